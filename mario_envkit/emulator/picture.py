@@ -1,0 +1,110 @@
+"""How a screen becomes an observation: the one definition of crop, grey and area resize.
+
+Every backend gives the same bytes as :func:`render`, which is written to be obviously right;
+the native core computes the same integers faster.
+
+* Grey is integer luma of the RGB picture: ``(299 R + 587 G + 114 B + 500) // 1000`` (ITU-R BT.601,
+  rounded). OpenCV's fixed-point ``cvtColor`` differs from it by at most 1.
+* Area resize weighs every source pixel by the exact integer area that it shares with the target
+  pixel, sums, and rounds half up. OpenCV's ``INTER_AREA`` computes the same average in floating
+  point and rounds half to even: at most 1 apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mario_envkit.emulator.protocol import SCREEN_HEIGHT, SCREEN_WIDTH
+from mario_envkit.errors import OptionError
+
+STATUS_BAR_HEIGHT = 32
+"""Rows at the top of the screen that hold score, coins, world and time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A recipe from the screen to an observation: crop the top, then grey, then resize.
+
+    Attributes:
+        size: ``(height, width)`` of the observation in pixels; None keeps the size.
+        grayscale: one luma channel instead of RGB.
+        crop_top: rows cut off at the top (:data:`STATUS_BAR_HEIGHT` drops the score bar).
+    """
+
+    size: tuple[int, int] | None = None
+    grayscale: bool = False
+    crop_top: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crop_top < SCREEN_HEIGHT:
+            raise OptionError(
+                f"crop_top={self.crop_top} leaves no picture: give 0 to {SCREEN_HEIGHT - 1} rows."
+            )
+        height, width = self.source_size
+        if self.size is not None and not (
+            1 <= self.size[0] <= height and 1 <= self.size[1] <= width
+        ):
+            raise OptionError(
+                f"screen_size={self.size} is not possible: pictures are only made smaller, give "
+                f"a height of 1 to {height} and a width of 1 to {width}."
+            )
+
+    @property
+    def source_size(self) -> tuple[int, int]:
+        """``(height, width)`` of the screen after the crop."""
+        return SCREEN_HEIGHT - self.crop_top, SCREEN_WIDTH
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the observation: ``(height, width)`` if grey, else ``(height, width, 3)``."""
+        size = self.size or self.source_size
+        return size if self.grayscale else (*size, 3)
+
+
+@lru_cache
+def area_weights(source: int, target: int) -> tuple[NDArray[np.float32], int]:
+    """Integer area weights, ``(target, source)``, and what each row sums to.
+
+    Source pixel ``i`` covers ``[i * target, (i + 1) * target)`` and target pixel ``o`` covers
+    ``[o * source, (o + 1) * source)`` on a common ruler; the weight is what they share, divided by
+    the greatest common divisor. As float32 they stay exact: 255 * 240 * 256 < 2**24.
+    """
+    edges_source = np.arange(source + 1) * target
+    edges_target = np.arange(target + 1) * source
+    upper = np.minimum(edges_source[None, 1:], edges_target[1:, None])
+    lower = np.maximum(edges_source[None, :-1], edges_target[:-1, None])
+    divisor = gcd(source, target)
+    return (np.maximum(upper - lower, 0) // divisor).astype(np.float32), source // divisor
+
+
+def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey of an RGB picture ``(..., 3)`` uint8, as integer luma (see the module's text)."""
+    weights = np.array([299, 587, 114], np.uint32)
+    grey: NDArray[np.uint8] = ((rgb @ weights + 500) // 1000).astype(np.uint8)
+    return grey
+
+
+def area_resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Shrink ``(H, W)`` or ``(H, W, C)`` uint8 to ``size`` by exact area averages."""
+    rows, row_total = area_weights(image.shape[0], size[0])
+    columns, column_total = area_weights(image.shape[1], size[1])
+    total = row_total * column_total
+    channels = np.moveaxis(np.atleast_3d(image), -1, 0).astype(np.float32)
+    sums = (rows @ channels @ columns.T).astype(np.uint32)
+    averages = ((sums + total // 2) // total).astype(np.uint8)
+    return averages[0] if image.ndim == 2 else np.ascontiguousarray(np.moveaxis(averages, 0, -1))
+
+
+def render(rgb: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:
+    """Turn a screen ``(240, 256, 3)`` uint8 into the observation that ``picture`` describes."""
+    image = rgb[picture.crop_top :]
+    if picture.grayscale:
+        image = luma(image)
+    if picture.size is not None and picture.size != image.shape[:2]:
+        return area_resize(image, picture.size)
+    return np.array(image)

@@ -1,0 +1,86 @@
+"""A machine as a value that can be kept, pickled, sent and loaded again."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from mario_envkit.errors import SnapshotMismatch
+
+FORMAT_VERSION = 1
+_MAGIC = b"MEKS"
+_HEADER = struct.Struct("<4sHH32sI")  # magic, format, length of the core's name, ROM, CRC-32
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole state of an emulator at the end of a frame.
+
+    It loads into any machine with the same core and the same cartridge, in any process.
+
+    Attributes:
+        core: name of the emulation and its timing, as in ``Emulator.core``.
+        rom_sha256: the cartridge, hex.
+        data: the machine, in the core's own format.
+    """
+
+    core: str
+    rom_sha256: str
+    data: bytes
+
+    def to_bytes(self) -> bytes:
+        """This snapshot as bytes: header, core name, machine; CRC-32 over all but the header."""
+        name = self.core.encode()
+        crc = zlib.crc32(self.data, zlib.crc32(name))
+        rom = bytes.fromhex(self.rom_sha256)
+        return _HEADER.pack(_MAGIC, FORMAT_VERSION, len(name), rom, crc) + name + self.data
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Snapshot:
+        """Read what :meth:`to_bytes` wrote.
+
+        Raises:
+            SnapshotMismatch: if these bytes are not a whole, undamaged snapshot.
+        """
+        if len(raw) < _HEADER.size or raw[:4] != _MAGIC:
+            raise SnapshotMismatch(
+                "These bytes are not a snapshot: it must start with the mark of "
+                "Snapshot.to_bytes(); take the snapshot again."
+            )
+        _, version, name_length, rom, crc = _HEADER.unpack_from(raw)
+        if version != FORMAT_VERSION:
+            raise SnapshotMismatch(
+                f"The snapshot has format {version} but this version reads format "
+                f"{FORMAT_VERSION}; take the snapshot again."
+            )
+        body = raw[_HEADER.size :]
+        if zlib.crc32(body) != crc or len(body) < name_length:
+            raise SnapshotMismatch(
+                "The snapshot is damaged: its checksum does not fit its bytes; use another copy "
+                "or take it again."
+            )
+        try:
+            core = body[:name_length].decode()
+        except UnicodeDecodeError as error:
+            raise SnapshotMismatch(
+                "The snapshot is damaged: its core has no readable name; take it again."
+            ) from error
+        return cls(core, rom.hex(), body[name_length:])
+
+    def require(self, core: str, rom_sha256: str) -> None:
+        """Check that this snapshot fits a machine.
+
+        Raises:
+            SnapshotMismatch: if it was taken on another core or cartridge.
+        """
+        if self.core != core:
+            raise SnapshotMismatch(
+                f"The snapshot was taken on the core {self.core!r} and cannot be loaded into "
+                f"{core!r}; build the environment with the backend and timing it was taken with."
+            )
+        if self.rom_sha256 != rom_sha256:
+            raise SnapshotMismatch(
+                f"The snapshot belongs to the cartridge {self.rom_sha256[:12]}… and this machine "
+                f"holds {rom_sha256[:12]}…; load it with the cartridge it was taken with."
+            )

@@ -1,0 +1,55 @@
+"""One tree of exceptions: catch :class:`MarioEnvkitError` to catch everything we raise on purpose.
+
+Every message is one sentence that says what was wrong, what was expected, and what to do.
+The command lines print that sentence and exit with status 2.
+"""
+
+from __future__ import annotations
+
+
+class MarioEnvkitError(Exception):
+    """Base of every error this distribution raises on purpose."""
+
+
+class RomError(MarioEnvkitError):
+    """A cartridge image is missing, damaged, or not one we know."""
+
+
+class BackendUnavailable(MarioEnvkitError):
+    """The emulator backend asked for is not installed, or cannot do what was asked."""
+
+
+class EmulatorClosed(MarioEnvkitError):
+    """An emulator was used after ``close()``."""
+
+
+class SnapshotMismatch(MarioEnvkitError):
+    """A snapshot is damaged, or belongs to another core, format or cartridge."""
+
+
+class LevelError(MarioEnvkitError, ValueError):
+    """A level, or a schedule of levels, that the game does not have."""
+
+
+class OptionError(MarioEnvkitError, ValueError):
+    """A keyword argument or command-line option has a value that makes no sense."""
+
+
+class DisplayUnavailable(MarioEnvkitError):
+    """A window was asked for where there is no display, or no library to open one."""
+
+
+class TrainerError(MarioEnvkitError):
+    """A trainer is unknown, or its plug-in cannot be loaded."""
+
+
+class ConfigError(MarioEnvkitError, ValueError):
+    """A training configuration is malformed or does not fit the run it is meant for."""
+
+
+class RunError(MarioEnvkitError):
+    """A run directory is missing, damaged, or already in use."""
+
+
+class CheckpointError(RunError):
+    """No checkpoint of a run can be read."""
