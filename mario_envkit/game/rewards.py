@@ -228,9 +228,7 @@ V9 = RewardFunction(
 )  # fmt: skip
 """gym-super-mario-bros 9.x."""
 
-PROGRESS = RewardFunction(
-    (Progress(per_area=True), Flag(50), Death(-50)), scale=0.1
-)
+PROGRESS = RewardFunction((Progress(per_area=True), Flag(50), Death(-50)), scale=0.1)
 """Made for learning: only what is new pays; flag and death weigh fifty pixels; all divided by 10."""
 
 REWARDS: dict[str, RewardFunction] = {"v7": V7, "v9": V9, "progress": PROGRESS}

@@ -15,9 +15,7 @@ from mario_envkit.errors import OptionError
 from mario_envkit.game.actions import describe, resolve_actions
 
 
-class ButtonActions(
-    gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], RecordConstructorArgs
-):
+class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], RecordConstructorArgs):
     """A handful of named button combinations instead of the 256 joypad bytes.
 
     Args:
@@ -67,9 +65,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         OptionError: if ``skip`` is not positive.
     """
 
-    def __init__(
-        self, env: gymnasium.Env[Any, Any], skip: int = 4, max_pool: bool = False
-    ) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], skip: int = 4, max_pool: bool = False) -> None:
         RecordConstructorArgs.__init__(self, skip=skip, max_pool=max_pool)
         super().__init__(env)
         if skip < 1:
