@@ -198,7 +198,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
 
     def _observe(self) -> Observation:
         if self._of_ram:
-            return self.emulator.ram.copy()
+            return np.array(self.emulator.ram)
         return self.emulator.observe(self.picture)
 
     def _info(self, state: GameState, parts: dict[str, Any]) -> dict[str, Any]:

@@ -131,11 +131,12 @@ class _Console9:
     def __init__(self, rom: Path) -> None:
         from nes_py._native import NativeEmulator
 
-        self._make = lambda: NativeEmulator(os.fspath(rom))
+        self._rom = os.fspath(rom)
+        self._make: Any = NativeEmulator
         self.power_on()
 
     def power_on(self) -> None:
-        self._machine = self._make()
+        self._machine: Any = self._make(self._rom)
         self._machine.reset()
         self.ram = self._machine.ram_buffer()
         self.screen = self._machine.screen_buffer()

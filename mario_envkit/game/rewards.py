@@ -29,7 +29,8 @@ class RewardTerm(Protocol):
         name: under which the term appears in ``info["reward_parts"]``.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def start(self, state: GameState) -> Memory:
         """What to remember when an episode begins in ``state``."""
@@ -229,7 +230,7 @@ V9 = RewardFunction(
 """gym-super-mario-bros 9.x."""
 
 PROGRESS = RewardFunction((Progress(per_area=True), Flag(50), Death(-50)), scale=0.1)
-"""Made for learning: only what is new pays; flag and death weigh fifty pixels; all divided by 10."""
+"""Made for learning: only new best x pays, flag and death weigh 50 pixels; all divided by 10."""
 
 REWARDS: dict[str, RewardFunction] = {"v7": V7, "v9": V9, "progress": PROGRESS}
 

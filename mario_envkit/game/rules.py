@@ -40,7 +40,7 @@ class Game:
 
     def refresh(self) -> None:
         """Look up the RAM again; needed after the emulator was reset or loaded."""
-        self.ram: Any = memoryview(self.emulator.ram)
+        self.ram: Any = self.emulator.ram.data
 
     def frame(self, buttons: int, *, render: bool = False) -> None:
         """Hold ``buttons`` for a frame."""
