@@ -61,7 +61,7 @@ def test_stall_limit_counts_steps_without_new_ground():
     env = StallLimit(ButtonActions(FrameSkip(MarioEnv(), 4), "simple"), 6)
     env.reset()
     positions, truncated = [40], False
-    for action in [3, 3, 3, *[6] * 4, *[3] * 6, *[0] * 30]:
+    for action in [3, 3, 3, *[6] * 4, 3, 3, 3, *[0] * 15]:
         *_, truncated, info = env.step(action)
         positions.append(info["x_pos"])
         news = [x > max(positions[:i]) for i, x in enumerate(positions) if i]
