@@ -49,7 +49,8 @@ struct State {
   std::uint8_t strobe;
 
   std::uint8_t has_frame;      // 0 from power-on until a frame has run
-  std::uint8_t reserved[3];    // zero: no byte of a state is indeterminate
+  std::uint8_t hide_vblank;    // the next vertical blank will not show in $2002
+  std::uint8_t reserved;       // zero: no byte of a state is indeterminate
 };
 
 static_assert(std::is_trivially_copyable_v<State>);
