@@ -88,8 +88,8 @@ def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     sums += rgb[..., 1] * np.uint32(587)
     sums += rgb[..., 2] * np.uint32(114)
     sums += np.uint32(500)
-    sums //= np.uint32(1000)
-    return sums.astype(np.uint8)
+    grey: NDArray[np.uint8] = (sums // np.uint32(1000)).astype(np.uint8)
+    return grey
 
 
 def area_resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
