@@ -13,6 +13,7 @@
 
 #include "machine.hpp"
 #include "observation.hpp"
+#include "pool_bindings.hpp"
 
 namespace nb = nanobind;
 using namespace mario;
@@ -108,4 +109,5 @@ NB_MODULE(_native, module) {
       .def_prop_ro("size", &Observer::size);
   bind_machine<ConsoleTiming>(module, "ConsoleMachine");
   bind_machine<NesPyTiming>(module, "NesPyMachine");
+  bind_pool(module);
 }
