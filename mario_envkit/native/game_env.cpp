@@ -1,0 +1,155 @@
+#include "game_env.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace mario {
+
+EnvPlan::EnvPlan(const EnvSpec& env_spec)
+    : spec(env_spec),
+      observer(env_spec.picture),
+      observation_size(env_spec.of_ram ? static_cast<std::size_t>(kRamSize) : observer.size()) {}
+
+template <class T>
+GameEnv<T>::GameEnv(std::shared_ptr<const Cartridge> cartridge, const EnvPlan& plan,
+                    std::uint8_t* stack)
+    : plan_(plan),
+      machine_(std::move(cartridge)),
+      parts_(plan.spec.reward.terms.size()),
+      frame_parts_(parts_.size()),
+      outcome_{},
+      stack_(stack) {}
+
+template <class T>
+void GameEnv<T>::observe(std::uint8_t* out) {
+  if (plan_.spec.of_ram) {
+    std::memcpy(out, machine_.ram(), kRamSize);
+  } else {
+    plan_.observer.observe(machine_.picture(), out);
+  }
+}
+
+template <class T>
+void GameEnv<T>::copy_stack(std::uint8_t* out) const {
+  const int count = plan_.spec.frame_stack;
+  for (int age = count; age-- > 0; out += size()) {
+    const int slot = (newest_ + count - age) % count;
+    std::memcpy(out, stack_ + static_cast<std::size_t>(slot) * size(), size());
+  }
+}
+
+template <class T>
+int GameEnv<T>::reset(const Start& start, int noops, History& history) {
+  machine_.load(start.machine);
+  single_stage_ = start.single_stage;
+  frames_ = 0;
+  const GameState state = read_state(machine_.ram());
+  world_ = state.world;
+  stage_ = state.stage;
+  outcome_ = Outcome{};
+  outcome_.state = state;
+  outcome_.cause = death_cause(state);
+  outcome_.died = state.dying || state.dead;
+  outcome_.flag_get = state.flag_get;
+  reward_.start(plan_.spec.reward, state);
+  std::fill(parts_.begin(), parts_.end(), 0.0);
+  history.add(state);
+  for (int left = noops; left-- > 0;) {
+    std::fill(parts_.begin(), parts_.end(), 0.0);
+    outcome_ = Outcome{};
+    if (play_frame(0, left == 0, history)) return left;
+  }
+  outcome_.reward = 0;
+  observe(stack_);
+  for (int slot = 1; slot < plan_.spec.frame_stack; ++slot) {
+    std::memcpy(stack_ + static_cast<std::size_t>(slot) * size(), stack_, size());
+  }
+  furthest_ = place();
+  best_x_ = outcome_.state.x_pos;
+  stalled_ = elapsed_ = 0;
+  return -1;
+}
+
+template <class T>
+bool GameEnv<T>::play_frame(std::uint8_t buttons, bool draw, History& history) {
+  machine_.step(buttons, 1, draw);
+  ++frames_;
+  const GameState state = read_state(machine_.ram());
+  outcome_.reward += reward_.frame(plan_.spec.reward, state, frame_parts_.data());
+  for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i] += frame_parts_[i];
+  history.add(state);
+
+  const bool died = state.dying || state.dead;
+  outcome_.state = state;
+  outcome_.frame = frames_;
+  outcome_.flag_get |= state.flag_get != 0;
+  outcome_.died |= died;
+  if (died) outcome_.cause = death_cause(state);
+  outcome_.terminated = single_stage_ ? died || state.flag_get : state.game_over != 0;
+  if (outcome_.terminated) return true;
+
+  take_control();
+  if (!single_stage_) {  // a new stage, or a new life, begins the count of frames anew
+    const GameState now = read_state(machine_.ram());
+    if (died || now.world != world_ || now.stage != stage_) {
+      world_ = now.world;
+      stage_ = now.stage;
+      frames_ = 0;
+    }
+  }
+  return false;
+}
+
+template <class T>
+void GameEnv<T>::take_control() {
+  const auto frame = [this] {
+    machine_.step(0);
+    ++frames_;
+  };
+  if (!skip_to_control(machine_.ram(), single_stage_, frame)) throw GameStuck{};
+}
+
+template <class T>
+void GameEnv<T>::step(std::uint8_t buttons, std::uint8_t* scratch, History& history) {
+  const EnvSpec& spec = plan_.spec;
+  const bool pool = spec.max_pool && spec.frame_skip > 1;
+  const int first_drawn = pool ? spec.frame_skip - 2 : spec.frame_skip - 1;
+  outcome_ = Outcome{};
+  std::fill(parts_.begin(), parts_.end(), 0.0);
+  int played = 0;
+  bool over = false;
+  while (!over && played < spec.frame_skip) {
+    if (pool && played == spec.frame_skip - 1) observe(scratch);  // the one before the last
+    over = play_frame(buttons, played >= first_drawn, history);
+    ++played;
+  }
+  newest_ = (newest_ + 1) % spec.frame_stack;
+  observe(newest());
+  if (pool && played == spec.frame_skip) {
+    std::transform(scratch, scratch + size(), newest(), newest(),
+                   [](std::uint8_t a, std::uint8_t b) { return std::max(a, b); });
+  }
+  apply_limits();
+}
+
+template <class T>
+void GameEnv<T>::apply_limits() {
+  const EnvSpec& spec = plan_.spec;
+  const Place here = place();
+  if (here != furthest_ || outcome_.state.x_pos > best_x_) {
+    furthest_ = here;
+    best_x_ = outcome_.state.x_pos;
+    stalled_ = 0;
+  } else {
+    ++stalled_;
+  }
+  ++elapsed_;
+  outcome_.truncated = spec.stall_limit > 0 && stalled_ >= spec.stall_limit && !outcome_.terminated;
+  outcome_.truncated |= spec.max_episode_steps > 0 && elapsed_ >= spec.max_episode_steps;
+}
+
+template class GameEnv<ConsoleTiming>;
+template class GameEnv<NesPyTiming>;
+
+}  // namespace mario

@@ -1,0 +1,125 @@
+// One environment: a machine, the rules of the game, and what wrappers do to a single environment
+// in Python (no-op start, frame skip, stall and time limit, frame stack), to the same effect.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "machine.hpp"
+#include "observation.hpp"
+#include "reward.hpp"
+#include "smb.hpp"
+
+namespace mario {
+
+struct EnvSpec {
+  int frame_skip = 1;
+  bool max_pool = false;
+  bool of_ram = false;  // observe the work RAM instead of the picture
+  ObservationSpec picture;
+  int frame_stack = 1;
+  std::int64_t stall_limit = 0;        // 0: none
+  std::int64_t max_episode_steps = 0;  // 0: none
+  RewardSpec reward;                   // no terms: rewards are worked out elsewhere
+};
+
+// An EnvSpec made ready; const, shared by all environments.
+struct EnvPlan {
+  explicit EnvPlan(const EnvSpec& env_spec);
+
+  EnvSpec spec;
+  Observer observer;
+  std::size_t observation_size;  // bytes of one, before stacking
+};
+
+// Where an episode begins.
+struct Start {
+  Saved machine;
+  bool single_stage;  // death or the flag ends it; else the last life
+};
+
+// What one step or reset led to.
+struct Outcome {
+  GameState state;  // after the last frame, before anything was skipped
+  std::int64_t frame = 0;
+  DeathCause cause = DeathCause::kNone;
+  bool flag_get = false;  // this and the next: in any frame of the step
+  bool died = false;
+  bool terminated = false;
+  bool truncated = false;
+  double reward = 0;
+};
+
+// The frames of a step, for rewards that are worked out elsewhere.
+struct History {
+  GameState* rows = nullptr;  // nullptr: nobody wants them
+  int used = 0;
+
+  void add(const GameState& state) {
+    if (rows) rows[used++] = state;
+  }
+};
+
+// Thrown when the game does not come back to a state in which it can be played.
+struct GameStuck {};
+
+template <class Timing>
+class GameEnv {
+ public:
+  // `stack`: room for frame_stack observations.
+  GameEnv(std::shared_ptr<const Cartridge> cartridge, const EnvPlan& plan, std::uint8_t* stack);
+
+  // Begins an episode, then does nothing for `noops` frames. Returns how many of these are left to
+  // do if one of them ended the episode, else -1.
+  int reset(const Start& start, int noops, History& history);
+
+  // One agent step. `scratch`: room for one observation.
+  void step(std::uint8_t buttons, std::uint8_t* scratch, History& history);
+
+  const Outcome& outcome() const { return outcome_; }
+  const std::vector<double>& parts() const { return parts_; }
+
+  // Oldest observation first.
+  void copy_stack(std::uint8_t* out) const;
+
+  Machine<Timing>& machine() { return machine_; }
+
+ private:
+  // One frame with `buttons`, and what follows from it; true: the episode is over.
+  bool play_frame(std::uint8_t buttons, bool draw, History& history);
+  void take_control();
+  void observe(std::uint8_t* out);
+  void apply_limits();
+  std::uint8_t* newest() { return stack_ + static_cast<std::size_t>(newest_) * size(); }
+  std::size_t size() const { return plan_.observation_size; }
+
+  struct Place {
+    std::int64_t world, stage, area;
+    bool operator!=(const Place& other) const {
+      return world != other.world || stage != other.stage || area != other.area;
+    }
+  };
+  Place place() const { return {outcome_.state.world, outcome_.state.stage, outcome_.state.area}; }
+
+  const EnvPlan& plan_;
+  Machine<Timing> machine_;
+  bool single_stage_ = true;
+  std::int64_t frames_ = 0;                 // since the level began
+  std::int64_t world_ = 0, stage_ = 0;      // in which `frames_` counts
+  RewardState reward_;
+  std::vector<double> parts_, frame_parts_;
+  Outcome outcome_;
+
+  std::uint8_t* stack_;
+  int newest_ = 0;
+
+  Place furthest_{};
+  std::int64_t best_x_ = 0, stalled_ = 0, elapsed_ = 0;
+};
+
+extern template class GameEnv<ConsoleTiming>;
+extern template class GameEnv<NesPyTiming>;
+
+}  // namespace mario

@@ -1,0 +1,189 @@
+// The pool of environments for Python. Thin: checks and errors live in mario_envkit/vector.py.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "env_pool.hpp"
+#include "pool_bindings.hpp"
+
+namespace nb = nanobind;
+
+namespace mario {
+
+namespace {
+
+template <class Value>
+using Array = nb::ndarray<Value, nb::c_contig, nb::device::cpu>;
+
+// Kind, amount, option.
+using Term = std::tuple<int, double, bool>;
+
+void require(bool fits, const char* what) {
+  if (!fits) throw std::invalid_argument(std::string("wrong size: ") + what);
+}
+
+RewardSpec make_reward(const std::vector<Term>& terms, double scale, bool clipped, double low,
+                       double high) {
+  RewardSpec spec;
+  for (const auto& [kind, amount, option] : terms) {
+    require(kind >= 0 && kind < kTermKinds, "kind of reward term");
+    spec.terms.push_back({static_cast<TermKind>(kind), amount, option});
+  }
+  spec.scale = scale;
+  spec.clipped = clipped;
+  spec.low = low;
+  spec.high = high;
+  return spec;
+}
+
+// A pool, and the arrays that it reads and writes.
+class Pool {
+ public:
+  Pool(const std::string& core, std::shared_ptr<const Cartridge> cartridge, const EnvSpec& spec,
+       int num_threads, Array<std::int32_t> orders, Array<std::int64_t> ints,
+       Array<std::uint8_t> flags, Array<double> doubles, Array<std::int64_t> history,
+       Array<std::int32_t> history_used)
+      : orders_(std::move(orders)),
+        ints_(std::move(ints)),
+        flags_(std::move(flags)),
+        doubles_(std::move(doubles)),
+        history_(std::move(history)),
+        history_used_(std::move(history_used)) {
+    const std::size_t envs = orders_.size() / 2;
+    require(orders_.size() == 2 * envs && envs > 0, "orders");
+    require(ints_.size() == envs * kIntRows, "ints");
+    require(flags_.size() == envs * kFlagRows, "flags");
+    require(doubles_.size() >= envs * (1 + spec.reward.terms.size()), "doubles");
+    PoolBuffers buffers;
+    static_assert(sizeof(Order) == 2 * sizeof(std::int32_t), "a row of a matrix");
+    buffers.orders = reinterpret_cast<Order*>(orders_.data());
+    buffers.ints = ints_.data();
+    buffers.flags = flags_.data();
+    buffers.doubles = doubles_.data();
+    const std::size_t rows = history_.size() / (envs * kStateFields);
+    require(history_.size() == rows * envs * kStateFields, "history");
+    if (rows) {
+      require(history_used_.size() == envs, "history_used");
+      buffers.history = reinterpret_cast<GameState*>(history_.data());
+      buffers.history_used = history_used_.data();
+      buffers.history_rows = static_cast<int>(rows);
+    }
+    pool_ = EnvPool::make(core, std::move(cartridge), spec, static_cast<int>(envs), num_threads,
+                          buffers);
+  }
+
+  int add_start(const nb::bytes& machine, bool single_stage) {
+    Start start;
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(machine.c_str());
+    const std::string problem = deserialize(bytes, machine.size(), start.machine);
+    if (!problem.empty()) throw std::invalid_argument(problem);
+    start.single_stage = single_stage;
+    return pool_->add_start(start);
+  }
+
+  void start(const Array<std::uint8_t>& observations) {
+    check(observations);
+    observations_ = observations;  // kept until it is written
+    pool_->start(observations.data());
+  }
+
+  int wait() {
+    int troubled = 0;
+    {
+      const nb::gil_scoped_release release;
+      troubled = pool_->wait();
+    }
+    observations_ = {};
+    return troubled;
+  }
+
+  int run(const Array<std::uint8_t>& observations) {
+    check(observations);
+    const nb::gil_scoped_release release;
+    return pool_->run(observations.data());
+  }
+
+  void screen(int env, const Array<std::uint8_t>& out) {
+    require(env >= 0 && env < pool_->num_envs(), "environment");
+    require(out.nbytes() == kHeight * kWidth * 3, "screen");
+    pool_->screen(env, out.data());
+  }
+
+ private:
+  void check(const Array<std::uint8_t>& observations) const {
+    const auto envs = static_cast<std::size_t>(pool_->num_envs());
+    require(observations.nbytes() == envs * pool_->observation_bytes(), "observations");
+  }
+
+  Array<std::int32_t> orders_;
+  Array<std::int64_t> ints_;
+  Array<std::uint8_t> flags_;
+  Array<double> doubles_;
+  Array<std::int64_t> history_;
+  Array<std::int32_t> history_used_;
+  Array<std::uint8_t> observations_;
+  std::unique_ptr<EnvPool> pool_;
+};
+
+void copy_state(const Array<std::uint8_t>& ram, const Array<std::int64_t>& out) {
+  require(ram.nbytes() == kRamSize && out.size() == kStateFields, "RAM or state");
+  const GameState state = read_state(ram.data());
+  std::memcpy(out.data(), &state, sizeof state);
+}
+
+void bind_spec(nb::module_& module) {
+  nb::class_<EnvSpec>(module, "EnvSpec")
+      .def(nb::init<>())
+      .def_rw("frame_skip", &EnvSpec::frame_skip)
+      .def_rw("max_pool", &EnvSpec::max_pool)
+      .def_rw("of_ram", &EnvSpec::of_ram)
+      .def_rw("frame_stack", &EnvSpec::frame_stack)
+      .def_rw("stall_limit", &EnvSpec::stall_limit)
+      .def_rw("max_episode_steps", &EnvSpec::max_episode_steps)
+      .def("set_picture",
+           [](EnvSpec& spec, const Observer& observer) { spec.picture = observer.spec(); },
+           nb::arg("observer"))
+      .def("set_reward",
+           [](EnvSpec& spec, const std::vector<Term>& terms, double scale, bool clipped,
+              double low, double high) {
+             spec.reward = make_reward(terms, scale, clipped, low, high);
+           },
+           nb::arg("terms"), nb::arg("scale"), nb::arg("clipped"), nb::arg("low"),
+           nb::arg("high"));
+}
+
+}  // namespace
+
+void bind_pool(nb::module_& module) {
+  bind_spec(module);
+  nb::class_<Pool>(module, "EnvPool")
+      .def(nb::init<const std::string&, std::shared_ptr<const Cartridge>, const EnvSpec&, int,
+                    Array<std::int32_t>, Array<std::int64_t>, Array<std::uint8_t>, Array<double>,
+                    Array<std::int64_t>, Array<std::int32_t>>(),
+           nb::kw_only(), nb::arg("core"), nb::arg("cartridge"), nb::arg("spec"),
+           nb::arg("num_threads"), nb::arg("orders").noconvert(), nb::arg("ints").noconvert(),
+           nb::arg("flags").noconvert(), nb::arg("doubles").noconvert(),
+           nb::arg("history").noconvert(), nb::arg("history_used").noconvert())
+      .def("add_start", &Pool::add_start, nb::arg("machine"), nb::arg("single_stage"))
+      .def("start", &Pool::start, nb::arg("observations").noconvert())
+      .def("wait", &Pool::wait)
+      .def("run", &Pool::run, nb::arg("observations").noconvert())
+      .def("screen", &Pool::screen, nb::arg("env"), nb::arg("out").noconvert());
+  module.def("read_state", &copy_state, nb::arg("ram"), nb::arg("out").noconvert(),
+             "Fills `out` (17 int64) with the GameState that 2,048 bytes of RAM describe.");
+  module.attr("KEEP") = static_cast<int>(Order::kKeep);
+  module.attr("SKIP") = static_cast<int>(Order::kSkip);
+  module.attr("STEP") = static_cast<int>(Order::kStep);
+}
+
+}  // namespace mario

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace mario {
+
+// Adds EnvSpec, EnvPool and read_state to the module.
+void bind_pool(nanobind::module_& module);
+
+}  // namespace mario

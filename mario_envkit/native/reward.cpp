@@ -1,0 +1,96 @@
+#include "reward.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace mario {
+
+namespace {
+
+// A jump of more pixels in a frame is a change of scene.
+constexpr std::int64_t kFastest = 5;
+
+std::int64_t powerup_level(const GameState& state) {
+  return std::min<std::int64_t>(state.powerup, 2);
+}
+
+}  // namespace
+
+RewardState::Memory RewardState::initial(const RewardTerm& term, const GameState& state) {
+  switch (term.kind) {
+    case TermKind::kDistance: return {state.x_pos, 0};
+    case TermKind::kProgress: return {state.x_pos, state.area};
+    case TermKind::kClock: return {state.time, 0};
+    case TermKind::kScore: return {state.score, 0};
+    case TermKind::kCoins: return {state.coins, 0};
+    case TermKind::kPowerUp: return {powerup_level(state), 0};
+    case TermKind::kDeath:
+    case TermKind::kFlag: break;
+  }
+  return {0, 0};
+}
+
+double RewardState::evaluate(const RewardTerm& term, Memory& memory, const GameState& state) {
+  switch (term.kind) {
+    case TermKind::kDistance: {
+      const std::int64_t moved = state.x_pos - memory[0];
+      memory[0] = state.x_pos;
+      return moved >= -kFastest && moved <= kFastest ? static_cast<double>(moved) : 0.0;
+    }
+    case TermKind::kProgress: {
+      const std::int64_t moved = state.x_pos - memory[0];
+      const bool entered = term.option && state.area != memory[1];
+      if (moved > 0 || entered) memory[0] += moved;
+      memory[1] = state.area;
+      return moved > 0 && moved <= kFastest && !entered ? static_cast<double>(moved) : 0.0;
+    }
+    case TermKind::kClock: {
+      const std::int64_t ticks = state.time - memory[0];
+      memory[0] = state.time;
+      return ticks <= 0 ? static_cast<double>(ticks) : 0.0;
+    }
+    case TermKind::kDeath: return term.amount * static_cast<double>(state.dying | state.dead);
+    case TermKind::kFlag: {
+      const bool first = state.flag_get > memory[0];
+      memory[0] = term.option ? memory[0] | state.flag_get : state.flag_get;
+      return term.amount * static_cast<double>(first);
+    }
+    case TermKind::kScore: {
+      const std::int64_t gained = state.score - memory[0];
+      memory[0] = state.score;
+      return gained > 0 ? static_cast<double>(gained) / 100 : 0.0;
+    }
+    case TermKind::kCoins: {
+      std::int64_t gained = state.coins - memory[0];
+      if (gained < -50) gained += 100;
+      memory[0] = state.coins;
+      return gained > 0 ? static_cast<double>(5 * gained) : 0.0;
+    }
+    case TermKind::kPowerUp: {
+      const std::int64_t gained = powerup_level(state) - memory[0];
+      memory[0] = powerup_level(state);
+      return static_cast<double>(5 * gained);
+    }
+  }
+  return 0.0;
+}
+
+void RewardState::start(const RewardSpec& spec, const GameState& state) {
+  memory_.clear();
+  for (const RewardTerm& term : spec.terms) memory_.push_back(initial(term, state));
+}
+
+double RewardState::frame(const RewardSpec& spec, const GameState& state, double* parts) {
+  double total = 0;
+  for (std::size_t i = 0; i < spec.terms.size(); ++i) {
+    parts[i] = evaluate(spec.terms[i], memory_[i], state);
+    total += parts[i];
+  }
+  total *= spec.scale;
+  if (!spec.clipped) return total;
+  const double up = (spec.low - total) * static_cast<double>(total < spec.low);
+  const double down = (spec.high - total) * static_cast<double>(total > spec.high);
+  return total + up + down;
+}
+
+}  // namespace mario

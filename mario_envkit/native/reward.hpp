@@ -1,0 +1,55 @@
+// Rewards made of the built-in terms, equal to mario_envkit/game/rewards.py to the last bit: the
+// same operations in the same order (and compiled without fusing multiply and add).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "smb.hpp"
+
+namespace mario {
+
+enum class TermKind : int {
+  kDistance,
+  kProgress,
+  kClock,
+  kDeath,
+  kFlag,
+  kScore,
+  kCoins,
+  kPowerUp,
+};
+constexpr int kTermKinds = 8;
+
+struct RewardTerm {
+  TermKind kind;
+  double amount = 0;    // the penalty of kDeath, the bonus of kFlag
+  bool option = false;  // kProgress: per area; kFlag: once an episode
+};
+
+struct RewardSpec {
+  std::vector<RewardTerm> terms;
+  double scale = 1;
+  bool clipped = false;
+  double low = 0, high = 0;
+};
+
+// What one game's reward remembers from frame to frame.
+class RewardState {
+ public:
+  void start(const RewardSpec& spec, const GameState& state);
+
+  // The reward of the frame that led to `state`; parts[i] receives the share of term i before
+  // scale and clip.
+  double frame(const RewardSpec& spec, const GameState& state, double* parts);
+
+ private:
+  using Memory = std::array<std::int64_t, 2>;
+  static Memory initial(const RewardTerm& term, const GameState& state);
+  static double evaluate(const RewardTerm& term, Memory& memory, const GameState& state);
+
+  std::vector<Memory> memory_;
+};
+
+}  // namespace mario

@@ -1,0 +1,96 @@
+#include "smb.hpp"
+
+#include <algorithm>
+
+namespace mario {
+
+namespace {
+
+constexpr int kEnemyTypes = 0x0016;
+constexpr int kEnemySlots = 5;
+constexpr int kFloatState = 0x001d;
+constexpr int kXPage = 0x006d;
+constexpr int kXOnPage = 0x0086;
+constexpr int kYViewport = 0x00b5;
+constexpr int kAreaData = 0x00e7;
+constexpr int kYPixel = 0x03b8;
+constexpr int kPowerup = 0x0756;
+constexpr int kLife = 0x075a;
+constexpr int kStage = 0x075c;
+constexpr int kWorld = 0x075f;
+constexpr int kOperationMode = 0x0770;
+constexpr int kScore = 0x07de, kScoreDigits = 6;
+constexpr int kCoins = 0x07ed, kCoinDigits = 2;
+constexpr int kTime = 0x07f8, kTimeDigits = 3;
+
+constexpr std::uint8_t kStateDying = 0x0b;
+constexpr std::uint8_t kClimbing = 3;
+constexpr std::uint8_t kBowser = 0x2d, kFlagpole = 0x31;
+constexpr std::uint8_t kEndOfWorld = 2;
+constexpr std::uint8_t kNoLivesLeft = 0xff;
+
+// Put side by side as text, as 7.4 does: outside play the bytes can exceed 9.
+std::int64_t digits(const std::uint8_t* ram, int first, int count) {
+  std::int64_t number = 0;
+  for (int i = 0; i < count; ++i) {
+    const std::int64_t digit = ram[first + i];
+    number = number * (digit < 10 ? 10 : digit < 100 ? 100 : 1000) + digit;
+  }
+  return number;
+}
+
+bool is_stage_over(const std::uint8_t* ram) {
+  if (ram[kFloatState] != kClimbing) return false;
+  const std::uint8_t* enemies = ram + kEnemyTypes;
+  return std::any_of(enemies, enemies + kEnemySlots,
+                     [](std::uint8_t type) { return type == kBowser || type == kFlagpole; });
+}
+
+}  // namespace
+
+namespace smb {
+
+std::int64_t read_clock(const std::uint8_t* ram) { return digits(ram, kTime, kTimeDigits); }
+
+bool is_busy(const std::uint8_t* ram) {
+  const std::uint8_t state = ram[kPlayerState];
+  return state <= 0x05 || state == 0x07;
+}
+
+bool is_world_over(const std::uint8_t* ram) { return ram[kOperationMode] == kEndOfWorld; }
+
+bool is_dying(const std::uint8_t* ram) {
+  return ram[kPlayerState] == kStateDying || ram[kYViewport] > 1;
+}
+
+}  // namespace smb
+
+GameState read_state(const std::uint8_t* ram) {
+  GameState state;
+  state.world = ram[kWorld] + 1;
+  state.stage = ram[kStage] + 1;
+  state.area = ram[kAreaData] | ram[kAreaData + 1] << 8;
+  state.x_pos = ram[kXPage] << 8 | ram[kXOnPage];
+  state.y_pos = (ram[kYViewport] < 1 ? 510 : 255) - ram[kYPixel];
+  state.time = smb::read_clock(ram);
+  state.score = digits(ram, kScore, kScoreDigits);
+  state.coins = digits(ram, kCoins, kCoinDigits);
+  state.life = ram[kLife];
+  state.powerup = ram[kPowerup];
+  state.world_over = smb::is_world_over(ram);
+  state.flag_get = state.world_over || is_stage_over(ram);
+  state.dying = smb::is_dying(ram);
+  state.dead = ram[smb::kPlayerState] == smb::kStateDead;
+  state.fallen = ram[kYViewport] > 1;
+  state.busy = smb::is_busy(ram);
+  state.game_over = ram[kLife] == kNoLivesLeft;
+  return state;
+}
+
+DeathCause death_cause(const GameState& state) {
+  if (!state.dying && !state.dead) return DeathCause::kNone;
+  if (state.fallen) return DeathCause::kPit;
+  return state.time == 0 ? DeathCause::kClock : DeathCause::kEnemy;
+}
+
+}  // namespace mario
