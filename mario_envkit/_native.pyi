@@ -29,3 +29,49 @@ class _Machine:
 
 class ConsoleMachine(_Machine): ...
 class NesPyMachine(_Machine): ...
+
+STEP: int
+KEEP: int
+SKIP: int
+"""Orders to an environment of a pool; other orders are the numbers of starts."""
+
+def read_state(ram: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
+    """Fill ``out`` (17 int64) with the GameState that 2,048 bytes of RAM describe."""
+
+class EnvSpec:
+    frame_skip: int
+    max_pool: bool
+    of_ram: bool
+    frame_stack: int
+    stall_limit: int
+    max_episode_steps: int
+    def set_picture(self, observer: Observer) -> None: ...
+    def set_reward(
+        self,
+        terms: list[tuple[int, float, bool]],
+        scale: float,
+        clipped: bool,
+        low: float,
+        high: float,
+    ) -> None: ...
+
+class EnvPool:
+    def __init__(
+        self,
+        *,
+        core: str,
+        cartridge: Cartridge,
+        spec: EnvSpec,
+        num_threads: int,
+        orders: NDArray[np.int32],
+        ints: NDArray[np.int64],
+        flags: NDArray[np.uint8],
+        doubles: NDArray[np.float64],
+        history: NDArray[np.int64],
+        history_used: NDArray[np.int32],
+    ) -> None: ...
+    def add_start(self, machine: bytes, single_stage: bool) -> int: ...
+    def start(self, observations: NDArray[np.uint8]) -> None: ...
+    def wait(self) -> int: ...
+    def run(self, observations: NDArray[np.uint8]) -> int: ...
+    def screen(self, env: int, out: NDArray[np.uint8]) -> None: ...

@@ -185,16 +185,22 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
 
     # -- inside ------------------------------------------------------------------------------
 
+    def start_of(self, level: Level | None) -> Snapshot:
+        """The machine at the first playable frame of ``level``; None is the full game.
+
+        The first call for a level plays up to there, on this environment's own machine.
+        """
+        if level not in self._starts:
+            self.emulator.reset()
+            self._game.refresh()
+            self._game.skip_start_screen(level, self.game)
+            self._starts[level] = self.emulator.save()
+        return self._starts[level]
+
     def _begin(self, level: Level | None) -> None:
         """Bring the machine to the first playable frame of ``level``."""
-        if (start := self._starts.get(level)) is not None:
-            self.emulator.load(start)
-            self._game.refresh()
-            return
-        self.emulator.reset()
+        self.emulator.load(self.start_of(level))
         self._game.refresh()
-        self._game.skip_start_screen(level, self.game)
-        self._starts[level] = self.emulator.save()
 
     def _observe(self) -> Observation:
         if self._of_ram:

@@ -92,10 +92,13 @@ TRAIN_DEFAULTS: dict[str, Any] = {
 """What ``MarioTrain-v0`` is, as keyword arguments; all can be overridden in ``make``."""
 
 _ENTRY_POINT = "mario_envkit.registration:make_mario"
+_VECTOR_ENTRY_POINT = "mario_envkit.vector:MarioVectorEnv"
 
 
 def _register(env_id: str, **kwargs: Any) -> None:
-    register(env_id, entry_point=_ENTRY_POINT, kwargs=kwargs)
+    register(
+        env_id, entry_point=_ENTRY_POINT, vector_entry_point=_VECTOR_ENTRY_POINT, kwargs=kwargs
+    )
 
 
 def _register_drop_ins(prefix: str) -> None:

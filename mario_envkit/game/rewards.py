@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any, Protocol, TypeAlias
 
 from mario_envkit.errors import OptionError
@@ -212,7 +214,8 @@ class RewardFunction:
         for term, before in zip(self.terms, memory, strict=True):
             parts[term.name], after = term(before, state)
             remembered.append(after)
-        total = sum(parts.values()) * self.scale
+        # Not sum(): from Python 3.12 on it rounds floats differently.
+        total = reduce(add, parts.values()) * self.scale
         if self.clip is not None:
             low, high = self.clip
             total = total + (low - total) * (total < low) + (high - total) * (total > high)

@@ -23,6 +23,14 @@ _PATIENCE = 20_000
 class GameStuck(MarioEnvkitError):
     """The game does not come back to a state in which it can be played."""
 
+    @classmethod
+    def unplayable(cls) -> GameStuck:
+        """Nothing playable in sight."""
+        return cls(
+            f"The game has shown nothing playable for {_PATIENCE} frames; its RAM was probably "
+            "written to from outside: reset the environment."
+        )
+
 
 class Game:
     """A running game: an emulator, its RAM as plain integers, and a count of frames.
@@ -55,10 +63,7 @@ class Game:
                 return
             for byte in buttons:
                 self.frame(byte)
-        raise GameStuck(
-            f"The game has shown nothing playable for {_PATIENCE} frames; its RAM was probably "
-            "written to from outside: reset the environment."
-        )
+        raise GameStuck.unplayable()
 
     def skip_start_screen(self, level: Level | None, game: str) -> None:
         """Press START until the game runs, at ``level`` or (None) from the beginning."""

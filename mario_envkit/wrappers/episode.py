@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from mario_envkit.errors import OptionError
+
+
+def draw_noops(rng: np.random.Generator, noop_max: int) -> int:
+    """How many frames of doing nothing an episode begins with, 0 to ``noop_max``."""
+    # One random() a draw keeps the stream the same whoever replays it.
+    return int(rng.random() * (noop_max + 1))
 
 
 class NoopReset(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -33,8 +40,7 @@ class NoopReset(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     ) -> tuple[Any, dict[str, Any]]:
         """Reset, then do nothing for a while."""
         observation, info = self.env.reset(seed=seed, options=options)
-        # One random() a draw keeps the stream the same whoever replays it.
-        for _ in range(int(self.np_random.random() * (self._noop_max + 1))):
+        for _ in range(draw_noops(self.np_random, self._noop_max)):
             observation, _, terminated, truncated, info = self.env.step(0)
             if terminated or truncated:
                 observation, info = self.env.reset(options=options)

@@ -1,0 +1,364 @@
+"""Many games at once: a Gymnasium vector environment over the native core's pool of threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError, ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import StickyAction
+from numpy.typing import NDArray
+
+from mario_envkit.cores import available_cores
+from mario_envkit.curriculum.schedule import LevelSchedule, resolve_schedule
+from mario_envkit.emulator.picture import Picture
+from mario_envkit.env import MarioEnv
+from mario_envkit.errors import EmulatorClosed, OptionError
+from mario_envkit.game.actions import resolve_actions
+from mario_envkit.game.levels import parse_level
+from mario_envkit.registration import make_mario
+from mario_envkit.vector_options import (
+    at_least_one,
+    check_native,
+    parse_autoreset_mode,
+    parse_mask,
+    parse_seeds,
+    with_defaults,
+)
+from mario_envkit.wrappers.episode import draw_noops
+
+if TYPE_CHECKING:
+    from mario_envkit.vector_pool import GamePool, Unfinished
+
+Observations = NDArray[np.uint8]
+Step = tuple[
+    Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
+]
+
+
+class _Chance(gymnasium.Env[Any, Any]):
+    """The random numbers of one environment, drawn as a single environment draws them."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return None, {}
+
+
+class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
+    """``num_envs`` games in one process, stepped by native threads.
+
+    Observations, rewards, terminations, truncations and infos are those of
+    ``gymnasium.vector.SyncVectorEnv`` over single environments with the same keyword arguments,
+    bit for bit, at a fraction of the cost: skip, drawing, resize, stack, rules and rewards run in
+    the native core, without the GIL.
+
+    ``step_async(actions)`` and ``step_wait()`` are the two halves of ``step``: in between the games
+    run while Python does something else.
+
+    Observations are ``(num_envs, *single)`` uint8, where ``single`` is ``(stack, height, width)``
+    for grey, ``(stack, height, width, 3)`` for RGB and ``(stack, 2048)`` for "ram"; a stack of 1
+    adds no axis.
+
+    Args:
+        num_envs: how many games.
+        levels: one level or schedule for each environment, instead of ``level``; a schedule given
+            here several times is shared, while ``level=schedule`` gives each its own copy.
+        max_episode_steps: steps after which an episode is truncated; None is no limit.
+        autoreset_mode: when a finished episode begins anew, see Gymnasium's ``AutoresetMode``.
+        num_threads: threads to step with; None takes the cores that this process may use.
+        copy: False returns the same observation array again and again, overwritten by each step.
+        kwargs: see :func:`~mario_envkit.registration.make_mario` and
+            :class:`~mario_envkit.env.MarioEnv`.
+
+    Raises:
+        BackendUnavailable: if the native core is not installed, or another backend is asked for.
+        MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        levels: Sequence[Any] | None = None,
+        max_episode_steps: int | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        num_threads: int | None = None,
+        copy: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        check_native(kwargs.pop("backend", None))
+        self.num_envs = at_least_one("num_envs", num_envs)
+        threads = available_cores() if num_threads is None else num_threads
+        self.num_threads = min(self.num_envs, at_least_one("num_threads", threads))
+        if max_episode_steps is not None:
+            at_least_one("max_episode_steps", max_episode_steps)
+        if kwargs.get("render_mode") == "human":
+            raise OptionError(
+                "render_mode='human' is not possible for many games at once; choose 'rgb_array', "
+                "or watch a single environment."
+            )
+        # The single environment knows all the options, resolves them and reports what is wrong.
+        self._single = make_mario(backend="native", **kwargs)
+        self._game: MarioEnv = self._single.unwrapped  # type: ignore[assignment]
+        self._options = with_defaults(kwargs)
+        self._copy = copy
+        self._set_spaces(parse_autoreset_mode(autoreset_mode))
+        self._set_schedules(levels)
+        self._set_chances()
+        self._pool: GamePool | None = self._make_pool(max_episode_steps)
+        self._observations = np.zeros(self.observation_space.shape or (), np.uint8)
+        self._over = np.zeros(num_envs, np.bool_)
+        self._process = os.getpid()
+        self._waiting = False
+        self._begun = False  # whether all environments have been reset
+        self._ready = False  # whether all can be stepped: not after a failure
+
+    # -- setting up --------------------------------------------------------------------------
+
+    def _set_spaces(self, autoreset_mode: AutoresetMode) -> None:
+        single = self._single
+        self.metadata = {**single.metadata, "autoreset_mode": autoreset_mode}
+        self._mode = autoreset_mode
+        self.render_mode = self._game.render_mode
+        self.single_observation_space = single.observation_space
+        self.single_action_space = single.action_space
+        self.observation_space = batch_space(single.observation_space, self.num_envs)
+        self.action_space = batch_space(single.action_space, self.num_envs)
+        actions = self._options["actions"]
+        joypad = range(256) if actions == "raw" else resolve_actions(actions)
+        self._joypad = np.array(joypad, np.int32)
+
+    def _set_schedules(self, levels: Sequence[Any] | None) -> None:
+        if levels is None:
+            self._schedules: list[LevelSchedule] = [
+                deepcopy(self._game.schedule) for _ in range(self.num_envs)
+            ]
+            return
+        if isinstance(levels, str) or len(levels) != self.num_envs:
+            raise OptionError(
+                f"levels={levels!r} does not fit: give one level for each of the {self.num_envs} "
+                "environments, or the same to all with level=."
+            )
+        self._schedules = [resolve_schedule(level, self._game.game) for level in levels]
+
+    def _set_chances(self) -> None:
+        probability = self._options["repeat_action_probability"]
+        self._chances: list[gymnasium.Env[Any, Any]] = [_Chance() for _ in range(self.num_envs)]
+        self._sticky: list[StickyAction[Any, Any]] | None = None
+        if probability:
+            self._sticky = [StickyAction(chance, probability) for chance in self._chances]
+
+    def _make_pool(self, max_episode_steps: int | None) -> GamePool:
+        from mario_envkit.vector_pool import GamePool  # needs the native core
+
+        return GamePool(
+            self._game, self._options, self.num_envs, self.num_threads, max_episode_steps
+        )
+
+    @property
+    def _open(self) -> GamePool:
+        if self._pool is None:
+            raise EmulatorClosed("This vector environment is closed; make a new one.")
+        if self._process != os.getpid():
+            raise EmulatorClosed(
+                "This vector environment was made in another process, and its threads did not come "
+                "along when this one was forked; make the environment in the process that uses it."
+            )
+        return self._pool
+
+    # -- Gymnasium ---------------------------------------------------------------------------
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Begin episodes.
+
+        Args:
+            seed: environment ``i`` gets ``seed + i``, or ``seed[i]``; None goes on with the
+                random numbers it has.
+            options: ``level`` overrides the schedules for this one episode; ``reset_mask``
+                ``(num_envs,)`` bool resets some environments only.
+
+        Raises:
+            LevelError: for a level that the game does not have.
+            OptionError: for seeds or a mask that do not fit.
+        """
+        pool = self._open
+        if self._waiting:
+            raise AlreadyPendingCallError("step_wait() must come before reset()", "step")
+        options = options or {}
+        mask = parse_mask(options.get("reset_mask"), self.num_envs)
+        if not self._begun and not mask.all():
+            raise ResetNeeded("the first reset() must be one of all environments")
+        seeds = parse_seeds(seed, self.num_envs)
+        chosen = options.get("level")
+        if chosen not in (None, "full"):
+            parse_level(chosen, self._game.game)
+        self._ready = False
+        pool.order_keep()
+        for i in np.flatnonzero(mask).tolist():
+            (self._sticky or self._chances)[i].reset(seed=seeds[i])
+            self._order_reset(i, chosen)
+        out = self._next_observations()
+        self._finish_resets(pool.run(out), out, chosen)
+        self._over &= ~mask
+        self._ready = self._begun = True
+        return out, pool.infos.make(None if mask.all() else mask)
+
+    def step(self, actions: Any) -> Step:
+        """Take ``actions[i]`` in environment ``i``.
+
+        Args:
+            actions: ``(num_envs,)`` integers.
+
+        Returns:
+            ``(observations, rewards, terminations, truncations, infos)``.
+
+        Raises:
+            OptionError: for actions that do not exist.
+            GameStuck: if a game's RAM was written to from outside, and it cannot go on.
+        """
+        self._order_steps(actions)
+        out = self._next_observations()
+        return self._results(self._open.run(out), out)
+
+    def step_async(self, actions: Any) -> None:
+        """Begin a step; :meth:`step_wait` ends it. In between the games run."""
+        self._order_steps(actions)
+        self._pending = self._next_observations()
+        self._open.start(self._pending)
+        self._waiting = True
+
+    def step_wait(self) -> Step:
+        """What :meth:`step` returns, for the step that :meth:`step_async` began."""
+        pool = self._open
+        if not self._waiting:
+            raise NoAsyncCallError("step_async() must come before step_wait()", "step")
+        self._waiting = False
+        return self._results(pool.wait(), self._pending)
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """The pictures, each ``(240, 256, 3)`` uint8, for ``render_mode="rgb_array"``."""
+        pool = self._open
+        if self.render_mode != "rgb_array":
+            return None
+        if self._waiting:
+            raise AlreadyPendingCallError("step_wait() must come before render()", "step")
+        pictures = np.empty((self.num_envs, *Picture().shape), np.uint8)
+        for i, picture in enumerate(pictures):
+            pool.picture(i, picture)
+        return tuple(pictures)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the threads and free the machines."""
+        self._pool = None
+        self._single.close()
+
+    # -- what the environments are to do -----------------------------------------------------
+
+    def _order_reset(self, i: int, chosen: Any, noops: int | None = None) -> None:
+        rng = self._chances[i].np_random
+        if chosen is None:
+            level = self._schedules[i].next(rng)
+        else:
+            level = None if chosen == "full" else parse_level(chosen, self._game.game)
+        if noops is None:
+            noop_max = self._options["noop_max"]
+            noops = draw_noops(rng, noop_max) if noop_max else 0
+        self._open.order_reset(i, level, noops)
+
+    def _order_steps(self, actions: Any) -> None:
+        pool = self._steppable()
+        asked = np.asarray(actions)
+        if asked.shape != (self.num_envs,) or asked.dtype.kind not in "iu":
+            raise OptionError(
+                f"The actions have shape {asked.shape} and dtype {asked.dtype}; give one integer "
+                f"for each of the {self.num_envs} environments."
+            )
+        # As unsigned numbers: negative ones are out of range too.
+        if asked.astype(np.uint64).max() >= len(self._joypad):
+            raise OptionError(
+                f"The actions {asked.tolist()} are not all possible; give 0 to "
+                f"{len(self._joypad) - 1}."
+            )
+        if self._sticky is not None:
+            over = self._over.tolist()
+            asked = np.array(
+                [
+                    action if skip else sticky.action(action)
+                    for sticky, action, skip in zip(self._sticky, asked.tolist(), over, strict=True)
+                ]
+            )
+        self._ready = False
+        pool.order_step(self._joypad[asked])
+        for i in np.flatnonzero(self._over).tolist():
+            self._begin_again(i)
+
+    def _steppable(self) -> GamePool:
+        pool = self._open
+        if self._waiting:
+            raise AlreadyPendingCallError("step_wait() must come before the next step", "step")
+        if not self._ready:
+            raise ResetNeeded("reset() must come before the first step")
+        if self._mode is AutoresetMode.DISABLED and self._over.any():
+            raise ResetNeeded(
+                f"The episodes of the environments {np.flatnonzero(self._over).tolist()} are over; "
+                "with autoreset disabled call reset(options={'reset_mask': ...}) first."
+            )
+        return pool
+
+    def _begin_again(self, i: int) -> None:
+        (self._sticky or self._chances)[i].reset()
+        self._order_reset(i, None)
+
+    # -- what came of it ---------------------------------------------------------------------
+
+    def _next_observations(self) -> Observations:
+        return np.empty_like(self._observations) if self._copy else self._observations
+
+    def _results(self, unfinished: Unfinished, out: Observations) -> Step:
+        pool = self._open
+        self._finish_resets(unfinished, out)
+        rewards, terminated, truncated = pool.results()
+        self._ready = True
+        over = terminated | truncated
+        if self._mode is AutoresetMode.SAME_STEP and over.any():
+            final = self._restart(over, out)
+            return out, rewards, terminated, truncated, {**final, **pool.infos.make()}
+        self._over = over
+        return out, rewards, terminated, truncated, pool.infos.make()
+
+    def _restart(self, over: NDArray[np.bool_], out: Observations) -> dict[str, Any]:
+        """Begin the finished episodes anew within the step; returns how they ended."""
+        pool = self._open
+        last = np.full(self.num_envs, None, object)
+        final = {"final_obs": last, "final_info": pool.infos.make(only=over)}
+        final["_final_obs"], final["_final_info"] = over.copy(), over.copy()
+        self._ready = False
+        pool.order_skip()
+        for i in np.flatnonzero(over).tolist():
+            last[i] = out[i].copy()
+            self._begin_again(i)
+        self._finish_resets(pool.run(out), out)
+        self._ready = True
+        return final
+
+    def _finish_resets(self, unfinished: Unfinished, out: Observations, chosen: Any = None) -> None:
+        """Where a no-op ended an episode, begin another and do the rest of the no-ops."""
+        pool = self._open
+        while unfinished:
+            pool.order_skip()
+            for i, noops in unfinished:
+                self._order_reset(i, chosen, noops)
+            unfinished = pool.run(out)

@@ -1,0 +1,87 @@
+"""Infos of many games, as Gymnasium's SyncVectorEnv puts those of single environments together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mario_envkit.game.state import STATUS_NAMES
+
+# Rows of the pool's matrices: IntRow and FlagRow in native/env_pool.hpp.
+INT_KEYS = ("coins", "life", "score", "stage", "time", "world", "x_pos", "y_pos", "area", "frame")
+STATUS_ROW, CAUSE_ROW, TROUBLE_ROW = range(len(INT_KEYS), len(INT_KEYS) + 3)
+INT_ROWS = len(INT_KEYS) + 3
+TERMINATED_ROW, TRUNCATED_ROW, FLAG_GET_ROW, DIED_ROW = range(4)
+FLAG_ROWS = 4
+
+_STAGE, _WORLD = INT_KEYS.index("stage"), INT_KEYS.index("world")
+_STATUS = np.array(STATUS_NAMES, object)
+_CAUSES = np.array([None, "enemy", "pit", "clock"], object)
+
+
+class InfoMaker:
+    """Makes info dictionaries from the pool's matrices; what it makes shares nothing with them.
+
+    Every key has its ``_key`` mask, read-only: all True, or the environments it speaks of.
+
+    Args:
+        ints: ``(INT_ROWS, num_envs)`` int64.
+        flags: ``(FLAG_ROWS, num_envs)`` bool.
+        doubles: ``(1 + terms, num_envs)`` float64: reward, then its parts.
+        terms: names of the reward's terms.
+    """
+
+    def __init__(
+        self,
+        ints: NDArray[np.int64],
+        flags: NDArray[np.bool_],
+        doubles: NDArray[np.float64],
+        terms: Iterable[str],
+    ) -> None:
+        self._ints, self._flags, self._doubles = ints, flags, doubles
+        self._count = ints.shape[1]
+        self._parts = tuple(terms)
+        keys = (*INT_KEYS, "flag_get", "died", "life_lost", "snapshot_saved", "snapshot_restored")
+        self._masks = [f"_{key}" for key in (*keys, "status", "level", "death_cause")]
+        self._masks.append("_reward_parts")
+        self._part_masks = [f"_{name}" for name in self._parts]
+        self._all = np.ones(self._count, np.bool_)
+        self._all.flags.writeable = False
+
+    def make(self, only: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+        """The infos of all environments, or ``only`` of some: zero and None for the others."""
+        ints, doubles = self._ints.copy(), self._doubles[1:].copy()
+        died, flag_get = self._flags[DIED_ROW].copy(), self._flags[FLAG_GET_ROW].copy()
+        mask = self._all
+        if only is not None:
+            mask = only.copy()
+            mask.flags.writeable = False
+            others = ~only
+            ints[:, others] = 0
+            doubles[:, others] = 0
+            died &= only
+            flag_get &= only
+        infos: dict[str, Any] = dict(zip(INT_KEYS, ints, strict=False))
+        infos["flag_get"], infos["died"], infos["life_lost"] = flag_get, died, died.copy()
+        infos["snapshot_saved"] = np.zeros(self._count, np.bool_)
+        infos["snapshot_restored"] = np.zeros(self._count, np.bool_)
+        infos["status"] = _STATUS[ints[STATUS_ROW]]
+        infos["level"] = self._levels(ints)
+        infos["death_cause"] = _CAUSES[ints[CAUSE_ROW]]
+        if only is not None:
+            infos["status"][others] = None
+            infos["level"][others] = None
+        parts = dict(zip(self._parts, doubles, strict=True))
+        parts.update(dict.fromkeys(self._part_masks, mask))
+        infos["reward_parts"] = parts
+        infos.update(dict.fromkeys(self._masks, mask))
+        return infos
+
+    def _levels(self, ints: NDArray[np.int64]) -> NDArray[np.object_]:
+        levels = np.empty(self._count, object)
+        pairs = zip(ints[_WORLD].tolist(), ints[_STAGE].tolist(), strict=True)
+        levels[:] = [f"{world}-{stage}" for world, stage in pairs]
+        return levels
