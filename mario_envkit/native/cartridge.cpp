@@ -77,7 +77,8 @@ Cartridge::Cartridge(const std::uint8_t* program, std::size_t program_size,
       const int low = patterns[tile * 16 + row];
       const int high = patterns[tile * 16 + row + 8];
       for (int x = 0; x < 8; ++x) {
-        const int pixel = ((low >> (7 - x)) & 1) | (((high >> (7 - x)) & 1) << 1);
+        const int bits = ((low >> (7 - x)) & 1) | (((high >> (7 - x)) & 1) << 1);
+        const int pixel = bits ? 0x0c | bits : 0;
         const std::size_t at = index(tile, row);
         tiles_[at + static_cast<std::size_t>(x)] = static_cast<std::uint8_t>(pixel);
         flipped_[at + static_cast<std::size_t>(7 - x)] = static_cast<std::uint8_t>(pixel);

@@ -23,7 +23,9 @@ class Cartridge {
   // Pattern memory as it is, 8 kB.
   const std::uint8_t* patterns() const { return patterns_.data(); }
 
-  // Row 0 to 7 of tile 0 to 511, one byte (0 to 3) a pixel, left pixel first; and mirrored.
+  // Row 0 to 7 of tile 0 to 511, one byte a pixel, left pixel first; and mirrored. A transparent
+  // pixel is 0; an opaque one is its two bits under two set bits, so that one AND with
+  // `palette << 2 | 3` makes it a palette slot.
   const std::uint8_t* tile_row(int tile, int row) const { return &tiles_[index(tile, row)]; }
   const std::uint8_t* flipped_row(int tile, int row) const { return &flipped_[index(tile, row)]; }
 

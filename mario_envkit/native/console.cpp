@@ -110,13 +110,15 @@ void Console<T>::enter_vblank() {
 }
 
 template <class T>
-int Console<T>::idle_dots(std::uint32_t loop, int iteration, int left) {
+int Console<T>::idle_dots(std::uint32_t loop, int iteration, int left, bool seen_clear) {
   static constexpr std::uint8_t kWait[] = {0xad, 0x02, 0x20, 0x29, 0x40};  // LDA $2002, AND #$40
   if (left <= 0 || std::memcmp(cartridge_.image() + loop, kWait, sizeof kWait) != 0) return 0;
+  const bool clear = !(s_.status & kStatusHit);
+  if (clear != seen_clear) return 0;  // it has changed since the read
   const int read = event_ - left + (T::kAccessOnFirstCycle ? 0 : 9);  // the next read of $2002
-  // Everything stays as it is for reads up to the dot at which the flag changes.
+  // Nothing changes for reads up to the dot at which the flag does.
   int change = kNever;
-  if (!(s_.status & kStatusHit)) {
+  if (clear) {
     change = ppu_.next_hit();
   } else if (s_.ppu_pos <= kPreRender) {
     change = kPreRender;

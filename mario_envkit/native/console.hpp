@@ -35,8 +35,8 @@ class Console {
   int next_event() const;
   bool handle_event();  // true: the frame is over
   // How many dots of waiting for sprite 0 can be passed over. `loop`: where the wait starts,
-  // `iteration`: dots it takes, `left`: dots to the next event.
-  int idle_dots(std::uint32_t loop, int iteration, int left);
+  // `iteration`: dots it takes, `left`: dots to the next event, `seen_clear`: what it read last.
+  int idle_dots(std::uint32_t loop, int iteration, int left, bool seen_clear);
   void take_nmi();
 
   // Whatever is not work RAM or ROM. `dot`: when. `left`: dots from the end of the instruction to

@@ -315,7 +315,7 @@ MARIO_INLINE void Cpu<T, kFromRom>::branch_on_zero(bool taken) {
   branch(taken);
   if (kFromRom && taken && next - pc == 7 && image[pc] == 0xad) {
     const int cycles = 9 + ((pc ^ next) & 0xff00u ? T::kBranchPageCycles : 0);
-    left -= console_.idle_dots(pc, cycles * 3, left);
+    left -= console_.idle_dots(pc, cycles * 3, left, zero());
   }
 }
 

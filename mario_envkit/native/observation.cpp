@@ -21,7 +21,7 @@ constexpr std::array<std::uint32_t, 64> kRgb = {
     0xf8d878, 0xd8f878, 0xb8f8b8, 0xb8f8d8, 0x00fcfc, 0xf8d8f8, 0x000000, 0x000000,
 };
 
-std::array<std::array<std::uint8_t, 3>, 64> split_colours() {
+constexpr std::array<std::array<std::uint8_t, 3>, 64> split_colours() {
   std::array<std::array<std::uint8_t, 3>, 64> colours{};
   for (std::size_t i = 0; i < 64; ++i) {
     for (std::size_t channel = 0; channel < 3; ++channel) {
@@ -72,21 +72,21 @@ void for_each_stretch(const Picture& picture, int crop_top, Draw&& draw) {
 
 const std::array<std::array<std::uint8_t, 3>, 64> kColours = split_colours();
 
-Observer::Axis Observer::make_axis(int source, int target) {
+Observer::Axis Observer::make_axis(int source, int target, int multiple) {
   // Source pixel i covers [i * target, (i + 1) * target), target pixel o covers
   // [o * source, (o + 1) * source) of a common ruler; the weight is what they share.
   const int divisor = std::gcd(source, target);
   Axis axis{source, target, 1, source / divisor, {}, {}};
   for (int o = 0; o < target; ++o) {
-    const int first = o * source / target;
     const int last = ((o + 1) * source - 1) / target;
-    axis.first.push_back(first);
-    axis.taps = std::max(axis.taps, last - first + 1);
+    axis.taps = std::max(axis.taps, last - o * source / target + 1);
   }
-  for (int o = 0; o < target; ++o) {
+  axis.taps = std::min((axis.taps + multiple - 1) / multiple * multiple, source);
+  const int padded = (target + 3) / 4 * 4;
+  for (int o = 0; o < padded; ++o) {
     // Every target reads the same number of sources, none beyond the last.
-    int& first = axis.first[static_cast<std::size_t>(o)];
-    first = std::min(first, source - axis.taps);
+    const int first = std::min(std::min(o, target - 1) * source / target, source - axis.taps);
+    axis.first.push_back(first);
     for (int i = first; i < first + axis.taps; ++i) {
       const int upper = std::min((i + 1) * target, (o + 1) * source);
       const int lower = std::max(i * target, o * source);
@@ -105,12 +105,17 @@ Observer::Observer(const ObservationSpec& spec) : spec_(spec) {
                                 std::to_string(spec.crop_top) +
                                 " rows cut off is not possible: pictures are only made smaller.");
   }
-  rows_ = make_axis(source_height, spec.height);
-  columns_ = make_axis(kWidth, spec.width);
-  // Division by `total` as a multiplication: exact, as sums are below 2^24 and totals below 2^16.
-  const auto total = static_cast<std::uint64_t>(rows_.total) *
-                     static_cast<std::uint64_t>(columns_.total);
-  reciprocal_ = ((std::uint64_t{1} << 40) + total - 1) / total;
+  whole_ = spec.width == kWidth && spec.height == source_height;
+  rows_ = make_axis(source_height, spec.height, 2);
+  columns_ = make_axis(kWidth, spec.width, 4);
+  // A sum is at most 255 * total, with total < 2^16: then this multiplication divides exactly, and
+  // the reciprocal fits 32 bits.
+  const auto total = static_cast<std::uint32_t>(rows_.total * columns_.total);
+  divisor_.half = total / 2;
+  divisor_.shift = 31;
+  for (std::uint32_t rest = total; rest > 1; rest /= 2) ++divisor_.shift;
+  const std::uint64_t one = std::uint64_t{1} << divisor_.shift;
+  divisor_.reciprocal = static_cast<std::uint32_t>((one + total - 1) / total);
 }
 
 std::size_t Observer::size() const {
@@ -119,64 +124,71 @@ std::size_t Observer::size() const {
 }
 
 void Observer::observe(const Picture& picture, std::uint8_t* out) const {
-  const bool whole = spec_.width == kWidth && spec_.height == kHeight - spec_.crop_top;
-  std::vector<std::uint8_t> image;
-  std::uint8_t* target = out;
-  if (!whole) {
-    image.resize(static_cast<std::size_t>((kHeight - spec_.crop_top) * kWidth * channels()));
-    target = image.data();
-  }
   if (spec_.grey == Grey::kNone) {
-    for_each_stretch(picture, spec_.crop_top, [&](int at, const std::uint8_t* slots, int count,
-                                                  std::size_t span) {
-      const std::uint8_t* palette = picture.spans()[span].palette;
-      std::uint8_t* pixel = target + at * 3;
-      for (int i = 0; i < count; ++i, pixel += 3) {
-        std::memcpy(pixel, kColours[palette[slots[i] & 31] & 0x3fu].data(), 3);
-      }
-    });
+    observe_rgb(picture, out);
   } else {
-    std::vector<std::array<std::uint8_t, 32>> tables;
-    for (const auto& span : picture.spans()) tables.push_back(grey_table(spec_, span.palette));
-    for_each_stretch(picture, spec_.crop_top, [&](int at, const std::uint8_t* slots, int count,
-                                                  std::size_t span) {
-      const auto& table = tables[span];
-      for (int i = 0; i < count; ++i) target[at + i] = table[slots[i] & 31u];
-    });
+    observe_grey(picture, out);
   }
-  if (!whole) resize(target, channels(), out);
 }
 
-void Observer::resize(const std::uint8_t* source, int channels, std::uint8_t* out) const {
-  const auto width = static_cast<std::size_t>(kWidth * channels);
-  const auto lanes = static_cast<std::size_t>(channels);
-  const std::uint32_t total = static_cast<std::uint32_t>(rows_.total * columns_.total);
-  std::uint16_t sums[kWidth * 3];  // at most 255 * 240: fits
-  for (int o = 0; o < rows_.target; ++o) {
-    const std::uint16_t* weights = &rows_.weights[static_cast<std::size_t>(o * rows_.taps)];
-    std::memset(sums, 0, sizeof sums);
-    for (int k = 0; k < rows_.taps; ++k) {
-      const std::uint8_t* row =
-          source + static_cast<std::size_t>(rows_.first[static_cast<std::size_t>(o)] + k) * width;
-      const std::uint16_t weight = weights[k];
-      if (weight == 0) continue;
-      for (std::size_t x = 0; x < width; ++x) {
-        sums[x] = static_cast<std::uint16_t>(sums[x] + weight * row[x]);
-      }
-    }
-    const std::uint16_t* across = columns_.weights.data();
-    for (int p = 0; p < columns_.target; ++p, across += columns_.taps) {
-      const std::uint16_t* from =
-          sums + static_cast<std::size_t>(columns_.first[static_cast<std::size_t>(p)]) * lanes;
-      for (std::size_t channel = 0; channel < lanes; ++channel) {
-        std::uint32_t sum = total / 2;
-        for (int k = 0; k < columns_.taps; ++k) {
-          sum += static_cast<std::uint32_t>(across[k]) *
-                 from[static_cast<std::size_t>(k) * lanes + channel];
-        }
-        *out++ = static_cast<std::uint8_t>((sum * reciprocal_) >> 40);
-      }
-    }
+void Observer::observe_grey(const Picture& picture, std::uint8_t* out) const {
+  std::uint8_t image[kHeight * kWidth];
+  std::uint8_t* const target = whole_ ? out : image;
+  std::array<std::uint8_t, 32> table{};
+  std::size_t prepared = picture.spans().size();
+  for_each_stretch(picture, spec_.crop_top,
+                   [&](int at, const std::uint8_t* slots, int count, std::size_t span) {
+                     if (span != prepared) {
+                       table = grey_table(spec_, picture.spans()[span].palette);
+                       prepared = span;
+                     }
+                     simd::look_up(slots, count, table.data(), target + at);
+                   });
+  if (!whole_) resize_grey(image, out);
+}
+
+void Observer::resize_grey(const std::uint8_t* source, std::uint8_t* out) const {
+  const bool small = rows_.total <= 128;  // 255 * 128 < 2^15
+  std::uint16_t sums[kWidth];             // at most 255 * 240: fits
+  const std::uint16_t* weights = rows_.weights.data();
+  for (int y = 0; y < rows_.target; ++y, weights += rows_.taps, out += columns_.target) {
+    const std::uint8_t* rows = source + rows_.first[static_cast<std::size_t>(y)] * kWidth;
+    simd::weigh_rows(rows, kWidth, weights, rows_.taps, rows_.total, kWidth, sums);
+    simd::weigh_columns(sums, columns_.first.data(), columns_.weights.data(), columns_.taps,
+                        columns_.target, small, divisor_, out);
+  }
+}
+
+void Observer::observe_rgb(const Picture& picture, std::uint8_t* out) const {
+  std::vector<std::uint8_t> image;
+  if (!whole_) image.resize(static_cast<std::size_t>((kHeight - spec_.crop_top) * kWidth * 3));
+  std::uint8_t* const target = whole_ ? out : image.data();
+  std::array<std::uint8_t, 3> colours[32] = {};
+  std::size_t prepared = picture.spans().size();
+  for_each_stretch(picture, spec_.crop_top,
+                   [&](int at, const std::uint8_t* slots, int count, std::size_t span) {
+                     if (span != prepared) {
+                       const std::uint8_t* palette = picture.spans()[span].palette;
+                       for (int i = 0; i < 32; ++i) colours[i] = kColours[palette[i] & 0x3fu];
+                       prepared = span;
+                     }
+                     std::uint8_t* pixel = target + at * 3;
+                     for (int i = 0; i < count; ++i, pixel += 3) {
+                       std::memcpy(pixel, colours[slots[i] & 31].data(), 3);
+                     }
+                   });
+  if (!whole_) resize_rgb(image.data(), out);
+}
+
+// Channel by channel, as grey is.
+void Observer::resize_rgb(const std::uint8_t* source, std::uint8_t* out) const {
+  const std::size_t pixels = static_cast<std::size_t>(rows_.source * kWidth);
+  std::vector<std::uint8_t> plane(pixels);
+  std::vector<std::uint8_t> small(static_cast<std::size_t>(spec_.height * spec_.width));
+  for (std::size_t channel = 0; channel < 3; ++channel) {
+    for (std::size_t i = 0; i < pixels; ++i) plane[i] = source[i * 3 + channel];
+    resize_grey(plane.data(), small.data());
+    for (std::size_t i = 0; i < small.size(); ++i) out[i * 3 + channel] = small[i];
   }
 }
 

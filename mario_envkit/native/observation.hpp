@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "picture.hpp"
+#include "simd.hpp"
 
 namespace mario {
 
@@ -42,18 +43,24 @@ class Observer {
 
  private:
   // Area weights along one axis: target i takes `weights[i * taps + k]` of source `first[i] + k`.
+  // Taps are a multiple of `multiple` where the source is long enough; targets are padded with
+  // weight 0 to a multiple of 4.
   struct Axis {
     int source = 0, target = 0, taps = 0, total = 0;
     std::vector<int> first;
     std::vector<std::uint16_t> weights;
   };
-  static Axis make_axis(int source, int target);
+  static Axis make_axis(int source, int target, int multiple);
 
-  void resize(const std::uint8_t* source, int channels, std::uint8_t* out) const;
+  void observe_grey(const Picture& picture, std::uint8_t* out) const;
+  void observe_rgb(const Picture& picture, std::uint8_t* out) const;
+  void resize_grey(const std::uint8_t* source, std::uint8_t* out) const;
+  void resize_rgb(const std::uint8_t* source, std::uint8_t* out) const;
 
   ObservationSpec spec_;
   Axis rows_, columns_;
-  std::uint64_t reciprocal_ = 0;
+  simd::Divisor divisor_;
+  bool whole_ = false;  // nothing to resize
 };
 
 // The 64 colours that nes-py shows, as R, G, B.

@@ -342,12 +342,6 @@ void Ppu<T>::write_all_oam(const std::uint8_t* page) {
 
 // ------------------------------------------------------------------------------------- memory
 
-template <class T>
-int Ppu<T>::vram_index(unsigned address) const {
-  const unsigned bank = cartridge_.vertical_mirroring() ? address >> 10 : address >> 11;
-  return static_cast<int>((address & 0x3ffu) | (bank & 1u) << 10);
-}
-
 // Pattern and nametable memory; nes-py's map has its own borders.
 template <class T>
 std::uint8_t Ppu<T>::read_bus(unsigned address) const {

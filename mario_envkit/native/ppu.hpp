@@ -64,7 +64,7 @@ class Ppu {
 
  private:
   struct SpriteRow {
-    std::uint8_t pixels[8];  // 0 to 3
+    std::uint8_t pixels[8];  // as in Cartridge::tile_row()
   };
 
   bool tiles_on() const { return (s_.mask & kMaskTiles) != 0; }
@@ -95,7 +95,10 @@ class Ppu {
   int hit_column(std::uint16_t v, int line, int x0, int x1) const;
 
   // Memory (ppu.cpp)
-  int vram_index(unsigned address) const;
+  int vram_index(unsigned address) const {
+    const unsigned bank = cartridge_.vertical_mirroring() ? address >> 10 : address >> 11;
+    return static_cast<int>((address & 0x3ffu) | (bank & 1u) << 10);
+  }
   std::uint8_t read_bus(unsigned address) const;
   std::uint8_t read_data();
   void write_data(std::uint8_t value);
@@ -103,13 +106,11 @@ class Ppu {
   // Pixels (ppu_draw.cpp)
   SpriteRow sprite_row(int sprite, int line) const;
   SpriteRow wrapped_sprite_row(int sprite) const;
-  const std::uint8_t* tile_rows(std::uint16_t v, int column) const;
-  unsigned attribute(std::uint16_t v, int column) const;
   int tile_pixel(std::uint16_t v, int anchor, int x) const;
   void find_sprites();
   void update_palette(int position);
   void draw_lines(int line, int count);
-  void draw_tiles(std::uint16_t v, int line, int count);
+  void draw_tiles(std::uint16_t v, int columns, std::uint8_t* out, int count) const;
   void draw_part(int line, int x0, int x1);
   bool overlay(int line, std::uint8_t* pixels) const;
 

@@ -9,24 +9,16 @@ namespace mario {
 
 namespace {
 
-constexpr std::uint64_t kOnes = 0x0101010101010101u;
+constexpr std::uint64_t kEveryByte = 0x0101010101010101u;
 constexpr unsigned kBehind = 0x20;  // a sprite pixel that the background hides
 
-// Eight pixels 0 to 3 of one tile row, with the upper two bits of their slot where not transparent.
-inline void store_pixels(std::uint8_t* out, const std::uint8_t* row, std::uint64_t palette) {
-  std::uint64_t pixels;
-  std::memcpy(&pixels, row, 8);
-  pixels |= ((pixels | pixels >> 1) & kOnes) * palette;
-  std::memcpy(out, &pixels, 8);
-}
-
-// The same for the first `count` rows of a tile, one picture row apart.
-inline void store_tile(std::uint8_t* out, const std::uint8_t* rows, std::uint64_t palette,
-                       int count) {
-  if (count == 8) {
-    for (int y = 0; y < 8; ++y) store_pixels(out + y * Picture::kStride, rows + y * 8, palette);
-  } else {
-    for (int y = 0; y < count; ++y) store_pixels(out + y * Picture::kStride, rows + y * 8, palette);
+// Stores `count` rows of a tile, one picture row apart; `mask`: what one AND makes slots with.
+inline void store_tile(std::uint8_t* out, const std::uint8_t* rows, std::uint64_t mask, int count) {
+  for (int y = 0; y < count; ++y) {
+    std::uint64_t pixels;
+    std::memcpy(&pixels, rows + y * 8, 8);
+    pixels &= mask;
+    std::memcpy(out + y * Picture::kStride, &pixels, 8);
   }
 }
 
@@ -102,7 +94,8 @@ typename Ppu<T>::SpriteRow Ppu<T>::wrapped_sprite_row(int sprite) const {
   SpriteRow result;
   for (int x = 0; x < 8; ++x) {
     const int bit = (entry[2] & 0x40u) ? x : 7 - x;
-    result.pixels[x] = static_cast<std::uint8_t>(((low >> bit) & 1u) | ((high >> bit) & 1u) << 1);
+    const unsigned bits = ((low >> bit) & 1u) | ((high >> bit) & 1u) << 1;
+    result.pixels[x] = static_cast<std::uint8_t>(bits ? 0x0cu | bits : 0u);
   }
   return result;
 }
@@ -137,11 +130,12 @@ bool Ppu<T>::overlay(int line, std::uint8_t* pixels) const {
   for (int i = count - 1; i >= 0; --i) {  // the first sprite is on top: draw it last
     const int sprite = sprites[i] & 63;
     const std::uint8_t* entry = s_.oam + sprite * 4;
-    const unsigned slot = 0x10u | (entry[2] & 3u) << 2 | (entry[2] & 0x20u);
+    const unsigned mask = (entry[2] & 3u) << 2 | 3u;
+    const unsigned flags = 0x10u | (entry[2] & 0x20u);
     const SpriteRow row = sprite_row(sprite, line);
     std::uint8_t* out = pixels + entry[3];
     for (int x = 0; x < 8; ++x) {
-      if (row.pixels[x]) out[x] = static_cast<std::uint8_t>(slot | row.pixels[x]);
+      if (row.pixels[x]) out[x] = static_cast<std::uint8_t>((row.pixels[x] & mask) | flags);
     }
   }
   if (!(s_.mask & kMaskLeftSprites)) std::memset(pixels, 0, 8);
@@ -150,45 +144,60 @@ bool Ppu<T>::overlay(int line, std::uint8_t* pixels) const {
 
 // ---------------------------------------------------------------------------------- background
 
-// The eight rows of the tile `column` tiles to the right of v.
-template <class T>
-const std::uint8_t* Ppu<T>::tile_rows(std::uint16_t v, int column) const {
-  const unsigned x = ((v & 0x0400u) >> 5 | (v & 0x1fu)) + static_cast<unsigned>(column);
-  const unsigned address = (v & 0x0be0u) | (x & 0x20u) << 5 | (x & 0x1fu);
-  const int table = (s_.ctrl & kCtrlTileTable) ? 256 : 0;
-  return cartridge_.tile_row(table + s_.vram[vram_index(address)], 0);
-}
+// The row of a nametable that v points into, and its attributes, for both horizontal nametables.
+struct TileRow {
+  const std::uint8_t* names[2];
+  const std::uint8_t* attributes[2];
+  unsigned first;  // column: bit 5 is the nametable
+  unsigned shift;  // which half of the attribute byte
 
-// Its palette, as bits 2 and 3 of a slot.
-template <class T>
-unsigned Ppu<T>::attribute(std::uint16_t v, int column) const {
-  const unsigned x = ((v & 0x0400u) >> 5 | (v & 0x1fu)) + static_cast<unsigned>(column);
-  const unsigned address =
-      0x03c0u | (v & 0x0800u) | (x & 0x20u) << 5 | ((v >> 4) & 0x38u) | ((x >> 2) & 7u);
-  const unsigned shift = ((v >> 4) & 4u) | (x & 2u);
-  return ((s_.vram[vram_index(address)] >> shift) & 3u) << 2;
-}
+  template <class Index>
+  TileRow(const std::uint8_t* vram, unsigned v, Index&& index)
+      : first((v & 0x0400u) >> 5 | (v & 0x1fu)), shift((v >> 4) & 4u) {
+    for (unsigned side = 0; side < 2; ++side) {
+      const unsigned table = (v & 0x0800u) | side << 10;
+      names[side] = vram + index(table | (v & 0x03e0u));
+      attributes[side] = vram + index(table | 0x03c0u | ((v >> 4) & 0x38u));
+    }
+  }
+  int name(int column) const {
+    const unsigned x = first + static_cast<unsigned>(column);
+    return names[(x >> 5) & 1u][x & 31u];
+  }
+  // What makes palette slots of the tile's pixels.
+  unsigned mask(int column) const {
+    const unsigned x = first + static_cast<unsigned>(column);
+    const unsigned attribute = attributes[(x >> 5) & 1u][(x >> 2) & 7u];
+    return ((attribute >> (shift | (x & 2u))) & 3u) << 2 | 3u;
+  }
+};
 
 // The slot of the background at column x: 0 if transparent. `v` is the address at column `anchor`
 // (less the fine scroll, where columns do not follow it).
 template <class T>
 int Ppu<T>::tile_pixel(std::uint16_t v, int anchor, int x) const {
   if (!tiles_on() || (x < 8 && !(s_.mask & kMaskLeftTiles))) return 0;
+  const TileRow row(s_.vram, v, [this](unsigned address) { return vram_index(address); });
   const int column = ((x + s_.fine_x) >> 3) - (anchor >> 3);
-  const int pixel = tile_rows(v, column)[((v >> 12) & 7) * 8 + ((x + s_.fine_x) & 7)];
-  return pixel ? static_cast<int>(attribute(v, column)) | pixel : 0;
+  const int table = (s_.ctrl & kCtrlTileTable) ? 256 : 0;
+  const std::uint8_t* pixels = cartridge_.tile_row(table + row.name(column), v >> 12);
+  return pixels[(x + s_.fine_x) & 7] & static_cast<int>(row.mask(column));
 }
 
-// `count` lines from the one that v points into, all within one row of tiles.
+// `count` lines of `columns` tiles from the one that v points into, all within one row of tiles.
 template <class T>
-void Ppu<T>::draw_tiles(std::uint16_t v, int line, int count) {
-  const int fine_y = (v >> 12) & 7;
-  std::uint8_t* out = picture_->row(line) - s_.fine_x;
-  for (int column = 0; column < 33; ++column) {
-    store_tile(out + column * 8, tile_rows(v, column) + fine_y * 8, attribute(v, column), count);
-  }
-  if (!(s_.mask & kMaskLeftTiles)) {
-    for (int y = line; y < line + count; ++y) std::memset(picture_->row(y), 0, 8);
+void Ppu<T>::draw_tiles(std::uint16_t v, int columns, std::uint8_t* out, int count) const {
+  const TileRow row(s_.vram, v, [this](unsigned address) { return vram_index(address); });
+  const int table = (s_.ctrl & kCtrlTileTable) ? 256 : 0;
+  const std::uint8_t* patterns = cartridge_.tile_row(table, v >> 12);
+  for (int column = 0; column < columns; ++column, out += 8) {
+    const std::uint8_t* rows = patterns + row.name(column) * 64;
+    const std::uint64_t mask = row.mask(column) * kEveryByte;
+    if (count == 8) {
+      store_tile(out, rows, mask, 8);
+    } else {
+      store_tile(out, rows, mask, count);
+    }
   }
 }
 
@@ -199,11 +208,9 @@ void Ppu<T>::draw_lines(int line, int count) {
   std::uint16_t v = s_.v;
   for (int y = line, end = line + count; y < end;) {
     const int rows = tiles_on() ? std::min(end - y, 8 - ((v >> 12) & 7)) : end - y;
-    if (tiles_on()) {
-      draw_tiles(v, y, rows);
-    } else {
-      for (int i = y; i < y + rows; ++i) std::memset(picture_->row(i), 0, kWidth);
-    }
+    if (tiles_on()) draw_tiles(v, 33, picture_->row(y) - s_.fine_x, rows);
+    const std::size_t blank = !tiles_on() ? kWidth : (s_.mask & kMaskLeftTiles) ? 0 : 8;
+    for (int i = y; blank != 0 && i < y + rows; ++i) std::memset(picture_->row(i), 0, blank);
     v = after_lines(v, rows);
     y += rows;
   }
@@ -220,13 +227,16 @@ template <class T>
 void Ppu<T>::draw_part(int line, int x0, int x1) {
   find_sprites();
   update_palette(line * kWidth + x0);
+  const int anchor = T::kColumnsFollowFineX ? x0 + s_.fine_x : x0;
+  std::uint8_t tiles[kWidth + 16] = {};
+  // The tile that v points into starts at this column of the screen.
+  const int start = (anchor & ~7) - s_.fine_x;
+  if (tiles_on()) draw_tiles(s_.v, (x1 - start + 7) / 8, tiles, 1);
   std::uint8_t sprites[kWidth + 8] = {};
   overlay(line, sprites);
-  const int anchor = T::kColumnsFollowFineX ? x0 + s_.fine_x : x0;
   std::uint8_t* row = picture_->row(line);
-  for (int x = x0; x < x1; ++x) {
-    row[x] = compose(static_cast<unsigned>(tile_pixel(s_.v, anchor, x)), sprites[x]);
-  }
+  const int clip = (s_.mask & kMaskLeftTiles) ? 0 : 8;
+  for (int x = x0; x < x1; ++x) row[x] = compose(x < clip ? 0u : tiles[x - start], sprites[x]);
   drawn_to_ = line * kWidth + x1;
 }
 
