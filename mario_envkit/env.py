@@ -95,12 +95,13 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
             raise OptionError(
                 f"observation={observation!r} does not exist; choose 'pixels' or 'ram'."
             )
+        cartridge = find_rom(game, rom_variant, rom)
         self.game = game
         self.schedule = resolve_schedule(level, game)
         self.reward_function = resolve_reward(reward)
         self.picture = picture or Picture()
         self.render_mode = render_mode
-        self.emulator = make_emulator(find_rom(game, rom_variant, rom), backend, timing)
+        self.emulator = make_emulator(cartridge, backend, timing)
 
         self.draw = True
         """Set to False before a step whose observation nobody will look at: unless it ends the
