@@ -114,7 +114,8 @@ int Console<T>::idle_dots(std::uint32_t loop, int iteration, int left, bool seen
   static constexpr std::uint8_t kWait[] = {0xad, 0x02, 0x20, 0x29, 0x40};  // LDA $2002, AND #$40
   if (left <= 0 || std::memcmp(cartridge_.image() + loop, kWait, sizeof kWait) != 0) return 0;
   const bool clear = !(s_.status & kStatusHit);
-  if (clear != seen_clear) return 0;  // it has changed since the read
+  if (clear != seen_clear) return 0;          // it has changed since the read
+  if (s_.status & kStatusBlank) return 0;     // the next read changes this flag
   const int read = event_ - left + (T::kAccessOnFirstCycle ? 0 : 9);  // the next read of $2002
   // Nothing changes for reads up to the dot at which the flag does.
   int change = kNever;
@@ -124,7 +125,9 @@ int Console<T>::idle_dots(std::uint32_t loop, int iteration, int left, bool seen
     change = kPreRender;
   }
   const int to_change = change < read ? 0 : (change - read) / iteration + 1;
-  return std::min(to_change, (left - 1) / iteration) * iteration;
+  const int count = std::min(to_change, (left - 1) / iteration);
+  if (count > 0) ppu_.read_register(2);  // the last of the reads; all give the same
+  return count * iteration;
 }
 
 template <class T>

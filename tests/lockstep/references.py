@@ -107,3 +107,34 @@ class Cynes:
 
     def poke(self, address: int, value: int) -> None:
         self._nes[address] = value
+
+
+class StableRetro:
+    """FCEUmm as stable-retro brings it; one per process."""
+
+    # Our button bits, 0 (A) to 7 (right), by the position that FCEUmm gives them.
+    _ORDER = (1, None, 2, 3, 4, 5, 6, 7, 0)
+
+    def __init__(self, rom: Path) -> None:
+        try:
+            import stable_retro as retro
+            import stable_retro.data
+        except ImportError:
+            raise ReferenceMissing("stable-retro") from None
+        game = Path(retro.__file__).parent / "data" / "stable" / "SuperMarioBros-Nes-v0"
+        self._emulator = retro.RetroEmulator(str(rom))
+        self._data = retro.data.GameData()
+        self._emulator.configure_data(self._data)
+        self._emulator.step()
+        self._data.load(str(game / "data.json"), str(game / "scenario.json"))
+
+    def step(self, buttons: int) -> None:
+        mask = [0 if bit is None else buttons >> bit & 1 for bit in self._ORDER]
+        self._emulator.set_button_mask(np.array(mask, np.uint8), 0)
+        self._emulator.step()
+        self._data.update_ram()
+
+    @property
+    def ram(self) -> NDArray[np.uint8]:
+        blocks = self._data.memory.blocks
+        return np.frombuffer(bytes(blocks[0]) + bytes(blocks[1024]), np.uint8)
