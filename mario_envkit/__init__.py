@@ -15,6 +15,7 @@ from mario_envkit.env import MarioEnv
 from mario_envkit.errors import MarioEnvkitError
 from mario_envkit.game.rewards import RewardFunction
 from mario_envkit.registration import make_mario, register_envs, register_legacy_ids
+from mario_envkit.vector import MarioVectorEnv
 
 __version__ = version("mario-envkit")
 
@@ -22,6 +23,7 @@ __all__ = [
     "Buttons",
     "MarioEnv",
     "MarioEnvkitError",
+    "MarioVectorEnv",
     "Picture",
     "RewardFunction",
     "Snapshot",

@@ -130,7 +130,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         self.render_mode = self._game.render_mode
         self.single_observation_space = single.observation_space
         self.single_action_space = single.action_space
-        self.observation_space = batch_space(single.observation_space, self.num_envs)
+        self.observation_space = _lightened(batch_space(single.observation_space, self.num_envs))
         self.action_space = batch_space(single.action_space, self.num_envs)
         actions = self._options["actions"]
         joypad = range(256) if actions == "raw" else resolve_actions(actions)
@@ -263,7 +263,8 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
     def close_extras(self, **kwargs: Any) -> None:
         """End the threads and free the machines."""
         self._pool = None
-        self._single.close()
+        if hasattr(self, "_single"):  # not if an argument was wrong
+            self._single.close()
 
     # -- what the environments are to do -----------------------------------------------------
 
@@ -362,3 +363,14 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
             for i, noops in unfinished:
                 self._order_reset(i, chosen, noops)
             unfinished = pool.run(out)
+
+
+def _lightened(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:
+    """The same space with one number for all of its bounds.
+
+    Gymnasium's Box keeps four arrays of its own shape: four times an environment's observation.
+    """
+    for name in ("low", "high", "bounded_below", "bounded_above"):
+        bounds = getattr(space, name)
+        setattr(space, name, np.broadcast_to(bounds.flat[0], bounds.shape))
+    return space

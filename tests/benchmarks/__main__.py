@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import environment
+from tests.benchmarks import environment, vector
 
-BENCHMARKS = {"environment": environment.main}
+BENCHMARKS = {"environment": environment.main, "vector": vector.main}
 
 
 def main() -> None:
