@@ -51,7 +51,7 @@ JUMPY: Mix = (
     (3, LEFT, 2, 20),
     (3, 0, 1, 12),
 )
-"""Stays where the blocks are, and so finds coins and mushrooms."""
+"""Stays about where it is, and jumps."""
 
 
 def play(seed: int, mix: Mix) -> Iterator[int]:
@@ -119,8 +119,16 @@ WAIT = 0
 FOREVER_RIGHT = tuple([RIGHT] * 400)
 
 SCENARIOS = (
-    Scenario("smb-1-1-random", "1-1", 6000, random_play(1)),
-    Scenario("smb-1-1-blocks", "1-1", 3000, random_play(2, JUMPY)),
+    Scenario("smb-1-1-random", "1-1", 5000, random_play(1)),
+    Scenario(
+        "smb-1-1-power-ups",
+        "1-1",
+        3400,
+        (
+            Episode(lambda: chain(run("1-1-fire-flower"), play(101, RIGHT_BIASED)), 1900),
+            Episode(lambda: chain(run("1-1-fire-flower", 600), play(18, JUMPY)), 1500),
+        ),
+    ),
     Scenario(
         "smb-1-1-any-bytes",
         "1-1",
@@ -148,16 +156,16 @@ SCENARIOS = (
             recorded("1-1-bonus-pipe"),
         ),
     ),
-    Scenario("smb-1-2-random", "1-2", 2500, random_play(5)),
+    Scenario("smb-1-2-random", "1-2", 2000, random_play(5)),
     Scenario(
         "smb-1-4-axe", "1-4", 2200, (recorded("1-4-axe"), *random_play(6, episodes=8, limit=400))
     ),
     Scenario("smb-1-4-idle", "1-4", 7300, (Episode(lambda: repeat(WAIT)),)),
-    Scenario("smb-2-2-random", "2-2", 2500, random_play(7, SWIMMING)),
+    Scenario("smb-2-2-random", "2-2", 2000, random_play(7, SWIMMING)),
     Scenario("smb-4-2-random", "4-2", 2500, random_play(8)),
-    Scenario("smb-4-4-random", "4-4", 2000, random_play(9)),
+    Scenario("smb-4-4-random", "4-4", 1500, random_play(9)),
     Scenario("smb-8-4-random", "8-4", 2500, random_play(10)),
-    Scenario("smb-full-random", "full", 7000, random_play(11)),
+    Scenario("smb-full-random", "full", 5500, random_play(11)),
     Scenario(  # the first life is lost to the clock, the others to the enemies
         "smb-full-idle",
         "full",
@@ -170,7 +178,7 @@ SCENARIOS = (
         5600,
         (Episode(lambda: chain(run("full-1-1-to-2-1"), play(13, RIGHT_BIASED))),),
     ),
-    Scenario("lost-levels-1-1-random", "1-1", 4000, random_play(14), game="lost_levels"),
+    Scenario("lost-levels-1-1-random", "1-1", 3500, random_play(14), game="lost_levels"),
     Scenario("lost-levels-full-random", "full", 2000, random_play(15), game="lost_levels"),
     *(
         Scenario(f"smb-1-1-{variant}", "1-1", 300, random_play(16), rom_variant=variant)
