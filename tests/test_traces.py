@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mario_envkit.emulator.backends import TIMINGS, available_backends
 from mario_envkit.emulator.nes_py import nes_py_version
-from mario_envkit.emulator.rom import find_rom
+from mario_envkit.emulator.rom import ROM_VARIABLE, find_rom
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import RomError
 from mario_envkit.game.rewards import resolve_reward
@@ -35,7 +36,9 @@ from tests.traces.format import (
 DATA = Path(__file__).parent / "traces" / "data"
 ALL = {path: header_of(path) for path in sorted(DATA.glob("*.trace"))}
 GAMES = [path for path, header in ALL.items() if header["kind"] == "gym-super-mario-bros 7.4"]
-REWARDS = [path for path, header in ALL.items() if header["kind"] == "gym-super-mario-bros 9 reward"]
+REWARDS = [
+    path for path, header in ALL.items() if header["kind"] == "gym-super-mario-bros 9 reward"
+]
 
 
 def exact_backends() -> list[str]:
@@ -49,7 +52,8 @@ def exact_backends() -> list[str]:
 
 
 @pytest.fixture(params=sorted(TIMINGS))
-def backend(request: pytest.FixtureRequest) -> str:
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.delenv(ROM_VARIABLE, raising=False)
     if request.param not in exact_backends():
         pytest.skip(f"the backend {request.param} has no nes-py 8 timing in this environment")
     return str(request.param)
@@ -85,8 +89,9 @@ class Replay:
 
     def run(self) -> None:
         resets = self.trace.columns["reset_frame"]
-        for self.frame in range(self.trace.frames):
-            if self.episode < len(resets) and resets[self.episode] == self.frame:
+        for frame in range(self.trace.frames):
+            self.frame = frame
+            if self.episode < len(resets) and resets[self.episode] == frame:
                 self._reset()
             self._step()
         assert self.episode == len(resets)
@@ -184,7 +189,9 @@ def test_the_traces_cover_what_they_should() -> None:
 def states(trace: Trace, prefix: str, count: int) -> Iterator[GameState]:
     """Game states out of the RAM bytes that were recorded with the reward."""
     start = f"{prefix}ram_"
-    bytes_at = {int(n[len(start) :], 16): v for n, v in trace.columns.items() if n.startswith(start)}
+    bytes_at = {
+        int(n[len(start) :], 16): v for n, v in trace.columns.items() if n.startswith(start)
+    }
     for index in range(count):
         ram = bytearray(2048)
         for address, values in bytes_at.items():

@@ -1,4 +1,4 @@
-"""Trace files: what a game did, frame by frame, in columns. Written by the recorders, read by tests.
+"""Trace files: what a game did, frame by frame, in columns.
 
 A trace file is
 
@@ -91,7 +91,7 @@ def encode_info(info: Mapping[str, Any], prefix: str = "") -> dict[str, int]:
 def write_trace(
     path: Path, header: Mapping[str, Any], columns: Mapping[str, Sequence[int | float]]
 ) -> None:
-    """Write a trace. Columns named ``*_crc32`` are uint32; others are delta or, with floats, float64."""
+    """Write a trace; columns ``*_crc32`` are uint32, others delta or, with floats, float64."""
     body = b""
     directory = []
     for name, values in columns.items():
@@ -119,7 +119,9 @@ def read_trace(path: Path) -> Trace:
         header = json.loads(line)
         body = zlib.decompress(packed)
     except (ValueError, zlib.error) as error:
-        raise TraceError(f"{path} is damaged ({error}): check it out or record it again.") from error
+        raise TraceError(
+            f"{path} is damaged ({error}): check it out or record it again."
+        ) from error
     if zlib.crc32(body) != header.pop("body_crc32"):
         raise TraceError(f"{path} is damaged (checksum): check it out or record it again.")
     columns: dict[str, list[Any]] = {}
@@ -142,7 +144,7 @@ def header_of(path: Path) -> dict[str, Any]:
 
 
 def parse_runs(text: str) -> list[int]:
-    """Joypad bytes, one per frame, from ``BYTExFRAMES`` words; lines that start with # are comments."""
+    """Joypad bytes, one per frame, from ``BYTExFRAMES`` words; lines with # are comments."""
     buttons: list[int] = []
     for line in text.splitlines():
         if line.startswith("#"):

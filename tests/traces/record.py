@@ -19,40 +19,22 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import platform
-import sys
 import warnings
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
-from importlib import metadata
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from format import SCREEN_GROUP, encode_info, write_trace
 from scenarios import SCENARIOS, Scenario
+from versions import require
 
 DATA = Path(__file__).parent / "data"
 NEEDED = {"gym-super-mario-bros": "7.4.0", "nes-py": "8.2.1", "numpy": "1."}
 AREA_TYPE = 0x074E  # 0 water, 1 ground, 2 underground, 3 castle
 DEATH_REWARD = -15
-
-
-def check_versions() -> dict[str, str]:
-    """Versions of what is recorded; exits with one sentence where they are not the right ones."""
-    found = {}
-    for package, wanted in NEEDED.items():
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "none"
-        if not found[package].startswith(wanted):
-            sys.exit(
-                f"The recorder needs {package} {wanted}{'x' if wanted[-1] == '.' else ''} but found "
-                f"{found[package]}: make a virtual environment as {Path(__file__).name} describes."
-            )
-    return {**found, "python": platform.python_version()}
 
 
 def make_env(scenario: Scenario) -> Any:
@@ -164,7 +146,7 @@ def main() -> None:
     names = [scenario.name for scenario in SCENARIOS]
     parser.add_argument("--only", action="append", choices=names, help="may be given repeatedly")
     only = parser.parse_args().only or names
-    versions = check_versions()
+    versions = require(NEEDED, __file__)
     DATA.mkdir(exist_ok=True)
     for scenario in SCENARIOS:
         if scenario.name not in only:
@@ -175,7 +157,8 @@ def main() -> None:
         path = DATA / f"{scenario.name}.trace"
         write_trace(path, header, recording.columns)
         recording.env.close()
-        print(f"{path.name}: {path.stat().st_size} bytes, {header['frames']} frames, {header['summary']}")
+        size = path.stat().st_size
+        print(f"{path.name}: {size} bytes, {header['frames']} frames, {header['summary']}")
 
 
 if __name__ == "__main__":

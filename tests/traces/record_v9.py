@@ -14,11 +14,8 @@ computed the reward from them (``ram_0086`` is the byte at 0x0086); the same byt
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from importlib import metadata
 from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
@@ -34,6 +31,7 @@ from scenarios import (
     recorded,
     run,
 )
+from versions import require
 
 DATA = Path(__file__).parent / "data"
 NEEDED = {"gym-super-mario-bros": "9.", "nes-py": "9."}
@@ -68,22 +66,6 @@ SCENARIOS = (
     Scenario("v9-full", "full", 4800, (stored("full-1-1-to-2-1", 6, 4800),)),
     Scenario("v9-1-4", "1-4", 1500, (stored("1-4-axe", 7, 1200),)),
 )
-
-
-def check_versions() -> dict[str, str]:
-    """Versions of what is recorded; exits with one sentence where they are not the right ones."""
-    found = {}
-    for package, wanted in NEEDED.items():
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "none"
-        if not found[package].startswith(wanted):
-            sys.exit(
-                f"The recorder needs {package} {wanted}x but found {found[package]}: make a "
-                f"virtual environment as {Path(__file__).name} describes."
-            )
-    return {**found, "python": platform.python_version()}
 
 
 def make_env(level: str) -> Any:
@@ -121,7 +103,7 @@ def rows(env: Any, scenario: Scenario) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def main() -> None:
     """Record all scenarios."""
-    versions = check_versions()
+    versions = require(NEEDED, __file__)
     DATA.mkdir(exist_ok=True)
     for scenario in SCENARIOS:
         env = make_env(scenario.level)
@@ -145,7 +127,8 @@ def main() -> None:
         }
         path = DATA / f"{scenario.name}.trace"
         write_trace(path, header, columns)
-        print(f"{path.name}: {path.stat().st_size} bytes, {scenario.frames} frames, {header['summary']}")
+        size = path.stat().st_size
+        print(f"{path.name}: {size} bytes, {scenario.frames} frames, {header['summary']}")
 
 
 if __name__ == "__main__":

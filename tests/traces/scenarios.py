@@ -59,12 +59,16 @@ def play(seed: int, mix: Mix) -> Iterator[int]:
     draw = random.Random(seed).random
     total = sum(row[0] for row in mix)
     while True:
-        at = draw() * total
-        for weight, byte, fewest, most in mix:
-            at -= weight
-            if at < 0:
-                break
+        _, byte, fewest, most = _row_at(mix, draw() * total)
         yield from repeat(byte, fewest + int(draw() * (most - fewest + 1)))
+
+
+def _row_at(mix: Mix, at: float) -> tuple[int, int, int, int]:
+    for row in mix:
+        at -= row[0]
+        if at < 0:
+            return row
+    return mix[-1]
 
 
 def any_bytes(seed: int) -> Iterator[int]:
@@ -184,5 +188,7 @@ SCENARIOS = (
         Scenario(f"smb-1-1-{variant}", "1-1", 300, random_play(16), rom_variant=variant)
         for variant in ("vanilla", "downsample", "pixel", "rectangle")
     ),
-    Scenario("lost-levels-1-1-downsample", "1-1", 300, random_play(17), "lost_levels", "downsample"),
+    Scenario(
+        "lost-levels-1-1-downsample", "1-1", 300, random_play(17), "lost_levels", "downsample"
+    ),
 )
