@@ -28,7 +28,7 @@ GROUP = "mario_envkit.trainers"
 
 
 class Policy(Protocol):
-    """An agent that plays a batch of games: what ``eval``, ``watch`` and ``record`` need of a run."""
+    """An agent that plays a batch of games: what ``eval``, ``watch`` and ``record`` need."""
 
     def reset(self, num_envs: int) -> None:
         """Start ``num_envs`` games at once; forgets any recurrent state and reseeds nothing."""

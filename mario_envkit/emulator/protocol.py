@@ -24,7 +24,7 @@ class Emulator(Protocol):
     """
 
     core: str
-    """Which emulation this is, with what makes its timing: snapshots carry it ("native/console")."""
+    """Which emulation this is, and its timing ("native/console"): snapshots carry it."""
 
     rom_sha256: str
     """SHA-256 of the cartridge image file, hex."""
@@ -43,7 +43,7 @@ class Emulator(Protocol):
         """The current picture as RGB, ``(240, 256, 3)`` uint8: a copy, or ``out`` filled."""
 
     def observe(self, picture: Picture, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-        """The current picture as ``picture`` describes it (crop, grey, size): a copy, or ``out``."""
+        """The current picture as ``picture`` describes it: a copy, or ``out`` filled."""
 
     @property
     def ram(self) -> NDArray[np.uint8]:

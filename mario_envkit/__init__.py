@@ -1,0 +1,32 @@
+"""Super Mario Bros for people who train agents.
+
+Importing this package registers its environments with Gymnasium::
+
+    import gymnasium
+    import mario_envkit
+
+    env = gymnasium.make("MarioTrain-v0", level="1-1")
+"""
+
+from importlib.metadata import version
+
+from mario_envkit.emulator import Buttons, Picture, Snapshot
+from mario_envkit.env import MarioEnv
+from mario_envkit.errors import MarioEnvkitError
+from mario_envkit.game.rewards import RewardFunction
+from mario_envkit.registration import make_mario, register_envs, register_legacy_ids
+
+__version__ = version("mario-envkit")
+
+__all__ = [
+    "Buttons",
+    "MarioEnv",
+    "MarioEnvkitError",
+    "Picture",
+    "RewardFunction",
+    "Snapshot",
+    "make_mario",
+    "register_legacy_ids",
+]
+
+register_envs()

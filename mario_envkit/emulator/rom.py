@@ -1,0 +1,176 @@
+"""Cartridge images: found by what they are (SHA-256), never by what they are called.
+
+This distribution contains no game. It finds the images inside the installed
+``gym-super-mario-bros`` package, whose versions name the same files differently, or takes one that
+the user owns (``rom=PATH``, or the environment variable ``MARIO_ENVKIT_ROM``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from mario_envkit.errors import OptionError, RomError
+
+ROM_VARIABLE = "MARIO_ENVKIT_ROM"
+GAMES = ("smb", "lost_levels")
+
+_HEADER = 16
+_PRG_BANK = 0x4000
+_CHR_BANK = 0x2000
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRom:
+    """A cartridge image that the kit has been tested with.
+
+    Attributes:
+        game: "smb" or "lost_levels".
+        variant: "vanilla", a graphics variant of gym-super-mario-bros 7.4, or "cartridge".
+    """
+
+    game: str
+    variant: str
+
+
+KNOWN_ROMS = {
+    "ec299b990e8bfee8ba46e3f61d63b2e1ae5b8a2e431de84e2e4bbd692dc53586": KnownRom("smb", "vanilla"),
+    "b65e7d0fb62d39926b67b612bb94b1c355a5f9e81c0851e3f878c0ec50b8a9df": KnownRom(
+        "smb", "downsample"
+    ),
+    "7af609a7548041c0339332570e96a7d2ab38821576014d4bce017e9337b1dfe9": KnownRom("smb", "pixel"),
+    "1a8fd5e429707999f267e2eba4ab1adb24890c32da48d420d08a5980ac48b66a": KnownRom(
+        "smb", "rectangle"
+    ),
+    "d133358f74e8ac78b7f61259866428770da6b84bf5dcd3645e47fc962c5ba45f": KnownRom(
+        "lost_levels", "vanilla"
+    ),
+    "6264197fefa488629c1f64b8c7f7f043e4dbf0b3f0fd335699a85a028c13bef4": KnownRom(
+        "lost_levels", "downsample"
+    ),
+}
+VARIANTS = {
+    game: tuple(rom.variant for rom in KNOWN_ROMS.values() if rom.game == game) for game in GAMES
+}
+
+# The 1985 cartridge: dumps differ in their headers, so it is known by its program's CRC-32 alone.
+_CARTRIDGE_PRG_CRC32 = 0x5CF548D3
+
+
+@dataclass(frozen=True, slots=True)
+class Rom:
+    """A cartridge image that was read and checked.
+
+    Attributes:
+        path: the file it came from.
+        data: the whole file, header included.
+        sha256: of ``data``, hex.
+        game: "smb" or "lost_levels".
+        variant: see :class:`KnownRom`.
+    """
+
+    path: Path
+    data: bytes
+    sha256: str
+    game: str
+    variant: str
+
+
+def read_rom(path: str | os.PathLike[str]) -> Rom:
+    """Read a cartridge image and recognise it.
+
+    Raises:
+        RomError: if the file cannot be read, is damaged, or is no game we know.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RomError(
+            f"The ROM {path} cannot be read ({error.strerror or error}); give the path of a "
+            "readable .nes file."
+        ) from error
+    if data[:4] != b"NES\x1a":
+        raise RomError(
+            f"{path} is not a cartridge image: it should start with the four bytes 'NES<1A>'; "
+            "give the path of an iNES (.nes) file."
+        )
+    expected = _HEADER + data[4] * _PRG_BANK + data[5] * _CHR_BANK if len(data) > 5 else _HEADER
+    if len(data) != expected:
+        raise RomError(
+            f"{path} is damaged: its header promises {expected} bytes and it has {len(data)}; "
+            "use an intact copy."
+        )
+    sha256 = hashlib.sha256(data).hexdigest()
+    known = KNOWN_ROMS.get(sha256)
+    if known is None and zlib.crc32(data[_HEADER : _HEADER + 0x8000]) == _CARTRIDGE_PRG_CRC32:
+        known = KnownRom("smb", "cartridge")
+    if known is None:
+        raise RomError(
+            f"{path} is no version of Super Mario Bros that is known here (SHA-256 {sha256}): it "
+            "is damaged or another game; use the image that gym-super-mario-bros installs, or one "
+            "of the 1985 cartridge."
+        )
+    return Rom(path, data, sha256, known.game, known.variant)
+
+
+def find_rom(
+    game: str = "smb", variant: str = "vanilla", rom: str | os.PathLike[str] | None = None
+) -> Rom:
+    """The image of a game: ``rom`` if given, else ``$MARIO_ENVKIT_ROM``, else an installed one.
+
+    Args:
+        game: "smb" or "lost_levels".
+        variant: which of the graphics variants of gym-super-mario-bros 7.4.
+        rom: path of an image to use instead.
+
+    Raises:
+        OptionError: if there is no such game or variant.
+        RomError: if there is no such image, or it is damaged or another game.
+    """
+    if game not in VARIANTS:
+        raise OptionError(f"game={game!r} does not exist; choose one of {', '.join(GAMES)}.")
+    if variant not in VARIANTS[game]:
+        raise OptionError(
+            f"rom_variant={variant!r} does not exist for {game}; choose one of "
+            f"{', '.join(VARIANTS[game])}."
+        )
+    chosen = rom or (os.environ.get(ROM_VARIABLE) if variant == "vanilla" else None)
+    if chosen:
+        found = read_rom(chosen)
+        if found.game == game:
+            return found
+        if rom:
+            raise RomError(
+                f"{chosen} holds the game {found.game!r} and {game!r} was asked for; "
+                f"pass game={found.game!r} or another ROM."
+            )
+    for found in installed_roms():
+        if (found.game, found.variant) == (game, variant):
+            return found
+    raise RomError(
+        f"No ROM of {game} ({variant}) was found: gym-super-mario-bros is not installed or ships "
+        f"no such file; pip install gym-super-mario-bros, or pass rom=PATH or set {ROM_VARIABLE}."
+    )
+
+
+@lru_cache
+def installed_roms() -> tuple[Rom, ...]:
+    """Every known image inside the installed ``gym_super_mario_bros``, without importing it."""
+    found: list[Rom] = []
+    for path in _installed_images():
+        if hashlib.sha256(path.read_bytes()).hexdigest() in KNOWN_ROMS:
+            found.append(read_rom(path))
+    return tuple(found)
+
+
+def _installed_images() -> Iterator[Path]:
+    spec = find_spec("gym_super_mario_bros")  # finds a top-level package without running it
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        yield from sorted(Path(folder).rglob("*.nes"))

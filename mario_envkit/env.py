@@ -1,0 +1,253 @@
+"""Super Mario Bros as a Gymnasium environment, with the rules of gym-super-mario-bros 7.4."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import EzPickle
+from numpy.typing import NDArray
+
+from mario_envkit.curriculum.schedule import resolve_schedule
+from mario_envkit.emulator.backends import make_emulator
+from mario_envkit.emulator.picture import Picture
+from mario_envkit.emulator.protocol import RAM_SIZE
+from mario_envkit.emulator.rom import find_rom
+from mario_envkit.emulator.snapshot import Snapshot
+from mario_envkit.errors import DisplayUnavailable, OptionError
+from mario_envkit.game import ram as m
+from mario_envkit.game.actions import describe
+from mario_envkit.game.levels import Level, parse_level
+from mario_envkit.game.rewards import RewardFunction, resolve_reward
+from mario_envkit.game.rules import Game
+from mario_envkit.game.state import STATUS_NAMES, GameState, read_state
+
+Observation = NDArray[np.uint8]
+
+
+class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
+    """One game, one frame a step, actions are joypad bytes.
+
+    Everything comfortable (named actions, frame skip, stacking...) is a wrapper on top of it;
+    the registered ids put them together from the same keyword arguments.
+
+    The rules are those of gym-super-mario-bros 7.4, frame by frame: the start screen, cut-scenes
+    and moments in which the joypad does nothing are skipped; with a single level an episode ends
+    with death or the flag, in the full game with the last life.
+
+    Info, on every step and reset: ``coins flag_get life score stage status time world x_pos
+    y_pos`` as in 7.4, read at the end of the step's own frame; and
+
+    * ``level`` ("1-1"), ``area`` (identity of the loaded area, an int);
+    * ``frame``: frames since the level began, those skipped included; counts up, 60 a second;
+    * ``died``, ``death_cause`` ("enemy", "pit", "clock" or None), ``life_lost``;
+    * ``snapshot_saved``, ``snapshot_restored``: False here, see the snapshot wrapper;
+    * ``reward_parts``: each term of the reward before scale and clip.
+
+    Args:
+        game: "smb" or "lost_levels".
+        level: "1-1" or ``(1, 1)``; a list of levels (one is drawn at each reset); "random";
+            "sequential"; "full" is the whole game with three lives; or a ``LevelSchedule``.
+        reward: "v7" (7.4), "v9" (9.x), "progress", or a ``RewardFunction``.
+        observation: "pixels", or "ram": the 2,048 bytes of work RAM.
+        picture: crop, grey and size of the pixels; None is RGB ``(240, 256, 3)``.
+        backend: "nes-py"; None takes the best there is.
+        timing: where a frame ends; "nes-py", or None for the backend's default.
+        rom: path of a cartridge image; None finds the one of gym-super-mario-bros.
+        rom_variant: "vanilla", "downsample", "pixel" or "rectangle" graphics of 7.4.
+        render_mode: "rgb_array", "human" (a window) or None.
+
+    Raises:
+        MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["rgb_array", "human"],
+        "render_fps": 60,
+    }
+
+    def __init__(
+        self,
+        game: str = "smb",
+        level: Any = "1-1",
+        reward: str | RewardFunction = "v7",
+        observation: str = "pixels",
+        picture: Picture | None = None,
+        backend: str | None = None,
+        timing: str | None = None,
+        rom: str | os.PathLike[str] | None = None,
+        rom_variant: str = "vanilla",
+        render_mode: str | None = None,
+    ) -> None:
+        EzPickle.__init__(
+            self, game, level, reward, observation, picture, backend, timing, rom, rom_variant,
+            render_mode,
+        )  # fmt: skip
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise OptionError(
+                f"render_mode={render_mode!r} does not exist; choose 'rgb_array', 'human' or None."
+            )
+        if observation not in ("pixels", "ram"):
+            raise OptionError(
+                f"observation={observation!r} does not exist; choose 'pixels' or 'ram'."
+            )
+        self.game = game
+        self.schedule = resolve_schedule(level, game)
+        self.reward_function = resolve_reward(reward)
+        self.picture = picture or Picture()
+        self.render_mode = render_mode
+        self.emulator = make_emulator(find_rom(game, rom_variant, rom), backend, timing)
+
+        self.draw = True
+        """Set to False before a step whose observation nobody will look at: unless it ends the
+        episode it then returns the last one again, which saves most of its time."""
+        self.on_frame: Callable[[Observation], None] | None = None
+        """Called with the RGB picture after every step, for windows and videos."""
+
+        self.action_space = spaces.Discrete(256)
+        self._of_ram = observation == "ram"
+        shape = (RAM_SIZE,) if self._of_ram else self.picture.shape
+        self.observation_space = spaces.Box(0, 255, shape, np.uint8)
+        self._game = Game(self.emulator)
+        self._starts: dict[Level | None, Snapshot] = {}
+        self._window: Any = None
+        self._closed = False
+        self.level: Level | None = None
+
+    # -- Gymnasium ---------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode; ``options={"level": "1-2"}`` overrides the schedule for this one.
+
+        Raises:
+            LevelError: for a level that the game does not have.
+        """
+        super().reset(seed=seed)
+        chosen = (options or {}).get("level")
+        if chosen is None:
+            level = self.schedule.next(self.np_random)
+        else:
+            level = None if chosen == "full" else parse_level(chosen, self.game)
+        self._begin(level)
+        self.level = level
+        state = read_state(self._game.ram)
+        self._game.frames = 0
+        self._stage = state.world, state.stage
+        self._memory = self.reward_function.start(state)
+        self._observation = self._observe()
+        self._show()
+        no_parts = dict.fromkeys((term.name for term in self.reward_function.terms), 0.0)
+        return self._observation, self._info(state, no_parts)
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Hold the joypad byte ``action`` for one frame."""
+        game = self._game
+        game.frame(int(action), render=self.draw)
+        state = read_state(game.ram)
+        reward, parts, self._memory = self.reward_function(self._memory, state)
+        single_stage = self.level is not None
+        if single_stage:
+            terminated = state.dying or state.dead or state.flag_get
+        else:
+            terminated = state.game_over
+        info = self._info(state, parts)
+        if not terminated:
+            game.skip_to_control(single_stage=single_stage)
+            if not single_stage:
+                self._count_level(died=info["died"])
+        if self.draw or terminated:
+            self._observation = self._observe()
+        self._show()
+        return self._observation, float(reward), bool(terminated), False, info
+
+    def render(self) -> Any:
+        """The picture ``(240, 256, 3)`` uint8 for "rgb_array"; a window updates by itself."""
+        return self.emulator.screen() if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Close window and emulator. Closing twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        self.emulator.close()
+        if self._window is not None:
+            self._window.close()
+
+    def get_action_meanings(self) -> list[str]:
+        """The buttons of every joypad byte, like "A+RIGHT"."""
+        return [describe(byte) for byte in range(256)]
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _begin(self, level: Level | None) -> None:
+        """Bring the machine to the first playable frame of ``level``."""
+        if (start := self._starts.get(level)) is not None:
+            self.emulator.load(start)
+            self._game.refresh()
+            return
+        self.emulator.reset()
+        self._game.refresh()
+        self._game.skip_start_screen(level, self.game)
+        self._starts[level] = self.emulator.save()
+
+    def _observe(self) -> Observation:
+        if self._of_ram:
+            return np.array(self.emulator.ram)
+        return self.emulator.observe(self.picture)
+
+    def _info(self, state: GameState, parts: dict[str, Any]) -> dict[str, Any]:
+        died = state.dying or state.dead
+        return {
+            "coins": state.coins,
+            "flag_get": state.flag_get,
+            "life": state.life,
+            "score": state.score,
+            "stage": state.stage,
+            "status": STATUS_NAMES[min(state.powerup, 2)],
+            "time": state.time,
+            "world": state.world,
+            "x_pos": state.x_pos,
+            "y_pos": state.y_pos,
+            "level": f"{state.world}-{state.stage}",
+            "area": state.area,
+            "frame": self._game.frames,
+            "died": died,
+            "death_cause": death_cause(state) if died else None,
+            "life_lost": died,
+            "snapshot_saved": False,
+            "snapshot_restored": False,
+            # Always floats: vectorised infos take their dtype from the first value they see.
+            "reward_parts": {name: float(part) for name, part in parts.items()},
+        }
+
+    def _count_level(self, *, died: bool) -> None:
+        """In the full game: a new stage, or a new life, begins the level's count of frames anew."""
+        ram = self._game.ram
+        stage = ram[m.WORLD] + 1, ram[m.STAGE] + 1
+        if died or stage != self._stage:
+            self._stage = stage
+            self._game.frames = 0
+
+    def _show(self) -> None:
+        if self.on_frame is not None:
+            self.on_frame(self.emulator.screen())
+        if self.render_mode == "human":
+            if self._window is None:
+                from mario_envkit.window import Window
+
+                self._window = Window("Super Mario Bros", fps=self.metadata["render_fps"])
+            if not self._window.show(self.emulator.screen()):
+                raise DisplayUnavailable("The game's window was closed; the episode ends here.")
+
+
+def death_cause(state: GameState) -> str:
+    """What killed Mario: "pit", "clock" or "enemy" (which fire and hammers count as)."""
+    if state.fallen:
+        return "pit"
+    return "clock" if state.time == 0 else "enemy"

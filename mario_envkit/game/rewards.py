@@ -1,0 +1,251 @@
+"""Rewards as sums of terms.
+
+A term is pure: what it must remember travels beside it, as a tuple of integers. So an environment
+saves and restores its reward by keeping a tuple, and the same terms run on one game (plain
+numbers) and on a batch of games (arrays in every field of the state): they use only arithmetic
+and comparisons that mean the same for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from mario_envkit.errors import OptionError
+from mario_envkit.game.state import GameState
+
+Number: TypeAlias = Any
+"""A number, or an array ``(num_envs,)`` of them."""
+
+Memory: TypeAlias = tuple[Number, ...]
+"""What a term remembers from frame to frame."""
+
+
+class RewardTerm(Protocol):
+    """One reason to be rewarded.
+
+    Attributes:
+        name: under which the term appears in ``info["reward_parts"]``.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def start(self, state: GameState) -> Memory:
+        """What to remember when an episode begins in ``state``."""
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        """The reward for the frame that led to ``state``, and what to remember from now on."""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Pixels moved to the right in the frame (7.4); jumps of more than 5 are scene changes: 0."""
+
+    name: str = "distance"
+
+    def start(self, state: GameState) -> Memory:
+        return (state.x_pos,)
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        moved = state.x_pos - memory[0]
+        return moved * ((moved >= -5) & (moved <= 5)), (state.x_pos,)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Pixels beyond the best x so far (9.x); jumps of more than 5 are scene changes: 0.
+
+    Attributes:
+        per_area: forget the best x on entering another area, whose x starts anew.
+    """
+
+    name: str = "progress"
+    per_area: bool = False
+
+    def start(self, state: GameState) -> Memory:
+        return state.x_pos, state.area
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        best, area = memory
+        moved = state.x_pos - best
+        entered = (state.area != area) & self.per_area
+        gained = moved * ((moved > 0) & (moved <= 5) & (entered == 0))
+        return gained, (best + moved * ((moved > 0) | entered), state.area)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Minus one whenever the clock ticks; a clock that was wound up again costs nothing."""
+
+    name: str = "clock"
+
+    def start(self, state: GameState) -> Memory:
+        return (state.time,)
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        ticks = state.time - memory[0]
+        return ticks * (ticks <= 0), (state.time,)
+
+
+@dataclass(frozen=True)
+class Death:
+    """``penalty`` in every frame in which Mario is dying or dead."""
+
+    penalty: float = -25
+    name: str = "death"
+
+    def start(self, state: GameState) -> Memory:
+        return ()
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        return self.penalty * (state.dying | state.dead), ()
+
+
+@dataclass(frozen=True)
+class Flag:
+    """``bonus`` in the first frame in which the stage is won.
+
+    Attributes:
+        once: at most once an episode (9.x), instead of once a stage.
+    """
+
+    bonus: float = 50
+    name: str = "flag"
+    once: bool = False
+
+    def start(self, state: GameState) -> Memory:
+        return (state.flag_get & False,)
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        first = (state.flag_get > memory[0]) * 1
+        return self.bonus * first, (memory[0] | state.flag_get if self.once else state.flag_get,)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A hundredth of the points scored in the frame (9.x)."""
+
+    name: str = "score"
+
+    def start(self, state: GameState) -> Memory:
+        return (state.score,)
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        gained = state.score - memory[0]
+        return gained * (gained > 0) / 100, (state.score,)
+
+
+@dataclass(frozen=True)
+class Coins:
+    """Five for each coin (9.x); the counter turns over from 99 to 0."""
+
+    name: str = "coins"
+
+    def start(self, state: GameState) -> Memory:
+        return (state.coins,)
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        gained = state.coins - memory[0]
+        gained = gained + 100 * (gained < -50)
+        return 5 * gained * (gained > 0), (state.coins,)
+
+
+@dataclass(frozen=True)
+class PowerUp:
+    """Five for growing a step, minus five for shrinking one (9.x)."""
+
+    name: str = "powerup"
+
+    def start(self, state: GameState) -> Memory:
+        return (_powerup_level(state),)
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        level = _powerup_level(state)
+        return 5 * (level - memory[0]), (level,)
+
+
+def _powerup_level(state: GameState) -> Number:
+    return state.powerup - (state.powerup - 2) * (state.powerup > 2)  # min(powerup, 2)
+
+
+@dataclass(frozen=True)
+class RewardFunction:
+    """A sum of terms, scaled, then clipped.
+
+    Compose your own: ``RewardFunction((Progress(), Death(-50), Flag(50)), scale=0.1)``; anything
+    with the interface of :class:`RewardTerm` is a term.
+
+    Attributes:
+        terms: what is added up.
+        scale: the sum is multiplied by it.
+        clip: ``(low, high)`` of the result; None leaves it alone.
+    """
+
+    terms: tuple[RewardTerm, ...]
+    scale: float = 1.0
+    clip: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        names = [term.name for term in self.terms]
+        if not names or len(set(names)) < len(names):
+            raise OptionError(
+                f"A reward needs terms with different names and got {names}; name each term apart."
+            )
+
+    def start(self, state: GameState) -> tuple[Memory, ...]:
+        """What all terms remember when an episode begins in ``state``."""
+        return tuple(term.start(state) for term in self.terms)
+
+    def __call__(
+        self, memory: tuple[Memory, ...], state: GameState
+    ) -> tuple[Number, dict[str, Number], tuple[Memory, ...]]:
+        """The reward of a frame.
+
+        Returns:
+            ``(reward, parts, memory)``: scaled and clipped; each term's share before both, by
+            name; and what to pass in with the next frame.
+        """
+        parts: dict[str, Number] = {}
+        remembered = []
+        for term, before in zip(self.terms, memory, strict=True):
+            parts[term.name], after = term(before, state)
+            remembered.append(after)
+        total = sum(parts.values()) * self.scale
+        if self.clip is not None:
+            low, high = self.clip
+            total = total + (low - total) * (total < low) + (high - total) * (total > high)
+        return total, parts, tuple(remembered)
+
+
+V7 = RewardFunction((Distance(), Clock(), Death()), clip=(-15, 15))
+"""gym-super-mario-bros 7.4."""
+
+V9 = RewardFunction(
+    (Progress(), Clock("time"), Score(), Coins(), PowerUp(), Flag(name="completion", once=True),
+     Death()),
+    clip=(-15, 15),
+)  # fmt: skip
+"""gym-super-mario-bros 9.x."""
+
+PROGRESS = RewardFunction((Progress(per_area=True), Flag(50), Death(-50)), scale=0.1)
+"""Made for learning: only new best x pays, flag and death weigh 50 pixels; all divided by 10."""
+
+REWARDS: dict[str, RewardFunction] = {"v7": V7, "v9": V9, "progress": PROGRESS}
+
+
+def resolve_reward(reward: str | RewardFunction | Callable[..., Any]) -> RewardFunction:
+    """A reward by name ("v7", "v9", "progress"), or as it is.
+
+    Raises:
+        OptionError: for an unknown name, or an object that is no reward.
+    """
+    if isinstance(reward, RewardFunction):
+        return reward
+    if isinstance(reward, str) and reward in REWARDS:
+        return REWARDS[reward]
+    raise OptionError(
+        f"reward={reward!r} does not exist; choose one of {', '.join(REWARDS)}, or compose a "
+        "mario_envkit.game.rewards.RewardFunction."
+    )

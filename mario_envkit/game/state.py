@@ -1,0 +1,116 @@
+"""What the game's memory says, under names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mario_envkit.game import ram as m
+
+STATUS_NAMES = ("small", "tall", "fireball")
+
+
+class GameState(NamedTuple):
+    """The facts of one frame; the vector environment holds an array ``(num_envs,)`` in each field.
+
+    The readings are those of gym-super-mario-bros 7.4 (``smb_env.py``), which see
+    :mod:`mario_envkit.game.ram` for.
+
+    Attributes:
+        world, stage: as shown on screen, from 1.
+        area: identity of the loaded area (the address of its data), the same on every visit.
+        x_pos: pixels from the left end of the area.
+        y_pos: pixels from the bottom of the screen; above 255 when above its top.
+        time: the clock, counting down.
+        score, coins: as shown on screen.
+        life: lives left behind this one; 255 at game over.
+        powerup: 0 small, 1 tall, 2 and more fireballs.
+        flag_get: the stage is won: on the flagpole, or the bridge's axe is taken.
+        dying: the death animation plays, or Mario is below the screen.
+        dead: the game has noticed that he died.
+        fallen: below the screen.
+        busy: the joypad does nothing (pipes, vines, doors).
+        world_over: the cut-scene at the end of a world.
+        game_over: no life is left.
+    """
+
+    world: int
+    stage: int
+    area: int
+    x_pos: int
+    y_pos: int
+    time: int
+    score: int
+    coins: int
+    life: int
+    powerup: int
+    flag_get: bool
+    dying: bool
+    dead: bool
+    fallen: bool
+    busy: bool
+    world_over: bool
+    game_over: bool
+
+
+def digits(ram: Sequence[int], addresses: range) -> int:
+    """A number that the game keeps one decimal digit a byte.
+
+    Like 7.4, digits are put side by side as text: outside play the bytes can exceed 9.
+    """
+    number = 0
+    for address in addresses:
+        digit = ram[address]
+        number = number * (10 if digit < 10 else 100 if digit < 100 else 1000) + digit
+    return number
+
+
+def read_clock(ram: Sequence[int]) -> int:
+    """The clock, 0 to 400."""
+    return digits(ram, m.TIME)
+
+
+def is_busy(ram: Sequence[int]) -> bool:
+    """Whether the joypad does nothing at the moment."""
+    return ram[m.PLAYER_STATE] in m.BUSY_STATES
+
+
+def is_world_over(ram: Sequence[int]) -> bool:
+    """Whether the cut-scene at the end of a world plays."""
+    return ram[m.OPERATION_MODE] == m.MODE_END_OF_WORLD
+
+
+def is_dying(ram: Sequence[int]) -> bool:
+    """Whether Mario is in his death animation or below the screen."""
+    return ram[m.PLAYER_STATE] == m.STATE_DYING or ram[m.Y_VIEWPORT] > 1
+
+
+def _is_stage_over(ram: Sequence[int]) -> bool:
+    return ram[m.FLOAT_STATE] == m.FLOAT_STATE_CLIMBING and any(
+        ram[address] in m.STAGE_OVER_ENEMIES for address in m.ENEMY_TYPES
+    )
+
+
+def read_state(ram: Sequence[int]) -> GameState:
+    """Read the game from its 2,048 bytes of RAM (a memoryview is the fastest)."""
+    world_over = is_world_over(ram)
+    y_pixel = ram[m.Y_PIXEL]
+    return GameState(
+        world=ram[m.WORLD] + 1,
+        stage=ram[m.STAGE] + 1,
+        area=ram[m.AREA_DATA] | ram[m.AREA_DATA + 1] << 8,
+        x_pos=ram[m.X_PAGE] << 8 | ram[m.X_ON_PAGE],
+        y_pos=(510 if ram[m.Y_VIEWPORT] < 1 else 255) - y_pixel,
+        time=read_clock(ram),
+        score=digits(ram, m.SCORE),
+        coins=digits(ram, m.COINS),
+        life=ram[m.LIFE],
+        powerup=ram[m.POWERUP],
+        flag_get=world_over or _is_stage_over(ram),
+        dying=is_dying(ram),
+        dead=ram[m.PLAYER_STATE] == m.STATE_DEAD,
+        fallen=ram[m.Y_VIEWPORT] > 1,
+        busy=is_busy(ram),
+        world_over=world_over,
+        game_over=ram[m.LIFE] == m.NO_LIVES_LEFT,
+    )

@@ -1,0 +1,125 @@
+"""Gymnasium ids, and how their environments are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.registration import register
+from gymnasium.wrappers import FrameStackObservation, StickyAction
+
+from mario_envkit.emulator.picture import Picture
+from mario_envkit.emulator.rom import VARIANTS
+from mario_envkit.env import MarioEnv
+from mario_envkit.errors import OptionError
+from mario_envkit.game.levels import STAGES, WORLDS
+from mario_envkit.wrappers import ButtonActions, FrameSkip, NoopReset, StallLimit
+
+NAMESPACE = "mario_envkit"
+
+
+def make_mario(
+    *,
+    actions: str | Sequence[Sequence[str]] = "raw",
+    frame_skip: int = 1,
+    max_pool: bool = False,
+    screen_size: int | tuple[int, int] | None = None,
+    grayscale: bool = False,
+    crop_top: int = 0,
+    frame_stack: int = 1,
+    repeat_action_probability: float = 0.0,
+    noop_max: int = 0,
+    stall_limit: int | None = None,
+    **env_kwargs: Any,
+) -> gymnasium.Env[Any, Any]:
+    """A game with the wrappers that the arguments ask for: the entry point of every id.
+
+    From the inside out: the game, no-op start, frame skip, named actions, sticky actions, stall
+    limit, frame stack.
+
+    Args:
+        actions: "raw" (256 joypad bytes), "right_only", "simple", "complex", or lists of buttons.
+        frame_skip: frames an action is held.
+        max_pool: pixel-wise maximum of the last two of these frames.
+        screen_size: side of a square picture, or ``(height, width)``; None is 240 x 256.
+        grayscale: one luma channel instead of RGB.
+        crop_top: rows cut off at the top of the screen; 32 drop the score bar.
+        frame_stack: observations stacked along a new first axis; 1 adds no axis.
+        repeat_action_probability: chance that a step repeats the action before it instead.
+        noop_max: the most frames of doing nothing at the start of an episode.
+        stall_limit: steps without anything new after which an episode is truncated.
+        env_kwargs: see :class:`~mario_envkit.env.MarioEnv`.
+
+    Raises:
+        MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
+    """
+    size = (screen_size, screen_size) if isinstance(screen_size, int) else screen_size
+    picture = Picture(tuple(size) if size else None, grayscale, crop_top)  # type: ignore[arg-type]
+    env: gymnasium.Env[Any, Any] = MarioEnv(picture=picture, **env_kwargs)
+    if noop_max:
+        env = NoopReset(env, noop_max)
+    if frame_skip != 1:
+        env = FrameSkip(env, frame_skip, max_pool)
+    if actions != "raw":
+        env = ButtonActions(env, actions)
+    if repeat_action_probability:
+        if not 0 <= repeat_action_probability < 1:
+            raise OptionError(
+                f"repeat_action_probability={repeat_action_probability} is not possible; give a "
+                "probability from 0 up to, not including, 1."
+            )
+        env = StickyAction(env, repeat_action_probability)
+    if stall_limit is not None:
+        env = StallLimit(env, stall_limit)
+    if frame_stack != 1:
+        if frame_stack < 1:
+            raise OptionError(f"frame_stack={frame_stack} is not possible; give 1 or more.")
+        env = FrameStackObservation(env, frame_stack)
+    return env
+
+
+TRAIN_DEFAULTS: dict[str, Any] = {
+    "actions": "simple",
+    "frame_skip": 4,
+    "screen_size": 84,
+    "grayscale": True,
+    "frame_stack": 4,
+}
+"""What ``MarioTrain-v0`` is, as keyword arguments; all can be overridden in ``make``."""
+
+_ENTRY_POINT = "mario_envkit.registration:make_mario"
+
+
+def _register(env_id: str, **kwargs: Any) -> None:
+    register(env_id, entry_point=_ENTRY_POINT, kwargs=kwargs)
+
+
+def _register_drop_ins(prefix: str) -> None:
+    """The ids of gym-super-mario-bros 7.4: RGB, joypad bytes, one frame a step."""
+    legacy = {"timing": "nes-py"}
+    for version, variant in enumerate(VARIANTS["smb"]):
+        kwargs = {**legacy, "rom_variant": variant}
+        _register(f"{prefix}SuperMarioBros-v{version}", level="full", **kwargs)
+        _register(f"{prefix}SuperMarioBrosRandomStages-v{version}", level="random", **kwargs)
+        for world in range(1, WORLDS["smb"] + 1):
+            for stage in range(1, STAGES + 1):
+                level = f"{world}-{stage}"
+                _register(f"{prefix}SuperMarioBros-{level}-v{version}", level=level, **kwargs)
+    for version, variant in enumerate(VARIANTS["lost_levels"]):
+        _register(
+            f"{prefix}SuperMarioBros2-v{version}",
+            game="lost_levels", level="full", rom_variant=variant, **legacy,
+        )  # fmt: skip
+
+
+def register_envs() -> None:
+    """Register all ids; ``import mario_envkit`` does it."""
+    _register("Mario-v0")
+    _register("MarioTrain-v0", **TRAIN_DEFAULTS)
+    _register_drop_ins(f"{NAMESPACE}/")
+
+
+def register_legacy_ids() -> None:
+    """Register the drop-in ids without the namespace as well, as code written for 7.4 has them."""
+    _register_drop_ins("")

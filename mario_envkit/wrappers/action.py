@@ -1,0 +1,104 @@
+"""Wrappers around what the agent does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+from mario_envkit.errors import OptionError
+from mario_envkit.game.actions import describe, resolve_actions
+
+
+class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], RecordConstructorArgs):
+    """A handful of named button combinations instead of the 256 joypad bytes.
+
+    Args:
+        env: an environment whose actions are joypad bytes.
+        actions: "right_only", "simple", "complex", or a list such as ``[["right", "A"], []]``.
+
+    Raises:
+        OptionError: for unknown names.
+    """
+
+    def __init__(
+        self, env: gymnasium.Env[Any, Any], actions: str | Sequence[Sequence[str]] = "simple"
+    ) -> None:
+        RecordConstructorArgs.__init__(self, actions=actions)
+        super().__init__(env)
+        self._bytes = resolve_actions(actions)
+        self.action_space = spaces.Discrete(len(self._bytes))
+
+    def action(self, action: Any) -> int:
+        """The joypad byte of an action index."""
+        return self._bytes[int(action)]
+
+    def get_action_meanings(self) -> list[str]:
+        """The buttons of every action, like "A+RIGHT"."""
+        return [describe(byte) for byte in self._bytes]
+
+
+EVENTS = ("flag_get", "died", "life_lost", "snapshot_saved", "snapshot_restored")
+"""Info keys that are true for one frame only, and must not get lost between two decisions."""
+
+
+class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Hold every action for ``skip`` frames; rewards add up.
+
+    Unlike Gymnasium's ``MaxAndSkipObservation`` it draws only frames that are looked at (put it
+    directly around the game, or around wrappers that do not look at skipped observations), can do
+    without the maximum, keeps events that happen on skipped frames in the info (:data:`EVENTS`,
+    ``death_cause``), and adds up ``reward_parts``.
+
+    Args:
+        env: the environment.
+        skip: frames an action, at least 1.
+        max_pool: return the pixel-wise maximum of the last two observations, against flicker; an
+            episode that ends on an earlier frame returns that frame's observation alone.
+
+    Raises:
+        OptionError: if ``skip`` is not positive.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], skip: int = 4, max_pool: bool = False) -> None:
+        RecordConstructorArgs.__init__(self, skip=skip, max_pool=max_pool)
+        super().__init__(env)
+        if skip < 1:
+            raise OptionError(f"frame_skip={skip} is not possible; give 1 or more frames.")
+        self._skip = skip
+        self._first_drawn = skip - 2 if max_pool and skip > 1 else skip - 1
+        # So that videos of this environment play at the speed of the game.
+        self.metadata = {**env.metadata, "render_fps": env.metadata["render_fps"] / skip}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Hold ``action``."""
+        total = 0.0
+        parts: dict[str, float] = {}
+        events: dict[str, Any] = {}
+        earlier = None
+        for frame in range(self._skip):
+            self.unwrapped.draw = frame >= self._first_drawn  # type: ignore[attr-defined]
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += float(reward)
+            for name, part in info["reward_parts"].items():
+                parts[name] = parts.get(name, 0.0) + part
+            for name in EVENTS:
+                if info[name]:
+                    events[name] = True
+            if info["death_cause"] is not None:
+                events["death_cause"] = info["death_cause"]
+            if terminated or truncated:
+                break
+            if frame == self._skip - 2 and self._first_drawn == frame:
+                earlier = observation
+        else:
+            if earlier is not None:
+                observation = np.maximum(earlier, observation)
+        self.unwrapped.draw = True  # type: ignore[attr-defined]
+        info.update(events, reward_parts=parts)
+        return observation, total, terminated, truncated, info

@@ -1,0 +1,86 @@
+"""Wrappers around how an episode begins and ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+from gymnasium.utils import RecordConstructorArgs
+
+from mario_envkit.errors import OptionError
+
+
+class NoopReset(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Begin every episode with 0 to ``noop_max`` frames of doing nothing (Mnih et al. 2015).
+
+    Args:
+        env: an environment in which action 0 does nothing, and which makes one frame a step.
+        noop_max: the most frames; how many is drawn from the environment's seed.
+
+    Raises:
+        OptionError: if ``noop_max`` is negative.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], noop_max: int = 30) -> None:
+        RecordConstructorArgs.__init__(self, noop_max=noop_max)
+        super().__init__(env)
+        if noop_max < 0:
+            raise OptionError(f"noop_max={noop_max} is not possible; give 0 or more frames.")
+        self._noop_max = noop_max
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset, then do nothing for a while."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        # One random() a draw keeps the stream the same whoever replays it.
+        for _ in range(int(self.np_random.random() * (self._noop_max + 1))):
+            observation, _, terminated, truncated, info = self.env.step(0)
+            if terminated or truncated:
+                observation, info = self.env.reset(options=options)
+        return observation, info
+
+
+class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Truncate an episode that has not got anywhere new for ``limit`` steps.
+
+    New is a best x in the current area of the current level; entering another area (a pipe, the
+    next level) counts as new as well.
+
+    Args:
+        env: the environment.
+        limit: steps of ``env`` (agent steps, when it is put around the frame skip).
+
+    Raises:
+        OptionError: if ``limit`` is not positive.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], limit: int) -> None:
+        RecordConstructorArgs.__init__(self, limit=limit)
+        super().__init__(env)
+        if limit < 1:
+            raise OptionError(f"stall_limit={limit} is not possible; give 1 or more steps.")
+        self._limit = limit
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset, and forget the best x."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._place, self._best, self._stalled = self._where(info), info["x_pos"], 0
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, and truncate after ``limit`` steps without anything new."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        place = self._where(info)
+        if place != self._place or info["x_pos"] > self._best:
+            self._place, self._best, self._stalled = place, info["x_pos"], 0
+        else:
+            self._stalled += 1
+        truncated = truncated or (self._stalled >= self._limit and not terminated)
+        return observation, reward, terminated, truncated, info
+
+    @staticmethod
+    def _where(info: dict[str, Any]) -> tuple[str, int]:
+        return info["level"], info["area"]
