@@ -65,7 +65,8 @@ class StepInfo:
 
     def get(self, key: str, default: Any) -> NDArray[Any]:
         """``(num_envs,)`` values; ``default`` where an environment does not give the key."""
-        values = np.full(self._ended.shape, default, dtype=type(default))
+        kind = object if isinstance(default, str) else type(default)
+        values = np.full(self._ended.shape, default, dtype=kind)
         for source, where in ((self._infos, ~self._ended), (self._final, self._ended)):
             if key in source:
                 where = where & source.get(f"_{key}", True)
@@ -146,7 +147,7 @@ class Collector:
         collected: Collected,
     ) -> None:
         """Keep the books of the running episodes, and close those of the ended ones."""
-        x_pos, level = info.get("x_pos", 0), info.get("level", "").astype(object)
+        x_pos, level = info.get("x_pos", 0), info.get("level", "")
         cause = info.get("death_cause", "")
         self._reward += reward
         self._length += 1

@@ -82,8 +82,8 @@ class DDQNConfig(TrainConfig):
     """Number of checkpoints kept on disk."""
     save_replay: bool = False
     """Save the replay buffer in checkpoints as well (its whole size each time)."""
-    torch_threads: PositiveInt | None = None
-    """Threads for PyTorch on the CPU; None lets PyTorch choose."""
+    torch_threads: PositiveInt = 1
+    """Threads for PyTorch on the CPU; more pay off only on a machine with nothing else to do."""
 
     def __post_init__(self) -> None:
         if self.frame_stack < 2:

@@ -110,12 +110,15 @@ class Session:
         self.report.collected(collected, epsilon=epsilon, buffer_size=len(self.replay))
         if len(self.replay) < config.learning_starts:
             return
-        if isinstance(self.replay, PrioritizedReplay):
-            self.replay.beta = self._beta(self.steps)
+        self._anneal()
         updates, self._credit = divmod(self._credit + collected.steps, config.train_every)
         for _ in range(updates):
             gradients, metrics = self.gradients.compute()
             self.report.updated(metrics | self.updater.apply(gradients))
+
+    def _anneal(self) -> None:
+        if isinstance(self.replay, PrioritizedReplay):
+            self.replay.beta = self._beta(self.steps)
 
     def save(self) -> None:
         """Write a checkpoint and the latest weights.
@@ -151,6 +154,7 @@ class Session:
                 f"The checkpoint of {self.run.path} lacks {error}; it was written by another "
                 "version of mario-envkit: resume with that one, or start a new run."
             ) from error
+        self._anneal()
         saved = {
             name.removeprefix("replay."): tensor.numpy()
             for name, tensor in tensors.items()

@@ -43,8 +43,7 @@ class DDQNTrainer:
             KeyboardInterrupt: after saving, if Ctrl-C or SIGTERM asked to stop.
         """
         run = RunDir.open(run_path)
-        if config.torch_threads is not None:
-            torch.set_num_threads(config.torch_threads)
+        torch.set_num_threads(config.torch_threads)
         device = resolve_device(config.device)
         checkpoint = CheckpointStore(run.checkpoint_path).load_latest() if resume else None
         envs = make_vector(self.env_kwargs(config), config.num_envs)
