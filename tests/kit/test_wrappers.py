@@ -60,7 +60,7 @@ def test_noop_start():
 def test_stall_limit_counts_steps_without_new_ground():
     env = StallLimit(ButtonActions(FrameSkip(MarioEnv(), 4), "simple"), 6)
     env.reset()
-    positions, truncated = [40], False
+    positions, truncated = [40], False  # where 1-1 starts
     for action in [3, 3, 3, *[6] * 4, 3, 3, 3, *[0] * 15]:
         *_, truncated, info = env.step(action)
         positions.append(info["x_pos"])
@@ -69,7 +69,7 @@ def test_stall_limit_counts_steps_without_new_ground():
         if truncated:
             break
     assert truncated
-    assert max(positions) > 60
+    assert max(positions) > 50
 
 
 def test_stall_limit_starts_anew_in_another_area():
