@@ -163,7 +163,7 @@ def make_config(config_class: type[C], values: Mapping[str, Any], *, source: str
     Args:
         config_class: a dataclass.
         values: plain values by field name, as from YAML or JSON.
-        source: where they come from, for the error message ("options.yaml", "the command line").
+        source: where they come from, for the error message ("options.yaml", "command line").
 
     Raises:
         ConfigError: for an unknown name (with the most similar one), a wrong type, or a value
@@ -174,10 +174,10 @@ def make_config(config_class: type[C], values: Mapping[str, Any], *, source: str
         if key not in known:
             close = difflib.get_close_matches(key.replace("-", "_"), sorted(known), n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known are {sorted(known)}."
-            raise ConfigError(f"In {source}: there is no option {key!r}; {hint}")
+            raise ConfigError(f"{source}: there is no option {key!r}; {hint}")
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"In {source}: {key} = {value} must be a finite number.")
+            raise ConfigError(f"{source}: {key} = {value} must be a finite number.")
     try:
         return msgspec.convert(values, config_class)
     except msgspec.ValidationError as error:
@@ -188,12 +188,12 @@ def _sentence(message: str, values: Mapping[str, Any], source: str) -> str:
     """Turn msgspec's ``Expected `int` >= 1 - at `$.total_steps` `` into a sentence."""
     match = re.fullmatch(r"(.*) - at `\$\.(\w+)(.*)`", message, flags=re.DOTALL)
     if match is None:  # a check over several fields, in the configuration's __post_init__
-        return f"In {source}: {message}"
+        return f"{source}: {message}"
     what, key, rest = match.groups()
     # "Expected `int`, got `str`": the value itself says more than its type.
     expected = what.split(", got ")[0].replace("`", "")
     expected = expected[0].lower() + expected[1:]
-    return f"In {source}: {key}{rest} = {values.get(key)!r} is not valid: {expected}."
+    return f"{source}: {key}{rest} = {values.get(key)!r} is not valid: {expected}."
 
 
 def to_plain(config: Any) -> dict[str, Any]:

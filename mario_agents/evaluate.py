@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
+from msgspec import Meta
 
+from mario_agents.config import NonNegativeInt, PositiveInt
 from mario_agents.environments import make_vector
 from mario_agents.stats import bootstrap_interval, wilson_interval
 from mario_envkit.plugins import Policy
@@ -35,6 +37,13 @@ class Episode:
     steps: int
     ending: str
 
+    @classmethod
+    def ended(cls, info: Mapping[str, Any], reward: float, best_x: int, steps: int) -> Episode:
+        """The episode whose last step gave ``info``."""
+        success = bool(info["flag_get"])
+        ending = "flag" if success else str(info["death_cause"] or "stalled")
+        return cls(str(info["level"]), success, float(reward), int(best_x), int(steps), ending)
+
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
@@ -49,11 +58,11 @@ class Protocol:
         seed: of environments; episode ``i`` is seeded with ``seed + i``.
     """
 
-    episodes: int = 20
+    episodes: PositiveInt = 20
     greedy: bool = True
-    sticky: float = 0.0
-    noop_max: int = 30
-    seed: int = 0
+    sticky: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    noop_max: NonNegativeInt = 30
+    seed: NonNegativeInt = 0
 
     def env_overrides(self) -> dict[str, Any]:
         """Keyword arguments that make a run's environment one of this protocol."""
@@ -109,7 +118,8 @@ class Evaluation:
                 str(self.protocol),
                 f"success rate  {rate.mean:.1%}  ({wins}/{len(self.episodes)}; "
                 f"95 % Wilson interval {rate.low:.1%} to {rate.high:.1%})",
-                f"mean x        {x.mean:.1f}  (95 % bootstrap interval {x.low:.1f} to {x.high:.1f})",
+                f"mean x        {x.mean:.1f}  "
+                f"(95 % bootstrap interval {x.low:.1f} to {x.high:.1f})",
                 f"mean return   {reward.mean:.2f}  "
                 f"(95 % bootstrap interval {reward.low:.2f} to {reward.high:.2f})",
                 "endings       " + ", ".join(f"{name} {n}" for name, n in endings.most_common()),
@@ -183,10 +193,6 @@ def _play_wave(
             steps[i] += 1
             best_x[i] = max(best_x[i], int(info["x_pos"][i]))
             if over:
-                success = bool(info["flag_get"][i])
-                ending = "flag" if success else str(info["death_cause"][i] or "stalled")
-                episodes[i] = Episode(
-                    str(info["level"][i]), success, float(rewards[i]), int(best_x[i]),
-                    int(steps[i]), ending,
-                )  # fmt: skip
+                last = {key: info[key][i] for key in ("level", "flag_get", "death_cause")}
+                episodes[i] = Episode.ended(last, rewards[i], best_x[i], steps[i])
     return [episode for episode in episodes if episode is not None]

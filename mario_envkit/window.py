@@ -76,7 +76,7 @@ class Window:
             self._surface = pygame.display.set_mode((width * self._scale, height * self._scale))
             pygame.display.set_caption(self._title)
         picture = pygame.image.frombuffer(np.ascontiguousarray(rgb).data, (width, height), "RGB")
-        pygame.transform.scale(picture, self._surface.get_size(), self._surface)
+        self._surface.blit(pygame.transform.scale(picture, self._surface.get_size()), (0, 0))
         pygame.display.flip()
         self._clock.tick(self._fps)
         return not any(

@@ -84,8 +84,11 @@ def area_weights(source: int, target: int) -> tuple[NDArray[np.float32], int]:
 
 def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Grey of an RGB picture ``(..., 3)`` uint8, as integer luma (see the module's text)."""
-    weights = np.array([299, 587, 114], np.uint32)
-    grey: NDArray[np.uint8] = ((rgb @ weights + 500) // 1000).astype(np.uint8)
+    sums = rgb[..., 0] * np.uint32(299)
+    sums += rgb[..., 1] * np.uint32(587)
+    sums += rgb[..., 2] * np.uint32(114)
+    sums += np.uint32(500)
+    grey: NDArray[np.uint8] = (sums // np.uint32(1000)).astype(np.uint8)
     return grey
 
 
@@ -93,11 +96,13 @@ def area_resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.u
     """Shrink ``(H, W)`` or ``(H, W, C)`` uint8 to ``size`` by exact area averages."""
     rows, row_total = area_weights(image.shape[0], size[0])
     columns, column_total = area_weights(image.shape[1], size[1])
+    if image.ndim == 3:
+        planes = [area_resize(image[..., channel], size) for channel in range(image.shape[2])]
+        return np.stack(planes, axis=-1)
     total = row_total * column_total
-    channels = np.moveaxis(np.atleast_3d(image), -1, 0).astype(np.float32)
-    sums = (rows @ channels @ columns.T).astype(np.uint32)
-    averages = ((sums + total // 2) // total).astype(np.uint8)
-    return averages[0] if image.ndim == 2 else np.ascontiguousarray(np.moveaxis(averages, 0, -1))
+    sums = (rows @ image.astype(np.float32) @ columns.T).astype(np.uint32)
+    averages: NDArray[np.uint8] = ((sums + total // 2) // total).astype(np.uint8)
+    return averages
 
 
 def render(rgb: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:

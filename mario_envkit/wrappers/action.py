@@ -96,9 +96,8 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 break
             if frame == self._skip - 2 and self._first_drawn == frame:
                 earlier = observation
-        else:
-            if earlier is not None:
-                observation = np.maximum(earlier, observation)
+        if earlier is not None and frame == self._skip - 1:
+            observation = np.maximum(earlier, observation)
         self.unwrapped.draw = True  # type: ignore[attr-defined]
         info.update(events, reward_parts=parts)
         return observation, total, terminated, truncated, info

@@ -1,0 +1,1 @@
+"""Checks that a part of somebody else's making keeps our contracts."""

@@ -1,0 +1,155 @@
+"""Levels, actions and rewards."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mario_envkit.curriculum.schedule import resolve_schedule
+from mario_envkit.errors import LevelError, OptionError
+from mario_envkit.game.actions import ACTION_SETS, describe, resolve_actions
+from mario_envkit.game.levels import Level, all_levels, parse_level
+from mario_envkit.game.rewards import REWARDS, Death, Flag, Progress, RewardFunction, resolve_reward
+from mario_envkit.game.state import GameState, digits
+
+STATE = GameState(
+    world=1, stage=1, area=7, x_pos=40, y_pos=79, time=400, score=0, coins=0, life=2, powerup=0,
+    flag_get=False, dying=False, dead=False, fallen=False, busy=False, world_over=False,
+    game_over=False,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["1-2", "1,2", " 1 - 2 ", (1, 2), [1, 2], Level(1, 2)])
+def test_ways_to_write_a_level(value):
+    assert parse_level(value) == Level(1, 2)
+
+
+@pytest.mark.parametrize("value", ["9-1", "1-5", "0-1", "", "one", None, 11, (1,), (1, "x"), 1.5])
+def test_levels_that_do_not_exist(value):
+    with pytest.raises(LevelError, match="'1-1' to '8-4'"):
+        parse_level(value)
+
+
+def test_area_numbers_count_the_intro_areas():
+    # gym-super-mario-bros 7.4, _roms/decode_target.py
+    assert [Level(1, s).area_number("smb") for s in (1, 2, 3, 4)] == [1, 3, 4, 5]
+    assert [Level(3, s).area_number("smb") for s in (1, 2, 3, 4)] == [1, 2, 3, 4]
+    assert Level(3, 2).area_number("lost_levels") == 3
+    assert len(all_levels()) == 32
+    assert len(all_levels("lost_levels")) == 16
+
+
+def test_schedules():
+    rng = np.random.default_rng(0)
+    sequential = resolve_schedule("sequential")
+    assert [str(sequential.next(rng)) for _ in range(33)][::8] == [
+        "1-1",
+        "3-1",
+        "5-1",
+        "7-1",
+        "1-1",
+    ]
+    some = resolve_schedule(["1-1", "4-4"])
+    assert {str(some.next(rng)) for _ in range(50)} == {"1-1", "4-4"}
+    assert len({resolve_schedule("random").next(rng) for _ in range(500)}) == 32
+    assert resolve_schedule("full").next(rng) is None
+    for wrong in ([], "everything", ["1-1", "9-9"]):
+        with pytest.raises(LevelError):
+            resolve_schedule(wrong)
+
+
+def test_action_sets_have_the_bytes_of_7_4():
+    assert resolve_actions("simple") == (0, 128, 129, 130, 131, 1, 64)
+    assert len(resolve_actions("complex")) == 12
+    assert resolve_actions([["Right", "a"], []]) == (129, 0)
+    assert [describe(b) for b in resolve_actions("right_only")][-1] == "A+B+RIGHT"
+    assert set(ACTION_SETS) == {"right_only", "simple", "complex"}
+
+
+@pytest.mark.parametrize("actions", ["quick", [["fire"]], [], [[3]]])
+def test_actions_that_do_not_exist(actions):
+    with pytest.raises(OptionError):
+        resolve_actions(actions)
+
+
+def run(reward: RewardFunction, *states: GameState):
+    memory = reward.start(states[0])
+    results = []
+    for state in states[1:]:
+        value, parts, memory = reward(memory, state)
+        results.append((value, parts))
+    return results
+
+
+def test_v7_by_hand():
+    moved, parts = run(REWARDS["v7"], STATE, STATE._replace(x_pos=43, time=399))[0]
+    assert (moved, parts) == (2, {"distance": 3, "clock": -1, "death": 0})
+    jumped, _ = run(REWARDS["v7"], STATE, STATE._replace(x_pos=46))[0]
+    assert jumped == 0
+    dead, parts = run(REWARDS["v7"], STATE, STATE._replace(dying=True, time=401))[0]
+    assert (dead, parts["death"], parts["clock"]) == (-15, -25, 0)
+
+
+def test_progress_pays_for_new_ground_once_and_per_area():
+    back_and_forth = [STATE._replace(x_pos=x) for x in (40, 44, 41, 44, 46, 60, 62)]
+    paid = [value for value, _ in run(REWARDS["progress"], *back_and_forth)]
+    assert paid == pytest.approx([0.4, 0, 0, 0.2, 0, 0.2])
+    pipe = [
+        STATE._replace(x_pos=x, area=a)
+        for x, a in [(900, 7), (20, 9), (24, 9), (2600, 7), (2603, 7)]
+    ]
+    assert [v for v, _ in run(REWARDS["progress"], *pipe)] == pytest.approx([0, 0.4, 0, 0.3])
+    flag, _ = run(REWARDS["progress"], STATE, STATE._replace(flag_get=True))[0]
+    death, _ = run(REWARDS["progress"], STATE, STATE._replace(dead=True))[0]
+    assert (flag, death) == (5, -5)
+
+
+def test_flag_bonus_once_a_stage_or_once_an_episode():
+    flags = [STATE._replace(flag_get=f) for f in (False, True, True, False, True)]
+    every = RewardFunction((Flag(50),))
+    once = RewardFunction((Flag(50, once=True),))
+    assert [value for value, _ in run(every, *flags)] == [50, 0, 0, 50]
+    assert [value for value, _ in run(once, *flags)] == [50, 0, 0, 0]
+
+
+states = st.builds(
+    STATE._replace,
+    area=st.integers(1, 2),
+    x_pos=st.integers(0, 20),
+    time=st.integers(0, 4),
+    score=st.integers(0, 500),
+    coins=st.integers(0, 99),
+    powerup=st.integers(0, 3),
+    flag_get=st.booleans(),
+    dying=st.booleans(),
+    dead=st.booleans(),
+)
+
+
+@given(st.sampled_from(sorted(REWARDS)), st.lists(st.tuples(states, states, states), min_size=2))
+def test_batches_of_games_get_what_single_games_get(name, frames):
+    reward = REWARDS[name]
+    singles = [run(reward, *history) for history in zip(*frames, strict=True)]
+    batched = [GameState(*(np.array(field) for field in zip(*row, strict=True))) for row in frames]
+    for step, (value, parts) in enumerate(run(reward, *batched)):
+        expected = [single[step] for single in singles]
+        assert np.asarray(value).tolist() == pytest.approx([float(e[0]) for e in expected])
+        for part, amounts in parts.items():
+            amounts = np.broadcast_to(amounts, 3)
+            assert amounts.tolist() == pytest.approx([float(e[1][part]) for e in expected])
+
+
+def test_rewards_are_chosen_by_name_or_composed():
+    mine = RewardFunction((Progress(), Death(-1)), scale=0.5)
+    assert resolve_reward(mine) is mine
+    with pytest.raises(OptionError, match="choose one of v7, v9, progress"):
+        resolve_reward("v8")
+    with pytest.raises(OptionError, match="different names"):
+        RewardFunction((Death(), Death(-1)))
+
+
+@given(st.lists(st.integers(0, 255), min_size=6, max_size=6))
+def test_digits_are_put_side_by_side_like_in_7_4(ram):
+    assert digits(ram, range(6)) == int("".join(map(str, ram)))

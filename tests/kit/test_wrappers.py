@@ -1,0 +1,91 @@
+"""Our own wrappers against what they replace: frame-by-frame play."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mario_envkit.env import MarioEnv
+from mario_envkit.wrappers import ButtonActions, FrameSkip, NoopReset, StallLimit
+
+ACTIONS = [129, 129, 0, 131, 64, *[128] * 80]  # ends in the first goomba
+
+
+@pytest.mark.parametrize("max_pool", [False, True])
+def test_frame_skip_is_a_loop_over_frames(max_pool):
+    skipping, plain = FrameSkip(MarioEnv(), 4, max_pool), MarioEnv()
+    assert np.array_equal(skipping.reset()[0], plain.reset()[0])
+    for action in ACTIONS:
+        observation, reward, terminated, _, info = skipping.step(action)
+        frames, rewards, infos, over = [], [], [], False
+        while len(frames) < 4 and not over:
+            frame, frame_reward, over, _, frame_info = plain.step(action)
+            frames.append(frame)
+            rewards.append(frame_reward)
+            infos.append(frame_info)
+        pooled = np.maximum(*frames[-2:]) if max_pool and len(frames) == 4 else frames[-1]
+        assert np.array_equal(observation, pooled)
+        assert (reward, terminated) == (sum(rewards), over)
+        assert info["x_pos"] == infos[-1]["x_pos"]
+        assert info["died"] == any(i["died"] for i in infos)
+        for name, part in info["reward_parts"].items():
+            assert part == sum(i["reward_parts"][name] for i in infos)
+        if terminated:
+            return
+    pytest.fail("this run was meant to end in a death, so that the last step is checked as well")
+
+
+def test_events_on_skipped_frames_are_not_lost():
+    env = FrameSkip(MarioEnv(level="full"), 4)
+    env.reset()
+    deaths = 0
+    for _ in range(120):
+        *_, info = env.step(128)
+        if info["died"]:
+            deaths += 1
+            assert info["life_lost"]
+            assert info["death_cause"] == "enemy"
+    assert deaths >= 1
+    assert env.metadata["render_fps"] == 15
+
+
+def test_noop_start():
+    env = NoopReset(MarioEnv(), 30)
+    frames = [env.reset(seed=seed)[1]["frame"] for seed in range(12)]
+    assert frames == [env.reset(seed=seed)[1]["frame"] for seed in range(12)]
+    assert len(set(frames)) > 5
+    assert 0 <= min(frames) <= max(frames) <= 30
+
+
+def test_stall_limit_counts_steps_without_new_ground():
+    env = StallLimit(ButtonActions(FrameSkip(MarioEnv(), 4), "simple"), 6)
+    env.reset()
+    positions, truncated = [40], False  # where 1-1 starts
+    for action in [3, 3, 3, *[6] * 4, 3, 3, 3, *[0] * 15]:
+        *_, truncated, info = env.step(action)
+        positions.append(info["x_pos"])
+        news = [x > max(positions[:i]) for i, x in enumerate(positions) if i]
+        assert truncated == (len(news) >= 6 and not any(news[-6:]))
+        if truncated:
+            break
+    assert truncated
+    assert max(positions) > 50
+
+
+def test_stall_limit_starts_anew_in_another_area():
+    env = StallLimit(MarioEnv(), 3)
+    env.reset()
+    for _ in range(4):
+        env.unwrapped.emulator.ram[0xE7] += 1  # the address of the area's data
+        assert not env.step(0)[3]
+    assert [env.step(0)[3] for _ in range(3)] == [False, False, True]
+
+
+def test_named_actions():
+    env = ButtonActions(MarioEnv(), [["right", "B"], []])
+    assert env.action_space.n == 2
+    assert env.get_action_meanings() == ["B+RIGHT", "NOOP"]
+    env.reset()
+    for _ in range(30):
+        *_, info = env.step(0)
+    assert info["x_pos"] > 60
