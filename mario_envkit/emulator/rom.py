@@ -156,7 +156,8 @@ def find_rom(
             return found
     raise RomError(
         f"No ROM of {game} ({variant}) was found: gym-super-mario-bros is not installed or ships "
-        f"no such file; pip install gym-super-mario-bros, or pass rom=PATH or set {ROM_VARIABLE}."
+        "none (graphics variants come with 7.4 only); pip install gym-super-mario-bros, or pass "
+        f"rom=PATH or set {ROM_VARIABLE}."
     )
 
 
