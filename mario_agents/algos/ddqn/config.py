@@ -15,6 +15,7 @@ from mario_agents.config import (
     PositiveInt,
     TrainConfig,
 )
+from mario_agents.nn.encoders import NatureEncoder
 from mario_envkit.errors import ConfigError
 
 
@@ -89,6 +90,11 @@ class DDQNConfig(TrainConfig):
         if self.frame_stack < 2:
             raise ConfigError(
                 "ddqn needs frame_stack >= 2: a single screen does not show how things move."
+            )
+        if self.screen_size < NatureEncoder.MIN_SIZE:
+            raise ConfigError(
+                f"ddqn needs screen_size >= {NatureEncoder.MIN_SIZE}, not {self.screen_size}: the "
+                "kernels of its convolutions do not fit in smaller pictures."
             )
         if not self.batch_size <= self.learning_starts <= self.buffer_size:
             raise ConfigError(
