@@ -33,10 +33,14 @@ def mp4_writer(path: Path, fps: float) -> Iterator[VideoWriter]:
 
     temporary = path.with_name(f".{path.stem}.part.mp4")
     try:
-        with imageio.get_writer(
+        writer = imageio.get_writer(
             temporary, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=2
-        ) as writer:
+        )
+        try:
             yield VideoWriter(writer)
+        finally:
+            # Its own context manager leaves ffmpeg running, and writing, after an exception.
+            writer.close()
         replace_file(path, temporary.replace)
     finally:
         temporary.unlink(missing_ok=True)

@@ -36,10 +36,18 @@ def write_weights(
         run: the run.
         state_dict: tensors by name, any device.
         metadata: such as ``{"step": 12000}``; stored as strings beside the trainer's name.
+
+    Raises:
+        RunError: if the disk refuses (full, read-only); the old weights are intact.
     """
     texts = {"trainer": run.trainer, **{key: str(value) for key, value in metadata.items()}}
     tensors = storable(state_dict)
-    replace_file(run.weights_path, lambda path: save_file(tensors, path, metadata=texts))
+    try:
+        replace_file(run.weights_path, lambda path: save_file(tensors, path, metadata=texts))
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"Cannot write {run.weights_path} ({error}); the old weights are intact."
+        ) from error
 
 
 def read_weights(run: RunDir) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from mario_agents.cli import main
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 HERE = Path(__file__).parent
@@ -41,8 +44,46 @@ def cli_env(site: Path) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": path, "COLUMNS": "100", "SDL_VIDEODRIVER": ""}
 
 
+@pytest.fixture(scope="session")
+def toy(site: Path) -> Iterator[None]:
+    """The toy as a distribution that is installed for this process."""
+    sys.path.insert(0, str(site))
+    importlib.invalidate_caches()
+    yield
+    sys.path.remove(str(site))
+
+
 @pytest.fixture
-def cli(tmp_path: Path, cli_env: dict[str, str]) -> Cli:
+def cli(
+    toy: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Cli:
+    """Runs ``mario-agents`` in this process, in a temporary working directory.
+
+    A process of its own would import torch anew for each of many short commands.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*args: object) -> subprocess.CompletedProcess[str]:
+        words = list(map(str, args))
+        capsys.readouterr()
+        try:
+            status = main(words)
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(words, status, out, err)
+
+    return run
+
+
+@pytest.fixture
+def cli_process(tmp_path: Path, cli_env: dict[str, str]) -> Cli:
     """Runs ``mario-agents`` in a process of its own, in a temporary working directory."""
 
     def run(*args: object) -> subprocess.CompletedProcess[str]:

@@ -119,6 +119,18 @@ def test_weights_round_trip(run: RunDir) -> None:
     assert run.weights_path.stat().st_mode == (run.path / "config.json").stat().st_mode
 
 
+def test_weights_on_a_full_disk(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_weights(run, {"a": torch.ones(2)}, {"step": 1})
+    monkeypatch.setattr("mario_agents.run.weights.save_file", full)
+    with pytest.raises(RunError, match="No space left on device"):
+        write_weights(run, {"a": torch.zeros(2)}, {"step": 2})
+    assert torch.equal(read_weights(run)[0]["a"], torch.ones(2))
+    assert len(list(run.path.iterdir())) == 2
+
+
 def test_damaged_weights(run: RunDir) -> None:
     run.weights_path.write_bytes(b"\x08\x00\x00\x00")
     with pytest.raises(RunError, match="are damaged"):
