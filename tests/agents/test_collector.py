@@ -7,11 +7,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from fake_games import CORRIDOR, DEATH, DIE, RIGHT, STAY
 from gymnasium.spaces import Box, Discrete
 
 from mario_agents.environments import make_vector
 from mario_agents.parallel.collector import Collector, Death
+from tests.agents.fake_games import CORRIDOR, DEATH, DIE, RIGHT, STAY
 
 CPU = torch.device("cpu")
 

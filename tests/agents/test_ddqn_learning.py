@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from fake_games import CORRIDOR, corridor_q
 from torch import nn
 
 from mario_agents.algos.ddqn.learner import DDQNLearner
@@ -18,6 +17,7 @@ from mario_agents.parallel.gradients import GradientComputer, trainable
 from mario_agents.parallel.updater import Updater
 from mario_agents.replay.prioritized import PrioritizedReplay
 from mario_envkit.errors import ConfigError, TrainerError
+from tests.agents.fake_games import CORRIDOR, corridor_q
 
 CPU = torch.device("cpu")
 UPDATER = {

@@ -10,7 +10,6 @@ import signal
 import numpy as np
 import pytest
 import torch
-from fake_games import CORRIDOR, RIGHT
 
 from mario_agents.algos.ddqn.config import DDQNConfig
 from mario_agents.algos.ddqn.session import Session
@@ -21,6 +20,7 @@ from mario_agents.evaluate import Protocol, evaluate
 from mario_agents.run import CheckpointStore, RunDir, read_weights
 from mario_envkit.errors import CheckpointError, ConfigError, RunError
 from mario_envkit.plugins import Trainer
+from tests.agents.fake_games import CORRIDOR, RIGHT
 
 CPU = torch.device("cpu")
 SMALL = DDQNConfig(

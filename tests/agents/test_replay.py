@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay_reference import NaiveReplay
 
 from mario_agents.replay.buffer import UniformReplay
 from mario_agents.replay.prioritized import PrioritizedReplay
 from mario_envkit.errors import CheckpointError, ConfigError
+from tests.agents.replay_reference import NaiveReplay
 
 EVENTS = ("go",) * 6 + ("terminate", "truncate", "both", "lose_life", "jump")
 
