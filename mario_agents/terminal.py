@@ -8,25 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from mario_envkit.emulator.picture import area_resize
+
 UPPER_HALF = "▀"
 MAX_FPS = 20.0
-
-
-def shrink(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Average an RGB picture ``(H, W, 3)`` down to at most ``(height, width, 3)``.
-
-    Every target pixel is the mean of its block of source pixels; nothing is enlarged.
-    """
-    height, width = min(height, picture.shape[0]), min(width, picture.shape[1])
-    rows = np.arange(height) * picture.shape[0] // height
-    columns = np.arange(width) * picture.shape[1] // width
-    sums = np.add.reduceat(picture.astype(np.uint32), rows, axis=0)
-    sums = np.add.reduceat(sums, columns, axis=1)
-    heights = np.diff(np.append(rows, picture.shape[0]))
-    widths = np.diff(np.append(columns, picture.shape[1]))
-    areas = heights[:, None, None] * widths[None, :, None]
-    means: NDArray[np.uint8] = ((sums + areas // 2) // areas).astype(np.uint8)
-    return means
 
 
 def half_blocks(picture: NDArray[np.uint8]) -> str:
@@ -74,6 +59,6 @@ class TerminalScreen:
         # Cells are about twice as high as wide, so half a cell is about square.
         scale = min(size.width / picture.shape[1], 2 * (size.height - 1) / picture.shape[0], 1.0)
         height = max(2, int(picture.shape[0] * scale) // 2 * 2)
-        text = half_blocks(shrink(picture, height, max(1, int(picture.shape[1] * scale))))
+        text = half_blocks(area_resize(picture, (height, max(1, int(picture.shape[1] * scale)))))
         self._console.file.write("\x1b[H" + text)
         self._console.file.flush()

@@ -16,9 +16,9 @@ from mario_agents.environments import make_env
 from mario_agents.evaluate import Episode, Protocol, evaluate
 from mario_agents.playback import FrameTap, play_episode
 from mario_agents.terminal import TerminalScreen
-from mario_agents.video import mp4_writer
 from mario_envkit.errors import DisplayUnavailable, OptionError
 from mario_envkit.plugins import Policy
+from mario_envkit.video import mp4_writer
 
 
 def evaluate_run(command: Eval) -> None:

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mario_agents.files import replace_text
+from mario_envkit.files import replace_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

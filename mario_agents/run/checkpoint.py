@@ -25,9 +25,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mario_agents.files import replace_file, replace_text, sha256_of
 from mario_agents.run.weights import storable
 from mario_envkit.errors import CheckpointError
+from mario_envkit.files import replace_file, replace_text, sha256_of
 
 FORMAT = 1
 _NAME = re.compile(r"(\d{6,})-step\d+\.(json|safetensors)")

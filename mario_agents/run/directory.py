@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mario_agents.config import to_plain
-from mario_agents.files import replace_text
 from mario_envkit.errors import RunError
+from mario_envkit.files import replace_text
 
 try:
     import fcntl

@@ -8,9 +8,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from mario_agents.files import replace_file
 from mario_agents.run.directory import RunDir
 from mario_envkit.errors import RunError
+from mario_envkit.files import replace_file
 
 
 def storable(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from mario_agents import progress as progress_module
 from mario_agents.progress import TrainingProgress
-from mario_agents.terminal import TerminalScreen, half_blocks, shrink
-from mario_agents.video import mp4_writer
+from mario_agents.terminal import TerminalScreen, half_blocks
+from mario_envkit.video import mp4_writer
 
 
 class Clock:
@@ -75,17 +75,6 @@ def test_disabled_shows_nothing_but_still_measures(clock: Clock) -> None:
 )
 def test_numbers(value: float, text: str) -> None:
     assert progress_module._number(value) == text
-
-
-def test_shrink_averages_blocks() -> None:
-    rng = np.random.default_rng(0)
-    picture = rng.integers(0, 256, (240, 256, 3), dtype=np.uint8)
-    small = shrink(picture, 60, 64)
-    expected = picture.reshape(60, 4, 64, 4, 3).mean(axis=(1, 3))
-    assert np.abs(small - expected).max() <= 0.5
-    assert small.dtype == np.uint8
-    assert shrink(picture, 70, 80).shape == (70, 80, 3)
-    assert np.array_equal(shrink(picture, 500, 500), picture)
 
 
 def test_half_blocks_colours_two_pixels_a_cell() -> None:
