@@ -148,7 +148,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Hold the joypad byte ``action`` for one frame."""
         game = self._game
-        game.frame(int(action), render=self.draw)
+        game.frame(int(action), render=self.draw or self.on_frame is not None)
         state = read_state(game.ram)
         reward, parts, self._memory = self.reward_function(self._memory, state)
         single_stage = self.level is not None
