@@ -15,15 +15,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mario_envkit.emulator.protocol import SCREEN_HEIGHT, SCREEN_WIDTH
-from mario_envkit.errors import OptionError
+from mario_envkit.errors import BackendUnavailable, OptionError
 
 STATUS_BAR_HEIGHT = 32
 """Rows at the top of the screen that hold score, coins, world and time."""
+
+PALETTE_SLOTS = 32
+"""Entries of the console's palette memory: 16 for the background, 16 for sprites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,17 @@ class Picture:
         size: ``(height, width)`` of the observation in pixels; None keeps the size.
         grayscale: one luma channel instead of RGB.
         crop_top: rows cut off at the top (:data:`STATUS_BAR_HEIGHT` drops the score bar).
+        palette: what grey a colour becomes; for grayscale only. ``"luma"``: its brightness.
+            ``"contrast"``: by layer, made for learning: backdrop 0, background 30 to 140, sprites
+            150 to 244 (``30 + 7 R // 16`` and ``150 + 6 R // 16``, R being the red channel). Or 32
+            values 0 to 255, one for each slot of the console's palette memory: 0 backdrop, 1 to 15
+            background, 17 to 31 sprites. Only the native backend knows layers and slots.
     """
 
     size: tuple[int, int] | None = None
     grayscale: bool = False
     crop_top: int = 0
+    palette: Literal["luma", "contrast"] | tuple[int, ...] = "luma"
 
     def __post_init__(self) -> None:
         if not 0 <= self.crop_top < SCREEN_HEIGHT:
@@ -53,6 +63,22 @@ class Picture:
                 f"screen_size={self.size} is not possible: pictures are only made smaller, give "
                 f"a height of 1 to {height} and a width of 1 to {width}."
             )
+        self._check_palette()
+
+    def _check_palette(self) -> None:
+        if self.palette == "luma":
+            return
+        if not self.grayscale:
+            raise OptionError("palette is the table of grey values: give it with grayscale=True.")
+        if self.palette == "contrast":
+            return
+        if not isinstance(self.palette, tuple) or len(self.palette) != PALETTE_SLOTS:
+            raise OptionError(
+                f"palette={self.palette!r} is not a table: give 'luma', 'contrast' or a tuple of "
+                f"{PALETTE_SLOTS} values 0 to 255, one for each palette slot."
+            )
+        if not all(isinstance(grey, int) and 0 <= grey <= 255 for grey in self.palette):
+            raise OptionError(f"palette={self.palette} has values that are not 0 to 255.")
 
     @property
     def source_size(self) -> tuple[int, int]:
@@ -106,7 +132,16 @@ def area_resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.u
 
 
 def render(rgb: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:
-    """Turn a screen ``(240, 256, 3)`` uint8 into the observation that ``picture`` describes."""
+    """Turn a screen ``(240, 256, 3)`` uint8 into the observation that ``picture`` describes.
+
+    Raises:
+        BackendUnavailable: for a palette other than ``"luma"``.
+    """
+    if picture.palette != "luma":
+        raise BackendUnavailable(
+            "palette='contrast' and tables need the native backend: an RGB screen does not say "
+            "which layer a pixel came from; use backend='native' or palette='luma'."
+        )
     image = rgb[picture.crop_top :]
     if picture.grayscale:
         image = luma(image)
