@@ -55,7 +55,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         reward: "v7" (7.4), "v9" (9.x), "progress", or a ``RewardFunction``.
         observation: "pixels", or "ram": the 2,048 bytes of work RAM.
         picture: crop, grey and size of the pixels; None is RGB ``(240, 256, 3)``.
-        backend: "nes-py"; None takes the best there is.
+        backend: "native" or "nes-py"; None takes the best there is.
         timing: where a frame ends; "nes-py", or None for the backend's default.
         rom: path of a cartridge image; None finds the one of gym-super-mario-bros.
         rom_variant: "vanilla", "downsample", "pixel" or "rectangle" graphics of 7.4.

@@ -27,6 +27,7 @@ def make_mario(
     screen_size: int | tuple[int, int] | None = None,
     grayscale: bool = False,
     crop_top: int = 0,
+    palette: str | Sequence[int] = "luma",
     frame_stack: int = 1,
     repeat_action_probability: float = 0.0,
     noop_max: int = 0,
@@ -45,6 +46,7 @@ def make_mario(
         screen_size: side of a square picture, or ``(height, width)``; None is 240 x 256.
         grayscale: one luma channel instead of RGB.
         crop_top: rows cut off at the top of the screen; 32 drop the score bar.
+        palette: "luma", "contrast" or 32 grey values, see :class:`~mario_envkit.Picture`.
         frame_stack: observations stacked along a new first axis; 1 adds no axis.
         repeat_action_probability: chance that a step repeats the action before it instead.
         noop_max: the most frames of doing nothing at the start of an episode.
@@ -55,7 +57,8 @@ def make_mario(
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
     size = (screen_size, screen_size) if isinstance(screen_size, int) else screen_size
-    picture = Picture(tuple(size) if size else None, grayscale, crop_top)  # type: ignore[arg-type]
+    greys = palette if isinstance(palette, str) else tuple(palette)
+    picture = Picture(tuple(size) if size else None, grayscale, crop_top, greys)  # type: ignore[arg-type]
     env: gymnasium.Env[Any, Any] = MarioEnv(picture=picture, **env_kwargs)
     if noop_max:
         env = NoopReset(env, noop_max)

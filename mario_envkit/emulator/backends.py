@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from mario_envkit.emulator import native
 from mario_envkit.emulator.nes_py import NesPyEmulator, nes_py_version
 from mario_envkit.emulator.protocol import Emulator
 from mario_envkit.emulator.rom import Rom
 from mario_envkit.errors import BackendUnavailable, OptionError
 
-TIMINGS = {"nes-py": ("nes-py",)}
+TIMINGS = {"native": ("console", "nes-py"), "nes-py": ("nes-py",)}
 """For each backend the timings it has, its default first."""
 
 
 def available_backends() -> list[str]:
     """Backends that can be used on this machine, the best first."""
-    return ["nes-py"] if nes_py_version() else []
+    usable = {"native": native.is_available(), "nes-py": nes_py_version() is not None}
+    return [name for name, is_usable in usable.items() if is_usable]
 
 
 def make_emulator(rom: Rom, backend: str | None = None, timing: str | None = None) -> Emulator:
@@ -21,7 +23,7 @@ def make_emulator(rom: Rom, backend: str | None = None, timing: str | None = Non
 
     Args:
         rom: the cartridge.
-        backend: "nes-py"; None takes the best there is.
+        backend: "native" or "nes-py"; None takes the best there is.
         timing: where a frame ends; None takes the backend's default.
 
     Raises:
@@ -34,6 +36,8 @@ def make_emulator(rom: Rom, backend: str | None = None, timing: str | None = Non
         )
     usable = available_backends()
     chosen = backend or (usable[0] if usable else None)
+    if chosen == "native":
+        native.require()
     if chosen not in usable:
         raise BackendUnavailable(
             f"The backend {chosen or 'nes-py'!r} is not installed; pip install nes-py."
@@ -43,4 +47,6 @@ def make_emulator(rom: Rom, backend: str | None = None, timing: str | None = Non
             f"timing={timing!r} is not possible on the backend {chosen!r}; it offers "
             f"{', '.join(TIMINGS[chosen])}."
         )
+    if chosen == "native":
+        return native.NativeEmulator(rom.data, timing=timing or TIMINGS[chosen][0])  # type: ignore[arg-type]
     return NesPyEmulator(rom)
