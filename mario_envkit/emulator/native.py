@@ -81,11 +81,10 @@ class NativeEmulator:
 
     def __init__(self, rom: bytes, *, timing: Timing = "console") -> None:
         require()
+        machines: dict[str, type[_native.ConsoleMachine] | type[_native.NesPyMachine]]
         machines = {"console": _native.ConsoleMachine, "nes-py": _native.NesPyMachine}
         if timing not in machines:
-            raise OptionError(
-                f"timing={timing!r} does not exist: give 'console' or 'nes-py' (bit for bit nes-py)."
-            )
+            raise OptionError(f"timing={timing!r} does not exist: give 'console' or 'nes-py'.")
         try:
             cartridge = _native.Cartridge.parse(bytes(rom))
         except ValueError as error:
@@ -177,4 +176,3 @@ class NativeEmulator:
     def close(self) -> None:
         """Free the machine. Closing twice is harmless."""
         self._machine = None
-
