@@ -32,7 +32,9 @@ class Learner(Protocol):
     whoever owns the weights (the same process, or the coordinator) applies them.
     """
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """What the gradients are of; parameters that ask for none (targets) have none."""
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The scalar loss, and detached metrics; ``"priority"`` ``(B,)`` is fed back to replay."""

@@ -35,10 +35,18 @@ def report() -> Iterator[str]:
     usable = available_backends()
     for backend, timings in TIMINGS.items():
         if backend not in usable:
-            yield f"  {backend:12} not installed"
+            yield f"  {backend:12} {_why_not(backend)}"
             continue
         for timing in timings:
             yield f"  {backend:12} {timing:12} {_speed(backend, timing)}"
+
+
+def _why_not(backend: str) -> str:
+    try:
+        make_emulator(find_rom(), backend)
+    except MarioEnvkitError as error:
+        return str(error)
+    return "not installed"
 
 
 def _speed(backend: str, timing: str, seconds: float = 0.5) -> str:

@@ -56,7 +56,8 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         observation: "pixels", or "ram": the 2,048 bytes of work RAM.
         picture: crop, grey and size of the pixels; None is RGB ``(240, 256, 3)``.
         backend: "native" or "nes-py"; None takes the best there is.
-        timing: where a frame ends; "nes-py", or None for the backend's default.
+        timing: where a frame ends: "console" (at vertical blank, as on the machine), "nes-py"
+            (bit for bit nes-py 8.2), or None for the backend's default, the first it has.
         rom: path of a cartridge image; None finds the one of gym-super-mario-bros.
         rom_variant: "vanilla", "downsample", "pixel" or "rectangle" graphics of 7.4.
         render_mode: "rgb_array", "human" (a window) or None.
@@ -149,7 +150,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Hold the joypad byte ``action`` for one frame."""
         game = self._game
-        game.frame(int(action), render=self.draw)
+        game.frame(int(action), render=self.draw or self.on_frame is not None)
         state = read_state(game.ram)
         reward, parts, self._memory = self.reward_function(self._memory, state)
         single_stage = self.level is not None

@@ -66,7 +66,12 @@ class Trainer(Protocol):
         """
 
     def env_kwargs(self, config: Any) -> dict[str, Any]:
-        """Keyword arguments of ``MarioTrain-v0`` under which the policy plays."""
+        """Keyword arguments of ``MarioTrain-v0`` under which the policy plays.
+
+        ``id`` among them names another environment; it must take ``noop_max`` and
+        ``repeat_action_probability``, and give ``x_pos``, ``flag_get``, ``death_cause`` and
+        ``level`` in its info.
+        """
 
     def load_policy(self, config: Any, run_path: Path, *, device: str) -> Policy:
         """The trained agent of a run."""

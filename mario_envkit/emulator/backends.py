@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from mario_envkit.emulator import native
 from mario_envkit.emulator.nes_py import NesPyEmulator, nes_py_version
 from mario_envkit.emulator.protocol import Emulator
@@ -9,7 +11,11 @@ from mario_envkit.emulator.rom import Rom
 from mario_envkit.errors import BackendUnavailable, OptionError
 
 TIMINGS = {"native": ("console", "nes-py"), "nes-py": ("nes-py",)}
-"""For each backend the timings it has, its default first."""
+"""For each backend the timings it has, its default first.
+
+``console``: a frame ends at vertical blank, as on the machine. ``nes-py``: bit for bit nes-py 8.2.
+(The backend ``nes-py`` has the timing of the nes-py that is installed; 9.x differs from 8.2.)
+"""
 
 
 def available_backends() -> list[str]:
@@ -28,25 +34,29 @@ def make_emulator(rom: Rom, backend: str | None = None, timing: str | None = Non
 
     Raises:
         OptionError: for a backend or timing that does not exist.
-        BackendUnavailable: if it is not installed here.
+        BackendUnavailable: if it is not installed here; says how to get it.
     """
     if backend is not None and backend not in TIMINGS:
         raise OptionError(
             f"backend={backend!r} does not exist; choose one of {', '.join(TIMINGS)}."
         )
-    usable = available_backends()
-    chosen = backend or (usable[0] if usable else None)
-    if chosen == "native":
-        native.require()
-    if chosen not in usable:
-        raise BackendUnavailable(
-            f"The backend {chosen or 'nes-py'!r} is not installed; pip install nes-py."
-        )
+    chosen = backend or _default_backend()
     if timing is not None and timing not in TIMINGS[chosen]:
         raise OptionError(
             f"timing={timing!r} is not possible on the backend {chosen!r}; it offers "
             f"{', '.join(TIMINGS[chosen])}."
         )
     if chosen == "native":
-        return native.NativeEmulator(rom.data, timing=timing or TIMINGS[chosen][0])  # type: ignore[arg-type]
+        return native.NativeEmulator(rom.data, timing=timing or "console")
     return NesPyEmulator(rom)
+
+
+def _default_backend() -> str:
+    """The native console; without it nes-py, with a warning that says how to get it."""
+    if native.is_available():
+        return "native"
+    try:
+        native.require()
+    except BackendUnavailable as error:
+        warnings.warn(f"Falling back to nes-py, 100 times slower. {error}", stacklevel=2)
+    return "nes-py"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +28,6 @@ except ImportError as error:  # installed without a compiler
     _IMPORT_ERROR: ImportError | None = error
 else:
     _IMPORT_ERROR = None
-
-Timing = Literal["console", "nes-py"]
 
 _WHOLE_SCREEN = Picture()
 
@@ -79,12 +76,13 @@ class NativeEmulator:
         RomError: the bytes are not a cartridge image that this console can take.
     """
 
-    def __init__(self, rom: bytes, *, timing: Timing = "console") -> None:
+    def __init__(self, rom: bytes, *, timing: str = "console") -> None:
         require()
+        machines: dict[str, type[_native.ConsoleMachine] | type[_native.NesPyMachine]]
         machines = {"console": _native.ConsoleMachine, "nes-py": _native.NesPyMachine}
         if timing not in machines:
             raise OptionError(
-                f"timing={timing!r} does not exist: give 'console' or 'nes-py' (bit for bit nes-py)."
+                f"timing={timing!r} does not exist: give one of {', '.join(machines)}."
             )
         try:
             cartridge = _native.Cartridge.parse(bytes(rom))
@@ -177,4 +175,3 @@ class NativeEmulator:
     def close(self) -> None:
         """Free the machine. Closing twice is harmless."""
         self._machine = None
-

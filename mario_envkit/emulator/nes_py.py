@@ -131,15 +131,15 @@ class _Console9:
     def __init__(self, rom: Path) -> None:
         from nes_py._native import NativeEmulator
 
-        self._rom = os.fspath(rom)
-        self._make: Any = NativeEmulator
-        self.power_on()
-
-    def power_on(self) -> None:
-        self._machine: Any = self._make(self._rom)
+        self._machine: Any = NativeEmulator(os.fspath(rom))
         self._machine.reset()
         self.ram = self._machine.ram_buffer()
         self.screen = self._machine.screen_buffer()
+        self._powered_on = self.keep()
+
+    def power_on(self) -> None:
+        # Not a new machine: a state loads safely only into the machine that it was taken from.
+        self.restore(self._powered_on)
 
     def frame(self, buttons: int) -> None:
         self._machine.frame_advance(buttons)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,7 +31,8 @@ class KnownRom:
 
     Attributes:
         game: "smb" or "lost_levels".
-        variant: "vanilla", a graphics variant of gym-super-mario-bros 7.4, or "cartridge".
+        variant: "vanilla", a graphics variant of gym-super-mario-bros 7.4, or "cartridge", the
+            one of 1985, which no package ships: its program differs from the vanilla one's.
     """
 
     game: str
@@ -48,6 +48,9 @@ KNOWN_ROMS = {
     "1a8fd5e429707999f267e2eba4ab1adb24890c32da48d420d08a5980ac48b66a": KnownRom(
         "smb", "rectangle"
     ),
+    "f61548fdf1670cffefcc4f0b7bdcdd9eaba0c226e3b74f8666071496988248de": KnownRom(
+        "smb", "cartridge"
+    ),
     "d133358f74e8ac78b7f61259866428770da6b84bf5dcd3645e47fc962c5ba45f": KnownRom(
         "lost_levels", "vanilla"
     ),
@@ -56,11 +59,10 @@ KNOWN_ROMS = {
     ),
 }
 VARIANTS = {
-    game: tuple(rom.variant for rom in KNOWN_ROMS.values() if rom.game == game) for game in GAMES
+    "smb": ("vanilla", "downsample", "pixel", "rectangle"),
+    "lost_levels": ("vanilla", "downsample"),
 }
-
-# The 1985 cartridge: dumps differ in their headers, so it is known by its program's CRC-32 alone.
-_CARTRIDGE_PRG_CRC32 = 0x5CF548D3
+"""Graphics variants in the order in which 7.4 numbers its ids (v0, v1...)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,6 @@ def read_rom(path: str | os.PathLike[str]) -> Rom:
         )
     sha256 = hashlib.sha256(data).hexdigest()
     known = KNOWN_ROMS.get(sha256)
-    if known is None and zlib.crc32(data[_HEADER : _HEADER + 0x8000]) == _CARTRIDGE_PRG_CRC32:
-        known = KnownRom("smb", "cartridge")
     if known is None:
         raise RomError(
             f"{path} is no version of Super Mario Bros that is known here (SHA-256 {sha256}): it "
@@ -156,7 +156,8 @@ def find_rom(
             return found
     raise RomError(
         f"No ROM of {game} ({variant}) was found: gym-super-mario-bros is not installed or ships "
-        f"no such file; pip install gym-super-mario-bros, or pass rom=PATH or set {ROM_VARIABLE}."
+        "none (graphics variants come with 7.4 only); pip install gym-super-mario-bros, or pass "
+        f"rom=PATH or set {ROM_VARIABLE}."
     )
 
 

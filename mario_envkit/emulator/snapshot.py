@@ -10,7 +10,8 @@ from mario_envkit.errors import SnapshotMismatch
 
 FORMAT_VERSION = 1
 _MAGIC = b"MEKS"
-_HEADER = struct.Struct("<4sHH32sI")  # magic, format, length of the core's name, ROM, CRC-32
+_HEADER = struct.Struct("<4sHH32s")  # magic, format, length of the core's name, ROM
+_CRC = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ class Snapshot:
     data: bytes
 
     def to_bytes(self) -> bytes:
-        """This snapshot as bytes: header, core name, machine; CRC-32 over all but the header."""
+        """This snapshot as bytes: header, core name, machine, and the CRC-32 of all of it."""
         name = self.core.encode()
-        crc = zlib.crc32(self.data, zlib.crc32(name))
         rom = bytes.fromhex(self.rom_sha256)
-        return _HEADER.pack(_MAGIC, FORMAT_VERSION, len(name), rom, crc) + name + self.data
+        whole = _HEADER.pack(_MAGIC, FORMAT_VERSION, len(name), rom) + name + self.data
+        return whole + _CRC.pack(zlib.crc32(whole))
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Snapshot:
@@ -43,19 +44,19 @@ class Snapshot:
         Raises:
             SnapshotMismatch: if these bytes are not a whole, undamaged snapshot.
         """
-        if len(raw) < _HEADER.size or raw[:4] != _MAGIC:
+        if len(raw) < _HEADER.size + _CRC.size or raw[:4] != _MAGIC:
             raise SnapshotMismatch(
                 "These bytes are not a snapshot: it must start with the mark of "
                 "Snapshot.to_bytes(); take the snapshot again."
             )
-        _, version, name_length, rom, crc = _HEADER.unpack_from(raw)
+        _, version, name_length, rom = _HEADER.unpack_from(raw)
         if version != FORMAT_VERSION:
             raise SnapshotMismatch(
                 f"The snapshot has format {version} but this version reads format "
                 f"{FORMAT_VERSION}; take the snapshot again."
             )
-        body = raw[_HEADER.size :]
-        if zlib.crc32(body) != crc or len(body) < name_length:
+        whole, body = raw[: -_CRC.size], raw[_HEADER.size : -_CRC.size]
+        if zlib.crc32(whole) != _CRC.unpack(raw[-_CRC.size :])[0] or len(body) < name_length:
             raise SnapshotMismatch(
                 "The snapshot is damaged: its checksum does not fit its bytes; use another copy "
                 "or take it again."

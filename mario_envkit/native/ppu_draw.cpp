@@ -207,7 +207,10 @@ void Ppu<T>::draw_lines(int line, int count) {
   update_palette(line * kWidth);
   std::uint16_t v = s_.v;
   for (int y = line, end = line + count; y < end;) {
-    const int rows = tiles_on() ? std::min(end - y, 8 - ((v >> 12) & 7)) : end - y;
+    // Lines of one row of tiles look alike, unless v comes back from the first with another x: it
+    // was written to, or `t` was, since the last reload.
+    const bool alike = ((after_lines(v, 1) ^ v) & 0x041fu) == 0;
+    const int rows = !tiles_on() ? end - y : alike ? std::min(end - y, 8 - ((v >> 12) & 7)) : 1;
     if (tiles_on()) draw_tiles(v, 33, picture_->row(y) - s_.fine_x, rows);
     const std::size_t blank = !tiles_on() ? kWidth : (s_.mask & kMaskLeftTiles) ? 0 : 8;
     for (int i = y; blank != 0 && i < y + rows; ++i) std::memset(picture_->row(i), 0, blank);

@@ -11,24 +11,23 @@ namespace {
 // Calls `field` with every field of a state, in the order in which they are written.
 template <class S, class Field>
 void visit(S& s, Field&& field) {
-  for (auto& byte : s.ram) field(byte);
-  for (auto& byte : s.vram) field(byte);
-  for (auto& byte : s.oam) field(byte);
-  for (auto& byte : s.palette) field(byte);
+  field(s.ram), field(s.vram), field(s.oam), field(s.palette);
   field(s.now), field(s.ppu_pos), field(s.frame_end);
   field(s.pc), field(s.v), field(s.t);
   field(s.a), field(s.x), field(s.y), field(s.sp), field(s.p), field(s.nmi_pending);
   field(s.fine_x), field(s.second_write), field(s.ctrl), field(s.mask), field(s.status);
   field(s.oam_addr), field(s.read_buffer), field(s.io_latch), field(s.odd_frame);
   field(s.skipped_dot), field(s.dot_phase), field(s.top_count);
-  for (auto& sprite : s.top_sprites) field(sprite);
-  for (auto& byte : s.buttons) field(byte);
-  for (auto& byte : s.shift) field(byte);
+  field(s.top_sprites), field(s.buttons), field(s.shift);
   field(s.strobe), field(s.has_frame), field(s.hide_vblank), field(s.reserved);
 }
 
 struct Writer {
   std::vector<std::uint8_t>& bytes;
+  template <std::size_t n>
+  void operator()(const std::uint8_t (&array)[n]) {
+    bytes.insert(bytes.end(), array, array + n);
+  }
   template <class Value>
   void operator()(const Value& value) {
     const auto bits = static_cast<std::uint32_t>(value);
@@ -40,6 +39,11 @@ struct Writer {
 
 struct Reader {
   const std::uint8_t* at;
+  template <std::size_t n>
+  void operator()(std::uint8_t (&array)[n]) {
+    std::memcpy(array, at, n);
+    at += n;
+  }
   template <class Value>
   void operator()(Value& value) {
     std::uint32_t bits = 0;

@@ -42,9 +42,6 @@ def test_snapshot_bytes_round_trip(snapshot):
 def test_damaged_snapshot_bytes_are_refused(snapshot, data):
     raw = bytearray(snapshot.to_bytes())
     position = data.draw(st.integers(0, len(raw) - 1))
-    # Bytes 8 to 39 name the ROM: any name is a whole snapshot, of another cartridge.
-    if 8 <= position < 40:
-        return
     raw[position] ^= data.draw(st.integers(1, 255))
     with pytest.raises(SnapshotMismatch):
         Snapshot.from_bytes(bytes(raw))

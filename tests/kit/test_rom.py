@@ -59,5 +59,5 @@ def test_missing_images_and_wrong_choices(tmp_path):
 
 def test_no_image_installed(monkeypatch):
     monkeypatch.setattr("mario_envkit.emulator.rom.installed_roms", tuple)
-    with pytest.raises(RomError, match=f"pass rom=PATH or set {ROM_VARIABLE}"):
+    with pytest.raises(RomError, match=f"rom=PATH or set {ROM_VARIABLE}"):
         find_rom()

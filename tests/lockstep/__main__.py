@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
-from tests.lockstep.references import LOST_LEVELS, VANILLA, ReferenceMissing
+from tests.lockstep.references import LOST_LEVELS, VANILLA, ReferenceMissingError
 from tests.lockstep.runs import (
     Outcome,
     against_cynes,
@@ -38,7 +38,7 @@ def main(names: list[str]) -> int:
     for name in names or list(PARTS):
         try:
             good &= all_ok(PARTS[name]())
-        except ReferenceMissing as missing:
+        except ReferenceMissingError as missing:
             print(f"{name}: not run, because this is not installed: {missing}", flush=True)
             good &= not names
     return 0 if good else 1

@@ -18,7 +18,7 @@ VANILLA = "ec299b990e8bfee8ba46e3f61d63b2e1ae5b8a2e431de84e2e4bbd692dc53586"
 LOST_LEVELS = "d133358f74e8ac78b7f61259866428770da6b84bf5dcd3645e47fc962c5ba45f"
 
 
-class ReferenceMissing(Exception):
+class ReferenceMissingError(Exception):
     """A reference emulator or a cartridge is not installed; the text says which."""
 
 
@@ -28,12 +28,12 @@ def rom_path(sha256: str) -> Path:
     try:
         files = importlib.metadata.files("gym-super-mario-bros") or []
     except importlib.metadata.PackageNotFoundError:
-        raise ReferenceMissing("gym-super-mario-bros, which brings the game") from None
+        raise ReferenceMissingError("gym-super-mario-bros, which brings the game") from None
     for file in files:
         path = Path(str(file.locate()))
         if path.suffix == ".nes" and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
             return path
-    raise ReferenceMissing(f"a cartridge image with SHA-256 {sha256[:12]}…")
+    raise ReferenceMissingError(f"a cartridge image with SHA-256 {sha256[:12]}…")
 
 
 class NesPy:
@@ -54,9 +54,11 @@ class NesPy:
         try:
             distribution = importlib.metadata.distribution("nes-py")
         except importlib.metadata.PackageNotFoundError:
-            raise ReferenceMissing("nes-py 8.2.1") from None
+            raise ReferenceMissingError("nes-py 8.2.1") from None
         if not distribution.version.startswith("8.2."):
-            raise ReferenceMissing(f"nes-py 8.2.1 (nes-py {distribution.version} is installed)")
+            raise ReferenceMissingError(
+                f"nes-py 8.2.1 (nes-py {distribution.version} is installed)"
+            )
         files = [f for f in distribution.files or [] if f.name.startswith("lib_nes_env")]
         library = ctypes.CDLL(str(files[0].locate()))
         pointer = ctypes.c_void_p
@@ -91,9 +93,9 @@ class Cynes:
 
     def __init__(self, rom: Path) -> None:
         try:
-            from cynes import NES
+            from cynes import NES  # type: ignore[import-untyped,unused-ignore]
         except ImportError:
-            raise ReferenceMissing("cynes") from None
+            raise ReferenceMissingError("cynes") from None
         self._nes = NES(str(rom))
 
     def step(self, buttons: int) -> None:
@@ -117,10 +119,10 @@ class StableRetro:
 
     def __init__(self, rom: Path) -> None:
         try:
-            import stable_retro as retro
-            import stable_retro.data
+            import stable_retro as retro  # type: ignore[import-not-found,unused-ignore]
+            import stable_retro.data  # type: ignore[import-not-found,unused-ignore]
         except ImportError:
-            raise ReferenceMissing("stable-retro") from None
+            raise ReferenceMissingError("stable-retro") from None
         game = Path(retro.__file__).parent / "data" / "stable" / "SuperMarioBros-Nes-v0"
         self._emulator = retro.RetroEmulator(str(rom))
         self._data = retro.data.GameData()

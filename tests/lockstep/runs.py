@@ -51,6 +51,7 @@ class Outcome:
     pictures_different: int = 0
     deaths: int = 0
     first: str = ""
+    what: str = "RAM"
     _lives: int = field(default=-1, repr=False)
 
     @property
@@ -58,7 +59,9 @@ class Outcome:
         return self.frames > 0 and not self.ram_different and not self.pictures_different
 
     def __str__(self) -> str:
-        text = f"{self.name}: RAM equal on {self.frames - self.ram_different} of {self.frames}"
+        text = (
+            f"{self.name}: {self.what} equal on {self.frames - self.ram_different} of {self.frames}"
+        )
         text += f" frames, {self.deaths} deaths"
         if self.pictures:
             equal = self.pictures - self.pictures_different
@@ -148,13 +151,11 @@ def against_nes_py(
 
 def align(reference: Reference, native: NativeEmulator, counter: int = 5) -> None:
     """Bring both to the same value of the game's own frame counter, soon after power-on."""
-    for step, memory in (
-        (reference.step, lambda: reference.ram),
-        (native.step, lambda: native.ram),
-    ):
+    emulators: tuple[Reference, Reference] = (reference, native)
+    for emulator in emulators:
         for _ in range(60):
-            step(0)
-            if memory()[FRAME_COUNTER] == counter:
+            emulator.step(0)
+            if emulator.ram[FRAME_COUNTER] == counter:
                 break
         else:
             raise AssertionError(f"the frame counter never reached {counter}")
@@ -171,6 +172,8 @@ def _against_console(
     native = NativeEmulator(rom, timing="console")
     align(reference, native)
     outcome, play = Outcome(name), Play(seed)
+    if addresses is not None:
+        outcome.what = f"{len(addresses)} game variables"
     ram = native.ram
     for _ in range(frames):
         buttons = play.next(ram)

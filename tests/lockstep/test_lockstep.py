@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mario_envkit.emulator import native
-from tests.lockstep.references import LOST_LEVELS, VANILLA, ReferenceMissing
+from tests.lockstep.references import LOST_LEVELS, VANILLA, ReferenceMissingError
 from tests.lockstep.runs import Outcome, against_cynes, against_nes_py, against_stable_retro
 
 pytestmark = pytest.mark.skipif(
@@ -28,7 +28,7 @@ RUNS: dict[str, Callable[[], Outcome]] = {
 def test_frames_are_equal(name: str) -> None:
     try:
         outcome = RUNS[name]()
-    except ReferenceMissing as missing:
+    except ReferenceMissingError as missing:
         pytest.skip(f"not installed: {missing}")
     print(outcome)
     assert outcome.ok, str(outcome)

@@ -12,19 +12,48 @@ from mario_envkit.testing.nrom import OPCODES, OPERAND_BYTES
 N, V, ONE, B, D, I, Z, C = 0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01  # noqa: E741
 
 _BY_OPCODE = {opcode: key for key, opcode in OPCODES.items()}
-_READ_CYCLES = dict(imm=2, zp=3, zpx=4, zpy=4, abs=4, abx=4, aby=4, izx=6, izy=5)
-_WRITE_CYCLES = dict(zp=3, zpx=4, zpy=4, abs=4, abx=5, aby=5, izx=6, izy=6)
-_MODIFY_CYCLES = dict(acc=2, zp=5, zpx=6, abs=6, abx=7)
-_IMPLIED_CYCLES = dict(
-    BRK=7, PHA=3, PHP=3, PLA=4, PLP=4, RTI=6, RTS=6
-)  # all others take 2
-_BRANCHES = dict(
-    BPL=(N, 0), BMI=(N, 1), BVC=(V, 0), BVS=(V, 1), BCC=(C, 0), BCS=(C, 1), BNE=(Z, 0), BEQ=(Z, 1)
-)
-_FLAG_OPS = dict(
-    CLC=(C, 0), SEC=(C, 1), CLI=(I, 0), SEI=(I, 1), CLV=(V, 0), CLD=(D, 0), SED=(D, 1)
-)
-_TRANSFERS = dict(TAX="ax", TAY="ay", TXA="xa", TYA="ya", TSX="sx", TXS="xs")
+_READ_CYCLES = {
+    "imm": 2,
+    "zp": 3,
+    "zpx": 4,
+    "zpy": 4,
+    "abs": 4,
+    "abx": 4,
+    "aby": 4,
+    "izx": 6,
+    "izy": 5,
+}
+_WRITE_CYCLES = {"zp": 3, "zpx": 4, "zpy": 4, "abs": 4, "abx": 5, "aby": 5, "izx": 6, "izy": 6}
+_MODIFY_CYCLES = {"acc": 2, "zp": 5, "zpx": 6, "abs": 6, "abx": 7}
+_IMPLIED_CYCLES = {
+    "BRK": 7,
+    "PHA": 3,
+    "PHP": 3,
+    "PLA": 4,
+    "PLP": 4,
+    "RTI": 6,
+    "RTS": 6,
+}  # all others take 2
+_BRANCHES = {
+    "BPL": (N, 0),
+    "BMI": (N, 1),
+    "BVC": (V, 0),
+    "BVS": (V, 1),
+    "BCC": (C, 0),
+    "BCS": (C, 1),
+    "BNE": (Z, 0),
+    "BEQ": (Z, 1),
+}
+_FLAG_OPS = {
+    "CLC": (C, 0),
+    "SEC": (C, 1),
+    "CLI": (I, 0),
+    "SEI": (I, 1),
+    "CLV": (V, 0),
+    "CLD": (D, 0),
+    "SED": (D, 1),
+}
+_TRANSFERS = {"TAX": "ax", "TAY": "ay", "TXA": "xa", "TYA": "ya", "TSX": "sx", "TXS": "xs"}
 
 
 class Cpu:

@@ -20,7 +20,7 @@ from mario_envkit.errors import (
     RomError,
     SnapshotMismatch,
 )
-from tests.lockstep.references import VANILLA, ReferenceMissing, rom_path
+from tests.lockstep.references import VANILLA, ReferenceMissingError, rom_path
 from tests.lockstep.runs import Play
 from tests.native.scenes import random_scene, show
 
@@ -32,7 +32,7 @@ def game() -> bytes:
     """The game if it is installed; a still picture otherwise."""
     try:
         return rom_path(VANILLA).read_bytes()
-    except ReferenceMissing:
+    except ReferenceMissingError:
         return STILL
 
 
@@ -103,11 +103,11 @@ def test_many_frames_in_one_step() -> None:
 
 @pytest.mark.parametrize("timing", TIMINGS)
 @pytest.mark.parametrize("grayscale", [True, False])
+@pytest.mark.parametrize("crop_top", [0, 7, 32])
 @pytest.mark.parametrize(
-    ("size", "crop_top"),
-    [(None, 0), (None, 32), ((84, 84), 0), ((84, 84), 32), ((42, 60), 0), ((83, 97), 7),
-     ((1, 1), 0), ((240, 1), 0), ((1, 256), 239), ((120, 256), 0), ((239, 255), 0), ((13, 200), 40)],
-)  # fmt: skip
+    "size",
+    [None, (84, 84), (42, 60), (83, 97), (1, 1), (1, 256), (120, 256), (208, 255), (13, 200)],
+)
 def test_observations_as_picture_py_defines_them(
     timing: Timing, grayscale: bool, size: tuple[int, int] | None, crop_top: int
 ) -> None:
@@ -124,7 +124,10 @@ def test_observations_as_picture_py_defines_them(
 
 
 @given(
-    height=st.integers(1, 240), width=st.integers(1, 256), crop=st.integers(0, 239), seed=st.integers(0, 9)
+    height=st.integers(1, 240),
+    width=st.integers(1, 256),
+    crop=st.integers(0, 239),
+    seed=st.integers(0, 9),
 )
 @settings(max_examples=60, deadline=None)
 def test_observations_of_any_size(height: int, width: int, crop: int, seed: int) -> None:

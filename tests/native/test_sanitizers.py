@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.lockstep.references import VANILLA, ReferenceMissing, rom_path
+from tests.lockstep.references import VANILLA, ReferenceMissingError, rom_path
 
 SOURCE = Path(__file__).parents[2] / "mario_envkit" / "native"
 
@@ -35,9 +36,7 @@ def fuzz_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_garbage_stays_in_bounds(fuzz_driver: Path, seed: int) -> None:
     command = [str(fuzz_driver), str(seed), "60"]
-    try:
+    with suppress(ReferenceMissingError):  # without the game: random cartridges only
         command.append(str(rom_path(VANILLA)))
-    except ReferenceMissing:
-        pass  # random cartridges only
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-3000:]

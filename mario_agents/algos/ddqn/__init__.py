@@ -1,0 +1,1 @@
+"""Dueling double DQN with n-step returns and prioritized replay."""

@@ -1,0 +1,34 @@
+"""Double DQN as a :class:`mario_agents.api.Learner`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from mario_agents.algos.ddqn.loss import ddqn_loss
+from mario_agents.algos.ddqn.networks import DoubleDQN
+from mario_agents.api import Batch
+
+
+class DDQNLearner:
+    """What a worker computes gradients with; owns no optimizer and no environment."""
+
+    def __init__(self, model: DoubleDQN) -> None:
+        self.model = model
+
+    def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The loss, and detached metrics; ``priority`` ``(B,)`` is the size of the errors."""
+        loss, q, error = ddqn_loss(self.model, batch)
+        priority = error.abs()
+        return loss, {
+            "loss": loss.detach(),
+            "q_mean": q.mean(),
+            "q_max": q.max(),
+            "td_error": priority.mean(),
+            "priority": priority,
+        }
+
+    def update_targets(self, tau: float) -> None:
+        """Move the target network towards the online network."""
+        self.model.update_target(tau)

@@ -1,0 +1,62 @@
+"""The online network and its slowly following target."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mario_agents.nn.dueling import DuelingHead
+from mario_agents.nn.encoders import NatureEncoder
+
+
+class QNetwork(nn.Module):
+    """Action values ``(B, actions)`` of observations ``(B, stack, H, W)`` uint8."""
+
+    def __init__(
+        self, obs_shape: tuple[int, int, int], actions: int, *, hidden: int, q_scale: float
+    ) -> None:
+        super().__init__()
+        self.encoder = NatureEncoder(*obs_shape)
+        self.head = DuelingHead(self.encoder.features, hidden, actions, q_scale)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        q: Tensor = self.head(self.encoder(obs))
+        return q
+
+
+class DoubleDQN(nn.Module):
+    """Two networks of one shape: ``online`` is trained, ``target`` is moved towards it.
+
+    Implements :class:`mario_agents.api.Model`.
+    """
+
+    def __init__(self, online: nn.Module) -> None:
+        super().__init__()
+        self.online = online
+        self.target = copy.deepcopy(online).requires_grad_(False)
+
+    def forward(self, obs: Tensor, network: Literal["online", "target"] = "online") -> Tensor:
+        q: Tensor = (self.online if network == "online" else self.target)(obs)
+        return q
+
+    @torch.no_grad()
+    def select_action(self, obs: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
+        """See :class:`mario_agents.api.Model`; ``rng`` is on the CPU."""
+        return epsilon_greedy(self(obs), epsilon, rng)
+
+    @torch.no_grad()
+    def update_target(self, tau: float) -> None:
+        """``target <- (1 - tau) * target + tau * online``."""
+        for target, online in zip(self.target.parameters(), self.online.parameters(), strict=True):
+            target.lerp_(online, tau)
+
+
+def epsilon_greedy(q: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
+    """The best action of each row of ``q`` ``(B, A)``, or with probability ``epsilon`` any."""
+    batch, actions = q.shape
+    explore = torch.rand(batch, generator=rng) < epsilon
+    anything = torch.randint(actions, (batch,), generator=rng)
+    return torch.where(explore.to(q.device), anything.to(q.device), q.argmax(dim=1))

@@ -1,0 +1,134 @@
+"""From the words of a command line to the function that does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, Positional
+
+from mario_envkit.errors import OptionError
+from mario_envkit.plugins import available_trainers
+
+DESCRIPTION = """Train agents on Super Mario Bros, and see what they learned.
+
+For example: mario-agents train ddqn --level 1-1 --total-steps 20000.
+Every command explains itself with --help."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playing:
+    """How an agent plays."""
+
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run directory."""
+    greedy: FlagCreatePairsOff[bool] = False
+    """Always take the best action; this is the default."""
+    sampled: FlagCreatePairsOff[bool] = False
+    """Choose actions as the agent explores in evaluation, instead of the best."""
+    sticky: float = 0.0
+    """Sticky actions: probability that the console sees the previous action again."""
+    noop_max: int = 30
+    """Most idle frames before the agent takes over; without them greedy games are all alike."""
+    seed: int = 0
+    """Seed of the first episode; each further one has the next seed."""
+    device: str = "auto"
+    """Where the networks live: cpu, cuda, ..., or auto."""
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether to take the best action.
+
+        Raises:
+            OptionError: if both ways were asked for.
+        """
+        if self.greedy and self.sampled:
+            raise OptionError("--greedy and --sampled exclude each other; give one of them.")
+        return not self.sampled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval(Playing):
+    """Measure a run: success rate, mean x and mean return, with 95 % intervals."""
+
+    episodes: int = 20
+    """Episodes to play, all from true starts."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print JSON with every episode instead of text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch(Playing):
+    """Show the agent of a run: in a window, or in the terminal where there is no display."""
+
+    episodes: int = 1
+    """Episodes to play."""
+    view: Literal["auto", "window", "terminal"] = "auto"
+    """Where to show it; auto takes a window if there is a display."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Playing):
+    """Write a video (MP4) of the agent of a run."""
+
+    episodes: int = 1
+    """Episodes to play, one after the other in the same video."""
+    out: Path | None = None
+    """The file; without it a new one in the run's directory videos/."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainers:
+    """List the installed trainers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train an agent, or continue a run: mario-agents train NAME [options]."""
+
+
+def dispatch(args: list[str]) -> None:
+    """Run one command.
+
+    Raises:
+        MarioEnvkitError: for anything wrong that a sentence can explain.
+        SystemExit: with status 2 for a malformed command line, 0 after ``--help``.
+    """
+    if args[:1] == ["train"]:
+        # Its options are known only after the trainer's name: it parses the rest by itself.
+        from mario_agents.commands.train import train
+
+        return train(args[1:])
+    commands: dict[str, Callable[..., object]] = {
+        "train": Train,
+        "eval": Eval,
+        "watch": Watch,
+        "record": Record,
+        "trainers": Trainers,
+    }
+    command = tyro.extras.subcommand_cli_from_dict(
+        commands, prog="mario-agents", description=DESCRIPTION, args=args
+    )
+    if isinstance(command, Trainers):
+        return list_trainers()
+    from mario_agents.commands import play
+
+    if isinstance(command, Eval):
+        return play.evaluate_run(command)
+    if isinstance(command, Watch):
+        return play.watch_run(command)
+    assert isinstance(command, Record)
+    return play.record_run(command)
+
+
+def list_trainers() -> None:
+    """Print name, place and distribution of every trainer; imports none of them."""
+    entries = available_trainers()
+    width = max((len(entry.name) for entry in entries), default=0)
+    for entry in entries:
+        print(f"{entry.name:<{width}}  {entry.target}  ({entry.distribution})")
+    if not entries:
+        print("No trainers are installed.")

@@ -1,0 +1,164 @@
+"""``mario-agents eval``, ``watch`` and ``record``: what a run learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+from rich.console import Console
+
+from mario_agents.commands.dispatch import Eval, Playing, Record, Watch
+from mario_agents.commands.runs import StoredRun
+from mario_agents.config import validate
+from mario_agents.environments import make_env
+from mario_agents.evaluate import Episode, Protocol, evaluate
+from mario_agents.playback import FrameTap, play_episode
+from mario_agents.terminal import TerminalScreen
+from mario_envkit.errors import DisplayUnavailable, OptionError
+from mario_envkit.plugins import Policy
+from mario_envkit.video import mp4_writer
+
+
+def evaluate_run(command: Eval) -> None:
+    """Measure a run and print the result."""
+    protocol = _protocol(command, command.episodes)
+    run = StoredRun.open(command.run)
+    policy = _policy(run, command)
+    result = evaluate(policy, run.trainer.env_kwargs(run.config), protocol)
+    if command.json:
+        about = {"run": str(command.run), "trainer": run.directory.trainer}
+        print(json.dumps({**about, **result.plain()}, indent=2))
+    else:
+        print(f"{command.run} ({run.directory.trainer})\n{result.text()}")
+
+
+def watch_run(command: Watch) -> None:
+    """Show a run's agent in a window or in the terminal."""
+    protocol = _protocol(command, command.episodes)
+    run = StoredRun.open(command.run)
+    policy = _policy(run, command)
+    kwargs = {**run.trainer.env_kwargs(run.config), **protocol.env_overrides()}
+    if command.view != "terminal":
+        try:
+            env = _open_window(kwargs)
+        except DisplayUnavailable:
+            if command.view == "window":
+                raise
+        else:
+            return _watch_window(policy, env, protocol)
+    return _watch_terminal(policy, kwargs, protocol, command.run)
+
+
+def record_run(command: Record) -> None:
+    """Write a video of a run's agent."""
+    protocol = _protocol(command, command.episodes)
+    run = StoredRun.open(command.run)
+    path = command.out or _new_video(run.directory.videos_path)
+    if path.suffix.lower() != ".mp4":
+        raise OptionError(f"The video {path} must have a name that ends in .mp4.")
+    policy = _policy(run, command)
+    kwargs = {**run.trainer.env_kwargs(run.config), **protocol.env_overrides()}
+    env = make_env(kwargs, render_mode="rgb_array")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fps = FrameTap(env, lambda picture: None).fps
+        with mp4_writer(path, fps) as video:
+            tap = FrameTap(env, video.show)
+            for number in range(protocol.episodes):
+                _print_episode(_play(policy, env, protocol, number, tap))
+    except OSError as error:
+        raise OptionError(f"Cannot write the video {path}: {error}.") from error
+    finally:
+        env.close()
+    print(f"Wrote {path} ({video.frames} frames, {video.frames / fps:.1f} s).")
+
+
+def _protocol(command: Playing, episodes: int) -> Protocol:
+    protocol = Protocol(
+        episodes=episodes,
+        greedy=command.is_greedy,
+        sticky=command.sticky,
+        noop_max=command.noop_max,
+        seed=command.seed,
+    )
+    return validate(protocol, source="command line")
+
+
+def _policy(run: StoredRun, command: Playing) -> Policy:
+    return run.trainer.load_policy(run.config, run.directory.path, device=command.device)
+
+
+def _play(
+    policy: Policy,
+    env: gymnasium.Env[Any, Any],
+    protocol: Protocol,
+    number: int,
+    tap: FrameTap | None = None,
+) -> Episode:
+    """Play the protocol's episode ``number``."""
+    seed = protocol.seed + number
+    return play_episode(policy, env, greedy=protocol.greedy, seed=seed, tap=tap)
+
+
+def _open_window(kwargs: dict[str, Any]) -> gymnasium.Env[Any, Any]:
+    """An environment whose window is open.
+
+    Raises:
+        DisplayUnavailable: if it cannot be opened.
+    """
+    env = make_env(kwargs, render_mode="human")
+    try:
+        env.reset()
+    except gymnasium.error.DependencyNotInstalled as error:
+        env.close()
+        raise DisplayUnavailable(f"A window cannot be opened: {error}.") from error
+    except BaseException:
+        env.close()
+        raise
+    return env
+
+
+def _watch_window(policy: Policy, env: gymnasium.Env[Any, Any], protocol: Protocol) -> None:
+    try:
+        for number in range(protocol.episodes):
+            _print_episode(_play(policy, env, protocol, number))
+    except DisplayUnavailable:
+        pass  # the window was open; closing it is how one stops watching
+    finally:
+        env.close()
+
+
+def _watch_terminal(policy: Policy, kwargs: dict[str, Any], protocol: Protocol, run: Path) -> None:
+    console = Console()
+    if not console.is_terminal:
+        raise DisplayUnavailable(
+            "There is no display, and the output is not a terminal; "
+            f"make a video instead: mario-agents record {run}"
+        )
+    env = make_env(kwargs, render_mode="rgb_array")
+    try:
+        fps = FrameTap(env, lambda picture: None).fps
+        for number in range(protocol.episodes):
+            with console.screen():
+                tap = FrameTap(env, TerminalScreen(console, fps).show)
+                episode = _play(policy, env, protocol, number, tap)
+            _print_episode(episode)
+    finally:
+        env.close()
+
+
+def _print_episode(episode: Episode) -> None:
+    print(
+        f"level {episode.level}: {episode.ending} at x {episode.best_x} after {episode.steps} "
+        f"steps, return {episode.reward:.2f}"
+    )
+
+
+def _new_video(directory: Path) -> Path:
+    """A name that is not taken yet."""
+    number = 1
+    while (path := directory / f"episode-{number}.mp4").exists():
+        number += 1
+    return path

@@ -1,0 +1,184 @@
+"""``mario-agents train``: build a configuration and a run directory, call the trainer."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from mario_agents.config import check_resume, make_config, read_options, validate
+from mario_envkit.errors import ConfigError, OptionError
+from mario_envkit.plugins import Trainer, available_trainers, load_trainer
+
+DESCRIPTION = """Train an agent: mario-agents train NAME [options].
+
+'mario-agents train NAME --help' lists the options of a trainer;
+'mario-agents train --resume RUN' continues a run. The installed trainers:"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Options that are about the run and not part of its configuration."""
+
+    config: Path | None = None
+    """YAML or JSON file of options; those on the command line win over it."""
+    run_dir: Path | None = None
+    """Directory of the run, new or empty; default is runs/NAME-LEVEL-TIME."""
+    resume: Path | None = None
+    """Directory of a run to continue; its own options are the defaults."""
+
+
+def train(args: list[str]) -> None:
+    """Run ``mario-agents train`` with the words after ``train``.
+
+    Raises:
+        MarioEnvkitError: for anything wrong that a sentence can explain; unless it was training
+            already, nothing has been written then.
+        SystemExit: for a malformed command line, or after ``--help``.
+    """
+    name, rest = (args[0], args[1:]) if args and not args[0].startswith("-") else (None, args)
+    # First only what decides on the trainer and on the defaults of its options.
+    known, _ = tyro.cli(RunOptions, args=rest, return_unknown_args=True, add_help=False)
+    if name is None and known.resume is None:
+        return _list_trainers(rest)
+    if known.resume is not None:
+        return _resume(name, known.resume, rest, known)
+    assert name is not None
+    return _start(name, rest, known)
+
+
+def _start(name: str, args: list[str], known: RunOptions) -> None:
+    from mario_agents.run import RunDir
+    from mario_agents.run.directory import default_run_path
+
+    trainer = load_trainer(name)
+    config = _parse(name, trainer, {}, args, known)
+    _check_environment(trainer, config)
+    path = known.run_dir or default_run_path(name, str(getattr(config, "level", "run")))
+    run = RunDir.create(path, trainer=name, config=config)
+    with run.lock():
+        _call(trainer, config, run.path, resume=False)
+
+
+def _resume(name: str | None, path: Path, args: list[str], known: RunOptions) -> None:
+    from mario_agents.commands.runs import StoredRun
+
+    stored = StoredRun.open(path)
+    run = stored.directory
+    if name is not None and name != run.trainer:
+        raise ConfigError(f"The run {path} is one of {run.trainer!r}, not of {name!r}.")
+    if known.run_dir is not None:
+        raise OptionError("--resume continues in the run's own directory; leave out --run-dir.")
+    config = _parse(run.trainer, stored.trainer, run.options, args, known)
+    check_resume(stored.config, config)
+    _check_environment(stored.trainer, config)
+    with run.lock():
+        if config != stored.config:
+            run = run.with_config(config)
+        _call(stored.trainer, config, run.path, resume=True)
+
+
+def _parse(
+    name: str, trainer: Trainer, base: dict[str, Any], args: list[str], known: RunOptions
+) -> Any:
+    """The configuration from, in rising order: ``base``, ``--config``, the command line."""
+    source = "stored options"
+    if known.config is not None:
+        base = {**base, **read_options(known.config)}
+        source = str(known.config)
+    default = make_config(trainer.config_class, base, source=source)
+    command = dataclasses.make_dataclass(
+        "Command",
+        [
+            ("run", Annotated[RunOptions, tyro.conf.arg(name="")]),
+            ("options", Annotated[trainer.config_class, tyro.conf.arg(name="")]),
+        ],
+    )
+    parsed = tyro.cli(
+        command,
+        prog=f"mario-agents train {name}",
+        description=trainer.summary,
+        args=args,
+        default=command(RunOptions(), default),
+    )
+    return validate(parsed.options, source="command line")
+
+
+def _check_environment(trainer: Trainer, config: Any) -> None:
+    """Open the game once, so that a wrong level or a missing cartridge leaves no run behind."""
+    from mario_agents.environments import make_env
+
+    make_env(trainer.env_kwargs(config)).close()
+
+
+def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
+    """Train, with the log going to the run directory."""
+    quoted = shlex.quote(str(path))
+    print(f"Run directory: {path}", flush=True)
+    with _logging(path / "training.log") as log:
+        log.info("%s %s with %s", "Resuming" if resume else "Training", path, config)
+        try:
+            trainer.train(config, path, resume=resume)
+        except KeyboardInterrupt as stop:
+            log.info("Stopped by a signal.")
+            raise type(stop)(f"Continue with: mario-agents train --resume {quoted}") from None
+        except Exception:
+            log.exception("Training ended with an error.")
+            raise
+        log.info("Finished.")
+    print(f"Finished. See what it learned: mario-agents eval {quoted}")
+
+
+@contextmanager
+def _logging(path: Path) -> Iterator[logging.Logger]:
+    """Log to a file, and warnings to the standard error stream as well."""
+    log = logging.getLogger("mario_agents")
+    file = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    # Errors reach people as the one sentence that ends the command.
+    screen = logging.StreamHandler()
+    screen.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    screen.addFilter(lambda record: record.levelno == logging.WARNING)
+    level, propagate = log.level, log.propagate
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(file)
+    log.addHandler(screen)
+    try:
+        yield log
+    finally:
+        log.removeHandler(file)
+        log.removeHandler(screen)
+        file.close()
+        log.setLevel(level)
+        log.propagate = propagate
+
+
+def _list_trainers(args: list[str]) -> None:
+    """Help for ``train`` without a name; imports no trainer."""
+    entries = available_trainers()
+    names = ", ".join(entry.name for entry in entries) or "none"
+    if args and not {"-h", "--help"} & set(args):
+        raise OptionError(f"Name a trainer first: mario-agents train NAME; installed: {names}.")
+
+    def described(text: str) -> Callable[[], None]:
+        def command() -> None: ...
+
+        command.__doc__ = text
+        return command
+
+    commands = {
+        entry.name: described(f"{entry.target} ({entry.distribution})") for entry in entries
+    }
+    if not commands:
+        raise OptionError("No trainers are installed: pip install 'mario-envkit[agents]'.")
+    tyro.extras.subcommand_cli_from_dict(
+        commands, prog="mario-agents train", description=DESCRIPTION, args=args
+    )

@@ -1,0 +1,228 @@
+"""Training configurations: frozen dataclasses, read from YAML, JSON or the command line.
+
+A trainer's configuration subclasses :class:`TrainConfig`. Limits are written into the types
+(``Annotated[int, Meta(ge=1)]``), so that the same rule holds for a file and for an option, and
+msgspec enforces them. The string under each field is its help text on the command line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from mario_envkit.errors import ConfigError
+
+C = TypeVar("C")
+
+PositiveInt = Annotated[int, Meta(ge=1)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+NonNegativeFloat = Annotated[float, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Options that every trainer has; an algorithm's configuration adds its own."""
+
+    RESUMABLE: ClassVar[frozenset[str]] = frozenset(
+        {
+            "total_steps",
+            "max_minutes",
+            "device",
+            "log_interval",
+            "checkpoint_interval",
+            "eval_interval",
+            "eval_episodes",
+            "progress",
+        }
+    )
+    """Fields that may differ from the stored ones when a run is resumed."""
+
+    level: str = "1-1"
+    """Where episodes start: a stage such as 1-1, or random, sequential, full (the whole game)."""
+    game: Literal["smb", "lost_levels"] = "smb"
+    """The cartridge: Super Mario Bros, or The Lost Levels."""
+    actions: str = "simple"
+    """Name of the joypad action set, such as right_only, simple or complex."""
+    reward: Literal["progress", "v7", "v9"] = "progress"
+    """Reward function: progress (new best x only), or those of gym-super-mario-bros 7 or 9."""
+    frame_skip: PositiveInt = 4
+    """Frames for which an action is held; one agent step is this many frames (60 a second)."""
+    frame_stack: PositiveInt = 4
+    """Number of screens, one agent step apart, in an observation."""
+    screen_size: Annotated[int, Meta(ge=16, le=240)] = 84
+    """Width and height of an observed screen in pixels."""
+    stall_limit: PositiveInt | None = 150
+    """Agent steps without a new best x after which an episode is truncated; None for no limit."""
+    noop_max: NonNegativeInt = 0
+    """Training episodes begin with a random number of idle frames up to this one."""
+    repeat_action_probability: Fraction = 0.0
+    """Sticky actions: probability that the console sees the previous action again."""
+    rom: str | None = None
+    """Path of a cartridge image; None for the one that gym-super-mario-bros installs."""
+
+    total_steps: PositiveInt = 1_000_000
+    """Budget in agent steps, summed over all environments."""
+    max_minutes: PositiveFloat | None = None
+    """Budget in minutes of wall-clock time for this call; whichever budget ends first counts."""
+    seed: NonNegativeInt = 0
+    """Seed of everything random: environments, exploration, replay, initial weights."""
+    device: str = "auto"
+    """Where the networks live: cpu, cuda, cuda:1, ..., or auto (cuda if there is one)."""
+    num_envs: PositiveInt = 8
+    """Number of environments that are stepped together."""
+
+    log_interval: PositiveInt = 1_000
+    """Agent steps between two rows of the metrics files."""
+    checkpoint_interval: PositiveInt = 20_000
+    """Agent steps between two checkpoints; there is always one at the end."""
+    eval_interval: NonNegativeInt = 0
+    """Agent steps between two greedy evaluations during training; 0 for none."""
+    eval_episodes: PositiveInt = 5
+    """Episodes of one such evaluation."""
+    progress: bool = True
+    """Show progress while training (a bar in a terminal, plain lines elsewhere)."""
+
+    def env_kwargs(self) -> dict[str, Any]:
+        """Keyword arguments of ``MarioTrain-v0`` for the options above."""
+        kwargs: dict[str, Any] = {
+            "level": self.level,
+            "game": self.game,
+            "actions": self.actions,
+            "reward": self.reward,
+            "frame_skip": self.frame_skip,
+            "frame_stack": self.frame_stack,
+            "screen_size": self.screen_size,
+            "stall_limit": self.stall_limit,
+            "noop_max": self.noop_max,
+            "repeat_action_probability": self.repeat_action_probability,
+        }
+        if self.rom is not None:
+            kwargs["rom"] = self.rom
+        return kwargs
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """YAML 1.1 reads ``1e-4`` as a string; people who write learning rates do not expect that."""
+
+
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """Read a YAML (``.yaml``, ``.yml``) or JSON (``.json``) file of options.
+
+    A run's own ``config.json`` is accepted too: its ``config`` part is used.
+
+    Raises:
+        ConfigError: if the file is missing, malformed, or not a mapping from names to values.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in {".yaml", ".yml", ".json"}:
+        raise ConfigError(f"The configuration {path} must be a .yaml, .yml or .json file.")
+    try:
+        text = path.read_text(encoding="utf-8")
+        # The loader is a SafeLoader: it builds plain values only.
+        values = json.loads(text) if suffix == ".json" else yaml.load(text, Loader=_YamlLoader)
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
+    except (ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"The configuration {path} is not valid {suffix[1:]}: {reason}."
+        ) from error
+    values = {} if values is None else values
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(
+            f"The configuration {path} must map option names to values, "
+            "for example 'total_steps: 100000'."
+        )
+    if isinstance(values.get("config"), dict) and "trainer" in values:
+        return dict(values["config"])
+    return values
+
+
+def make_config(config_class: type[C], values: Mapping[str, Any], *, source: str) -> C:
+    """Validate ``values`` into a configuration; what is left out has its default.
+
+    Args:
+        config_class: a dataclass.
+        values: plain values by field name, as from YAML or JSON.
+        source: where they come from, for the error message ("options.yaml", "command line").
+
+    Raises:
+        ConfigError: for an unknown name (with the most similar one), a wrong type, or a value
+            outside its limits.
+    """
+    known = {field.name for field in dataclasses.fields(config_class) if field.init}  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            close = difflib.get_close_matches(key.replace("-", "_"), sorted(known), n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {sorted(known)}."
+            raise ConfigError(f"{source}: there is no option {key!r}; {hint}")
+    for key, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{source}: {key} = {value} must be a finite number.")
+    try:
+        return msgspec.convert(values, config_class)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_sentence(str(error), values, source)) from error
+
+
+def _sentence(message: str, values: Mapping[str, Any], source: str) -> str:
+    """Turn msgspec's ``Expected `int` >= 1 - at `$.total_steps` `` into a sentence."""
+    match = re.fullmatch(r"(.*) - at `\$\.(\w+)(.*)`", message, flags=re.DOTALL)
+    if match is None:  # a check over several fields, in the configuration's __post_init__
+        return f"{source}: {message}"
+    what, key, rest = match.groups()
+    # "Expected `int`, got `str`": the value itself says more than its type.
+    expected = what.split(", got ")[0].replace("`", "")
+    expected = expected[0].lower() + expected[1:]
+    return f"{source}: {key}{rest} = {values.get(key)!r} is not valid: {expected}."
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """The configuration as plain JSON values by field name."""
+    plain = msgspec.to_builtins(config)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def validate(config: C, *, source: str) -> C:
+    """Check a configuration that was not built by :func:`make_config` against its types.
+
+    Raises:
+        ConfigError: as :func:`make_config`.
+    """
+    return make_config(type(config), to_plain(config), source=source)
+
+
+def check_resume(stored: Any, wanted: Any) -> None:
+    """Refuse to continue a run under options that would make it another experiment.
+
+    Raises:
+        ConfigError: if a field differs that is not in the configuration's ``RESUMABLE``.
+    """
+    free = getattr(type(stored), "RESUMABLE", TrainConfig.RESUMABLE)
+    old, new = to_plain(stored), to_plain(wanted)
+    for key in old:
+        if key not in free and old[key] != new[key]:
+            raise ConfigError(
+                f"The run was started with {key} = {old[key]!r} and cannot be resumed with "
+                f"{new[key]!r}; leave the option out, or start a new run."
+            )

@@ -1,0 +1,198 @@
+"""Measure a policy: episodes from true starts, with intervals around every mean."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from msgspec import Meta
+
+from mario_agents.config import NonNegativeInt, PositiveInt
+from mario_agents.environments import make_vector
+from mario_agents.stats import bootstrap_interval, wilson_interval
+from mario_envkit.plugins import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One episode.
+
+    Attributes:
+        level: where it ended, such as "1-1".
+        success: the flag (or axe) was reached.
+        reward: the return, undiscounted, in the run's own reward function.
+        best_x: farthest x in pixels.
+        steps: agent steps.
+        ending: "flag", "stalled" (truncated), or the cause of death ("enemy", "pit", "clock").
+    """
+
+    level: str
+    success: bool
+    reward: float
+    best_x: int
+    steps: int
+    ending: str
+
+    @classmethod
+    def ended(cls, info: Mapping[str, Any], reward: float, best_x: int, steps: int) -> Episode:
+        """The episode whose last step gave ``info``."""
+        success = bool(info["flag_get"])
+        ending = "flag" if success else str(info["death_cause"] or "stalled")
+        return cls(str(info["level"]), success, float(reward), int(best_x), int(steps), ending)
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How episodes are played.
+
+    Attributes:
+        episodes: how many.
+        greedy: the best action, or sampled as the agent explores.
+        sticky: probability that the console sees the previous action again.
+        noop_max: most idle frames before the agent takes over. Without sticky actions and without
+            these, a greedy policy plays the same game every time.
+        seed: of environments; episode ``i`` is seeded with ``seed + i``.
+    """
+
+    episodes: PositiveInt = 20
+    greedy: bool = True
+    sticky: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    noop_max: NonNegativeInt = 30
+    seed: NonNegativeInt = 0
+
+    def env_overrides(self) -> dict[str, Any]:
+        """Keyword arguments that make a run's environment one of this protocol."""
+        return {"repeat_action_probability": self.sticky, "noop_max": self.noop_max}
+
+    def __str__(self) -> str:
+        choice = "greedy" if self.greedy else "sampled"
+        return (
+            f"{self.episodes} episodes from true starts, {choice}, sticky {self.sticky:g}, "
+            f"up to {self.noop_max} no-op frames, seed {self.seed}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All episodes of an evaluation, and what they say together."""
+
+    protocol: Protocol
+    episodes: tuple[Episode, ...]
+
+    @property
+    def success_rate(self) -> Estimate:
+        """Share of episodes that reached the flag, Wilson interval."""
+        wins = sum(episode.success for episode in self.episodes)
+        return Estimate(wins / len(self.episodes), *wilson_interval(wins, len(self.episodes)))
+
+    @property
+    def mean_x(self) -> Estimate:
+        """Mean farthest x in pixels, bootstrap interval."""
+        return _mean([episode.best_x for episode in self.episodes])
+
+    @property
+    def mean_reward(self) -> Estimate:
+        """Mean return, bootstrap interval."""
+        return _mean([episode.reward for episode in self.episodes])
+
+    def text(self) -> str:
+        """A few lines for people."""
+        rate, x, reward = self.success_rate, self.mean_x, self.mean_reward
+        wins = sum(episode.success for episode in self.episodes)
+        endings = Counter(episode.ending for episode in self.episodes)
+        return "\n".join(
+            [
+                str(self.protocol),
+                f"success rate  {rate.mean:.1%}  ({wins}/{len(self.episodes)}; "
+                f"95 % Wilson interval {rate.low:.1%} to {rate.high:.1%})",
+                f"mean x        {x.mean:.1f}  "
+                f"(95 % bootstrap interval {x.low:.1f} to {x.high:.1f})",
+                f"mean return   {reward.mean:.2f}  "
+                f"(95 % bootstrap interval {reward.low:.2f} to {reward.high:.2f})",
+                "endings       " + ", ".join(f"{name} {n}" for name, n in endings.most_common()),
+            ]
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """The same as JSON-able values, episodes included."""
+        return {
+            "protocol": asdict(self.protocol),
+            "success_rate": asdict(self.success_rate),
+            "mean_x": asdict(self.mean_x),
+            "mean_return": asdict(self.mean_reward),
+            "episodes": [asdict(episode) for episode in self.episodes],
+        }
+
+
+def _mean(values: Sequence[float]) -> Estimate:
+    return Estimate(float(np.mean(values)), *bootstrap_interval(values))
+
+
+def evaluate(
+    policy: Policy, env_kwargs: Mapping[str, Any], protocol: Protocol, *, max_envs: int = 10
+) -> Evaluation:
+    """Play the episodes of a protocol, up to ``max_envs`` of them at once.
+
+    Args:
+        policy: the agent.
+        env_kwargs: as a trainer's ``env_kwargs`` gives them; the protocol overrides noise.
+        protocol: what to play.
+        max_envs: environments stepped together.
+
+    Raises:
+        MarioEnvkitError: if the environment cannot be made.
+    """
+    count = min(protocol.episodes, max_envs)
+    env = make_vector(env_kwargs, count, **protocol.env_overrides())
+    episodes: list[Episode] = []
+    try:
+        # Wave by wave: letting whichever environment is free start the next episode would count
+        # more of the short episodes than of the long ones.
+        while len(episodes) < protocol.episodes:
+            seed = protocol.seed + len(episodes)
+            episodes += _play_wave(policy, env, greedy=protocol.greedy, seed=seed)
+    finally:
+        env.close()
+    return Evaluation(protocol, tuple(episodes[: protocol.episodes]))
+
+
+def _play_wave(
+    policy: Policy, env: VectorEnv[Any, Any, Any], *, greedy: bool, seed: int
+) -> list[Episode]:
+    """One episode in every environment; those that are over wait, playing on unobserved."""
+    count = env.num_envs
+    observations, infos = env.reset(seed=seed)
+    policy.reset(count)
+    best_x = np.array(infos["x_pos"], dtype=np.int64)
+    rewards = np.zeros(count)
+    steps = np.zeros(count, dtype=np.int64)
+    episodes: list[Episode | None] = [None] * count
+    while any(episode is None for episode in episodes):
+        actions = policy.act(observations, greedy=greedy)
+        observations, reward, terminated, truncated, infos = env.step(actions)
+        for i in range(count):
+            if episodes[i] is not None:
+                continue
+            over = bool(terminated[i] or truncated[i])
+            # With SAME_STEP autoreset the info of a finished episode is set apart.
+            info = infos["final_info"] if over else infos
+            rewards[i] += float(reward[i])
+            steps[i] += 1
+            best_x[i] = max(best_x[i], int(info["x_pos"][i]))
+            if over:
+                last = {key: info[key][i] for key in ("level", "flag_get", "death_cause")}
+                episodes[i] = Episode.ended(last, rewards[i], best_x[i], steps[i])
+    return [episode for episode in episodes if episode is not None]

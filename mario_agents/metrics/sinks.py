@@ -1,0 +1,97 @@
+"""Where rows of metrics go."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mario_envkit.files import replace_text
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class MetricSink(Protocol):
+    """Takes rows, one at a time."""
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Take the values at agent step ``step``."""
+
+    def close(self) -> None:
+        """Flush and release; harmless when repeated."""
+
+
+class CsvSink:
+    """A CSV file that grows by one line per row, readable at any moment.
+
+    Columns: ``step`` (agent steps), ``time`` (Unix seconds), then the metrics; NaN is left empty.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str], *, resume_step: int | None = None) -> None:
+        """Start a file, or continue one.
+
+        Args:
+            path: the file.
+            names: columns.
+            resume_step: None starts a new file. Otherwise the rows of an existing one are kept up
+                to this agent step: a run that resumes from a checkpoint measures later ones again.
+        """
+        self._columns = ["step", "time", *names]
+        kept = [] if resume_step is None else _rows_until(path, resume_step)
+        text = StringIO()
+        writer = csv.DictWriter(text, self._columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+        replace_text(path, text.getvalue())
+        self._file = path.open("a", encoding="utf-8", newline="")
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Append a row and flush it."""
+        row = [step, f"{time.time():.3f}"]
+        for name in self._columns[2:]:
+            value = values.get(name, math.nan)
+            row.append("" if math.isnan(value) else f"{value:.9g}")
+        csv.writer(self._file, lineterminator="\n").writerow(row)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
+    """Whole rows of an earlier file up to ``step``; the last line may have been cut by a crash."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    rows = csv.DictReader(whole)
+    return [row for row in rows if (row.get("step") or "").isdigit() and int(row["step"]) <= step]
+
+
+class TensorBoardSink:
+    """TensorBoard scalars, tagged ``<prefix>/<metric>``."""
+
+    def __init__(self, directory: Path, prefix: str, *, resume_step: int | None = None) -> None:
+        """Open an event file in ``directory``; events after ``resume_step`` are hidden."""
+        # Imported here: it costs a second, and whoever reads CSV files does not need it.
+        from torch.utils.tensorboard import SummaryWriter
+
+        purge = None if resume_step is None else resume_step + 1
+        self._writer: SummaryWriter = SummaryWriter(str(directory), purge_step=purge)
+        self._prefix = prefix
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Write the values that are numbers."""
+        for name, value in values.items():
+            if not math.isnan(value):
+                self._writer.add_scalar(f"{self._prefix}/{name}", value, step)
+
+    def close(self) -> None:
+        """Flush and close the event file."""
+        self._writer.close()

@@ -1,0 +1,1 @@
+"""The parts of a training loop that do not care which algorithm is learning."""

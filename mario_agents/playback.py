@@ -1,0 +1,65 @@
+"""Let an agent play one game after another where a person, or a video, can see every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from mario_agents.evaluate import Episode
+from mario_envkit.plugins import Policy
+
+Show = Callable[[NDArray[np.uint8]], None]
+"""Takes an RGB picture ``(H, W, 3)``."""
+
+
+class FrameTap:
+    """Sends the pictures of an environment to ``show``: every frame where it can.
+
+    Games of the kit call ``on_frame`` on each frame, those between two agent steps included. Of
+    other environments we see what ``render()`` gives after each step.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], show: Show) -> None:
+        self._env = env
+        self._show = show
+        self._per_frame = hasattr(env.unwrapped, "on_frame")
+        metadata = env.unwrapped.metadata if self._per_frame else env.metadata
+        self.fps: float = float(metadata.get("render_fps", 60))
+        if self._per_frame:
+            env.unwrapped.on_frame = show  # type: ignore[attr-defined]
+
+    def after_step(self) -> None:
+        """To be called after every reset and step."""
+        if not self._per_frame:
+            self._show(np.asarray(self._env.render(), dtype=np.uint8))
+
+
+def play_episode(
+    policy: Policy,
+    env: gymnasium.Env[Any, Any],
+    *,
+    greedy: bool,
+    seed: int,
+    tap: FrameTap | None = None,
+) -> Episode:
+    """Play one episode in a single environment."""
+    observation, info = env.reset(seed=seed)
+    policy.reset(1)
+    total, steps, best_x = 0.0, 0, int(info["x_pos"])
+    over = False
+    while True:
+        if tap is not None:
+            tap.after_step()
+        if over:
+            break
+        action = policy.act(np.asarray(observation)[None], greedy=greedy)[0]
+        observation, reward, terminated, truncated, info = env.step(action)
+        total += float(reward)
+        steps += 1
+        best_x = max(best_x, int(info["x_pos"]))
+        over = terminated or truncated
+    return Episode.ended(info, total, best_x, steps)

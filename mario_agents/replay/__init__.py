@@ -1,0 +1,1 @@
+"""Experience to learn from: single frames in, n-step batches with rebuilt stacks out."""

@@ -1,0 +1,181 @@
+"""One directory per run: what was asked for, what came out, and a lock while it is trained."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mario_agents.config import to_plain
+from mario_envkit.errors import RunError
+from mario_envkit.files import replace_text
+
+try:
+    import fcntl
+except ImportError:  # Windows has no POSIX record locks; see RunDir.lock
+    fcntl = None  # type: ignore[assignment]
+
+CONFIG_NAME = "config.json"
+RUNS_ROOT = Path("runs")
+
+
+def default_run_path(trainer: str, level: str) -> Path:
+    """``runs/<trainer>-<level>-<local time>``, with a number if that is taken already."""
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{trainer}-{level}-{time.strftime('%Y%m%d-%H%M%S')}")
+    path, number = RUNS_ROOT / stem, 1
+    while path.exists():
+        number += 1
+        path = RUNS_ROOT / f"{stem}-{number}"
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """A run on disk. Make one with :meth:`create` or :meth:`open`.
+
+    Attributes:
+        path: the directory.
+        trainer: name of the trainer, as registered.
+        version: version of mario-envkit that started the run.
+        options: the stored configuration as plain values.
+    """
+
+    path: Path
+    trainer: str
+    version: str
+    options: dict[str, Any]
+
+    @classmethod
+    def create(cls, path: Path, *, trainer: str, config: Any) -> RunDir:
+        """Start a run in a new or empty directory and write its ``config.json``.
+
+        Raises:
+            RunError: if the directory is not empty, or cannot be made; nothing is overwritten.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            occupied = next(path.iterdir(), None) is not None
+        except OSError as error:
+            raise RunError(
+                f"Cannot make the run directory {path}: {error.strerror}; choose another one "
+                "with --run-dir."
+            ) from error
+        if occupied:
+            raise RunError(
+                f"The run directory {path} is not empty; choose another one with --run-dir, "
+                f"or continue the run in it with --resume {path}."
+            )
+        run = cls(path, trainer, _own_version(), to_plain(config))
+        run._write_config()
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunDir:
+        """An existing run.
+
+        Raises:
+            RunError: if there is no run in ``path``, or its ``config.json`` is damaged.
+        """
+        file = path / CONFIG_NAME
+        if not path.is_dir():
+            raise RunError(f"There is no run directory {path}.")
+        if not file.is_file():
+            raise RunError(
+                f"The directory {path} is not a run: it has no {CONFIG_NAME}; "
+                "name a directory that 'mario-agents train' made."
+            )
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            trainer, made_by, options = content["trainer"], content["version"], content["config"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{file} is damaged: {error!r}.") from error
+        if not (isinstance(trainer, str) and isinstance(options, dict)):
+            raise RunError(f"{file} is damaged: 'trainer' must be a name and 'config' a mapping.")
+        return cls(path, trainer, str(made_by), options)
+
+    def with_config(self, config: Any) -> RunDir:
+        """The same run with other options (see ``config.check_resume``), written to the disk."""
+        run = RunDir(self.path, self.trainer, self.version, to_plain(config))
+        run._write_config()
+        return run
+
+    def _write_config(self) -> None:
+        content = {"trainer": self.trainer, "version": self.version, "config": self.options}
+        replace_text(self.path / CONFIG_NAME, json.dumps(content, indent=2) + "\n")
+
+    @property
+    def weights_path(self) -> Path:
+        """The latest weights."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Directory of the run's :class:`~mario_agents.run.checkpoint.CheckpointStore`."""
+        return self.path / "checkpoint"
+
+    @property
+    def log_path(self) -> Path:
+        """The log as text."""
+        return self.path / "training.log"
+
+    @property
+    def tensorboard_path(self) -> Path:
+        """Directory of the TensorBoard events."""
+        return self.path / "tensorboard"
+
+    @property
+    def videos_path(self) -> Path:
+        """Directory of the recorded games."""
+        return self.path / "videos"
+
+    def csv_path(self, name: str) -> Path:
+        """Metrics of one process: ``worker_0``, ``coordinator``."""
+        return self.path / f"{name}.csv"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for writing; two processes never train in one directory.
+
+        A POSIX record lock on ``run.lock``: the kernel drops it when its process dies, however
+        that happens, so a lock is never stale, and forked children do not inherit it. The file
+        says who holds it.
+
+        Raises:
+            RunError: if another process holds it.
+        """
+        if fcntl is None:
+            raise RunError("Training needs POSIX file locks, which this system does not have.")
+        # Never truncated on opening: the text belongs to whoever holds the lock.
+        descriptor = os.open(self.path / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                holder = os.read(descriptor, 200).decode(errors="replace").strip()
+                raise RunError(
+                    f"The run {self.path} is already being trained by {holder or 'a process'}; "
+                    "stop that one first, or start another run."
+                ) from error
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            try:
+                yield
+            finally:
+                os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
+
+
+def _own_version() -> str:
+    try:
+        return version("mario-envkit")
+    except PackageNotFoundError:  # run from a source tree that was not installed
+        return "unknown"

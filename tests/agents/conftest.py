@@ -1,0 +1,95 @@
+"""The toy trainer as an installed distribution, and a way to call the command line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mario_agents.cli import main
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that, on the module path, is an installed distribution with two trainers."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copy(HERE / "toy_trainer.py", folder)
+    info = folder / "toy_trainer-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-trainer\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(
+        "[mario_envkit.trainers]\n"
+        "toy = toy_trainer:TRAINER\n"
+        "broken = toy_trainer_that_is_not_there:TRAINER\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cli_env(site: Path) -> dict[str, str]:
+    """Environment variables under which the command line finds the toy, and no display."""
+    path = os.pathsep.join([str(site), str(ROOT)])
+    hidden = {"DISPLAY", "WAYLAND_DISPLAY"}
+    inherited = {key: value for key, value in os.environ.items() if key not in hidden}
+    return {**inherited, "PYTHONPATH": path, "COLUMNS": "100", "SDL_VIDEODRIVER": ""}
+
+
+@pytest.fixture(scope="session")
+def toy(site: Path) -> Iterator[None]:
+    """The toy as a distribution that is installed for this process."""
+    sys.path.insert(0, str(site))
+    importlib.invalidate_caches()
+    yield
+    sys.path.remove(str(site))
+
+
+@pytest.fixture
+def cli(
+    toy: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Cli:
+    """Runs ``mario-agents`` in this process, in a temporary working directory.
+
+    A process of its own would import torch anew for each of many short commands.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*args: object) -> subprocess.CompletedProcess[str]:
+        words = list(map(str, args))
+        capsys.readouterr()
+        try:
+            status = main(words)
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(words, status, out, err)
+
+    return run
+
+
+@pytest.fixture
+def cli_process(tmp_path: Path, cli_env: dict[str, str]) -> Cli:
+    """Runs ``mario-agents`` in a process of its own, in a temporary working directory."""
+
+    def run(*args: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mario_agents.cli", *map(str, args)]
+        return subprocess.run(
+            command, cwd=tmp_path, env=cli_env, capture_output=True, text=True, timeout=120
+        )
+
+    return run

@@ -1,0 +1,333 @@
+"""The command line as people use it: exit status, messages, and what is left on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """Content of every file below a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def assert_refused(done: Any, *parts: str) -> None:
+    """Exit status 2 and one sentence on the standard error stream that contains ``parts``."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    for part in parts:
+        assert part in done.stderr
+    assert done.stderr.startswith("mario-agents: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def run(cli: Any, tmp_path: Path) -> Path:
+    """A finished run of the toy."""
+    done = cli("train", "toy", "--run-dir", "run", "--total-steps", 30, "--checkpoint-interval", 10)
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "run"
+
+
+# -- help -------------------------------------------------------------------------------------
+
+
+def test_whole_life_in_processes_of_their_own(cli_process: Any) -> None:
+    done = cli_process("train", "toy", "--run-dir", "run", "--total-steps", 30)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Run directory: run\n")
+    assert_refused(cli_process("train", "toy", "--run-dir", "run"), "is not empty")
+    assert_refused(cli_process("train", "tpy"), "Did you mean 'toy'?")
+    assert cli_process("train", "toy", "--lrr", 3).returncode == 2
+    done = cli_process("eval", "run", "--episodes", 2)
+    assert done.returncode == 0
+    assert "success rate  100.0%" in done.stdout
+    assert_refused(cli_process("watch", "run"), "no display")
+
+
+def test_help_names_the_commands(cli: Any) -> None:
+    done = cli("--help")
+    assert done.returncode == 0
+    for command in ("train", "eval", "watch", "record", "trainers"):
+        assert f"• {command}" in done.stdout
+
+
+def test_train_help_lists_trainers_without_importing_them(cli: Any) -> None:
+    done = cli("train", "--help")  # one of them cannot be imported
+    assert done.returncode == 0
+    assert "toy_trainer:TRAINER (toy-trainer 1.2)" in done.stdout
+    assert "broken" in done.stdout
+    listed = cli("trainers")
+    assert listed.returncode == 0
+    assert "toy     toy_trainer:TRAINER  (toy-trainer 1.2)" in listed.stdout
+
+
+def test_help_needs_no_torch(cli_env: dict[str, str]) -> None:
+    for words in (["--help"], ["train", "--help"], ["eval", "--help"], ["trainers"]):
+        code = (
+            "import sys, mario_agents.cli as cli\n"
+            "try:\n    cli.main(sys.argv[1:])\n"
+            "except SystemExit as stop:\n    assert stop.code == 0\n"
+            "assert 'torch' not in sys.modules and 'toy_trainer' not in sys.modules"
+        )
+        subprocess.run(
+            [sys.executable, "-c", code, *words], env=cli_env, check=True, capture_output=True
+        )
+
+
+def test_a_trainers_help_explains_every_option(cli: Any) -> None:
+    done = cli("train", "toy", "--help")
+    assert done.returncode == 0
+    assert "Adds a number to a number." in done.stdout
+    for text in ("--lr FLOAT", "How much the weight grows each step.", "--total-steps INT",
+                 "--resume", "--config", "--run-dir", "(default: 0.5)"):  # fmt: skip
+        assert text in done.stdout
+
+
+def test_a_missing_extra_is_explained(cli_env: dict[str, str]) -> None:
+    code = (
+        "import sys, importlib.util as util\n"
+        "find = util.find_spec\n"
+        "util.find_spec = lambda name: None if name in ('torch', 'tyro') else find(name)\n"
+        "import mario_agents.cli as cli\n"
+        "sys.exit(cli.main(['--help']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=cli_env, capture_output=True, text=True)
+    assert_refused(done, "not installed: torch, tyro", "pip install 'mario-envkit[agents]'")
+
+
+# -- what works -------------------------------------------------------------------------------
+
+
+def test_train_leaves_a_run(run: Path) -> None:
+    names = {path.name for path in run.iterdir()}
+    assert {"config.json", "weights.safetensors", "checkpoint", "training.log",
+            "worker_0.csv"} <= names  # fmt: skip
+    log = (run / "training.log").read_text()
+    assert "Training run with ToyConfig(" in log
+    assert "Finished." in log
+
+
+def test_default_run_directory(cli: Any, tmp_path: Path) -> None:
+    done = cli("train", "toy", "--total-steps", 3)
+    assert done.returncode == 0
+    (path,) = (tmp_path / "runs").iterdir()
+    assert path.name.startswith("toy-1-1-")
+    assert f"Run directory: runs/{path.name}" in done.stdout
+
+
+def test_the_command_line_wins_over_the_file(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "options.yaml").write_text("lr: 1e-2\ntotal_steps: 7\nseed: 3\n")
+    done = cli("train", "toy", "--config", "options.yaml", "--lr", 2, "--run-dir", "run")
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert (config["lr"], config["total_steps"], config["seed"]) == (2.0, 7, 3)
+
+
+@pytest.mark.parametrize("name", [[], ["toy"]])
+def test_resume_continues(cli: Any, run: Path, name: list[str]) -> None:
+    done = cli("train", *name, "--resume", run, "--total-steps", 50)
+    assert done.returncode == 0, done.stderr
+    steps = [line.split(",")[0] for line in (run / "worker_0.csv").read_text().splitlines()]
+    assert steps == ["step", "10", "20", "30", "40", "50"]
+    assert json.loads((run / "config.json").read_text())["config"]["total_steps"] == 50
+    assert "weight 25" in done.stderr  # 50 steps of 0.5, not 20
+
+
+def test_eval_prints_rates_and_intervals(cli: Any, run: Path) -> None:
+    done = cli("eval", run, "--episodes", 20)
+    assert done.returncode == 0, done.stderr
+    assert "success rate  100.0%  (20/20; 95 % Wilson interval 83.9% to 100.0%)" in done.stdout
+    assert "mean x        12.0" in done.stdout
+
+
+def test_eval_json(cli: Any, run: Path) -> None:
+    done = cli("eval", run, "--episodes", 4, "--sampled", "--sticky", 0.25, "--seed", 9, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["protocol"] == {
+        "episodes": 4, "greedy": False, "sticky": 0.25, "noop_max": 30, "seed": 9,
+    }  # fmt: skip
+    assert len(result["episodes"]) == 4
+    assert result["trainer"] == "toy"
+
+
+def test_record_writes_a_video(cli: Any, run: Path) -> None:
+    import imageio.v2 as imageio
+
+    for name in ("episode-1.mp4", "episode-2.mp4"):  # the second does not replace the first
+        done = cli("record", run)
+        assert done.returncode == 0, done.stderr
+        assert f"videos/{name} (13 frames" in done.stdout
+        pictures = [*iter(imageio.get_reader(run / "videos" / name).iter_data())]
+        assert len(pictures) == 13
+        assert pictures[-1][:, :40].mean() > pictures[0].mean() + 50  # the toy walks right
+    assert len(os.listdir(run / "videos")) == 2
+
+
+# -- what is refused --------------------------------------------------------------------------
+
+
+def test_unknown_trainer(cli: Any) -> None:
+    assert_refused(cli("train", "tpy"), "no trainer named 'tpy'", "Did you mean 'toy'?")
+
+
+def test_trainer_that_cannot_be_imported(cli: Any) -> None:
+    assert_refused(cli("train", "broken"), "toy_trainer_that_is_not_there")
+
+
+def test_no_trainer_named(cli: Any) -> None:
+    assert_refused(cli("train", "--level", "1-1"), "Name a trainer first", "toy")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--level", "9-9"], "no level '9-9'"),
+        (["--num-envs", "0"], "num_envs = 0 is not valid: expected int >= 1"),
+        (["--lr-min", "4"], "lr_min = 4.0 must not exceed lr = 0.5"),
+        (["--lr", "nan"], "lr = nan must be a finite number"),
+        (["--config", "missing.yaml"], "Cannot read the configuration missing.yaml"),
+        (["--device", "abacus"], "device 'abacus' cannot be used here"),
+    ],
+)
+def test_bad_options(cli: Any, tmp_path: Path, words: list[str], part: str) -> None:
+    assert_refused(cli("train", "toy", *words), part)
+    if words[0] != "--device":  # only the trainer looks at that, after the run was made
+        assert os.listdir(tmp_path) == []
+
+
+def test_bad_config_file(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("total_stps: 7\n")
+    assert_refused(
+        cli("train", "toy", "--config", "a.yaml"),
+        "a.yaml: there is no option 'total_stps'; did you mean 'total_steps'?",
+    )
+
+
+def test_malformed_command_lines_exit_with_2_as_well(cli: Any) -> None:
+    for words in (["trian"], ["train", "toy", "--lrr", "3"], ["train", "toy", "--lr", "x"], []):
+        done = cli(*words)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+
+
+def test_an_occupied_run_directory(cli: Any, run: Path) -> None:
+    before = digest(run)
+    assert_refused(cli("train", "toy", "--run-dir", run), "is not empty")
+    assert digest(run) == before
+
+
+@pytest.mark.parametrize("command", ["eval", "watch", "record"])
+def test_not_a_run(cli: Any, tmp_path: Path, command: str) -> None:
+    assert_refused(cli(command, "nothing"), "There is no run directory nothing")
+    assert_refused(cli(command, "."), "is not a run")
+    assert os.listdir(tmp_path) == []
+
+
+def test_incompatible_resume(cli: Any, run: Path) -> None:
+    before = digest(run)
+    assert_refused(
+        cli("train", "--resume", run, "--lr", 3), "lr = 0.5", "cannot be resumed with 3.0"
+    )
+    assert_refused(cli("train", "broken", "--resume", run), "is one of 'toy', not of 'broken'")
+    assert_refused(cli("train", "--resume", run, "--run-dir", "x"), "leave out --run-dir")
+    assert_refused(cli("train", "--resume", "nothing"), "There is no run directory")
+    assert digest(run) == before
+
+
+def test_corrupt_checkpoints(cli: Any, run: Path) -> None:
+    newest = sorted((run / "checkpoint").glob("*.json"))
+    newest[-1].write_text("rubbish")
+    done = cli("train", "--resume", run, "--total-steps", 40)
+    assert done.returncode == 0
+    assert "WARNING: Skipped a damaged checkpoint" in done.stderr
+    assert "Skipped a damaged checkpoint" in (run / "training.log").read_text()
+    for path in (run / "checkpoint").glob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-1])
+    before = digest(run)
+    assert_refused(cli("train", "--resume", run), "can be read")
+    after = digest(run)
+    after["training.log"] = before["training.log"]  # says what happened
+    assert after == before
+
+
+def test_config_of_a_run_that_the_trainer_does_not_understand(cli: Any, run: Path) -> None:
+    path = run / "config.json"
+    path.write_text(path.read_text().replace('"lr"', '"learning_rate"'))
+    assert_refused(cli("eval", run), "config.json: there is no option 'learning_rate'")
+
+
+def test_bad_ways_to_play(cli: Any, run: Path) -> None:
+    before = digest(run)
+    assert_refused(cli("eval", run, "--episodes", 0), "episodes = 0 is not valid")
+    assert_refused(cli("eval", run, "--sticky", 1), "sticky = 1.0 is not valid")
+    assert_refused(cli("eval", run, "--greedy", "--sampled"), "exclude each other")
+    assert_refused(cli("record", run, "--out", "a.avi"), "ends in .mp4")
+    assert_refused(cli("watch", run), "no display", "mario-agents record")
+    assert_refused(cli("watch", run, "--view", "window"), "The toy never has a display.")
+    assert digest(run) == before
+
+
+# -- stopping ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_resumes(
+    cli: Any, cli_env: dict[str, str], tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    process = start_slow_run(cli_env, tmp_path)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "Traceback" not in errors
+    assert "mario-agents: stopped. Continue with: mario-agents train --resume run" in errors
+    assert "Stopped by a signal." in (tmp_path / "run" / "training.log").read_text()
+    check_resumes(cli, tmp_path)
+
+
+def test_a_killed_run_resumes(cli: Any, cli_env: dict[str, str], tmp_path: Path) -> None:
+    process = start_slow_run(cli_env, tmp_path)
+    assert_refused(cli("train", "--resume", "run"), "already being trained by process")
+    process.kill()
+    process.communicate(timeout=60)
+    check_resumes(cli, tmp_path)
+
+
+def start_slow_run(cli_env: dict[str, str], folder: Path) -> subprocess.Popen[str]:
+    """A run that would take minutes, once it has written checkpoints."""
+    words = ["train", "toy", "--run-dir", "run", "--total-steps", "100000", "--sleep", "0.01",
+             "--checkpoint-interval", "5"]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mario_agents.cli", *words],
+        cwd=folder, env=cli_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for _ in range(600):
+        if len(list(folder.glob("run/checkpoint/*.json"))) >= 2:
+            return process
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.kill()
+    raise AssertionError("the run wrote no checkpoint")
+
+
+def check_resumes(cli: Any, folder: Path) -> None:
+    csv = folder / "run" / "worker_0.csv"
+    reached = int(csv.read_text().splitlines()[-1].split(",")[0])
+    done = cli("train", "--resume", "run", "--total-steps", reached + 20)
+    assert done.returncode == 0, done.stderr
+    steps = [int(line.split(",")[0]) for line in csv.read_text().splitlines()[1:]]
+    assert steps == list(range(5, reached + 21, 5))  # none missing, none twice

@@ -1,0 +1,271 @@
+"""The trainer from end to end on a corridor: run directory, resume, evaluation, signals."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from mario_agents.algos.ddqn.config import DDQNConfig
+from mario_agents.algos.ddqn.session import Session
+from mario_agents.algos.ddqn.trainer import DDQNTrainer
+from mario_agents.config import check_resume, make_config, to_plain
+from mario_agents.environments import make_vector
+from mario_agents.evaluate import Protocol, evaluate
+from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_envkit.errors import CheckpointError, ConfigError, RunError
+from mario_envkit.plugins import Trainer
+from tests.agents.fake_games import CORRIDOR, RIGHT
+
+CPU = torch.device("cpu")
+SMALL = DDQNConfig(
+    total_steps=400,
+    num_envs=4,
+    learning_starts=64,
+    buffer_size=600,
+    batch_size=16,
+    collect_steps=16,
+    hidden=16,
+    log_interval=80,
+    checkpoint_interval=160,
+    epsilon_decay=300,
+    lr=1e-3,
+    lr_warmup=10,
+    progress=False,
+)
+
+
+class CorridorTrainer(DDQNTrainer):
+    def env_kwargs(self, config):
+        return {"id": CORRIDOR}
+
+
+TRAINER = CorridorTrainer()
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def start(path, config=SMALL, trainer=TRAINER):
+    RunDir.create(path, trainer="ddqn", config=config)
+    trainer.train(config, path, resume=False)
+    return path
+
+
+def rows(path, name):
+    with (path / f"{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def weights(path):
+    return read_weights(RunDir.open(path))[0]
+
+
+def assert_equal(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_it_is_a_trainer():
+    assert isinstance(TRAINER, Trainer)
+
+
+def test_a_run_leaves_everything_behind(tmp_path):
+    path = start(tmp_path / "run")
+    worker, coordinator = rows(path, "worker_0"), rows(path, "coordinator")
+    assert int(worker[-1]["step"]) == int(worker[-1]["steps"]) == 400
+    assert [int(row["step"]) for row in worker] == [80, 160, 240, 320, 400]
+    assert float(worker[-1]["epsilon"]) == pytest.approx(0.05)
+    assert int(worker[-1]["episodes"]) > 0
+    # One update for every 4 steps once 64 transitions are there; the round that fills up counts.
+    assert int(coordinator[-1]["updates"]) == (400 - 64 + 16) // 4
+    assert float(coordinator[-1]["loss"]) > 0
+    assert float(coordinator[-1]["lr"]) == pytest.approx(1e-5, rel=0.1)
+    assert list((path / "tensorboard").iterdir())
+    assert len(CheckpointStore(path / "checkpoint")) == 3
+    latest = CheckpointStore(path / "checkpoint").load_latest()
+    assert latest.step == 400
+    online = {
+        name.removeprefix("model.online."): tensor
+        for name, tensor in latest.tensors.items()
+        if name.startswith("model.online.")
+    }
+    assert_equal(online, weights(path))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(tmp_path):
+    first, again = start(tmp_path / "a"), start(tmp_path / "b")
+    assert_equal(weights(first), weights(again))
+    other = start(tmp_path / "c", dataclasses.replace(SMALL, seed=1))
+    assert not torch.equal(
+        weights(first)["head.value.0.weight"], weights(other)["head.value.0.weight"]
+    )
+
+
+def test_it_learns_to_walk_to_the_flag(tmp_path):
+    config = dataclasses.replace(
+        SMALL, total_steps=4000, train_every=4, tau=0.02, checkpoint_interval=10_000
+    )
+    path = start(tmp_path / "run", config)
+    policy = TRAINER.load_policy(config, path, device="cpu")
+    result = evaluate(policy, TRAINER.env_kwargs(config), Protocol(episodes=2))
+    assert result.success_rate.mean == 1.0
+    envs = make_vector(TRAINER.env_kwargs(config), 1)
+    assert policy.act(envs.reset()[0], greedy=True).tolist() == [RIGHT]
+    envs.close()
+
+
+def test_evaluation_during_training_is_written_down(tmp_path):
+    config = dataclasses.replace(SMALL, total_steps=160, eval_interval=80, eval_episodes=2)
+    last = rows(start(tmp_path / "run", config), "coordinator")[-1]
+    assert 0 <= float(last["eval_success"]) <= 1
+    assert float(last["eval_x"]) >= 0
+
+
+def test_a_resumed_run_goes_on_where_it_was(tmp_path):
+    path = start(tmp_path / "run", dataclasses.replace(SMALL, total_steps=200))
+    updates = int(rows(path, "coordinator")[-1]["updates"])
+    TRAINER.train(SMALL, path, resume=True)
+    worker = rows(path, "worker_0")
+    steps = [int(row["step"]) for row in worker]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 400
+    epsilon = [float(row["epsilon"]) for row in worker]
+    assert epsilon == sorted(epsilon, reverse=True)
+    assert int(worker[-1]["steps"]) == 400
+    assert int(rows(path, "coordinator")[-1]["updates"]) > updates
+
+
+@pytest.mark.parametrize("save_replay", [True, False])
+def test_two_resumes_of_one_checkpoint_are_equal(tmp_path, save_replay):
+    config = dataclasses.replace(SMALL, save_replay=save_replay)
+    path = start(tmp_path / "run", dataclasses.replace(config, total_steps=200))
+    shutil.copytree(path, tmp_path / "copy")
+    TRAINER.train(config, path, resume=True)
+    TRAINER.train(config, tmp_path / "copy", resume=True)
+    assert_equal(weights(path), weights(tmp_path / "copy"))
+
+
+def session(path, resume):
+    run = RunDir.open(path)
+    checkpoint = CheckpointStore(run.checkpoint_path).load_latest() if resume else None
+    envs = make_vector({"id": CORRIDOR}, SMALL.num_envs)
+    return Session(dataclasses.replace(SMALL, save_replay=True), run, envs, CPU, checkpoint)
+
+
+@pytest.mark.parametrize("prioritized", [True, False])
+def test_updates_after_a_resume_are_those_of_the_uninterrupted_run(
+    tmp_path, prioritized, monkeypatch
+):
+    """Without new games, which do begin anew, nothing tells the resumed run from the other."""
+    monkeypatch.setattr(f"{__name__}.SMALL", dataclasses.replace(SMALL, prioritized=prioritized))
+    RunDir.create(tmp_path / "run", trainer="ddqn", config=SMALL)
+    ours = session(tmp_path / "run", resume=False)
+    for _ in range(12):
+        ours.advance()
+    ours.replay.cut()  # as resuming does
+    ours.save()
+    theirs = session(tmp_path / "run", resume=True)
+    assert (theirs.steps, theirs._credit) == (ours.steps, ours._credit)
+    for _ in range(10):
+        for each in (ours, theirs):
+            gradients, _ = each.gradients.compute()
+            each.updater.apply(gradients)
+    assert_equal(ours.updater.tensors(), theirs.updater.tensors())
+    assert torch.equal(ours._rng.get_state(), theirs._rng.get_state())
+    ours.report.close()
+    theirs.report.close()
+
+
+def test_ctrl_c_saves_and_stops(tmp_path, monkeypatch):
+    advance = Session.advance
+
+    def interrupted(self):
+        advance(self)
+        if self.steps == 160:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Session, "advance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start(tmp_path / "run")
+    assert CheckpointStore(tmp_path / "run" / "checkpoint").load_latest().step == 160
+    monkeypatch.undo()
+    TRAINER.train(SMALL, tmp_path / "run", resume=True)
+    assert CheckpointStore(tmp_path / "run" / "checkpoint").load_latest().step == 400
+
+
+def test_a_run_killed_in_its_first_steps_can_be_resumed(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(self):
+        raise Killed
+
+    monkeypatch.setattr(Session, "advance", kill)
+    with pytest.raises(Killed):
+        start(tmp_path / "run")
+    monkeypatch.undo()
+    TRAINER.train(SMALL, tmp_path / "run", resume=True)
+    assert CheckpointStore(tmp_path / "run" / "checkpoint").load_latest().step == 400
+
+
+def test_the_time_budget_ends_a_run(tmp_path):
+    config = dataclasses.replace(SMALL, total_steps=10**9, max_minutes=1e-9)
+    path = start(tmp_path / "run", config)
+    assert CheckpointStore(path / "checkpoint").load_latest().step == 0
+
+
+def test_a_checkpoint_of_another_shape_is_refused_in_a_sentence(tmp_path):
+    path = start(tmp_path / "run", dataclasses.replace(SMALL, total_steps=80))
+    with pytest.raises(CheckpointError, match="do not fit"):
+        TRAINER.train(dataclasses.replace(SMALL, hidden=8), path, resume=True)
+
+
+def test_weights_that_do_not_fit_are_refused_in_a_sentence(tmp_path):
+    path = start(tmp_path / "run", dataclasses.replace(SMALL, total_steps=16))
+    with pytest.raises(RunError, match="do not fit the configuration"):
+        TRAINER.load_policy(dataclasses.replace(SMALL, hidden=8), path, device="cpu")
+
+
+def test_sampled_play_explores(tmp_path):
+    config = dataclasses.replace(SMALL, total_steps=16, eval_epsilon=1.0)
+    path = start(tmp_path / "run", config)
+    policy = TRAINER.load_policy(config, path, device="cpu")
+    obs = np.zeros((300, 4, 36, 36), dtype=np.uint8)
+    assert len(set(policy.act(obs, greedy=True).tolist())) == 1
+    assert len(set(policy.act(obs, greedy=False).tolist())) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"frame_stack": 1}, "frame_stack >= 2"),
+        ({"screen_size": 32}, "screen_size >= 36, not 32"),
+        ({"learning_starts": 10, "batch_size": 32}, "batch_size <= learning_starts"),
+        ({"buffer_size": 1000}, "learning_starts <= buffer_size"),
+        ({"lr": 1e-6}, "lr_min <= lr"),
+        ({"gamma": 1.5}, "gamma"),
+        ({"n_steps": 3}, "did you mean 'n_step'"),
+    ],
+)
+def test_bad_options_are_refused_in_a_sentence(values, message):
+    with pytest.raises(ConfigError, match=message):
+        make_config(DDQNConfig, values, source="test")
+
+
+def test_the_configuration_survives_json_and_guards_resume():
+    assert make_config(DDQNConfig, to_plain(SMALL), source="test") == SMALL
+    check_resume(SMALL, dataclasses.replace(SMALL, save_replay=True, total_steps=9999))
+    with pytest.raises(ConfigError, match="gamma"):
+        check_resume(SMALL, dataclasses.replace(SMALL, gamma=0.5))

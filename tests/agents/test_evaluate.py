@@ -1,0 +1,120 @@
+"""Evaluation and playback on the toy, where every number is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mario_agents.environments import make_env
+from mario_agents.evaluate import Episode, Evaluation, Protocol, evaluate
+from mario_agents.playback import FrameTap, play_episode
+
+TOY: dict[str, Any] = {"id": "toy_trainer:Toy-v0"}
+
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+class Always:
+    """Takes one action, and remembers how it was asked."""
+
+    def __init__(self, action: int) -> None:
+        self.action = action
+        self.resets: list[int] = []
+        self.greedy: set[bool] = set()
+
+    def reset(self, num_envs: int) -> None:
+        self.resets.append(num_envs)
+
+    def act(self, observations: Any, *, greedy: bool) -> Any:
+        self.greedy.add(greedy)
+        return np.full(len(observations), self.action, np.int64)
+
+
+def test_a_walk_to_the_goal() -> None:
+    policy = Always(1)
+    result = evaluate(policy, TOY, Protocol(episodes=7, greedy=False), max_envs=3)
+    assert policy.resets == [3, 3, 3]
+    assert policy.greedy == {False}
+    assert result.episodes == (Episode("1-1", True, 12.0, 12, 12, "flag"),) * 7
+    assert result.success_rate.mean == 1.0
+
+
+def test_standing_still_is_a_stall() -> None:
+    result = evaluate(Always(0), TOY, Protocol(episodes=2))
+    assert result.episodes == (Episode("1-1", False, 0.0, 0, 40, "stalled"),) * 2
+    assert result.success_rate.mean == 0.0
+
+
+def test_deaths_follow_the_seed_and_waves_change_nothing() -> None:
+    kwargs = {**TOY, "danger": 0.1}
+    whole = evaluate(Always(1), kwargs, Protocol(episodes=12, seed=5), max_envs=12)
+    waves = evaluate(Always(1), kwargs, Protocol(episodes=12, seed=5), max_envs=5)
+    other = evaluate(Always(1), kwargs, Protocol(episodes=12, seed=50), max_envs=12)
+    assert whole == waves
+    assert whole != other
+    assert {episode.ending for episode in whole.episodes} == {"flag", "pit"}
+    # The chance to walk 12 deadly steps is 0.9^12 = 0.28; short episodes must not be counted more.
+    many = evaluate(Always(1), kwargs, Protocol(episodes=400), max_envs=7)
+    assert many.success_rate.low < 0.9**12 < many.success_rate.high
+
+
+def test_the_protocol_sets_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def spy(env_kwargs: Any, num_envs: int, **overrides: Any) -> Any:
+        seen.update(overrides)
+        raise StopIteration
+
+    monkeypatch.setattr("mario_agents.evaluate.make_vector", spy)
+    with pytest.raises(StopIteration):
+        evaluate(Always(1), TOY, Protocol(sticky=0.25, noop_max=7))
+    assert seen == {"repeat_action_probability": 0.25, "noop_max": 7}
+
+
+def test_text_and_plain_values() -> None:
+    episodes = (
+        Episode("1-1", True, 10.0, 300, 20, "flag"),
+        Episode("1-1", False, 4.0, 100, 10, "pit"),
+        Episode("1-1", False, 4.0, 200, 10, "pit"),
+    )
+    result = Evaluation(Protocol(episodes=3), episodes)
+    assert "33.3%  (1/3; 95 % Wilson interval 6.1% to 79.2%)" in result.text()
+    assert "mean x        200.0" in result.text()
+    assert "endings       pit 2, flag 1" in result.text()
+    plain = result.plain()
+    assert plain["mean_return"]["mean"] == 6.0
+    assert plain["episodes"][0]["best_x"] == 300
+
+
+def test_playing_one_episode_agrees_with_evaluating_it() -> None:
+    kwargs = {**TOY, "danger": 0.1}
+    measured = evaluate(Always(1), kwargs, Protocol(episodes=5, seed=3)).episodes
+    env = make_env(kwargs, render_mode="rgb_array")
+    for number, episode in enumerate(measured):
+        assert play_episode(Always(1), env, greedy=True, seed=3 + number) == episode
+    env.close()
+
+
+def test_a_tap_sees_each_render_once() -> None:
+    env = make_env(TOY, render_mode="rgb_array")
+    pictures: list[Any] = []
+    tap = FrameTap(env, pictures.append)
+    assert tap.fps == 15
+    play_episode(Always(1), env, greedy=True, seed=0, tap=tap)
+    assert [int((picture[0, :, 0] > 0).sum()) for picture in pictures] == [4 * x for x in range(13)]
+    env.close()
+
+
+def test_a_tap_sees_the_frames_between_steps_of_the_game() -> None:
+    kwargs = {"noop_max": 0, "stall_limit": 3}
+    env = make_env(kwargs, render_mode="rgb_array")
+    shapes: list[Any] = []
+    tap = FrameTap(env, lambda picture: shapes.append(picture.shape))
+    assert tap.fps == 60
+    episode = play_episode(Always(0), env, greedy=True, seed=0, tap=tap)
+    env.close()
+    assert episode.ending == "stalled"
+    assert shapes == [(240, 256, 3)] * (1 + 4 * episode.steps)

@@ -1,0 +1,147 @@
+"""The mathematics against numbers worked out by hand and naive loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mario_agents.ops.bounding import softsign_bound
+from mario_agents.ops.nstep import n_step_returns
+from mario_agents.ops.prioritized import PRIORITY_EPSILON, importance_weights, scaled_priority
+from mario_agents.ops.schedules import cosine_with_warmup, linear_schedule
+from mario_agents.ops.td import double_q_target, weighted_huber_loss
+
+
+def test_double_q_target_by_hand():
+    online = torch.tensor([[1.0, 3.0, 2.0], [5.0, 4.0, 0.0], [0.0, 0.0, 9.0]])
+    target = torch.tensor([[10.0, -2.0, 30.0], [7.0, 100.0, 3.0], [1.0, 2.0, 3.0]])
+    reward = torch.tensor([0.5, -1.0, 2.0])
+    discount = torch.tensor([0.81, 0.9, 0.0])
+    # The online network chooses actions 1, 0, 2; the target network values them -2, 7, 3; the
+    # third transition terminated. The largest target values (30, 100) must not matter.
+    expected = torch.tensor([0.5 + 0.81 * -2.0, -1.0 + 0.9 * 7.0, 2.0])
+    assert torch.allclose(double_q_target(online, target, reward, discount), expected)
+
+
+def test_double_q_target_carries_no_gradient():
+    q = torch.ones(2, 3, requires_grad=True)
+    assert not double_q_target(q, q, torch.ones(2), torch.ones(2)).requires_grad
+
+
+def test_weighted_huber_loss_by_hand():
+    prediction = torch.tensor([0.0, 0.0, 1.0], requires_grad=True)
+    loss = weighted_huber_loss(
+        prediction, torch.tensor([0.5, -3.0, 1.0]), torch.tensor([1.0, 0.5, 7.0])
+    )
+    assert loss.item() == pytest.approx((0.5 * 0.5**2 + 0.5 * (3.0 - 0.5) + 0.0) / 3)
+    loss.backward()
+    assert torch.allclose(prediction.grad, torch.tensor([-0.5, 0.5 * 1.0, 0.0]) / 3)
+
+
+def naive_return(rewards, terminated, truncated, gamma):
+    total = 0.0
+    for k, reward in enumerate(rewards):
+        total += gamma**k * reward
+        if terminated[k]:
+            return total, 0.0, k
+        if truncated[k]:
+            return total, gamma ** (k + 1), k
+    return total, gamma ** len(rewards), len(rewards) - 1
+
+
+@given(data=st.data(), batch=st.integers(1, 5), n=st.integers(1, 6), gamma=st.floats(0, 1))
+def test_n_step_returns_match_a_loop(data, batch, n, gamma):
+    flags = st.lists(
+        st.lists(st.booleans(), min_size=n, max_size=n), min_size=batch, max_size=batch
+    )
+    reward = np.array(
+        data.draw(
+            st.lists(
+                st.lists(st.floats(-10, 10, width=32), min_size=n, max_size=n),
+                min_size=batch,
+                max_size=batch,
+            )
+        ),
+        dtype=np.float32,
+    )
+    terminated, truncated = np.array(data.draw(flags)), np.array(data.draw(flags))
+    got = n_step_returns(reward, terminated, truncated, gamma)
+    for b in range(batch):
+        total, discount, last = naive_return(reward[b], terminated[b], truncated[b], gamma)
+        assert got.reward[b] == pytest.approx(total, abs=1e-4)
+        assert got.discount[b] == pytest.approx(discount, abs=1e-6)
+        assert got.last[b] == last
+
+
+def test_n_step_ignores_what_stands_behind_an_end():
+    got = n_step_returns(
+        np.array([[1.0, 2.0, np.nan]], dtype=np.float32),
+        np.array([[False, True, False]]),
+        np.zeros((1, 3), dtype=bool),
+        0.5,
+    )
+    assert got.reward[0] == 2.0
+    assert got.discount[0] == 0.0
+
+
+def test_importance_weights_match_a_loop():
+    probability = np.array([0.5, 0.25, 0.05])
+    raw = [(40 * p) ** -0.7 for p in probability]
+    expected = [value / max(raw) for value in raw]
+    assert importance_weights(probability, 40, 0.7) == pytest.approx(expected)
+    assert importance_weights(probability, 40, 0.0) == pytest.approx([1, 1, 1])
+
+
+def test_scaled_priority():
+    error = np.array([-2.0, 0.0, 0.5], dtype=np.float32)
+    expected = [(abs(e) + PRIORITY_EPSILON) ** 0.6 for e in error]
+    assert scaled_priority(error, 0.6) == pytest.approx(expected)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0.1, 1e3))
+def test_softsign_is_bounded_and_monotone(a, b, scale):
+    low, high = softsign_bound(torch.tensor([min(a, b), max(a, b)], dtype=torch.float64), scale)
+    assert -scale <= low <= high <= scale
+
+
+def test_softsign_has_slope_one_at_zero_and_its_values():
+    q = torch.tensor([0.0, 5.0, -15.0], requires_grad=True)
+    bounded = softsign_bound(q, 5.0)
+    assert bounded.tolist() == pytest.approx([0.0, 2.5, -3.75])
+    bounded[0].backward()
+    assert q.grad[0] == 1.0
+
+
+def test_linear_schedule():
+    epsilon = linear_schedule(1.0, 0.1, 90)
+    assert [epsilon(step) for step in (0, 45, 90, 1000)] == pytest.approx([1.0, 0.55, 0.1, 0.1])
+    assert linear_schedule(1.0, 0.1, 0)(0) == 0.1
+
+
+def test_cosine_with_warmup():
+    factor = cosine_with_warmup(total=110, warmup=10, final_fraction=0.1)
+    assert factor(0) == pytest.approx(1 / 11)
+    assert factor(9) == pytest.approx(10 / 11)
+    assert factor(10) == 1.0
+    assert factor(60) == pytest.approx(0.55)
+    assert factor(85) == pytest.approx(0.1 + 0.9 * 0.5 * (1 + math.cos(0.75 * math.pi)))
+    assert factor(110) == factor(10**6) == pytest.approx(0.1)
+    assert all(factor(u) >= factor(u + 1) for u in range(10, 110))
+
+
+def test_cosine_drives_torch():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=2.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine_with_warmup(4, 1, 0.5))
+    rates = []
+    for _ in range(5):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    # One update of warm-up, then half a cosine from 2 to 1 over three updates.
+    assert rates == pytest.approx([1.0, 2.0, 1.75, 1.25, 1.0])
