@@ -48,6 +48,7 @@ class InfoMaker:
         self._masks = [f"_{key}" for key in (*keys, "status", "level", "death_cause")]
         self._masks.append("_reward_parts")
         self._part_masks = [f"_{name}" for name in self._parts]
+        self._place: tuple[bytes, bytes] | None = None
         self._all = np.ones(self._count, np.bool_)
         self._all.flags.writeable = False
 
@@ -81,7 +82,10 @@ class InfoMaker:
         return infos
 
     def _levels(self, ints: NDArray[np.int64]) -> NDArray[np.object_]:
-        levels = np.empty(self._count, object)
-        pairs = zip(ints[_WORLD].tolist(), ints[_STAGE].tolist(), strict=True)
-        levels[:] = [f"{world}-{stage}" for world, stage in pairs]
-        return levels
+        place = ints[_WORLD].tobytes(), ints[_STAGE].tobytes()
+        if place != self._place:  # seldom
+            pairs = zip(ints[_WORLD].tolist(), ints[_STAGE].tolist(), strict=True)
+            self._place = place
+            self._names = np.empty(self._count, object)
+            self._names[:] = [f"{world}-{stage}" for world, stage in pairs]
+        return self._names.copy()

@@ -25,23 +25,37 @@ int current_process() {
 #endif
 }
 
+// How often to look for something that is likely to happen within some ten microseconds, before
+// falling asleep: waking up takes as long. Other threads may run in between.
+constexpr int kLooks = 200;
+
+template <class Condition>
+void look_for(Condition&& condition) {
+  for (int i = 0; i < kLooks && !condition(); ++i) std::this_thread::yield();
+}
+
 }  // namespace
 
 struct Workers::Shared {
+  explicit Shared(int size) : called(static_cast<std::size_t>(size)) {}
+
   std::mutex mutex;
-  std::condition_variable called, finished;
-  std::uint64_t call = 0;  // counts the calls to work
-  int helpers = 0;         // threads asked to help with this call: those below this number
-  int busy = 0;            // how many of them are not done yet
-  bool over = false;
+  std::vector<std::condition_variable> called;  // one for each thread
+  std::condition_variable finished;
+  std::vector<std::thread> threads;
+
+  // Written with the mutex held; atomic for those who look without it.
+  std::atomic<std::uint64_t> call{0};  // counts the calls to work
+  std::atomic<int> busy{0};            // threads that have not finished their share of it
+  std::atomic<bool> over{false};
+
+  int helpers = 0;  // threads that are to help with this call: those below this number
   std::exception_ptr failure;
 
   // Written between calls only.
   Job job;
   int count = 0;
   std::atomic<int> next{0};
-
-  std::vector<std::thread> threads;
 
   void work(int worker) {
     try {
@@ -54,14 +68,17 @@ struct Workers::Shared {
 
   void live(int worker) {
     std::uint64_t seen = 0;
-    std::unique_lock<std::mutex> lock(mutex);
     for (;;) {
-      called.wait(lock, [&] { return over || (call != seen && worker < helpers); });
-      if (over) return;
-      seen = call;
-      lock.unlock();
+      look_for([&] { return over || call != seen; });
+      {
+        std::unique_lock<std::mutex> lock(mutex);
+        called[static_cast<std::size_t>(worker)].wait(
+            lock, [&] { return over || (call != seen && worker < helpers); });
+        if (over) return;
+        seen = call;
+      }
       work(worker);
-      lock.lock();
+      const std::lock_guard<std::mutex> lock(mutex);
       if (--busy == 0) finished.notify_one();
     }
   }
@@ -71,13 +88,13 @@ struct Workers::Shared {
       const std::lock_guard<std::mutex> lock(mutex);
       over = true;
     }
-    called.notify_all();
+    for (std::condition_variable& condition : called) condition.notify_one();
     for (std::thread& thread : threads) thread.join();
   }
 };
 
 Workers::Workers(int size)
-    : size_(size), process_(current_process()), shared_(std::make_unique<Shared>()) {
+    : size_(size), process_(current_process()), shared_(std::make_unique<Shared>(size)) {
   try {
     for (int i = 0; i < size; ++i) {
       shared_->threads.emplace_back([shared = shared_.get(), i] { shared->live(i); });
@@ -108,16 +125,18 @@ void Workers::begin(int count, Job job, int helpers) {
     shared.count = count;
     shared.next = 0;
     shared.failure = nullptr;
-    shared.helpers = shared.busy = helpers;
+    shared.helpers = helpers;
+    shared.busy = helpers;
     ++shared.call;
   }
-  if (helpers) shared.called.notify_all();
+  for (int i = 0; i < helpers; ++i) shared.called[static_cast<std::size_t>(i)].notify_one();
 }
 
 void Workers::start(int count, Job job) { begin(count, std::move(job), size_); }
 
 void Workers::wait() {
   Shared& shared = *shared_;
+  look_for([&] { return shared.busy == 0; });
   std::unique_lock<std::mutex> lock(shared.mutex);
   shared.finished.wait(lock, [&] { return shared.busy == 0; });
   if (shared.failure) std::rethrow_exception(std::exchange(shared.failure, nullptr));
