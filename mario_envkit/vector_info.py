@@ -49,6 +49,7 @@ class InfoMaker:
         self._masks.append("_reward_parts")
         self._part_masks = [f"_{name}" for name in self._parts]
         self._place: tuple[bytes, bytes] | None = None
+        self._names: NDArray[np.object_] = np.empty(self._count, object)
         self._all = np.ones(self._count, np.bool_)
         self._all.flags.writeable = False
 
@@ -86,6 +87,5 @@ class InfoMaker:
         if place != self._place:  # seldom
             pairs = zip(ints[_WORLD].tolist(), ints[_STAGE].tolist(), strict=True)
             self._place = place
-            self._names = np.empty(self._count, object)
             self._names[:] = [f"{world}-{stage}" for world, stage in pairs]
-        return self._names.copy()
+        return np.array(self._names)
