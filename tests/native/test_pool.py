@@ -65,7 +65,7 @@ def test_sticky_actions_noops_and_pooled_pictures(mode):
         ("MarioTrain-v0", {"palette": list(range(0, 256, 8)), "actions": "right_only"}),
         ("MarioTrain-v0", {"game": "lost_levels", "frame_skip": 1, "max_pool": True}),
         ("mario_envkit/SuperMarioBros-v0", {"frame_skip": 8}),
-        ("mario_envkit/SuperMarioBros-8-4-v3", {"frame_skip": 3}),
+        ("mario_envkit/SuperMarioBros-8-4-v0", {"frame_skip": 3}),
         ("mario_envkit/SuperMarioBrosRandomStages-v0", {"frame_skip": 6}),
     ],
     ids=str,
