@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
+
+from mario_envkit.emulator import native
 
 DEFAULT_ID = "mario_envkit:MarioTrain-v0"
 
@@ -31,12 +34,16 @@ def make_vector(
 ) -> VectorEnv[Any, Any, Any]:
     """``num_envs`` environments in this process, stepped together, with SAME_STEP autoreset.
 
+    They are stepped by the native vector where the id has one and it is installed, else one by one.
     Arguments and errors as in :func:`make_env`.
     """
     kwargs = {"id": DEFAULT_ID, **env_kwargs, **overrides}
+    mode: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    module, _, name = kwargs["id"].rpartition(":")
+    if module:
+        import_module(module)  # registers the id
+    if gymnasium.spec(name).vector_entry_point is not None and native.is_available():
+        return gymnasium.make_vec(num_envs=num_envs, **mode, **kwargs)
     return gymnasium.make_vec(
-        num_envs=num_envs,
-        vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-        **kwargs,
+        num_envs=num_envs, vectorization_mode="sync", vector_kwargs=mode, **kwargs
     )

@@ -18,7 +18,6 @@ from mario_envkit.errors import DisplayUnavailable, LevelError, MarioEnvkitError
 # of which gym-super-mario-bros 9 ships the first alone.
 VARIANTS_INSTALLED = any(rom.variant == "rectangle" for rom in installed_roms())
 VERSION = "v3" if VARIANTS_INSTALLED else "v0"
-pytestmark = pytest.mark.filterwarnings("ignore:.*is out of date.*:DeprecationWarning")
 
 IDS = {
     "Mario-v0": {},

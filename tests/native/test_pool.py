@@ -117,7 +117,7 @@ class Ours:
 @pytest.mark.parametrize("noop_max", [0, 20])
 def test_rewards(name, batched, noop_max, monkeypatch):
     if batched:  # the same reward, worked out in arrays
-        monkeypatch.setattr("mario_envkit.vector_pool.compile_reward", lambda function: None)
+        monkeypatch.setattr("mario_envkit.vector.pool.compile_reward", lambda function: None)
     both = make_both(
         "MarioTrain-v0", 4, level="random", reward=REWARDS[name], noop_max=noop_max,
         observation="ram", frame_stack=1, autoreset_mode="SameStep",

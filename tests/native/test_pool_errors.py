@@ -18,7 +18,7 @@ from mario_envkit.game.rewards import Death, RewardFunction
 from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.state import GameState, read_state
 from mario_envkit.vector import MarioVectorEnv
-from mario_envkit.vector_reward import compile_reward
+from mario_envkit.vector.reward import compile_reward
 
 pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native core is not built")
 

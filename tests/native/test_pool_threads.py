@@ -13,12 +13,12 @@ import pytest
 from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
 from gymnasium.vector import AsyncVectorEnv
 
-from mario_envkit.cores import _quota, available_cores
 from mario_envkit.emulator import native
 from mario_envkit.emulator.rom import find_rom
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import EmulatorClosed
 from mario_envkit.game.levels import Level
+from mario_envkit.vector.cores import _quota, available_cores
 from tests.native.vectors import assert_same, hold_some
 
 pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native core is not built")
@@ -130,7 +130,7 @@ def test_the_quota_of_a_container(files, quota, tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
     assert _quota(tmp_path) == quota
-    monkeypatch.setattr("mario_envkit.cores._CGROUPS", tmp_path)
+    monkeypatch.setattr("mario_envkit.vector.cores._CGROUPS", tmp_path)
     assert available_cores() >= 1
 
 

@@ -15,7 +15,6 @@ from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
 
-from mario_envkit.cores import available_cores
 from mario_envkit.curriculum.schedule import LevelSchedule, resolve_schedule
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.env import MarioEnv
@@ -23,7 +22,8 @@ from mario_envkit.errors import EmulatorClosed, OptionError
 from mario_envkit.game.actions import resolve_actions
 from mario_envkit.game.levels import parse_level
 from mario_envkit.registration import make_mario
-from mario_envkit.vector_options import (
+from mario_envkit.vector.cores import available_cores
+from mario_envkit.vector.options import (
     at_least_one,
     check_native,
     parse_autoreset_mode,
@@ -34,7 +34,7 @@ from mario_envkit.vector_options import (
 from mario_envkit.wrappers.episode import draw_noops
 
 if TYPE_CHECKING:
-    from mario_envkit.vector_pool import GamePool, Unfinished
+    from mario_envkit.vector.pool import GamePool, Unfinished
 
 Observations = NDArray[np.uint8]
 Step = tuple[
@@ -157,7 +157,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
             self._sticky = [StickyAction(chance, probability) for chance in self._chances]
 
     def _make_pool(self, max_episode_steps: int | None) -> GamePool:
-        from mario_envkit.vector_pool import GamePool  # needs the native core
+        from mario_envkit.vector.pool import GamePool  # needs the native core
 
         return GamePool(
             self._game, self._options, self.num_envs, self.num_threads, max_episode_steps

@@ -17,7 +17,7 @@ from mario_envkit.env import MarioEnv
 from mario_envkit.game.levels import Level
 from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.state import GameState
-from mario_envkit.vector_info import (
+from mario_envkit.vector.infos import (
     FLAG_ROWS,
     INT_ROWS,
     TERMINATED_ROW,
@@ -25,7 +25,7 @@ from mario_envkit.vector_info import (
     TRUNCATED_ROW,
     InfoMaker,
 )
-from mario_envkit.vector_reward import NO_REWARD, BatchedReward, compile_reward
+from mario_envkit.vector.reward import NO_REWARD, BatchedReward, compile_reward
 
 _WHAT, _VALUE = 0, 1  # columns of the orders
 
