@@ -371,8 +371,9 @@ MARIO_INLINE void Cpu<T, kFromRom>::software_interrupt() {
 }
 
 // One jump at the end of every instruction instead of one for all: the processor predicts each by
-// itself. GCC and Clang can say so; elsewhere it is a switch in a loop.
-#if defined(__GNUC__)
+// itself. GCC and Clang can say so; elsewhere (or with MARIO_SWITCH) it is a switch in a loop.
+#if defined(__GNUC__) && !defined(MARIO_SWITCH)
+#define MARIO_THREADED 1
 #define MARIO_ROW(h)                                                                            \
   &&op_##h##0, &&op_##h##1, &&op_##h##2, &&op_##h##3, &&op_##h##4, &&op_##h##5, &&op_##h##6,    \
       &&op_##h##7, &&op_##h##8, &&op_##h##9, &&op_##h##a, &&op_##h##b, &&op_##h##c, &&op_##h##d, \
@@ -403,7 +404,7 @@ MARIO_INLINE void Cpu<T, kFromRom>::software_interrupt() {
 template <class T, bool kFromRom>
 void Cpu<T, kFromRom>::run(Console<T>& console) {
   Cpu cpu(console);
-#if defined(__GNUC__)
+#if MARIO_THREADED
   static const void* const kJumps[256] = {
       MARIO_ROW(0), MARIO_ROW(1), MARIO_ROW(2), MARIO_ROW(3), MARIO_ROW(4), MARIO_ROW(5),
       MARIO_ROW(6), MARIO_ROW(7), MARIO_ROW(8), MARIO_ROW(9), MARIO_ROW(a), MARIO_ROW(b),
@@ -420,7 +421,7 @@ void Cpu<T, kFromRom>::run(Console<T>& console) {
 #endif
 }
 
-#if defined(__GNUC__)
+#if MARIO_THREADED
 #pragma GCC diagnostic pop
 #endif
 #undef MARIO_ROW
