@@ -22,11 +22,7 @@ template <class T, bool kFromRom>
 class Cpu {
  public:
   // Runs until the next event, or until the program counter leaves (kFromRom) or enters the ROM.
-  static void run(Console<T>& console) {
-    Cpu cpu(console);
-    cpu.execute();
-    cpu.store();
-  }
+  static void run(Console<T>& console);
 
  private:
   MARIO_INLINE explicit Cpu(Console<T>& console)
@@ -44,15 +40,13 @@ class Cpu {
   MARIO_INLINE void store() {
     State& s = console_.s_;
     s.pc = static_cast<std::uint16_t>(pc);
-    s.a = a;
-    s.x = x;
-    s.y = y;
-    s.sp = sp;
+    s.a = static_cast<std::uint8_t>(a);
+    s.x = static_cast<std::uint8_t>(x);
+    s.y = static_cast<std::uint8_t>(y);
+    s.sp = static_cast<std::uint8_t>(sp);
     s.p = static_cast<std::uint8_t>(status());
     s.now = console_.event_ - left;
   }
-
-  void execute();
 
   // ------------------------------------------------------------------------------------ flags
   // Z is set if the low byte of `nz` is 0, N if bit 7 or 8 of it is set.
@@ -76,11 +70,11 @@ class Cpu {
   MARIO_INLINE int access_dot(int cycles) const {
     return console_.event_ - left - (T::kAccessOnFirstCycle ? cycles : 1) * 3;
   }
-  MARIO_INLINE std::uint8_t code(std::uint32_t at) {
+  MARIO_INLINE std::uint8_t code(std::uint64_t at) {
     if constexpr (kFromRom) return image[at];
     return console_.read(static_cast<std::uint16_t>(at), console_.event_ - left);
   }
-  MARIO_INLINE std::uint32_t code16(std::uint32_t at) {
+  MARIO_INLINE std::uint32_t code16(std::uint64_t at) {
     const std::uint32_t low = code(at);
     return low | static_cast<std::uint32_t>(code(at + 1)) << 8;
   }
@@ -97,10 +91,14 @@ class Cpu {
                                left);
     }
   }
-  MARIO_INLINE void push(unsigned value) {
-    ram[0x100u | sp--] = static_cast<std::uint8_t>(value);
+  MARIO_INLINE void push(std::uint64_t value) {
+    ram[0x100u | sp] = static_cast<std::uint8_t>(value);
+    sp = (sp - 1) & 0xffu;
   }
-  MARIO_INLINE std::uint8_t pull() { return ram[0x100u | ++sp]; }
+  MARIO_INLINE std::uint8_t pull() {
+    sp = (sp + 1) & 0xffu;
+    return ram[0x100u | sp];
+  }
 
   MARIO_INLINE void spend(int cycles) { left -= cycles * 3; }
 
@@ -113,8 +111,8 @@ class Cpu {
     return value;
   }
   MARIO_INLINE std::uint32_t zero_page() { return immediate(); }
-  MARIO_INLINE std::uint32_t zero_page(std::uint8_t index) {
-    return (immediate() + static_cast<unsigned>(index)) & 0xffu;
+  MARIO_INLINE std::uint32_t zero_page(std::uint32_t index) {
+    return (immediate() + index) & 0xffu;
   }
   MARIO_INLINE std::uint32_t absolute() {
     const std::uint32_t address = code16(pc + 1);
@@ -124,7 +122,7 @@ class Cpu {
   MARIO_INLINE std::uint32_t pointer(std::uint32_t at) const {
     return ram[at & 0xffu] | static_cast<std::uint32_t>(ram[(at + 1) & 0xffu]) << 8;
   }
-  static MARIO_INLINE int crosses(std::uint32_t base, std::uint8_t index) {
+  static MARIO_INLINE int crosses(std::uint32_t base, std::uint32_t index) {
     return static_cast<int>(((base & 0xffu) + index) >> 8);
   }
 
@@ -138,7 +136,7 @@ class Cpu {
     spend(3);
     return ram[zero_page()];
   }
-  MARIO_INLINE std::uint8_t from_zero_page(std::uint8_t index) {
+  MARIO_INLINE std::uint8_t from_zero_page(std::uint32_t index) {
     spend(4);
     return ram[zero_page(index)];
   }
@@ -146,12 +144,12 @@ class Cpu {
     spend(4);
     return read(absolute(), 4);
   }
-  MARIO_INLINE std::uint8_t from_indexed(std::uint32_t base, std::uint8_t index, int cycles) {
+  MARIO_INLINE std::uint8_t from_indexed(std::uint32_t base, std::uint32_t index, int cycles) {
     cycles += crosses(base, index);
     spend(cycles);
     return read((base + index) & 0xffffu, cycles);
   }
-  MARIO_INLINE std::uint8_t from_absolute(std::uint8_t index) {
+  MARIO_INLINE std::uint8_t from_absolute(std::uint32_t index) {
     return from_indexed(absolute(), index, 4);
   }
   MARIO_INLINE std::uint8_t from_indirect_x() {
@@ -162,23 +160,23 @@ class Cpu {
     return from_indexed(pointer(zero_page()), y, 5);
   }
 
-  MARIO_INLINE void to_zero_page(std::uint8_t value) {
+  MARIO_INLINE void to_zero_page(std::uint32_t value) {
     spend(3);
-    ram[zero_page()] = value;
+    ram[zero_page()] = static_cast<std::uint8_t>(value);
   }
-  MARIO_INLINE void to_zero_page(std::uint8_t index, std::uint8_t value) {
+  MARIO_INLINE void to_zero_page(std::uint32_t index, std::uint32_t value) {
     spend(4);
-    ram[zero_page(index)] = value;
+    ram[zero_page(index)] = static_cast<std::uint8_t>(value);
   }
-  MARIO_INLINE void to(std::uint32_t address, std::uint8_t value, int cycles) {
+  MARIO_INLINE void to(std::uint32_t address, std::uint32_t value, int cycles) {
     spend(cycles);
-    write(address & 0xffffu, value, cycles);
+    write(address & 0xffffu, static_cast<std::uint8_t>(value), cycles);
   }
 
   // ------------------------------------------------------------------------------- operations
 
   MARIO_INLINE void set_nz(unsigned value) { nz = value; }
-  MARIO_INLINE void load(std::uint8_t& target, std::uint8_t value) {
+  MARIO_INLINE void load(std::uint32_t& target, std::uint32_t value) {
     target = value;
     set_nz(value);
   }
@@ -189,9 +187,9 @@ class Cpu {
     load(a, static_cast<std::uint8_t>(sum));
   }
   MARIO_INLINE void subtract(std::uint8_t value) { add(value ^ 0xffu); }
-  MARIO_INLINE void compare(std::uint8_t left_hand, std::uint8_t value) {
+  MARIO_INLINE void compare(std::uint32_t left_hand, std::uint8_t value) {
     carry = left_hand >= value;
-    set_nz(static_cast<std::uint8_t>(left_hand - value));
+    set_nz((left_hand - value) & 0xffu);
   }
   MARIO_INLINE void bit(std::uint8_t value) {
     overflow = (value & 0x40u) != 0;
@@ -278,15 +276,16 @@ class Cpu {
   MARIO_INLINE void jump_indirect();
   MARIO_INLINE void software_interrupt();
   MARIO_INLINE void skip_unofficial(int length, int cycles) {
-    pc += static_cast<std::uint32_t>(length);
+    pc += static_cast<std::uint64_t>(length);
     spend(cycles);
   }
 
   Console<T>& console_;
   std::uint8_t* const ram;
   const std::uint8_t* const image;
-  std::uint32_t pc = 0;
-  std::uint8_t a = 0, x = 0, y = 0, sp = 0;
+  // As wide as an index, so that none needs widening on every use; all hold what their names say.
+  std::uint64_t pc = 0;
+  std::uint32_t a = 0, x = 0, y = 0, sp = 0;
   unsigned carry = 0;      // 0 or 1
   bool overflow = false;
   unsigned nz = 0;
@@ -296,14 +295,14 @@ class Cpu {
 
 template <class T, bool kFromRom>
 MARIO_INLINE void Cpu<T, kFromRom>::branch(bool taken) {
-  const std::uint32_t next = pc + 2;
+  const std::uint64_t next = pc + 2;
   if (!taken) {
     pc = next;
     spend(2);
     return;
   }
   const auto offset = static_cast<std::int8_t>(code(pc + 1));
-  const std::uint32_t target = (next + static_cast<std::uint32_t>(offset)) & 0xffffu;
+  const std::uint64_t target = (next + static_cast<std::uint64_t>(offset)) & 0xffffu;
   spend(3 + ((target ^ next) & 0xff00u ? T::kBranchPageCycles : 0));
   pc = target;
 }
@@ -311,17 +310,17 @@ MARIO_INLINE void Cpu<T, kFromRom>::branch(bool taken) {
 // BNE and BEQ: the game waits for sprite 0 in a loop of LDA $2002, AND #$40 and one of these.
 template <class T, bool kFromRom>
 MARIO_INLINE void Cpu<T, kFromRom>::branch_on_zero(bool taken) {
-  const std::uint32_t next = pc + 2;
+  const std::uint64_t next = pc + 2;
   branch(taken);
   if (kFromRom && taken && next - pc == 7 && image[pc] == 0xad) {
     const int cycles = 9 + ((pc ^ next) & 0xff00u ? T::kBranchPageCycles : 0);
-    left -= console_.idle_dots(pc, cycles * 3, left, zero());
+    left -= console_.idle_dots(static_cast<std::uint32_t>(pc), cycles * 3, left, zero());
   }
 }
 
 template <class T, bool kFromRom>
 MARIO_INLINE void Cpu<T, kFromRom>::jump() {
-  const std::uint32_t target = code16(pc + 1);
+  const std::uint64_t target = code16(pc + 1);
   spend(3);
   // JMP to itself: nothing happens until the next event.
   if (target == pc && left > 0) left -= (left - 1) / 9 * 9;
@@ -330,7 +329,7 @@ MARIO_INLINE void Cpu<T, kFromRom>::jump() {
 
 template <class T, bool kFromRom>
 MARIO_INLINE void Cpu<T, kFromRom>::call() {
-  const std::uint32_t target = code16(pc + 1);
+  const std::uint64_t target = code16(pc + 1);
   push((pc + 2) >> 8);
   push(pc + 2);
   pc = target;
@@ -371,14 +370,66 @@ MARIO_INLINE void Cpu<T, kFromRom>::software_interrupt() {
   spend(T::kBrkCycles);
 }
 
+// One jump at the end of every instruction instead of one for all: the processor predicts each by
+// itself. GCC and Clang can say so; elsewhere (or with MARIO_SWITCH) it is a switch in a loop.
+#if defined(__GNUC__) && !defined(MARIO_SWITCH)
+#define MARIO_THREADED 1
+#define MARIO_ROW(h)                                                                            \
+  &&op_##h##0, &&op_##h##1, &&op_##h##2, &&op_##h##3, &&op_##h##4, &&op_##h##5, &&op_##h##6,    \
+      &&op_##h##7, &&op_##h##8, &&op_##h##9, &&op_##h##a, &&op_##h##b, &&op_##h##c, &&op_##h##d, \
+      &&op_##h##e, &&op_##h##f
+#define MARIO_OP(opcode) op_##opcode:
+#define MARIO_NEXT                                           \
+  if (cpu.left <= 0 || (!kFromRom && cpu.pc >= 0x8000u)) {   \
+    return cpu.store();                                      \
+  }                                                          \
+  goto* kJumps[cpu.code(cpu.pc)];
+// The same where some opcodes follow often (measured on play). A frame has thousands of indirect
+// jumps, more than processors remember the targets of; conditional ones they predict far better.
+#define MARIO_TRY(opcode) \
+  if (kFromRom && cpu.left > 0 && cpu.code(cpu.pc) == 0x##opcode) goto op_##opcode;
+#define MARIO_NEXT_1(first) MARIO_TRY(first) MARIO_NEXT
+#define MARIO_NEXT_2(first, second) MARIO_TRY(first) MARIO_NEXT_1(second)
+#define MARIO_NEXT_3(first, second, third) MARIO_TRY(first) MARIO_NEXT_2(second, third)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#else
+#define MARIO_OP(opcode) case 0x##opcode:
+#define MARIO_NEXT break;
+#define MARIO_NEXT_1(first) break;
+#define MARIO_NEXT_2(first, second) break;
+#define MARIO_NEXT_3(first, second, third) break;
+#endif
+
 template <class T, bool kFromRom>
-void Cpu<T, kFromRom>::execute() {
-  while (left > 0) {
-    if (!kFromRom && pc >= 0x8000u) return;
-    switch (code(pc)) {
+void Cpu<T, kFromRom>::run(Console<T>& console) {
+  Cpu cpu(console);
+#if MARIO_THREADED
+  static const void* const kJumps[256] = {
+      MARIO_ROW(0), MARIO_ROW(1), MARIO_ROW(2), MARIO_ROW(3), MARIO_ROW(4), MARIO_ROW(5),
+      MARIO_ROW(6), MARIO_ROW(7), MARIO_ROW(8), MARIO_ROW(9), MARIO_ROW(a), MARIO_ROW(b),
+      MARIO_ROW(c), MARIO_ROW(d), MARIO_ROW(e), MARIO_ROW(f)};
+  MARIO_NEXT
+#include "opcodes.inc"
+#else
+  while (cpu.left > 0 && (kFromRom || cpu.pc < 0x8000u)) {
+    switch (cpu.code(cpu.pc)) {
 #include "opcodes.inc"
     }
   }
+  cpu.store();
+#endif
 }
+
+#if MARIO_THREADED
+#pragma GCC diagnostic pop
+#endif
+#undef MARIO_ROW
+#undef MARIO_OP
+#undef MARIO_NEXT
+#undef MARIO_TRY
+#undef MARIO_NEXT_1
+#undef MARIO_NEXT_2
+#undef MARIO_NEXT_3
 
 }  // namespace mario
