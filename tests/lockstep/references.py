@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib.machinery
 import importlib.metadata
 from functools import lru_cache
 from pathlib import Path
@@ -59,8 +60,15 @@ class NesPy:
             raise ReferenceMissingError(
                 f"nes-py 8.2.1 (nes-py {distribution.version} is installed)"
             )
-        files = [f for f in distribution.files or [] if f.name.startswith("lib_nes_env")]
-        library = ctypes.CDLL(str(files[0].locate()))
+        folder = Path(str(distribution.locate_file("nes_py")))
+        files = [
+            file
+            for suffix in importlib.machinery.EXTENSION_SUFFIXES
+            for file in folder.glob(f"lib_nes_env*{suffix}")
+        ]
+        if not files:
+            raise ReferenceMissingError(f"the library of nes-py, in {folder}")
+        library = ctypes.CDLL(str(files[0]))
         pointer = ctypes.c_void_p
         library.Initialize.argtypes = [ctypes.c_wchar_p]
         library.Controller.argtypes = [pointer, ctypes.c_uint]
