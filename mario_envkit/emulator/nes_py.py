@@ -55,7 +55,7 @@ class _Console(Protocol):
     def close(self) -> None: ...
 
 
-class _Console8:
+class Console8:
     """nes-py 8.x: a C interface with one backup slot a machine."""
 
     keeps = 1
@@ -123,7 +123,7 @@ def _load_library() -> ctypes.CDLL:
     )
 
 
-class _Console9:
+class Console9:
     """nes-py 9.x: its own bindings, with as many opaque states as wanted."""
 
     keeps = 64
@@ -174,7 +174,7 @@ class NesPyEmulator:
         major = int(installed.split(".")[0])
         self.core = f"nes-py/{major}"
         self.rom_sha256 = rom.sha256
-        self._console: _Console | None = (_Console8 if major < 9 else _Console9)(rom.path)
+        self._console: _Console | None = (Console8 if major < 9 else Console9)(rom.path)
         self._kept: OrderedDict[Tape, Any] = OrderedDict()
         self._forget_history()
 

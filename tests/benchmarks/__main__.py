@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import environment, vector
+from tests.benchmarks import emulator, environment, vector
 
-BENCHMARKS = {"environment": environment.main, "vector": vector.main}
+BENCHMARKS = {
+    "emulator": emulator.main,
+    "environment": environment.main,
+    "vector": vector.main,
+}
 
 
 def main() -> None:

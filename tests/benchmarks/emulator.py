@@ -1,4 +1,4 @@
-"""Speed of the native console and its peers: ``python -m tests.benchmarks.emulator``.
+"""Speed of the native console and its peers: ``python -m tests.benchmarks emulator``.
 
 All in one run, on one core, in 1-1 in play, the same buttons for each. Every figure is the best of
 several rounds taken in turns, so that what else the machine does weighs on all of them.
@@ -6,13 +6,12 @@ several rounds taken in turns, so that what else the machine does weighs on all 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
 
-from mario_envkit.emulator.native import NativeEmulator, Timing
+from mario_envkit.emulator.native import NativeEmulator
 from mario_envkit.emulator.picture import Picture
 from tests.lockstep.references import (
     VANILLA,
@@ -25,12 +24,14 @@ from tests.lockstep.references import (
 
 RIGHT_AND_RUN = 0x82
 START_UP = [0] * 40 + [8] * 10 + [0] * 170
-IN_PLAY = 100  # frames
+ROUNDS = 7
+PEER_FRAMES = 60  # a round
+IN_PLAY = ROUNDS * PEER_FRAMES  # so that all play the same: run, die, come back, run
 OBSERVATION = Picture((84, 84), grayscale=True)
 
 
-def native_frames(timing: Timing, render: bool, runs: int = 12) -> Callable[[], float]:
-    """Frames a second, from the start of 1-1 until short of the first enemy, again and again."""
+def native_frames(timing: str, render: bool, runs: int = 3) -> Callable[[], float]:
+    """Frames a second over the same frames that the peers play, again and again."""
     emulator = NativeEmulator(rom_path(VANILLA).read_bytes(), timing=timing)
     for buttons in START_UP:
         emulator.step(buttons, render=False)
@@ -87,9 +88,7 @@ def native_microseconds(what: str) -> Callable[[], float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    """Print frames/s of all, and what the calls of the native console cost."""
     speeds: dict[str, Callable[[], float]] = {
         "native/console, nothing drawn": native_frames("console", False),
         "native/nes-py, nothing drawn": native_frames("nes-py", False),
@@ -98,24 +97,21 @@ def main() -> None:
     }
     for name, peer in (("nes-py 8.2", NesPy), ("cynes", Cynes), ("stable-retro", StableRetro)):
         try:
-            speeds[name] = peer_frames(peer, 60)
+            speeds[name] = peer_frames(peer, PEER_FRAMES)
         except ReferenceMissingError as missing:
             print(f"{name}: not measured, because this is not installed: {missing}")
     calls = {
         what: native_microseconds(what) for what in ("save", "load", "observe 84x84", "screen")
     }
     best: dict[str, float] = dict.fromkeys([*speeds, *calls], 0.0)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for name, measure in [*speeds.items(), *calls.items()]:
             best[name] = max(best[name], measure())
-    print(f"{'':36}{'frames/s':>12}{'x nes-py':>10}")
+    peers = [name for name in ("nes-py 8.2", "stable-retro") if name in best]
+    print(f"{'':36}{'frames/s':>12}" + "".join(f"{'x ' + peer:>16}" for peer in peers))
     for name in speeds:
-        times = f"{best[name] / best['nes-py 8.2']:10.1f}" if "nes-py 8.2" in best else ""
+        times = "".join(f"{best[name] / best[peer]:16.1f}" for peer in peers)
         print(f"{name:36}{best[name]:12,.0f}{times}")
     print(f"{'':36}{'microseconds from Python':>24}")
     for name in calls:
         print(f"{name:36}{1e6 / best[name]:24.2f}")
-
-
-if __name__ == "__main__":
-    main()

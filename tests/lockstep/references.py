@@ -5,15 +5,13 @@ Each has ``step(buttons)``, ``ram`` (2,048 bytes) and, where it is compared, ``s
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
-import importlib.machinery
-import importlib.metadata
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mario_envkit.emulator.nes_py import Console8, nes_py_version
+from mario_envkit.emulator.rom import installed_roms
 
 VANILLA = "ec299b990e8bfee8ba46e3f61d63b2e1ae5b8a2e431de84e2e4bbd692dc53586"
 LOST_LEVELS = "d133358f74e8ac78b7f61259866428770da6b84bf5dcd3645e47fc962c5ba45f"
@@ -23,77 +21,33 @@ class ReferenceMissingError(Exception):
     """A reference emulator or a cartridge is not installed; the text says which."""
 
 
-@lru_cache
 def rom_path(sha256: str) -> Path:
     """Path of the image with this SHA-256 in the installed gym-super-mario-bros."""
-    try:
-        files = importlib.metadata.files("gym-super-mario-bros") or []
-    except importlib.metadata.PackageNotFoundError:
-        raise ReferenceMissingError("gym-super-mario-bros, which brings the game") from None
-    for file in files:
-        path = Path(str(file.locate()))
-        if path.suffix == ".nes" and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
-            return path
+    for rom in installed_roms():
+        if rom.sha256 == sha256:
+            return rom.path
     raise ReferenceMissingError(f"a cartridge image with SHA-256 {sha256[:12]}…")
 
 
 class NesPy:
-    """nes-py 8.x through its C interface (importing the package drags in gym)."""
+    """nes-py 8.2, bare: without the history that the backend keeps for its snapshots."""
 
     def __init__(self, rom: Path) -> None:
-        self._lib = self._library()
-        self._emulator = ctypes.c_void_p(self._lib.Initialize(str(rom)))
-        self._buttons = self._view(self._lib.Controller(self._emulator, 0), 1)
-        self.ram: NDArray[np.uint8] = self._view(self._lib.Memory(self._emulator), 2048)
-        pixels = self._view(self._lib.Screen(self._emulator), 240 * 256 * 4)
-        self._pixels = pixels.reshape(240, 256, 4)
-        self._lib.Reset(self._emulator)
-
-    @staticmethod
-    @lru_cache
-    def _library() -> ctypes.CDLL:
-        try:
-            distribution = importlib.metadata.distribution("nes-py")
-        except importlib.metadata.PackageNotFoundError:
-            raise ReferenceMissingError("nes-py 8.2.1") from None
-        if not distribution.version.startswith("8.2."):
-            raise ReferenceMissingError(
-                f"nes-py 8.2.1 (nes-py {distribution.version} is installed)"
-            )
-        folder = Path(str(distribution.locate_file("nes_py")))
-        files = [
-            file
-            for suffix in importlib.machinery.EXTENSION_SUFFIXES
-            for file in folder.glob(f"lib_nes_env*{suffix}")
-        ]
-        if not files:
-            raise ReferenceMissingError(f"the library of nes-py, in {folder}")
-        library = ctypes.CDLL(str(files[0]))
-        pointer = ctypes.c_void_p
-        library.Initialize.argtypes = [ctypes.c_wchar_p]
-        library.Controller.argtypes = [pointer, ctypes.c_uint]
-        for name in ("Memory", "Screen", "Reset", "Step", "Close"):
-            getattr(library, name).argtypes = [pointer]
-        for name in ("Initialize", "Controller", "Memory", "Screen"):
-            getattr(library, name).restype = pointer
-        for name in ("Reset", "Step", "Close"):
-            getattr(library, name).restype = None
-        return library
-
-    @staticmethod
-    def _view(address: int, size: int) -> NDArray[np.uint8]:
-        return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+        version = nes_py_version()
+        if version is None or not version.startswith("8.2."):
+            raise ReferenceMissingError(f"nes-py 8.2.1 (installed: {version})")
+        self._console = Console8(rom)
+        self.ram = self._console.ram
 
     def step(self, buttons: int) -> None:
-        self._buttons[0] = buttons
-        self._lib.Step(self._emulator)
+        self._console.frame(buttons)
 
     def screen(self) -> NDArray[np.uint8]:
         """RGB, a copy."""
-        return np.ascontiguousarray(self._pixels[:, :, 2::-1])
+        return np.array(self._console.screen, order="C")
 
     def close(self) -> None:
-        self._lib.Close(self._emulator)
+        self._console.close()
 
 
 class Cynes:
