@@ -23,7 +23,7 @@ from mario_envkit.errors import (
 )
 
 try:
-    from mario_envkit import _native
+    import mario_envkit._native as _native
 except ImportError as error:  # installed without a compiler
     _IMPORT_ERROR: ImportError | None = error
 else:
