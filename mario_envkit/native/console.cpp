@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cpu.hpp"
+#include "dispatch.hpp"
 #include "status.hpp"
 #include "timing.hpp"
 
