@@ -60,7 +60,7 @@ def _start(name: str, args: list[str], known: RunOptions) -> None:
 
     trainer = load_trainer(name)
     config = _parse(name, trainer, {}, args, known)
-    _check_environment(trainer, config)
+    _check_surroundings(trainer, config)
     path = known.run_dir or default_run_path(name, str(getattr(config, "level", "run")))
     run = RunDir.create(path, trainer=name, config=config)
     with run.lock():
@@ -78,7 +78,7 @@ def _resume(name: str | None, path: Path, args: list[str], known: RunOptions) ->
         raise OptionError("--resume continues in the run's own directory; leave out --run-dir.")
     config = _parse(run.trainer, stored.trainer, run.options, args, known)
     check_resume(stored.config, config)
-    _check_environment(stored.trainer, config)
+    _check_surroundings(stored.trainer, config)
     with run.lock():
         if config != stored.config:
             run = run.with_config(config)
@@ -111,10 +111,12 @@ def _parse(
     return validate(parsed.options, source="command line")
 
 
-def _check_environment(trainer: Trainer, config: Any) -> None:
-    """Open the game once, so that a wrong level or a missing cartridge leaves no run behind."""
+def _check_surroundings(trainer: Trainer, config: Any) -> None:
+    """Open the game and look for the device, so that what is wrong there leaves no run behind."""
+    from mario_agents.device import resolve_device
     from mario_agents.environments import make_env
 
+    resolve_device(getattr(config, "device", "cpu"))
     make_env(trainer.env_kwargs(config)).close()
 
 

@@ -56,7 +56,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     ``death_cause``), and adds up ``reward_parts``.
 
     Args:
-        env: the environment.
+        env: a game of ours, or wrappers around one: its info is what is added up.
         skip: frames an action, at least 1.
         max_pool: return the pixel-wise maximum of the last two observations, against flicker; an
             episode that ends on an earlier frame returns that frame's observation alone.
