@@ -69,10 +69,9 @@ class SharedHotspots:
         return True
 
     def forget(self) -> None:
-        """Drop what is in memory only; without a file that is everything."""
-        self._pending = DeathHotspotAggregate()
+        """Begin anew, unless there is a file."""
         if self.path is None:
-            self.aggregate = DeathHotspotAggregate()
+            self.aggregate, self._pending = DeathHotspotAggregate(), DeathHotspotAggregate()
 
     def _read(self) -> DeathHotspotAggregate | None:
         """The file and our own deaths, which also becomes :attr:`aggregate`."""

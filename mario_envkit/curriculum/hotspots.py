@@ -87,7 +87,7 @@ class DeathHotspotAggregate:
 
         The deadliest first; of two alike the one further left.
         """
-        buckets = self._levels.get(level_id, {})
+        buckets = self._levels.get(level_id, Counter())
         found = [(x, deaths) for x, deaths in buckets.items() if deaths >= min_deaths]
         return sorted(found, key=lambda hotspot: (-hotspot[1], hotspot[0]))
 
@@ -119,7 +119,7 @@ class DeathHotspotAggregate:
         Neighbouring hotspots are one dangerous stretch; the position is 50 px before the stretch
         that the death lies in begins, or before the death's own bucket where nothing is known.
         """
-        buckets = self._levels.get(level_id, {})
+        buckets = self._levels.get(level_id, Counter())
         start = self._bucket(death_x)
         while buckets.get(start - self.bucket_size, 0) >= min_deaths:
             start -= self.bucket_size
