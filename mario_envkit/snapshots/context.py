@@ -165,7 +165,7 @@ class Context:
                 f"{' < '.join(names)}; build it with the same arguments."
             )
         *_, terms, _ = saved.layers[0][1]
-        *_, own_terms, _ = self._game.save_context()
+        own_terms = tuple(term.name for term in self._game.reward_function.terms)
         if terms != own_terms:
             raise SnapshotMismatch(
                 f"The snapshot was taken with the reward {', '.join(terms)} and this environment "

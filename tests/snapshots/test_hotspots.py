@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def test_what_holds_for_any_deaths(tmp_path_factory, deaths, more, count, spacin
     chosen = both.spaced_hotspots("1-1", count, spacing)
     assert chosen == sorted(chosen)
     assert len(chosen) <= count
-    assert all(b - a >= spacing for a, b in zip(chosen, chosen[1:], strict=False))
+    assert all(b - a >= spacing for a, b in pairwise(chosen))
     for x in deaths:
         assert 0 <= both.suggest_restore_position("1-1", x) <= max(0, x - 50)
     path = tmp_path_factory.getbasetemp() / "hotspots.json"
@@ -88,7 +89,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("text,says", BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize(("text", "says"), BAD.values(), ids=BAD.keys())
 def test_bad_files_are_errors_and_stay_as_they_are(tmp_path, text, says):
     path = tmp_path / "hotspots.json"
     path.write_text(text)

@@ -123,7 +123,7 @@ def test_it_imports_no_clock_and_no_io():
 
 
 @pytest.mark.parametrize(
-    "x_pos,states",
+    ("x_pos", "states"),
     [
         (399, [S.RUNNING] * 2),
         (400, [S.APPROACHING_HOTSPOT] * 2),
