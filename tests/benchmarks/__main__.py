@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import environment, vector
+from tests.benchmarks import environment, snapshots, vector
 
-BENCHMARKS = {"environment": environment.main, "vector": vector.main}
+BENCHMARKS = {
+    "environment": environment.main,
+    "snapshots": snapshots.main,
+    "vector": vector.main,
+}
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
+from mario_envkit.emulator.backends import available_backends
 from mario_envkit.emulator.rom import installed_roms
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError, SnapshotMismatch
@@ -54,6 +55,21 @@ def test_saves_and_restores_in_one_environment(name):
         context.load(saved if index % 2 else pickle.loads(pickle.dumps(saved)))
         assert play(env, actions) == said
     assert ended, "some of these runs were meant to go over the end of an episode"
+
+
+@pytest.mark.skipif("nes-py" not in available_backends(), reason="nes-py is not installed")
+def test_saves_and_restores_on_nes_py():
+    env = make_mario(**{**TRAIN_DEFAULTS, "backend": "nes-py"})
+    context = Context(env)
+    rng = np.random.default_rng(1)
+    env.reset(seed=1)
+    kept = []
+    for _ in range(5):  # few: a restore there can mean replaying everything since power-on
+        saved, actions = context.save(), [draw_action(env, rng) for _ in range(8)]
+        kept.append((saved, actions, play(env, actions)))
+    for saved, actions, said in reversed(kept):
+        context.load(saved)
+        assert play(env, actions) == said
 
 
 def archived(name: str, count: int) -> list[tuple[ArchivedSnapshot, list[int], list[Any]]]:
