@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
@@ -40,7 +41,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     ``reset(seed=...)`` also forgets what was learnt by play and is in no file, so that a seed
     decides everything. Wrappers around this one see one episode and keep what they remember:
-    a time limit there goes on counting through restores.
+    a time limit there goes on counting through restores, while one inside goes back with them.
 
     Args:
         env: a :class:`~mario_envkit.env.MarioEnv` in wrappers that snapshots know: ours and the
@@ -100,7 +101,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             archive = SnapshotArchive.load(self._directory)
         hotspots = SharedHotspots(Path(hotspot_path) if hotspot_path is not None else None)
         self.handler = SnapshotHandler(env, archive, hotspots, rules, restore_noise=restore_noise)
-        self._pending = False
+        self._begun = self._pending = False
         self._until_flush = _FLUSH_EVERY
         self._closed = False
 
@@ -145,10 +146,13 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         observation, info = self.env.reset(seed=seed, options=options)
         self._flush_now_and_then()
         self.handler.begin(info)
+        self._begun = True
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; save, restore or give up as is due."""
+        if not self._begun:
+            raise ResetNeeded("Call reset() before the first step().")
         observation, reward, terminated, truncated, info = self.env.step(action)
         verdict = self.handler.after_step(
             observation, info, terminated=terminated, truncated=truncated

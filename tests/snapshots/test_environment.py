@@ -23,7 +23,10 @@ from mario_envkit.snapshots import (
 from mario_envkit.snapshots.archive import SUFFIX
 from tests.snapshots.playing import draw_action
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "snapshot_env.py"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "snapshot_env.py"
+README = ROOT / "README.md"
+FLAG_RUN = ROOT / "tests" / "native" / "flag-1-1.txt"
 
 
 def run(env, steps, seed=0):
@@ -311,6 +314,82 @@ def test_a_lost_life_in_the_full_game():
             assert not terminated
             assert info["life"] == 2, "the life is back as well"
     assert env.total_restores > 3
+
+
+def test_success_counts_from_true_starts_only():
+    env = create_snapshot_mario_env(checkpoint_interval=100)
+    flags = sum(info["flag_get"] for *_, terminated, _, info in run(env, 1200) if terminated)
+    assert flags, "this run was meant to reach the flag, after many restores"
+    assert env.total_restores
+    stats = env.get_stats()["levels"]["1-1"]
+    assert (stats["completions"], stats["completion_rate"], stats["best_time"]) == (0, 0, None)
+
+    env = create_snapshot_mario_env(frame_skip=1, actions="raw", timing="nes-py")
+    env.reset(seed=0)
+    frames = 0
+    for held in FLAG_RUN.read_text().split("\n")[2].split():
+        buttons, count = (int(number) for number in held.split("x"))
+        for _ in range(count):
+            *_, terminated, _, info = env.step(buttons)
+            frames += 1
+            if terminated:
+                break
+    assert info["flag_get"]
+    stats = env.get_stats()["levels"]["1-1"]
+    assert (stats["attempts"], stats["completions"], stats["deaths"]) == (1, 1, 0)
+    assert stats["best_time"] == info["frame"] >= frames
+    assert stats["best_x"] > 3000
+
+
+def test_it_goes_around_a_made_environment():
+    inner = gymnasium.make("MarioTrain-v0", max_episode_steps=150)
+    env = SnapshotMarioEnvironment(inner, checkpoint_interval=50)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(0)
+    env.reset(seed=0)
+    steps_to_end = []
+    steps = 0
+    for _ in range(700):
+        *_, terminated, truncated, info = env.step(1)
+        steps += 1
+        if terminated or truncated:
+            assert not info["snapshot_restored"]
+            steps_to_end.append((steps, truncated))
+            env.reset()
+            steps = 0
+    assert env.total_restores
+    assert steps_to_end
+
+
+def python_blocks(mark: str) -> list[str]:
+    readme = README.read_text()
+    section = readme[readme.index(f"### {mark}") :]
+    section = section[: section.index("\n### ", 4)]
+    return [block.split("```")[0] for block in section.split("```python\n")[1:]]
+
+
+def test_the_readme_runs_as_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    playing, asking = python_blocks("Practise where Mario dies")
+
+    class Agent:
+        rng = np.random.default_rng(0)
+
+        def act(self, obs):
+            return int(self.rng.choice([1, 2, 3, 4]))  # to the right, jumping now and then
+
+    exec(playing, {"agent": Agent()})
+    said = capsys.readouterr().out
+    for what, line in (("saves", "Saved snapshot at x="), ("restores", "Restored from snapshot!")):
+        assert said.count(line) > 0
+        assert f"Total {what}: {said.count(line)}\n" in said
+    earlier = DeathHotspotAggregate(path=Path("death_hotspots.json"))
+    earlier.record_deaths_batch("1-1", [510] * 45 + [549] * 21 + [775] * 12)
+    earlier.save()
+    asked = {}
+    exec(asking, asked)
+    assert asked["hotspots"] == [(500, 47), (525, 23), (775, 12)]
+    assert (asked["positions"], asked["restore"]) == ([475, 750], 450)
 
 
 def test_gymnasium_vector_environments_take_it():
