@@ -62,6 +62,7 @@ def main(hotspot_path: Path) -> None:
     env.close()  # writes the deaths to the file
 
     deaths = DeathHotspotAggregate.load_or_create(hotspot_path)
+    print("All deaths on 1-1:", deaths.deaths("1-1"))
     print("Hotspots of 1-1:", deaths.get_hotspots("1-1", min_deaths=3))
     print("Save before:", deaths.suggest_snapshot_positions("1-1", count=3, min_spacing=100))
 

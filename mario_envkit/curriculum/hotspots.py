@@ -73,11 +73,6 @@ class DeathHotspotAggregate:
 
     # -- asking ------------------------------------------------------------------------------
 
-    @property
-    def levels(self) -> tuple[str, ...]:
-        """Levels with deaths, sorted."""
-        return tuple(sorted(self._levels))
-
     def deaths(self, level_id: str) -> int:
         """All deaths of a level."""
         return sum(self._levels.get(level_id, {}).values())

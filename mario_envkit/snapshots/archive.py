@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mario_envkit.errors import ArchiveError, OptionError, SnapshotMismatch
@@ -50,6 +51,7 @@ class SnapshotArchive:
         self._entries: OrderedDict[Place, ArchivedSnapshot] = OrderedDict()  # last used last
         self._changed: set[Place] = set()
         self._dropped: set[Place] = set()
+        self._said_full = False
         self._directory: Path | None = None  # the one that these two sets refer to
 
     def __len__(self) -> int:
@@ -143,7 +145,7 @@ class SnapshotArchive:
         """Take in the snapshots of ``directory`` for places of which there is none here.
 
         A damaged file is passed over with an :class:`ArchiveWarning`. Of more snapshots than there
-        is room for the newest are taken, with a warning as well; no file is removed for that.
+        is room for the newest are taken, with a warning the first time; no file is removed for it.
 
         Returns:
             How many were taken in.
@@ -154,19 +156,24 @@ class SnapshotArchive:
         directory = Path(directory)
         if self._directory is None and not self._entries:
             self._directory = directory
-        entries = _read_all(directory, skip={place.name for place in self._entries})
-        news = [e for e in entries if e.place not in self._entries and e.place not in self._dropped]
-        room = self.max_entries - len(self._entries)
-        if len(news) > room:
+        known = {place.name for place in (*self._entries, *self._dropped)}
+        paths = [path for path in _newest_first(directory) if path.stem not in known]
+        taken = left = 0
+        for path in paths:
+            if len(self._entries) >= self.max_entries:
+                left += 1
+            elif (entry := _read(path)) is not None:
+                self._put(entry)
+                taken += 1
+        if left and not self._said_full:
+            self._said_full = True
             warnings.warn(
-                f"The archive directory {directory} has {len(news)} new snapshots and there is "
-                f"room for {room}: the others stay in their files; raise max_entries.",
+                f"The archive holds {self.max_entries} snapshots, its limit, and {left} more stay "
+                f"in their files in {directory}; raise max_entries to use them.",
                 ArchiveWarning,
                 2,
             )
-        for entry in news[:room]:
-            self._put(entry)
-        return min(len(news), max(room, 0))
+        return taken
 
     @classmethod
     def load(
@@ -198,27 +205,31 @@ def _write(path: Path, raw: bytes) -> None:
     replace_file(path, lambda temporary: temporary.write_bytes(raw))
 
 
-def _read_all(directory: Path, skip: set[str]) -> list[ArchivedSnapshot]:
-    """The readable snapshots of a directory that are not in ``skip``, the newest first."""
+def _newest_first(directory: Path) -> list[Path]:
+    """The snapshot files of a directory; none if there is no such directory."""
+    written: list[tuple[int, Path]] = []
     try:
-        paths = [p for p in directory.iterdir() if p.suffix == SUFFIX and p.stem not in skip]
+        for path in directory.iterdir():
+            if path.suffix == SUFFIX:
+                with suppress(FileNotFoundError):  # dropped by its owner since it was listed
+                    written.append((-path.stat().st_mtime_ns, path))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ArchiveError(
             f"The archive directory {directory} cannot be read: {error.strerror}; give a directory."
         ) from error
-    found: list[tuple[int, str, ArchivedSnapshot]] = []
-    for path in paths:
-        try:
-            raw, written = path.read_bytes(), path.stat().st_mtime_ns
-        except FileNotFoundError:
-            continue  # dropped by its owner since it was listed
-        except OSError as error:
-            warnings.warn(f"{path} was passed over: {error.strerror}.", ArchiveWarning, 3)
-            continue
-        try:
-            found.append((-written, path.name, ArchivedSnapshot.from_bytes(raw)))
-        except SnapshotMismatch as error:
-            warnings.warn(f"{path} was passed over. {error}", ArchiveWarning, 3)
-    return [entry for _, _, entry in sorted(found, key=lambda item: item[:2])]
+    return [path for _, path in sorted(written)]
+
+
+def _read(path: Path) -> ArchivedSnapshot | None:
+    """The snapshot in a file, or None and a warning."""
+    try:
+        return ArchivedSnapshot.from_bytes(path.read_bytes())
+    except FileNotFoundError:
+        return None  # dropped by its owner since it was listed
+    except OSError as error:
+        warnings.warn(f"{path} was passed over: {error.strerror}.", ArchiveWarning, 3)
+    except SnapshotMismatch as error:
+        warnings.warn(f"{path} was passed over. {error}", ArchiveWarning, 3)
+    return None

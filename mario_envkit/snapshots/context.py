@@ -177,7 +177,8 @@ def _layer(env: Any) -> tuple[str, Callable[[], Values], Callable[[Values], None
     kind = type(env)
     name = kind.__name__
     if hasattr(kind, "save_context") and hasattr(kind, "load_context"):
-        return name, env.save_context, env.load_context
+        own: HasContext = env
+        return name, own.save_context, own.load_context
     if kind not in _FOREIGN:
         raise OptionError(
             f"The wrapper {name} is under the snapshots, and what it remembers could not be "

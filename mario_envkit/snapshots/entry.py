@@ -36,8 +36,10 @@ class Place(NamedTuple):
         area: identity of the area, as in the info.
         x_bucket: x in units of 25 px.
         y_band: y in units of 48 px.
-        loops: turns taken, right ones and all, in the repeating parts of the castles 4-4, 7-4
-            and 8-4, where the same x is another place on the way; zeros elsewhere.
+        loops: in the repeating parts of 7-4 the turns taken, right ones and all: on them depends
+            whether the part repeats, which x does not show. Zeros elsewhere: 4-4 and 8-4 send
+            Mario back at the first wrong turn, by taking four pages off his x ("ProcLoopCommand"
+            in the disassembly), after which he is where he was before.
     """
 
     level: str

@@ -187,9 +187,12 @@ def test_more_files_than_there_is_room_for(tmp_path):
     for x in range(0, 500, 25):
         big.add(entry(x))
     big.save(tmp_path)
-    with pytest.warns(ArchiveWarning, match="room for 5"):
+    with pytest.warns(ArchiveWarning, match="5 snapshots, its limit, and 15 more"):
         small = SnapshotArchive.load(tmp_path, max_entries=5)
     assert len(small) == 5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert small.update(tmp_path) == 0, "said once is enough"
     small.save(tmp_path)
     assert len(list(tmp_path.glob("*" + SUFFIX))) == 20, "what did not fit is not lost"
 
