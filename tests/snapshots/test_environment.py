@@ -233,6 +233,24 @@ def test_it_saves_before_hotspots(tmp_path):
     assert not info["snapshot_saved"], "once for each approach"
 
 
+@pytest.mark.parametrize(("known", "nearest"), [([], 225), ([225, 250, 275], 175)])
+def test_the_suggested_restore_position_counts(tmp_path, known, nearest):
+    path = tmp_path / "hotspots.json"
+    hotspots = DeathHotspotAggregate(path=path)
+    hotspots.record_deaths_batch("1-1", known * 3)
+    hotspots.save()
+    env = create_snapshot_mario_env(hotspot_path=path, checkpoint_interval=4)
+    env.reset(seed=0)
+    for _ in range(400):
+        *_, info = env.step(1)
+        if info["snapshot_restored"]:
+            break
+    death_x = info["final_info"]["x_pos"]
+    assert death_x // 25 == 11
+    assert env.handler.hotspots.aggregate.suggest_restore_position("1-1", death_x) == nearest
+    assert nearest - 25 < info["x_pos"] <= nearest
+
+
 def test_deaths_reach_the_file_and_other_environments(tmp_path):
     path = tmp_path / "hotspots.json"
     env = create_snapshot_mario_env(hotspot_path=path)
