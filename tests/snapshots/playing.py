@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import pytest
 
 from mario_envkit.registration import TRAIN_DEFAULTS, make_mario
 from mario_envkit.snapshots.context import Context
@@ -51,3 +52,26 @@ def play(env: gymnasium.Env[Any, Any], actions: list[int]) -> list[Any]:
         if terminated or truncated:
             break
     return said
+
+
+def run(env: Any, steps: int, seed: int = 0) -> list[Any]:
+    """``(observation, reward, terminated, truncated, info)`` of every step; resets included."""
+    rng = np.random.default_rng(seed)
+    observation, info = env.reset(seed=seed)
+    said = [(observation, 0.0, False, False, info)]
+    for _ in range(steps):
+        said.append(env.step(draw_action(env, rng)))
+        if said[-1][2] or said[-1][3]:
+            observation, info = env.reset()
+            said.append((observation, 0.0, False, False, info))
+    return said
+
+
+def play_to_death(env: Any) -> None:
+    """Walk until the episode ends with a death."""
+    for _ in range(400):
+        *_, terminated, _, info = env.step(1)  # right, into the first enemy
+        if terminated:
+            assert info["died"]
+            return
+    pytest.fail("walking right on 1-1 ends in the first enemy")
