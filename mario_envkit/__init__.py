@@ -15,6 +15,7 @@ from mario_envkit.env import MarioEnv
 from mario_envkit.errors import MarioEnvkitError
 from mario_envkit.game.rewards import RewardFunction
 from mario_envkit.registration import make_mario, register_envs, register_legacy_ids
+from mario_envkit.snapshots import SnapshotMarioEnvironment, create_snapshot_mario_env
 from mario_envkit.vector import MarioVectorEnv
 
 __version__ = version("mario-envkit")
@@ -27,6 +28,8 @@ __all__ = [
     "Picture",
     "RewardFunction",
     "Snapshot",
+    "SnapshotMarioEnvironment",
+    "create_snapshot_mario_env",
     "make_mario",
     "register_legacy_ids",
 ]

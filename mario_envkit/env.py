@@ -185,6 +185,20 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         """The buttons of every joypad byte, like "A+RIGHT"."""
         return [describe(byte) for byte in range(256)]
 
+    def save_context(self) -> tuple[Any, ...]:
+        """What this environment remembers beside the console's state, as plain values."""
+        level = None if self.level is None else tuple(self.level)
+        terms = tuple(term.name for term in self.reward_function.terms)
+        return level, self._game.frames, self._stage, terms, self._memory
+
+    def load_context(self, values: tuple[Any, ...]) -> None:
+        """Go on from :meth:`save_context`, the console having been loaded already."""
+        level, self._game.frames, self._stage, _, self._memory = values
+        self.level = None if level is None else Level(*level)
+        self._game.refresh()
+        self._observation = self._observe()
+        self._show()
+
     # -- inside ------------------------------------------------------------------------------
 
     def start_of(self, level: Level | None) -> Snapshot:

@@ -27,6 +27,14 @@ class SnapshotMismatch(MarioEnvkitError):
     """A snapshot is damaged, or belongs to another core, format or cartridge."""
 
 
+class ArchiveError(MarioEnvkitError):
+    """A directory of snapshots cannot be read or written."""
+
+
+class HotspotError(MarioEnvkitError):
+    """A hotspot file is damaged, cannot be written, or has other buckets than those wanted."""
+
+
 class LevelError(MarioEnvkitError, ValueError):
     """A level, or a schedule of levels, that the game does not have."""
 

@@ -42,6 +42,13 @@ class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], Record
         """The buttons of every action, like "A+RIGHT"."""
         return [describe(byte) for byte in self._bytes]
 
+    def save_context(self) -> tuple[()]:
+        """Nothing is remembered."""
+        return ()
+
+    def load_context(self, values: tuple[()]) -> None:
+        """Nothing to remember."""
+
 
 EVENTS = ("flag_get", "died", "life_lost", "snapshot_saved", "snapshot_restored")
 """Info keys that are true for one frame only, and must not get lost between two decisions."""
@@ -101,3 +108,10 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.unwrapped.draw = True  # type: ignore[attr-defined]
         info.update(events, reward_parts=parts)
         return observation, total, terminated, truncated, info
+
+    def save_context(self) -> tuple[()]:
+        """Nothing is remembered between two actions."""
+        return ()
+
+    def load_context(self, values: tuple[()]) -> None:
+        """Nothing to remember."""

@@ -46,6 +46,13 @@ class NoopReset(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 observation, info = self.env.reset(options=options)
         return observation, info
 
+    def save_context(self) -> tuple[()]:
+        """Nothing: only the beginning of an episode is its business."""
+        return ()
+
+    def load_context(self, values: tuple[()]) -> None:
+        """Nothing to remember."""
+
 
 class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Truncate an episode that has not got anywhere new for ``limit`` steps.
@@ -86,6 +93,14 @@ class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             self._stalled += 1
         truncated = truncated or (self._stalled >= self._limit and not terminated)
         return observation, reward, terminated, truncated, info
+
+    def save_context(self) -> tuple[Any, ...]:
+        """Level and area, best x, steps without anything new."""
+        return self._place, self._best, self._stalled
+
+    def load_context(self, values: tuple[Any, ...]) -> None:
+        """Go on from :meth:`save_context`."""
+        self._place, self._best, self._stalled = values
 
     @staticmethod
     def _where(info: dict[str, Any]) -> tuple[str, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import emulator, environment, vector
+from tests.benchmarks import emulator, environment, snapshots, vector
 
 BENCHMARKS = {
     "emulator": emulator.main,
     "environment": environment.main,
+    "snapshots": snapshots.main,
     "vector": vector.main,
 }
 

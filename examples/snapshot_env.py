@@ -1,0 +1,71 @@
+"""Practise where Mario dies: an environment that saves and restores by itself.
+
+    python examples/snapshot_env.py [death_hotspots.json]
+
+Run it twice: the second time it knows where the first one died.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+from mario_envkit.snapshots import create_snapshot_mario_env
+
+
+class Agent:
+    """Runs to the right and jumps now and then; yours goes here."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, observation: Any) -> int:
+        return int(self._rng.choice([1, 2, 3, 4]))  # right, with A, with B, with both
+
+
+def main(hotspot_path: Path) -> None:
+    agent = Agent(seed=0)
+    env = create_snapshot_mario_env(
+        level=(1, 1),
+        hotspot_path=hotspot_path,
+        checkpoint_interval=500,
+        max_restores_without_progress=3,
+    )
+
+    # Use like a normal Gymnasium environment
+    obs, info = env.reset(seed=0)
+    total_reward = 0.0
+    for _ in range(1000):
+        action = agent.act(obs)
+        obs, reward, done, truncated, info = env.step(action)
+        total_reward += reward
+        # Snapshots are handled automatically!
+
+        # Check what happened
+        if info.get("snapshot_saved"):
+            print(f"Saved snapshot at x={info['x_pos']}")
+        if info.get("snapshot_restored"):
+            died_at = info["final_info"]["x_pos"]
+            print(f"Died at x={died_at}. Restored from snapshot at x={info['x_pos']}!")
+        if done or truncated:
+            obs, info = env.reset()
+
+    # Access statistics
+    print(f"Total reward: {total_reward:.0f}")
+    print(f"Total saves: {env.total_saves}")
+    print(f"Total restores: {env.total_restores}")
+    print(env.get_stats())
+    env.close()  # writes the deaths to the file
+
+    deaths = DeathHotspotAggregate.load_or_create(hotspot_path)
+    print("All deaths on 1-1:", deaths.deaths("1-1"))
+    print("Hotspots of 1-1:", deaths.get_hotspots("1-1", min_deaths=3))
+    print("Save before:", deaths.suggest_snapshot_positions("1-1", count=3, min_spacing=100))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "death_hotspots.json"))

@@ -1,0 +1,100 @@
+"""Hotspots that several processes gather in one file."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+from mario_envkit.errors import HotspotError
+from mario_envkit.files import locked
+
+
+class HotspotWarning(UserWarning):
+    """A hotspot file could not be used; play goes on with what was known before."""
+
+
+class SharedHotspots:
+    """The deaths of this process together with those in a file.
+
+    A file that is damaged is never overwritten and never stops play: the last good content stays
+    in use, :attr:`problem` and a :class:`HotspotWarning` say why, and what is recorded meanwhile
+    is kept for the next :meth:`flush` that succeeds.
+
+    Args:
+        path: the file, which need not exist yet; None keeps everything in memory.
+
+    Attributes:
+        aggregate: everything known: the file's last good content and our own deaths.
+        problem: what is wrong with the file, or None.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = Path(path) if path is not None else None
+        self.aggregate = DeathHotspotAggregate()
+        self.problem: str | None = None
+        self._pending = DeathHotspotAggregate()
+        self._seen: tuple[int, int, int] | None = None
+        self.refresh()
+
+    def record_death(self, level_id: str, x_pos: int) -> None:
+        """Count a death."""
+        self.aggregate.record_death(level_id, x_pos)
+        self._pending.record_death(level_id, x_pos)
+
+    def refresh(self) -> bool:
+        """Look at the file if it has changed; whether it had, and could be read."""
+        version = self._version()
+        if self.path is None or version is None or version == self._seen:
+            return False
+        self._seen = version
+        return self._read() is not None
+
+    def flush(self) -> bool:
+        """Add our new deaths to the file, one process at a time; whether that worked."""
+        if self.path is None or not self._pending.dirty:
+            return False
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self.path):
+                together = self._read()
+                if together is None:
+                    return False
+                together.save(self.path)
+        except (OSError, HotspotError) as error:
+            self._say(str(error))
+            return False
+        self._pending = DeathHotspotAggregate()
+        self._seen = self._version()
+        return True
+
+    def forget(self) -> None:
+        """Begin anew, unless there is a file."""
+        if self.path is None:
+            self.aggregate, self._pending = DeathHotspotAggregate(), DeathHotspotAggregate()
+
+    def _read(self) -> DeathHotspotAggregate | None:
+        """The file and our own deaths, which also becomes :attr:`aggregate`."""
+        assert self.path is not None
+        try:
+            together = DeathHotspotAggregate.load_or_create(self.path)
+        except HotspotError as error:
+            self._say(str(error))
+            return None
+        together.merge(self._pending)
+        self.aggregate, self.problem = together, None
+        return together
+
+    def _say(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            warnings.warn(f"{problem} Going on with the last good one.", HotspotWarning, 3)
+
+    def _version(self) -> tuple[int, int, int] | None:
+        if self.path is None:
+            return None
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size

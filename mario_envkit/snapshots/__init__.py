@@ -1,0 +1,38 @@
+"""Snapshots: practise where Mario dies."""
+
+from mario_envkit.snapshots.archive import ArchiveWarning, SnapshotArchive
+from mario_envkit.snapshots.context import Context, HasContext, Saved
+from mario_envkit.snapshots.entry import ArchivedSnapshot, Place, Practice
+from mario_envkit.snapshots.handler import Outcome, SnapshotHandler, Verdict
+from mario_envkit.snapshots.make import create_snapshot_mario_env
+from mario_envkit.snapshots.state_machine import (
+    SnapshotAction,
+    SnapshotContext,
+    SnapshotEvent,
+    SnapshotRules,
+    SnapshotState,
+    SnapshotStateMachine,
+)
+from mario_envkit.snapshots.wrapper import SnapshotMarioEnvironment
+
+__all__ = [
+    "ArchiveWarning",
+    "ArchivedSnapshot",
+    "Context",
+    "HasContext",
+    "Outcome",
+    "Place",
+    "Practice",
+    "Saved",
+    "SnapshotAction",
+    "SnapshotArchive",
+    "SnapshotContext",
+    "SnapshotEvent",
+    "SnapshotHandler",
+    "SnapshotMarioEnvironment",
+    "SnapshotRules",
+    "SnapshotState",
+    "SnapshotStateMachine",
+    "Verdict",
+    "create_snapshot_mario_env",
+]

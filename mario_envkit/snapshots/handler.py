@@ -1,0 +1,281 @@
+"""Runs the state machine over an environment and an archive."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from mario_envkit.curriculum.hotspot_file import SharedHotspots
+from mario_envkit.curriculum.level_stats import LevelStats
+from mario_envkit.errors import OptionError, SnapshotMismatch
+from mario_envkit.snapshots.archive import SnapshotArchive
+from mario_envkit.snapshots.context import Context
+from mario_envkit.snapshots.entry import ArchivedSnapshot, Place
+from mario_envkit.snapshots.state_machine import (
+    SnapshotAction,
+    SnapshotContext,
+    SnapshotRules,
+    SnapshotState,
+    SnapshotStateMachine,
+)
+
+_SETTLED = (SnapshotState.RUNNING, SnapshotState.APPROACHING_HOTSPOT)
+_MAX_HOTSPOTS = 32
+"""A level is at most some 3,800 px long: enough for one in every 120 px."""
+
+
+class Outcome(Enum):
+    """How it goes on after a step."""
+
+    GO_ON = "go_on"
+    RESTORE = "restore"
+    GIVE_UP = "give_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a step led to.
+
+    Attributes:
+        saved: a snapshot was taken into the archive.
+        outcome: how it goes on; RESTORE asks for :meth:`SnapshotHandler.restore`.
+    """
+
+    saved: bool
+    outcome: Outcome
+
+
+class _Where(NamedTuple):
+    level: str
+    area: int
+    x_pos: int
+    tick: int
+
+
+class SnapshotHandler:
+    """Decides and does: saves, restores, and keeps the books.
+
+    Call :meth:`begin` after every true start, :meth:`after_step` after every step, and
+    :meth:`restore` when that says so. A step that ends the episode in any other way is followed by
+    :meth:`begin`.
+
+    Args:
+        env: a :class:`~mario_envkit.env.MarioEnv` in wrappers.
+        archive: where snapshots go.
+        hotspots: where Mario dies.
+        rules: when to save, restore and give up.
+        restore_noise: let a restore bring back the environment's random generator as well.
+
+    Attributes:
+        total_saves, total_restores, total_give_ups: since construction.
+        level_stats: :class:`LevelStats` by level, of true starts.
+
+    Raises:
+        OptionError: if the environment cannot be saved, see :class:`Context`.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        archive: SnapshotArchive,
+        hotspots: SharedHotspots,
+        rules: SnapshotRules | None = None,
+        *,
+        restore_noise: bool = True,
+    ) -> None:
+        if not isinstance(env.observation_space, gymnasium.spaces.Box):
+            raise OptionError(
+                f"Snapshots need observations that are arrays, not {env.observation_space}; put "
+                "the wrapper that changes them around the snapshots."
+            )
+        self.archive = archive
+        self.hotspots = hotspots
+        self.machine = SnapshotStateMachine(rules)
+        self.total_saves = self.total_restores = self.total_give_ups = 0
+        self.level_stats: dict[str, LevelStats] = {}
+        self._context = Context(env)
+        self._space = env.observation_space
+        self._restore_noise = restore_noise
+        for entry in archive:
+            self._check_fits(entry)
+
+    # -- the three calls ---------------------------------------------------------------------
+
+    def begin(self, info: dict[str, Any]) -> None:
+        """A true start: the info is that of ``reset``."""
+        self.machine.reset()
+        self.hotspots.refresh()
+        self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
+        self._best = {self._where[:2]: self._where.x_pos}
+        self._progress = 0
+        self._last_save_tick = self._where.tick
+        self._true_start, self._attempt_x = True, self._where.x_pos
+        self._covered: set[tuple[str, int, int]] = set()
+        self._practising: ArchivedSnapshot | None = None
+        self._chosen: ArchivedSnapshot | None = None
+        self._aim()
+
+    def after_step(
+        self,
+        observation: NDArray[Any],
+        info: dict[str, Any],
+        *,
+        terminated: bool,
+        truncated: bool,
+    ) -> Verdict:
+        """Save if it is time to; after a death decide how it goes on."""
+        if info["died"]:
+            return self._after_death(info, terminated=terminated, truncated=truncated)
+        self._track(info)
+        if terminated or truncated:
+            self._close_books(completed=bool(info["flag_get"]))
+            return Verdict(False, Outcome.GO_ON)
+        saved = False
+        while True:
+            state, action = self.machine.advance(self._describe())
+            if action is SnapshotAction.SAVE:
+                saved = self._save(observation, info)
+            if state in _SETTLED:
+                return Verdict(saved, Outcome.GO_ON)
+
+    def restore(self) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Go back to the snapshot that was chosen; what its step had returned.
+
+        Raises:
+            SnapshotMismatch: if it belongs to another game or another kind of environment.
+        """
+        entry = self._chosen
+        if entry is None or self.machine.state is not SnapshotState.RESTORING:
+            raise OptionError(
+                "There is nothing to restore: call restore() after a step whose outcome is RESTORE."
+            )
+        self._check_fits(entry)
+        self._context.load(entry.saved, noise=self._restore_noise)
+        self.total_restores += 1
+        self._practising, self._chosen = entry, None
+        self._where = _Where(entry.place.level, entry.place.area, entry.x_pos, entry.tick)
+        self._last_save_tick = entry.tick
+        self._best.setdefault(self._where[:2], entry.x_pos)
+        self._aim()
+        self.machine.advance(self._describe())
+        return entry.observation.copy(), deepcopy(entry.info)
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _after_death(self, info: dict[str, Any], *, terminated: bool, truncated: bool) -> Verdict:
+        if terminated:
+            # Else the game went on to the next life, and this info is about that already.
+            self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
+        level, _, x_pos, _ = self._where
+        self.hotspots.record_death(level, x_pos)
+        self._stats(level).record_death()
+        self._close_books(completed=False)
+        self._aim()
+        if truncated:
+            return Verdict(False, Outcome.GO_ON)
+        self._chosen = self._choose()
+        context = self._describe(died=True, by_clock=info["death_cause"] == "clock")
+        while True:
+            _, action = self.machine.advance(context)
+            if action is SnapshotAction.RESTORE:
+                return Verdict(False, Outcome.RESTORE)
+            if action is SnapshotAction.END_EPISODE:
+                self.total_give_ups += 1
+                return Verdict(False, Outcome.GIVE_UP)
+
+    def _choose(self) -> ArchivedSnapshot | None:
+        level, area, x_pos, tick = self._where
+        suggested = self.hotspots.aggregate.suggest_restore_position(level, x_pos)
+        return self.archive.choose(level, area, x_pos, suggested, tick)
+
+    def _save(self, observation: NDArray[Any], info: dict[str, Any]) -> bool:
+        target = self._next_hotspot()
+        if target is not None:
+            self._covered.add((*self._where[:2], target))
+        self._last_save_tick = self._where.tick
+        place = Place.of(info, self._context.ram)
+        saved = self._context.save()
+        entry = ArchivedSnapshot(place, saved, np.array(observation), deepcopy(info))
+        taken = self.archive.add(entry)
+        self.total_saves += taken
+        return taken
+
+    def _track(self, info: dict[str, Any]) -> None:
+        before = self._where
+        where = self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
+        best = self._best.setdefault(where[:2], where.x_pos)
+        if where.x_pos > best:
+            self._progress += where.x_pos - best
+            self._best[where[:2]] = where.x_pos
+        if where.level != before.level:  # in the full game
+            if self._true_start:
+                self._stats(before.level).record_attempt(
+                    completed=True, best_x=self._attempt_x, frames=before.tick
+                )
+            self._attempt_x = 0
+            self._last_save_tick = where.tick
+            self._aim()
+        self._attempt_x = max(self._attempt_x, where.x_pos)
+
+    def _close_books(self, *, completed: bool) -> None:
+        """The outcome is known: of the attempt from the true start, or of practice."""
+        if self._true_start:
+            self._stats(self._where.level).record_attempt(
+                completed=completed,
+                best_x=max(self._attempt_x, self._where.x_pos),
+                frames=self._where.tick,
+            )
+            self._true_start = False
+        if self._practising is not None:
+            success = completed or self.machine.progressed(self._progress)
+            self.archive.record(self._practising, success=success)
+            self._practising = None
+
+    def _stats(self, level: str) -> LevelStats:
+        return self.level_stats.setdefault(level, LevelStats())
+
+    def _aim(self) -> None:
+        """Look up the hotspots of the level once more."""
+        self._hotspots = self.hotspots.aggregate.spaced_hotspots(self._where.level, _MAX_HOTSPOTS)
+
+    def _next_hotspot(self) -> int | None:
+        """The next one that there is still a point in saving for."""
+        rules = self.machine.rules
+        nearest = self._where.x_pos + rules.save_distance - rules.save_tolerance
+        for x in self._hotspots:
+            if x >= nearest and (*self._where[:2], x) not in self._covered:
+                return x
+        return None
+
+    def _describe(self, *, died: bool = False, by_clock: bool = False) -> SnapshotContext:
+        distance = None
+        chosen = self._chosen
+        if chosen is not None and chosen.place.area == self._where.area:
+            distance = self._where.x_pos - chosen.x_pos
+        return SnapshotContext(
+            x_pos=self._where.x_pos,
+            tick=self._where.tick,
+            last_save_tick=self._last_save_tick,
+            progress=self._progress,
+            hotspot_x=self._next_hotspot() if self._hotspots else None,
+            died=died,
+            by_clock=by_clock,
+            has_snapshot=chosen is not None,
+            restore_distance=distance,
+        )
+
+    def _check_fits(self, entry: ArchivedSnapshot) -> None:
+        """Check that a snapshot, which may come from elsewhere, is of an environment like ours."""
+        self._context.check(entry.saved)
+        theirs, ours = entry.observation, self._space
+        if theirs.shape != ours.shape or theirs.dtype != ours.dtype:
+            raise SnapshotMismatch(
+                f"The snapshot's observations are {theirs.shape} {theirs.dtype} and this "
+                f"environment's are {ours.shape} {ours.dtype}; build it with the same arguments."
+            )

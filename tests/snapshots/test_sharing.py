@@ -1,0 +1,142 @@
+"""Files and archives that environments share, bad arguments, and the documented examples."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+from mario_envkit.errors import ArchiveError, OptionError, SnapshotMismatch
+from mario_envkit.snapshots import (
+    SnapshotArchive,
+    SnapshotMarioEnvironment,
+    create_snapshot_mario_env,
+)
+from mario_envkit.snapshots.archive import SUFFIX
+from tests.snapshots.playing import play_to_death, run
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "snapshot_env.py"
+README = ROOT / "README.md"
+
+
+def test_deaths_reach_the_file_and_other_environments(tmp_path):
+    path = tmp_path / "hotspots.json"
+    env = create_snapshot_mario_env(hotspot_path=path)
+    env.reset(seed=0)
+    play_to_death(env)
+    env.close()
+    env.close()
+    assert DeathHotspotAggregate.load_or_create(path).deaths("1-1") == 1
+    other = create_snapshot_mario_env(hotspot_path=path)
+    assert other.handler.hotspots.aggregate.deaths("1-1") == 1
+
+
+def test_a_directory_carries_snapshots_to_another_environment(tmp_path):
+    directory = tmp_path / "snapshots"
+    env = create_snapshot_mario_env(checkpoint_interval=50, archive=directory)
+    run(env, 200)
+    kept = {entry.place for entry in env.handler.archive}
+    env.close()
+    assert len(list(directory.glob("*" + SUFFIX))) == len(kept) > 0
+    other = create_snapshot_mario_env(checkpoint_interval=10**6, archive=directory)
+    assert {entry.place for entry in other.handler.archive} == kept
+    said = run(other, 200)
+    assert other.total_saves == 0
+    assert other.total_restores > 0
+    assert any(info["snapshot_restored"] for *_, info in said)
+
+
+def test_environments_can_share_an_archive():
+    archive = SnapshotArchive()
+    first = create_snapshot_mario_env(checkpoint_interval=50, archive=archive)
+    second = create_snapshot_mario_env(checkpoint_interval=10**6, archive=archive)
+    run(first, 200)
+    run(second, 200)
+    assert second.total_restores > 0
+    assert len(archive) > 0, "a seed does not empty what others use"
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(OptionError, match="in_episode, on_reset"):
+        create_snapshot_mario_env(restore="sometimes")
+    with pytest.raises(OptionError, match="checkpoint_interval=0"):
+        create_snapshot_mario_env(checkpoint_interval=0)
+    with pytest.raises(OptionError, match="RecordEpisodeStatistics"):
+        SnapshotMarioEnvironment(
+            gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.make("MarioTrain-v0"))
+        )
+    blocked = tmp_path / "a file"
+    blocked.write_text("")
+    with pytest.raises(ArchiveError, match="cannot be written"):
+        create_snapshot_mario_env(archive=blocked)
+    env = create_snapshot_mario_env()
+    env.reset(seed=0)
+    with pytest.raises(OptionError, match="nothing to restore"):
+        env.handler.restore()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "says"),
+    [
+        ({"timing": "nes-py"}, "taken on the core"),
+        ({"frame_stack": 2}, "observations"),
+        ({"screen_size": 64}, "observations"),
+        ({"reward": "progress"}, "same reward"),
+        ({"stall_limit": 9}, "same arguments"),
+    ],
+)
+def test_an_archive_of_something_else_is_an_error(tmp_path, kwargs, says):
+    env = create_snapshot_mario_env(checkpoint_interval=50, archive=tmp_path)
+    run(env, 100)
+    env.close()
+    with pytest.raises(SnapshotMismatch, match=says):
+        create_snapshot_mario_env(archive=tmp_path, **kwargs)
+
+
+def python_blocks(mark: str) -> list[str]:
+    readme = README.read_text()
+    section = readme[readme.index(f"### {mark}") :]
+    section = section[: section.index("\n### ", 4)]
+    return [block.split("```")[0] for block in section.split("```python\n")[1:]]
+
+
+def test_the_readme_runs_as_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    playing, asking = python_blocks("Practise where Mario dies")
+
+    class Agent:
+        rng = np.random.default_rng(0)
+
+        def act(self, obs):
+            return int(self.rng.choice([1, 2, 3, 4]))  # to the right, jumping now and then
+
+    exec(playing, {"agent": Agent()})
+    said = capsys.readouterr().out
+    for what, line in (("saves", "Saved snapshot at x="), ("restores", "Restored from snapshot!")):
+        assert said.count(line) > 0
+        assert f"Total {what}: {said.count(line)}\n" in said
+    earlier = DeathHotspotAggregate(path=Path("death_hotspots.json"))
+    earlier.record_deaths_batch("1-1", [510] * 45 + [549] * 21 + [775] * 12)
+    earlier.save()
+    asked = {}
+    exec(asking, asked)
+    assert asked["hotspots"] == [(500, 47), (525, 23), (775, 12)]
+    assert (asked["positions"], asked["restore"]) == ([475, 750], 450)
+
+
+def test_the_example(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "death_hotspots.json"
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(path)])
+        runpy.run_path(str(EXAMPLE), run_name="__main__")
+    said = capsys.readouterr().out
+    for line in ("Saved snapshot at x=", "Restored from snapshot at x=", "Total restores: "):
+        assert line in said
+    assert DeathHotspotAggregate.load_or_create(path).get_hotspots("1-1")
+    assert len(EXAMPLE.read_text().splitlines()) < 80
