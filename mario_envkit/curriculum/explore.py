@@ -41,7 +41,7 @@ _MOVES: dict[int, float] = {
 _MOVE_BYTES = np.array([int(move) for move in _MOVES], np.int32)
 _MOVE_SUMS = np.cumsum(list(_MOVES.values()))
 _LONGEST_HOLD = 30  # frames; a full jump needs the button for about as long
-_HOLDS = 16  # of one expedition
+_HOLDS = 10  # of one expedition
 _BUCKET = 16  # pixels, across and up: a block of the game
 
 _STAGE = [GameState._fields.index(name) for name in Level._fields]
