@@ -62,7 +62,7 @@ def solve(
         rom: a cartridge image; None is the installed one.
         seed: of the random moves, 0 or more.
         seconds: when to give up.
-        progress: is called after every expedition (thousands a second: draw rarely).
+        progress: is called after every expedition, about a thousand times a second: draw rarely.
 
     Raises:
         NotSolved: if the time was not enough.
