@@ -75,3 +75,32 @@ class EnvPool:
     def wait(self) -> int: ...
     def run(self, observations: NDArray[np.uint8]) -> int: ...
     def screen(self, env: int, out: NDArray[np.uint8]) -> None: ...
+
+RUNNING: int
+WON: int
+"""Endings of an expedition; any other is a death, or a game that is stuck."""
+
+class Explorer:
+    """One environment that is saved and restored over and over; saved ones are numbers from 0."""
+
+    def __init__(
+        self,
+        *,
+        core: str,
+        cartridge: Cartridge,
+        start: bytes,
+        addresses: list[int],
+        states: NDArray[np.int64],
+        bytes: NDArray[np.uint8],
+        frames: NDArray[np.int32],
+    ) -> None: ...
+    def explore(self, start: int, holds: NDArray[np.int32]) -> int:
+        """Play ``holds`` ``(n, 2)``, joypad bytes and frames, from a saved environment.
+
+        Returns how many were begun; that many rows of states, bytes and frames are filled.
+        """
+    @property
+    def ending(self) -> int: ...
+    def keep(self, row: int) -> int:
+        """Save the environment after hold ``row`` of the last expedition; its number."""
+    def forget(self, number: int) -> None: ...

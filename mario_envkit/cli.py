@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mario_envkit.errors import MarioEnvkitError
+from mario_envkit.errors import MarioEnvkitError, OptionError
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mario-envkit",
-        description="Super Mario Bros as a Gymnasium environment: play it, check the installation.",
+        description="Super Mario Bros as a Gymnasium environment: play it, solve it, check it.",
         epilog="In Python: import gymnasium, mario_envkit; gymnasium.make('MarioTrain-v0').",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -23,12 +23,35 @@ def _parser() -> argparse.ArgumentParser:
         help="play a level with the keyboard",
         description="Arrows move, X jumps (A), Z runs and fires (B), Return is START, Escape ends.",
     )
-    play.add_argument("--level", default="1-1", help="1-1 to 8-4, 'random' or 'full' (default 1-1)")
-    play.add_argument("--game", default="smb", help="smb or lost_levels (default smb)")
+    play.add_argument("--level", help="1-1 to 8-4, 'random' or 'full' (default 1-1)")
+    play.add_argument("--game", help="smb or lost_levels (default smb)")
+    play.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="show a run that 'solve' saved; with --video record it instead, without a window",
+    )
     play.add_argument("--rom", type=Path, help="cartridge image to use instead of the installed")
     play.add_argument("--backend", help="emulator backend (default: the best there is)")
     play.add_argument("--video", type=Path, help="save the game as an MP4 under this name")
     play.add_argument("--scale", type=int, default=3, help="screen pixels a game pixel (default 3)")
+
+    solve = commands.add_parser(
+        "solve",
+        help="find a way to the flag by search, without learning, and save it",
+        description="Find a way to the flag with the first phase of Go-Explore (return to a place, "
+        "explore from there), verify it from a power-on, and save it for 'play --replay'.",
+        epilog="Exit status: 0 all levels cleared, 1 time ran out for some, 2 wrong arguments.",
+    )
+    solve.add_argument("--level", default="all", help="1-1 to 8-4, or 'all' (default all)")
+    solve.add_argument("--out", type=Path, default=Path("runs"), help="folder (default runs)")
+    solve.add_argument("--seed", type=int, default=0, help="of the random moves (default 0)")
+    solve.add_argument(
+        "--seconds", type=float, default=60, help="when to give up on a level (default 60)"
+    )
+    solve.add_argument("--game", default="smb", help="smb or lost_levels (default smb)")
+    solve.add_argument("--timing", default="console", help="console or nes-py (default console)")
+    solve.add_argument("--rom", type=Path, help="cartridge image to use instead of the installed")
 
     commands.add_parser(
         "doctor",
@@ -38,36 +61,70 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> None:
-    if options.command == "doctor":
-        from mario_envkit.doctor import report
+def _doctor(options: argparse.Namespace) -> int:
+    from mario_envkit.doctor import report
 
-        for line in report():
-            print(line, flush=True)
-        return
-    from mario_envkit.play import play
+    for line in report():
+        print(line, flush=True)
+    return 0
 
-    play(
-        options.level,
+
+def _play(options: argparse.Namespace) -> int:
+    from mario_envkit.play import play, replay
+
+    if options.replay is None:
+        play(
+            options.level or "1-1",
+            video=options.video,
+            scale=options.scale,
+            game=options.game or "smb",
+            rom=options.rom,
+            backend=options.backend,
+        )
+        return 0
+    if options.level or options.game:
+        raise OptionError("A run has its own level and game: leave --level and --game away.")
+    replay(
+        options.replay,
         video=options.video,
         scale=options.scale,
-        game=options.game,
         rom=options.rom,
         backend=options.backend,
     )
+    return 0
+
+
+def _solve(options: argparse.Namespace) -> int:
+    from mario_envkit.solve import solve_levels
+
+    unsolved = solve_levels(
+        options.level,
+        options.out,
+        game=options.game,
+        timing=options.timing,
+        rom=options.rom,
+        seed=options.seed,
+        seconds=options.seconds,
+    )
+    return 1 if unsolved else 0
+
+
+_COMMANDS = {"doctor": _doctor, "play": _play, "solve": _solve}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; errors are one sentence on stderr and exit status 2."""
+    """Run the command line; errors are one sentence on stderr and exit status 2.
+
+    Status 1: ``solve`` ran out of time for a level.
+    """
     options = _parser().parse_args(arguments)
     try:
-        _run(options)
+        return _COMMANDS[options.command](options)
     except MarioEnvkitError as error:
         print(f"mario-envkit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == "__main__":

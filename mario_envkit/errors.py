@@ -47,6 +47,10 @@ class DisplayUnavailable(MarioEnvkitError):
     """A window was asked for where there is no display, or no library to open one."""
 
 
+class ReplayError(MarioEnvkitError):
+    """A file with a recorded game is damaged, or the game does not go as recorded."""
+
+
 class TrainerError(MarioEnvkitError):
     """A trainer is unknown, or its plug-in cannot be loaded."""
 

@@ -1,4 +1,4 @@
-"""Play with the keyboard."""
+"""Play with the keyboard, or show a recorded run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from mario_envkit.curriculum.runs import Run
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError
 from mario_envkit.video import mp4_writer
@@ -27,8 +28,7 @@ def play(level: str, *, video: Path | None = None, scale: int = 3, **env_kwargs:
         DisplayUnavailable: without a display or pygame.
         OptionError: if the folder of the video does not exist.
     """
-    if video is not None and not video.parent.is_dir():
-        raise OptionError(f"The folder {video.parent} does not exist; create it first.")
+    _check_folder(video)
     with ExitStack() as stack:
         window = Window(f"Super Mario Bros {level}: {CONTROLS}", scale=scale)
         stack.callback(window.close)
@@ -46,3 +46,42 @@ def play(level: str, *, video: Path | None = None, scale: int = 3, **env_kwargs:
                 env.reset()
     if video is not None:
         print(f"saved {video}")
+
+
+def replay(path: Path, *, video: Path | None = None, scale: int = 3, **env_kwargs: Any) -> None:
+    """Show a recorded run in a window, or save it as a video (which needs no display).
+
+    Args:
+        path: of the run, as ``mario-envkit solve`` writes it.
+        video: MP4 to save it to instead of showing it.
+        scale: screen pixels a game pixel.
+        env_kwargs: ``backend`` and ``rom`` of the environment; the rest is the run's.
+
+    Raises:
+        ReplayError: if the file is not a run, or does not lead to the flag here.
+        DisplayUnavailable: without a display or pygame.
+        OptionError: if the folder of the video does not exist.
+    """
+    _check_folder(video)
+    run = Run.load(path)
+    with ExitStack() as stack:
+        env = run.make_env(**env_kwargs)
+        stack.callback(env.close)
+        if video is None:
+            window = Window(f"Super Mario Bros {run.level}: Escape ends", scale=scale)
+            stack.callback(window.close)
+            for _ in run.play(env):
+                if not window.show(env.emulator.screen()):
+                    return
+        else:
+            recording = stack.enter_context(mp4_writer(video))
+            for _ in run.play(env):
+                recording.show(env.emulator.screen())
+    print(f"{run.level}: the flag after {run.frames} frames")
+    if video is not None:
+        print(f"saved {video}")
+
+
+def _check_folder(video: Path | None) -> None:
+    if video is not None and not video.parent.is_dir():
+        raise OptionError(f"The folder {video.parent} does not exist; create it first.")

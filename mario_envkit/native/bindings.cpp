@@ -110,4 +110,5 @@ NB_MODULE(_native, module) {
   bind_machine<ConsoleTiming>(module, "ConsoleMachine");
   bind_machine<NesPyTiming>(module, "NesPyMachine");
   bind_pool(module);
+  bind_explorer(module);
 }

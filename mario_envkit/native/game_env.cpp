@@ -34,7 +34,7 @@ template <class T>
 void GameEnv<T>::copy_stack(std::uint8_t* out) const {
   const int count = plan_.spec.frame_stack;
   for (int age = count; age-- > 0; out += size()) {
-    const int slot = (newest_ + count - age) % count;
+    const int slot = (progress_.newest + count - age) % count;
     std::memcpy(out, stack_ + static_cast<std::size_t>(slot) * size(), size());
   }
 }
@@ -42,11 +42,11 @@ void GameEnv<T>::copy_stack(std::uint8_t* out) const {
 template <class T>
 int GameEnv<T>::reset(const Start& start, int noops, History& history) {
   machine_.load(start.machine);
-  single_stage_ = start.single_stage;
-  frames_ = 0;
+  progress_.single_stage = start.single_stage;
+  progress_.frames = 0;
   const GameState state = read_state(machine_.ram());
-  world_ = state.world;
-  stage_ = state.stage;
+  progress_.world = state.world;
+  progress_.stage = state.stage;
   outcome_ = Outcome{};
   outcome_.state = state;
   outcome_.cause = death_cause(state);
@@ -58,23 +58,23 @@ int GameEnv<T>::reset(const Start& start, int noops, History& history) {
   for (int left = noops; left-- > 0;) {
     std::fill(parts_.begin(), parts_.end(), 0.0);
     outcome_ = Outcome{};
-    if (play_frame(0, left == 0, history)) return left;
+    if (play_frame(0, left == 0 && !plan_.spec.of_ram, history)) return left;
   }
   outcome_.reward = 0;
   observe(stack_);
   for (int slot = 1; slot < plan_.spec.frame_stack; ++slot) {
     std::memcpy(stack_ + static_cast<std::size_t>(slot) * size(), stack_, size());
   }
-  furthest_ = place();
-  best_x_ = outcome_.state.x_pos;
-  stalled_ = elapsed_ = 0;
+  progress_.furthest = place();
+  progress_.best_x = outcome_.state.x_pos;
+  progress_.stalled = progress_.elapsed = 0;
   return -1;
 }
 
 template <class T>
 bool GameEnv<T>::play_frame(std::uint8_t buttons, bool draw, History& history) {
   machine_.step(buttons, 1, draw);
-  ++frames_;
+  ++progress_.frames;
   const GameState state = read_state(machine_.ram());
   outcome_.reward += reward_.frame(plan_.spec.reward, state, frame_parts_.data());
   for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i] += frame_parts_[i];
@@ -82,20 +82,20 @@ bool GameEnv<T>::play_frame(std::uint8_t buttons, bool draw, History& history) {
 
   const bool died = state.dying || state.dead;
   outcome_.state = state;
-  outcome_.frame = frames_;
+  outcome_.frame = progress_.frames;
   outcome_.flag_get |= state.flag_get != 0;
   outcome_.died |= died;
   if (died) outcome_.cause = death_cause(state);
-  outcome_.terminated = single_stage_ ? died || state.flag_get : state.game_over != 0;
+  outcome_.terminated = progress_.single_stage ? died || state.flag_get : state.game_over != 0;
   if (outcome_.terminated) return true;
 
   take_control();
-  if (!single_stage_) {  // a new stage, or a new life, begins the count of frames anew
+  if (!progress_.single_stage) {  // a new stage, or a new life, begins the count of frames anew
     const GameState now = read_state(machine_.ram());
-    if (died || now.world != world_ || now.stage != stage_) {
-      world_ = now.world;
-      stage_ = now.stage;
-      frames_ = 0;
+    if (died || now.world != progress_.world || now.stage != progress_.stage) {
+      progress_.world = now.world;
+      progress_.stage = now.stage;
+      progress_.frames = 0;
     }
   }
   return false;
@@ -105,9 +105,9 @@ template <class T>
 void GameEnv<T>::take_control() {
   const auto frame = [this] {
     machine_.step(0);
-    ++frames_;
+    ++progress_.frames;
   };
-  if (!skip_to_control(machine_.ram(), single_stage_, frame)) throw GameStuck{};
+  if (!skip_to_control(machine_.ram(), progress_.single_stage, frame)) throw GameStuck{};
 }
 
 template <class T>
@@ -121,10 +121,10 @@ void GameEnv<T>::step(std::uint8_t buttons, std::uint8_t* scratch, History& hist
   bool over = false;
   while (!over && played < spec.frame_skip) {
     if (pool && played == spec.frame_skip - 1) observe(scratch);  // the one before the last
-    over = play_frame(buttons, played >= first_drawn, history);
+    over = play_frame(buttons, !spec.of_ram && played >= first_drawn, history);
     ++played;
   }
-  newest_ = (newest_ + 1) % spec.frame_stack;
+  progress_.newest = (progress_.newest + 1) % spec.frame_stack;
   observe(newest());
   if (pool && played == spec.frame_skip) {
     std::transform(scratch, scratch + size(), newest(), newest(),
@@ -136,17 +136,34 @@ void GameEnv<T>::step(std::uint8_t buttons, std::uint8_t* scratch, History& hist
 template <class T>
 void GameEnv<T>::apply_limits() {
   const EnvSpec& spec = plan_.spec;
-  const Place here = place();
-  if (here != furthest_ || outcome_.state.x_pos > best_x_) {
-    furthest_ = here;
-    best_x_ = outcome_.state.x_pos;
-    stalled_ = 0;
+  const Progress::Place here = place();
+  if (here != progress_.furthest || outcome_.state.x_pos > progress_.best_x) {
+    progress_.furthest = here;
+    progress_.best_x = outcome_.state.x_pos;
+    progress_.stalled = 0;
   } else {
-    ++stalled_;
+    ++progress_.stalled;
   }
-  ++elapsed_;
-  outcome_.truncated = spec.stall_limit > 0 && stalled_ >= spec.stall_limit && !outcome_.terminated;
-  outcome_.truncated |= spec.max_episode_steps > 0 && elapsed_ >= spec.max_episode_steps;
+  ++progress_.elapsed;
+  outcome_.truncated =
+      spec.stall_limit > 0 && progress_.stalled >= spec.stall_limit && !outcome_.terminated;
+  outcome_.truncated |= spec.max_episode_steps > 0 && progress_.elapsed >= spec.max_episode_steps;
+}
+
+template <class T>
+void GameEnv<T>::save(SavedEnv& out) const {
+  out.machine = machine_.save();
+  out.progress = progress_;
+  out.reward = reward_;
+  out.stack.assign(stack_, stack_ + stack_size());
+}
+
+template <class T>
+void GameEnv<T>::load(const SavedEnv& saved) {
+  machine_.load(saved.machine);
+  progress_ = saved.progress;
+  reward_ = saved.reward;
+  std::copy(saved.stack.begin(), saved.stack.end(), stack_);
 }
 
 template class GameEnv<ConsoleTiming>;

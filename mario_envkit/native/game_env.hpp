@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "machine.hpp"
@@ -62,6 +63,32 @@ struct History {
   }
 };
 
+// What an environment remembers besides its machine, its reward's memory and its observations.
+struct Progress {
+  struct Place {
+    std::int64_t world, stage, area;
+    bool operator!=(const Place& other) const {
+      return world != other.world || stage != other.stage || area != other.area;
+    }
+  };
+
+  bool single_stage = true;
+  int newest = 0;                       // slot of the latest observation in the stack
+  std::int64_t frames = 0;              // since the level began
+  std::int64_t world = 0, stage = 0;    // in which `frames` counts
+  Place furthest{};
+  std::int64_t best_x = 0, stalled = 0, elapsed = 0;
+};
+static_assert(std::is_trivially_copyable_v<Progress>);
+
+// An environment between two steps: everything that its future depends on.
+struct SavedEnv {
+  Saved machine;
+  Progress progress;
+  RewardState reward;
+  std::vector<std::uint8_t> stack;
+};
+
 // Thrown when the game does not come back to a state in which it can be played.
 struct GameStuck {};
 
@@ -86,37 +113,34 @@ class GameEnv {
 
   Machine<Timing>& machine() { return machine_; }
 
+  // Between steps. Filling the same SavedEnv again allocates nothing. Load only what an environment
+  // of the same plan saved; outcome() and parts() stay those of the last step.
+  void save(SavedEnv& out) const;
+  void load(const SavedEnv& saved);
+
  private:
   // One frame with `buttons`, and what follows from it; true: the episode is over.
   bool play_frame(std::uint8_t buttons, bool draw, History& history);
   void take_control();
   void observe(std::uint8_t* out);
   void apply_limits();
-  std::uint8_t* newest() { return stack_ + static_cast<std::size_t>(newest_) * size(); }
+  std::uint8_t* newest() { return stack_ + static_cast<std::size_t>(progress_.newest) * size(); }
   std::size_t size() const { return plan_.observation_size; }
 
-  struct Place {
-    std::int64_t world, stage, area;
-    bool operator!=(const Place& other) const {
-      return world != other.world || stage != other.stage || area != other.area;
-    }
-  };
-  Place place() const { return {outcome_.state.world, outcome_.state.stage, outcome_.state.area}; }
+  std::size_t stack_size() const {
+    return size() * static_cast<std::size_t>(plan_.spec.frame_stack);
+  }
+  Progress::Place place() const {
+    return {outcome_.state.world, outcome_.state.stage, outcome_.state.area};
+  }
 
   const EnvPlan& plan_;
   Machine<Timing> machine_;
-  bool single_stage_ = true;
-  std::int64_t frames_ = 0;                 // since the level began
-  std::int64_t world_ = 0, stage_ = 0;      // in which `frames_` counts
+  Progress progress_;
   RewardState reward_;
   std::vector<double> parts_, frame_parts_;
   Outcome outcome_;
-
   std::uint8_t* stack_;
-  int newest_ = 0;
-
-  Place furthest_{};
-  std::int64_t best_x_ = 0, stalled_ = 0, elapsed_ = 0;
 };
 
 extern template class GameEnv<ConsoleTiming>;

@@ -56,7 +56,7 @@ class Place(NamedTuple):
             info["area"],
             info["x_pos"] // X_BUCKET,
             info["y_pos"] // Y_BAND,
-            (int(ram[m.LOOPS_CORRECT]), int(ram[m.LOOPS_PASSED])),
+            (int(ram[m.LOOP_CORRECT]), int(ram[m.LOOP_PASSED])),
         )
 
     @property

@@ -1,0 +1,146 @@
+"""The loop of Go-Explore's first phase: return to a place, then explore from there.
+
+Return by loading a machine, do something random from there, remember every new place. Nothing is
+known of the levels. Importing this needs the native core; :mod:`mario_envkit.curriculum.search`
+checks that first.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+import numpy as np
+
+from mario_envkit import _native
+from mario_envkit.curriculum.cells import Cell, Cells, Entry, Trails
+from mario_envkit.emulator.buttons import Buttons
+from mario_envkit.emulator.rom import find_rom
+from mario_envkit.env import MarioEnv
+from mario_envkit.game import ram as m
+from mario_envkit.game.levels import Level
+from mario_envkit.game.state import GameState
+
+_RIGHT, _LEFT, _A, _B = Buttons.RIGHT, Buttons.LEFT, Buttons.A, Buttons.B
+
+# What is held, and how often. DOWN enters pipes, UP climbs vines.
+_MOVES: dict[int, float] = {
+    _RIGHT | _B: 5,
+    _RIGHT | _A | _B: 6,
+    _RIGHT | _A: 3,
+    _RIGHT: 2,
+    _A: 1.5,
+    _LEFT: 1,
+    _LEFT | _A: 1,
+    _LEFT | _B: 0.7,
+    _LEFT | _A | _B: 0.7,
+    Buttons.DOWN: 1.5,
+    Buttons.NOOP: 1,
+    Buttons.UP: 0.2,
+}
+_MOVE_BYTES = np.array([int(move) for move in _MOVES], np.int32)
+_MOVE_SUMS = np.cumsum(list(_MOVES.values()))
+_LONGEST_HOLD = 30  # frames; a full jump needs the button for about as long
+_HOLDS = 10  # of one expedition
+_BUCKET = 16  # pixels, across and up: a block of the game
+
+_STAGE = [GameState._fields.index(name) for name in Level._fields]
+_AREA, _X, _Y = (GameState._fields.index(name) for name in ("area", "x_pos", "y_pos"))
+_ADDRESSES = [m.FLOAT_STATE, m.LOOP_CORRECT, m.LOOP_PASSED]
+
+
+class Exploration:
+    """A search in progress.
+
+    Args:
+        level: the stage.
+        game, timing, rom: as for :class:`~mario_envkit.env.MarioEnv`.
+        rng: decides everything.
+
+    Attributes:
+        core, rom_sha256: of the console.
+        frames: frames played so far.
+        cells: places reached so far.
+    """
+
+    def __init__(
+        self,
+        level: Level,
+        game: str,
+        timing: str,
+        rom: str | os.PathLike[str] | None,
+        rng: np.random.Generator,
+    ) -> None:
+        self._level, self._rng = level, rng
+        env = MarioEnv(game=game, level=level, backend="native", timing=timing, rom=rom)
+        start = env.start_of(level)
+        self.core, self.rom_sha256 = start.core, start.rom_sha256
+        env.close()
+        self._states = np.zeros((_HOLDS, len(GameState._fields)), np.int64)
+        self._bytes = np.zeros((_HOLDS, len(_ADDRESSES)), np.uint8)
+        self._played = np.zeros(_HOLDS, np.int32)
+        self._holds = np.zeros((_HOLDS, 2), np.int32)
+        self._explorer = _native.Explorer(
+            core=start.core,
+            cartridge=_native.Cartridge.parse(find_rom(game, rom=rom).data),
+            start=start.data,
+            addresses=_ADDRESSES,
+            states=self._states,
+            bytes=self._bytes,
+            frames=self._played,
+        )
+        self.frames = 0
+        self._trails = Trails()
+        self.cells = Cells(Entry(saved=0, node=0))
+
+    def expedition(self) -> bytes | None:
+        """Return to a cell and play random moves; the actions from the start if that won."""
+        explorer, trails = self._explorer, self._trails
+        self._draw_moves()
+        saved, node = self.cells[self.cells.choose(self._rng)]
+        begun = explorer.explore(saved, self._holds)
+        self.frames += int(self._played[:begun].sum())
+        over = explorer.ending != _native.RUNNING
+        played = self._played.tolist()
+        buttons = self._holds[:, 0].tolist()
+        for row, cell in enumerate(self._cells_of(begun)):
+            node = trails.add(node, buttons[row], played[row])
+            if over and row == begun - 1:
+                return trails.actions(node) if explorer.ending == _native.WON else None
+            if cell is None:
+                break
+            self._remember(cell, row, node)
+        return None
+
+    def _draw_moves(self) -> None:
+        """Random moves, short holds as likely as long ones on a logarithmic scale."""
+        draws = self._rng.random((2, _HOLDS))
+        moves = np.searchsorted(_MOVE_SUMS, draws[0] * _MOVE_SUMS[-1], side="right")
+        self._holds[:, 0] = _MOVE_BYTES[moves]
+        self._holds[:, 1] = np.exp(draws[1] * math.log(_LONGEST_HOLD)).astype(np.int32) + 1
+
+    def _cells_of(self, rows: int) -> list[Cell | None]:
+        """The cell after each hold; None where a warp has led out of the stage."""
+        states, (floating, right, passed) = self._states[:rows], self._bytes[:rows].T
+        columns = (
+            states[:, _AREA],
+            states[:, _X] // _BUCKET,
+            states[:, _Y] // _BUCKET,
+            floating == 0,
+            right,
+            passed,
+        )
+        cells = map(Cell, *(column.tolist() for column in columns))
+        stays = (states[:, _STAGE] == self._level).all(axis=1).tolist()
+        return [cell if stay else None for cell, stay in zip(cells, stays, strict=True)]
+
+    def _remember(self, cell: Cell, row: int, node: int) -> None:
+        """Keep the machine after hold ``row`` if its cell is new or was reached faster."""
+        place = self.cells.find(cell)
+        if place is None:
+            self.cells.add(cell, Entry(self._explorer.keep(row), node))
+            return
+        known = self.cells[place]
+        if self._trails.length(node) < self._trails.length(known.node):
+            self._explorer.forget(known.saved)
+            self.cells.replace(place, Entry(self._explorer.keep(row), node))

@@ -1,0 +1,96 @@
+"""Find a way to the flag without learning: the first phase of Go-Explore on the native console.
+
+Source: Ecoffet et al. 2021, "First return, then explore", Nature 590.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mario_envkit.curriculum.runs import Run
+from mario_envkit.emulator import native
+from mario_envkit.errors import MarioEnvkitError, OptionError
+from mario_envkit.game.levels import Level, parse_level
+
+
+class NotSolved(MarioEnvkitError):
+    """The search did not reach the flag in the time it was given."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a search has done so far.
+
+    Attributes:
+        level: the stage.
+        frames: frames played.
+        seconds: time spent.
+        cells: places known.
+    """
+
+    level: Level
+    frames: int
+    seconds: float
+    cells: int
+
+
+def solve(
+    level: Any,
+    *,
+    game: str = "smb",
+    timing: str = "console",
+    rom: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    seconds: float = 60,
+    progress: Callable[[Effort], object] | None = None,
+) -> tuple[Run, Effort]:
+    """Search a level for a way to its flag; the run that is returned has been verified.
+
+    The same seed finds the same run. Warps to other worlds do not count as a way. A search that
+    goes on for a minute holds about 100 MB of machines.
+
+    Args:
+        level: "1-1" or ``(1, 1)``.
+        game: "smb" or "lost_levels".
+        timing: "console" or "nes-py": the run can be played only there.
+        rom: a cartridge image; None is the installed one.
+        seed: of the random moves, 0 or more.
+        seconds: when to give up.
+        progress: is called after every expedition, about a thousand times a second: draw rarely.
+
+    Raises:
+        NotSolved: if the time was not enough.
+        OptionError: for arguments that make no sense.
+        BackendUnavailable: without the native core.
+    """
+    native.require()
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise OptionError(f"seed={seed!r} makes no sense; give a whole number, 0 or more.")
+    if not seconds > 0:  # nor is NaN
+        raise OptionError(f"seconds={seconds!r} makes no sense; give a number above 0.")
+    stage = parse_level(level, game)
+    from mario_envkit.curriculum.explore import Exploration
+
+    search = Exploration(stage, game, timing, rom, np.random.default_rng([seed, *stage]))
+    start = time.perf_counter()
+    while True:
+        won = search.expedition()
+        effort = Effort(stage, search.frames, time.perf_counter() - start, len(search.cells))
+        if progress is not None:
+            progress(effort)
+        if won is not None:
+            break
+        if effort.seconds >= seconds:
+            raise NotSolved(
+                f"No way through {stage} was found in {seconds:g} s ({effort.frames} frames, "
+                f"{effort.cells} places reached); allow more seconds or try another seed."
+            )
+    run = Run(stage, won, timing, search.core, search.rom_sha256, game)
+    run.verify(rom=rom)
+    return run, effort

@@ -1,0 +1,97 @@
+"""The command ``mario-envkit solve``: find runs to the flag, save them, print a table."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from mario_envkit.curriculum.search import Effort, NotSolved, solve
+from mario_envkit.errors import OptionError
+from mario_envkit.game.levels import Level, all_levels, parse_level
+
+_HEADER = f"{'level':>5}  {'run':>6}  {'searched':>9}  {'places':>6}  {'seconds':>7}  file"
+
+
+def solve_levels(
+    level: str,
+    out: Path,
+    *,
+    game: str = "smb",
+    timing: str = "console",
+    rom: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    seconds: float = 60,
+) -> list[Level]:
+    """Search one level or ("all") every level; each run found is verified and saved in ``out``.
+
+    Prints one row for each level: frames of the run, frames searched, places reached, seconds with
+    verification, file.
+
+    Returns:
+        The levels for which ``seconds`` were not enough.
+
+    Raises:
+        MarioEnvkitError: for arguments that make no sense.
+    """
+    levels = all_levels(game) if level == "all" else (parse_level(level, game),)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"The folder {out} cannot be made: {error.strerror}.") from error
+    print(_HEADER, flush=True)
+    unsolved = []
+    frames = 0
+    begin = time.perf_counter()
+    for stage in levels:
+        status = _StatusLine()
+        start = time.perf_counter()
+        try:
+            run, effort = solve(
+                stage, game=game, timing=timing, rom=rom, seed=seed, seconds=seconds,
+                progress=status.show,
+            )  # fmt: skip
+        except NotSolved as failure:
+            unsolved.append(stage)
+            frames += status.frames
+            status.clear()
+            print(f"{stage!s:>5}  {failure}", flush=True)
+            continue
+        path = out / f"{game}-{stage}-{timing}.json"
+        run.save(path)
+        frames += effort.frames
+        status.clear()
+        print(
+            f"{stage!s:>5}  {run.frames:6}  {effort.frames:9}  {effort.cells:6}  "
+            f"{time.perf_counter() - start:7.2f}  {path}",
+            flush=True,
+        )
+    print(
+        f"{len(levels) - len(unsolved)} of {len(levels)} cleared and verified, {frames} frames "
+        f"searched, {time.perf_counter() - begin:.1f} s, seed {seed}, timing {timing}"
+    )
+    return unsolved
+
+
+class _StatusLine:
+    """What the search is doing, four times a second on one line of a terminal, else nowhere."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._shown = 0.0
+        self._terminal = sys.stderr.isatty()
+
+    def show(self, effort: Effort) -> None:
+        self.frames = effort.frames
+        if self._terminal and effort.seconds - self._shown > 0.25:
+            self._shown = effort.seconds
+            print(
+                f"\r{effort.level}: {effort.seconds:.1f} s, {effort.frames} frames, "
+                f"{effort.cells} places",
+                end="\x1b[K", file=sys.stderr, flush=True,
+            )  # fmt: skip
+
+    def clear(self) -> None:
+        if self._shown:
+            print(end="\r\x1b[K", file=sys.stderr, flush=True)
