@@ -37,7 +37,7 @@ def test_places():
     info = {"level": "4-4", "area": AREA, "x_pos": 530, "y_pos": 100}
     place = Place.of(info, ram)
     assert place == ("4-4", AREA, 21, 2, (0, 0))
-    ram[m.LOOPS_CORRECT], ram[m.LOOPS_PASSED] = 1, 2
+    ram[m.LOOP_CORRECT], ram[m.LOOP_PASSED] = 1, 2
     looped = Place.of(info, ram)
     assert looped != place
     assert looped.name != place.name
