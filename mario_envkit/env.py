@@ -18,7 +18,7 @@ from mario_envkit.emulator.picture import Picture
 from mario_envkit.emulator.protocol import RAM_SIZE
 from mario_envkit.emulator.rom import find_rom
 from mario_envkit.emulator.snapshot import Snapshot
-from mario_envkit.errors import DisplayUnavailable, OptionError
+from mario_envkit.errors import OptionError, WindowClosed
 from mario_envkit.game import ram as m
 from mario_envkit.game.actions import describe
 from mario_envkit.game.levels import Level, parse_level
@@ -265,7 +265,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
 
                 self._window = Window("Super Mario Bros", fps=self.metadata["render_fps"])
             if not self._window.show(self.emulator.screen()):
-                raise DisplayUnavailable("The game's window was closed; the episode ends here.")
+                raise WindowClosed("The game's window was closed; the episode ends here.")
 
 
 def death_cause(state: GameState) -> str:

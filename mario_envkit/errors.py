@@ -43,6 +43,10 @@ class OptionError(MarioEnvkitError, ValueError):
     """A keyword argument or command-line option has a value that makes no sense."""
 
 
+class WindowClosed(MarioEnvkitError):
+    """The person who watched has closed the game's window."""
+
+
 class DisplayUnavailable(MarioEnvkitError):
     """A window was asked for where there is no display, or no library to open one."""
 

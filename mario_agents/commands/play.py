@@ -16,7 +16,7 @@ from mario_agents.environments import make_env
 from mario_agents.evaluate import Episode, Protocol, evaluate
 from mario_agents.playback import FrameTap, play_episode
 from mario_agents.terminal import TerminalScreen
-from mario_envkit.errors import DisplayUnavailable, OptionError
+from mario_envkit.errors import DisplayUnavailable, OptionError, WindowClosed
 from mario_envkit.plugins import Policy
 from mario_envkit.video import mp4_writer
 
@@ -124,8 +124,8 @@ def _watch_window(policy: Policy, env: gymnasium.Env[Any, Any], protocol: Protoc
     try:
         for number in range(protocol.episodes):
             _print_episode(_play(policy, env, protocol, number))
-    except DisplayUnavailable:
-        pass  # the window was open; closing it is how one stops watching
+    except WindowClosed:
+        pass  # that is how one stops watching
     finally:
         env.close()
 

@@ -220,6 +220,17 @@ def test_a_run_killed_in_its_first_steps_can_be_resumed(tmp_path, monkeypatch):
     assert CheckpointStore(tmp_path / "run" / "checkpoint").load_latest().step == 400
 
 
+def test_every_step_is_saved_once(tmp_path):
+    path = start(tmp_path / "run", dataclasses.replace(SMALL, total_steps=320))
+    again = dataclasses.replace(SMALL, total_steps=480)
+    (path / "weights.safetensors").unlink()
+    TRAINER.train(again, path, resume=True)
+    names = sorted(file.stem for file in (path / "checkpoint").glob("*.json"))
+    steps = [name.split("step")[1] for name in names]
+    assert steps == ["160", "320", "480"]
+    assert weights(path)
+
+
 def test_the_time_budget_ends_a_run(tmp_path):
     config = dataclasses.replace(SMALL, total_steps=10**9, max_minutes=1e-9)
     path = start(tmp_path / "run", config)

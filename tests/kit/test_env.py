@@ -12,7 +12,13 @@ from gymnasium.utils.env_checker import check_env
 
 import mario_envkit
 from mario_envkit.emulator.rom import installed_roms
-from mario_envkit.errors import DisplayUnavailable, LevelError, MarioEnvkitError, OptionError
+from mario_envkit.errors import (
+    DisplayUnavailable,
+    LevelError,
+    MarioEnvkitError,
+    OptionError,
+    WindowClosed,
+)
 
 # Gymnasium calls all but the highest version out of date; here the versions are graphics variants,
 # of which gym-super-mario-bros 9 ships the first alone.
@@ -150,6 +156,17 @@ def test_a_window_without_a_display(monkeypatch):
     env = make("MarioTrain-v0", render_mode="human")
     with pytest.raises(DisplayUnavailable, match="there is no display here"):
         env.reset()
+
+
+def test_closing_the_window_ends_the_episode(monkeypatch):
+    pygame = pytest.importorskip("pygame")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    env = make("Mario-v0", render_mode="human")
+    env.reset()
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    with pytest.raises(WindowClosed):
+        env.step(0)
+    env.close()
 
 
 def test_specs_and_pickles_make_the_same_environment():

@@ -63,6 +63,7 @@ class Session:
     ) -> None:
         self.config, self.run = config, run
         self.steps = checkpoint.step if checkpoint else 0
+        self._saved_step = checkpoint.step if checkpoint else None
         self._credit = 0
         obs_shape = envs.single_observation_space.shape
         assert obs_shape is not None
@@ -121,11 +122,19 @@ class Session:
             self.replay.beta = self._beta(self.steps)
 
     def save(self) -> None:
-        """Write a checkpoint and the latest weights.
+        """Write the latest weights, and a checkpoint unless there is one of this step.
 
         Raises:
             CheckpointError: if the disk refuses.
         """
+        if self.steps != self._saved_step:  # a second one would push an older one out
+            self._save_checkpoint()
+            self._saved_step = self.steps
+        write_weights(
+            self.run, self.model.online.state_dict(), {"step": self.steps, **self._metadata}
+        )
+
+    def _save_checkpoint(self) -> None:
         tensors = self.updater.tensors() | {"rng.actions": self._rng.get_state()}
         if self.config.save_replay:
             for name, array in self.replay.state_dict().items():
@@ -137,9 +146,6 @@ class Session:
             "replay_rng": self.replay.rng.bit_generator.state,
         }
         self.store.save(self.steps, tensors, state)
-        write_weights(
-            self.run, self.model.online.state_dict(), {"step": self.steps, **self._metadata}
-        )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         tensors, state = checkpoint.tensors, checkpoint.state
