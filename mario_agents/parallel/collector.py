@@ -54,6 +54,7 @@ class Collected:
     steps: int = 0
     episodes: list[Episode] = field(default_factory=list)
     deaths: list[Death] = field(default_factory=list)
+    gauges: dict[str, float] = field(default_factory=dict)
 
 
 class StepInfo:
@@ -110,14 +111,14 @@ class Collector:
         self._at_flag = np.zeros(count, dtype=np.bool_)
         self._level = np.full(count, "", dtype=object)
 
-    def collect(self, steps: int, epsilon: float) -> Collected:
+    def collect(self, steps: int, epsilon: float | torch.Tensor) -> Collected:
         """Make at least ``steps`` agent steps, counted over all environments."""
         collected = Collected()
         while collected.steps < steps:
             self._step(epsilon, collected)
         return collected
 
-    def _step(self, epsilon: float, collected: Collected) -> None:
+    def _step(self, epsilon: float | torch.Tensor, collected: Collected) -> None:
         obs = torch.from_numpy(self._obs).to(self.device)
         action = self.model.select_action(obs, epsilon, self.rng).cpu().numpy()
         obs_next, reward, terminated, truncated, infos = self.envs.step(action)

@@ -136,6 +136,16 @@ class RunDir:
         """Directory of the recorded games."""
         return self.path / "videos"
 
+    @property
+    def hotspots_path(self) -> Path:
+        """Where Mario died, by level."""
+        return self.path / "death_hotspots.json"
+
+    @property
+    def snapshots_path(self) -> Path:
+        """Directory of the snapshots that all workers practise from."""
+        return self.path / "snapshots"
+
     def csv_path(self, name: str) -> Path:
         """Metrics of one process: ``worker_0``, ``coordinator``."""
         return self.path / f"{name}.csv"
