@@ -28,6 +28,9 @@ PositiveInt = Annotated[int, Meta(ge=1)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 NonNegativeFloat = Annotated[float, Meta(ge=0)]
+ScreenSide = Annotated[int, Meta(ge=16, le=240)]
+# Not a tuple of fixed length: msgspec 0.22 crashes on one beside a number with limits.
+HeightWidth = Annotated[tuple[ScreenSide, ...], Meta(min_length=2, max_length=2)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -65,8 +68,14 @@ class TrainConfig:
     """Frames for which an action is held; one agent step is this many frames (60 a second)."""
     frame_stack: PositiveInt = 4
     """Number of screens, one agent step apart, in an observation."""
-    screen_size: Annotated[int, Meta(ge=16, le=240)] = 84
-    """Width and height of an observed screen in pixels."""
+    observation: Literal["pixels", "tiles"] = "pixels"
+    """What the agent sees: the screen, or the tiles around Mario."""
+    screen_size: ScreenSide | HeightWidth = 84
+    """Pixels of an observed screen: the side of a square, or height and width."""
+    palette: Literal["luma", "contrast"] = "luma"
+    """How colours become grey: luma as on television, or contrast, which shows Mario better."""
+    crop_top: Annotated[int, Meta(ge=0, le=120)] = 0
+    """Rows cut off at the top of the screen; 32 drop the score bar."""
     stall_limit: PositiveInt | None = 150
     """Agent steps without a new best x after which an episode is truncated; None for no limit."""
     noop_max: NonNegativeInt = 0
@@ -122,6 +131,8 @@ class TrainConfig:
             "frame_skip": self.frame_skip,
             "frame_stack": self.frame_stack,
             "screen_size": self.screen_size,
+            "palette": self.palette,
+            "crop_top": self.crop_top,
             "stall_limit": self.stall_limit,
             "noop_max": self.noop_max,
             "repeat_action_probability": self.repeat_action_probability,
