@@ -21,7 +21,7 @@ from mario_agents.run import Checkpoint, CheckpointStore, RunDir
 
 
 def training_envs(
-    recipe: Recipe[Any], config: TrainConfig, run: RunDir
+    recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir
 ) -> VectorEnv[Any, Any, Any]:
     """The games of one worker: those of evaluation, with snapshots if they are wanted."""
     kwargs = recipe.env_kwargs(config)
@@ -36,7 +36,7 @@ def training_envs(
 
 
 def build_coordinator(
-    recipe: Recipe[Any],
+    recipe: Recipe[Any, Any],
     config: TrainConfig,
     run: RunDir,
     learner: Learner,
@@ -60,7 +60,7 @@ def build_coordinator(
 
 
 def build_worker(
-    recipe: Recipe[Any],
+    recipe: Recipe[Any, Any],
     config: TrainConfig,
     learner: Learner,
     envs: VectorEnv[Any, Any, Any],
@@ -82,10 +82,10 @@ def build_worker(
 
 
 def build_learner(
-    recipe: Recipe[Any], config: TrainConfig, spaces: Spaces, device: torch.device
+    recipe: Recipe[Any, Any], config: TrainConfig, spaces: Spaces, device: torch.device
 ) -> Learner:
     """A learner with the run's initial weights, on ``device``."""
-    learner = recipe.learner(config, spaces)
+    learner: Learner = recipe.learner(config, spaces)
     learner.model.to(device)
     return learner
 

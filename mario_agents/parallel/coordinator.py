@@ -62,9 +62,7 @@ class TrainingCoordinator:
         self.report.updated(metrics, packets)
         return metrics
 
-    def save(
-        self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
-    ) -> None:
+    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write the latest weights, and a checkpoint unless there is one of this step.
 
         Args:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
+from collections.abc import Iterable, Sequence
 
 from mario_agents.metrics import MetricAggregator, MetricDef, MetricSink
 from mario_agents.parallel.deaths import DeathLog
 from mario_agents.parallel.events import (
-    AnyEvent,
-    DeathPositions,
-    Envelope,
     EventBroadcast,
     EventDirectory,
     EventSubscriber,
     LearnerStatus,
-    Log,
-    Metrics,
     Publisher,
     WorkerStatus,
     new_token,

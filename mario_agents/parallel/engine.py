@@ -10,7 +10,7 @@ from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import CheckpointStore, RunDir
 
 
-def train(recipe: Recipe[Any], config: TrainConfig, run: RunDir, *, resume: bool) -> None:
+def train(recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir, *, resume: bool) -> None:
     """Train until a budget is used up.
 
     Args:

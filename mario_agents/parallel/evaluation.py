@@ -21,7 +21,7 @@ class Evaluator:
     """Plays with a copy of the weights in a thread, so that updates need not wait for it."""
 
     def __init__(
-        self, recipe: Recipe[Any], config: TrainConfig, spaces: Spaces, device: torch.device
+        self, recipe: Recipe[Any, Any], config: TrainConfig, spaces: Spaces, device: torch.device
     ) -> None:
         self._recipe, self._config, self._device = recipe, config, device
         self._spaces = spaces

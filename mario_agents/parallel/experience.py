@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mario_agents.parallel.collector import Collected, Collector
+from mario_agents.metrics.episodes import Collected
+from mario_agents.parallel.collector import Collector
 from mario_agents.replay.buffer import UniformReplay
 from mario_agents.replay.prioritized import PrioritizedReplay
 
@@ -129,13 +130,18 @@ class ReplayExperience:
 
     def state(self) -> dict[str, Any]:
         """See :class:`Experience`."""
-        return {"credit": self._credit, "replay_rng": self.replay.rng.bit_generator.state}
+        state = {"credit": self._credit, "replay_rng": self.replay.rng.bit_generator.state}
+        if isinstance(self.replay, PrioritizedReplay):
+            state["beta"] = self.replay.beta
+        return state
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """See :class:`Experience`; the games begin anew."""
         self._credit = int(state["credit"])
         self.replay.rng.bit_generator.state = state["replay_rng"]
         self.collector.rng.set_state(tensors["rng.actions"])
+        if isinstance(self.replay, PrioritizedReplay):
+            self.replay.beta = float(state["beta"])
         saved = {
             name.removeprefix("replay."): tensor.numpy()
             for name, tensor in tensors.items()

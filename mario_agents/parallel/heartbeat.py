@@ -13,6 +13,8 @@ import time
 import zlib
 from dataclasses import dataclass
 
+import numpy as np
+
 from mario_agents.parallel.segments import SharedSegments, attach
 from mario_agents.parallel.words import (
     LINE,
@@ -94,8 +96,18 @@ class SharedHeartbeat:
         if workers < 0:
             raise OptionError(f"The number of workers cannot be negative, but is {workers}.")
         name, memory = segments.create(2 * LINE + (workers + 1) * _row_bytes())
+        return cls._formatted(name, memory, workers)
+
+    @classmethod
+    def _formatted(cls, name: str, memory: Memory, workers: int) -> SharedHeartbeat:
         write_header(memory, _KIND, [workers, zlib.crc32(" ".join(COUNTERS).encode())])
         return cls(name, memory)
+
+    @classmethod
+    def private(cls, *, workers: int) -> SharedHeartbeat:
+        """Rows in this process's own memory, for a run that has no other."""
+        memory = np.zeros(2 * LINE + (workers + 1) * _row_bytes(), dtype=np.uint8)
+        return cls._formatted("", memory, workers)
 
     @classmethod
     def attach(cls, name: str) -> SharedHeartbeat:

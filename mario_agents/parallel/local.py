@@ -41,7 +41,7 @@ class LocalRun:
 
     def __init__(
         self,
-        recipe: Recipe[Any],
+        recipe: Recipe[Any, Any],
         config: TrainConfig,
         run: RunDir,
         envs: VectorEnv[Any, Any, Any],
@@ -52,9 +52,7 @@ class LocalRun:
         spaces = Spaces.of(envs)
         step = checkpoint.step if checkpoint else 0
         self.learner = build_learner(recipe, config, spaces, device)
-        self.coordinator = build_coordinator(
-            recipe, config, run, self.learner, spaces, checkpoint
-        )
+        self.coordinator = build_coordinator(recipe, config, run, self.learner, spaces, checkpoint)
         self.heartbeat = SharedHeartbeat.private(workers=1)
         self.worker = build_worker(
             recipe,
@@ -65,7 +63,7 @@ class LocalRun:
             LocalExchange(self.coordinator),
             self.heartbeat,
             WorkerReport(
-                run, 0, recipe.metrics, resume_step=checkpoint.step if checkpoint else None
+                run, 0, recipe.collector, resume_step=checkpoint.step if checkpoint else None
             ),
         )
         self.evaluator = Evaluator(recipe, config, spaces, device)
@@ -87,6 +85,12 @@ class LocalRun:
         result = self.evaluator.result(wait=True)
         assert result is not None
         self.coordinator.report.evaluated(result)
+
+    def headline(self) -> dict[str, float]:
+        """The few numbers that a progress bar has room for."""
+        values = self.worker.report.logger.snapshot()
+        names = ("best_x", "deaths", "flags", "epsilon", "loss")
+        return {name: values[name] for name in names if name in values}
 
     def write(self) -> None:
         """Write a row of all metrics."""
@@ -131,7 +135,7 @@ class LocalRun:
 
 
 def train_in_process(
-    recipe: Recipe[Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
+    recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
 ) -> None:
     """Train without any other process; see :func:`mario_agents.parallel.engine.train`."""
     torch.set_num_threads(config.torch_threads)
@@ -159,12 +163,10 @@ def _loop(parts: LocalRun) -> None:
     )
     with progress, StopRequest() as stop:
         while (
-            parts.steps < config.total_steps
-            and time.monotonic() < deadline
-            and not stop.requested
+            parts.steps < config.total_steps and time.monotonic() < deadline and not stop.requested
         ):
             parts.advance()
-            progress.update(parts.steps, **parts.worker.report.headline())
+            progress.update(parts.steps, **parts.headline())
             if evaluation.due(parts.steps):
                 parts.evaluate()
             if rows.due(parts.steps):

@@ -8,7 +8,6 @@ knows it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -20,13 +19,14 @@ from torch import nn
 
 from mario_agents.api import Learner
 from mario_agents.config import TrainConfig
-from mario_agents.metrics import MetricDef
+from mario_agents.metrics.collectors import LearnerCollector
 from mario_agents.parallel.experience import Experience
 from mario_agents.parallel.updater import Updater
 from mario_envkit.errors import TrainerError
 from mario_envkit.plugins import Policy
 
 Config = TypeVar("Config", bound=TrainConfig)
+OwnLearner = TypeVar("OwnLearner", bound=Learner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,43 +81,44 @@ class Place:
         return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
-class Recipe(Protocol[Config]):
+class Recipe(Protocol[Config, OwnLearner]):
     """The parts of an algorithm.
 
     A recipe is a class without arguments at the top of a module: workers are processes that import
     it by its name and build their parts by themselves. It holds no state.
-
-    Attributes:
-        config_class: the trainer's configuration.
-        metrics: what the learner's ``compute_loss`` measures (but ``priority``) and the
-            experience's ``gauges`` show, beyond :data:`mario_agents.metrics.WORKER_METRICS`.
     """
 
-    config_class: type[Config]
-    metrics: tuple[MetricDef, ...]
+    @property
+    def config_class(self) -> type[Config]:
+        """The trainer's configuration."""
+
+    @property
+    def collector(self) -> type[LearnerCollector]:
+        """A worker's metrics beyond :data:`mario_agents.metrics.WORKER_METRICS`: those of what the
+        learner's ``compute_loss`` measures, and of the experience's gauges."""
 
     def env_kwargs(self, config: Config) -> dict[str, Any]:
         """See :meth:`mario_envkit.plugins.Trainer.env_kwargs`."""
 
-    def learner(self, config: Config, spaces: Spaces) -> Learner:
+    def learner(self, config: Config, spaces: Spaces) -> OwnLearner:
         """A learner on the CPU with initial weights that depend on ``config.seed`` alone."""
 
     def experience(
-        self, config: Config, envs: VectorEnv[Any, Any, Any], learner: Learner, place: Place
+        self, config: Config, envs: VectorEnv[Any, Any, Any], learner: OwnLearner, place: Place
     ) -> Experience:
         """A worker's source of batches; may reset ``envs``, and play with ``learner.model``."""
 
-    def updater(self, config: Config, learner: Learner) -> Updater:
+    def updater(self, config: Config, learner: OwnLearner) -> Updater:
         """What applies gradients to ``learner.model``."""
 
-    def player(self, learner: Learner) -> nn.Module:
+    def player(self, learner: OwnLearner) -> nn.Module:
         """The part of the model that plays: its state dict is the run's ``weights.safetensors``."""
 
-    def policy(self, config: Config, learner: Learner, device: torch.device) -> Policy:
+    def policy(self, config: Config, learner: OwnLearner, device: torch.device) -> Policy:
         """The agent as ``eval`` and ``watch`` need it, with the weights of ``learner``."""
 
 
-def name_of(recipe: Recipe[Any]) -> str:
+def name_of(recipe: Recipe[Any, Any]) -> str:
     """``module:Class`` of a recipe, for :func:`recipe_named` in another process.
 
     Raises:
@@ -132,15 +133,10 @@ def name_of(recipe: Recipe[Any]) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
-def recipe_named(name: str) -> Recipe[Any]:
+def recipe_named(name: str) -> Recipe[Any, Any]:
     """The recipe that :func:`name_of` named."""
     from importlib import import_module
 
     module, _, kind = name.partition(":")
-    recipe: Recipe[Any] = getattr(import_module(module), kind)()
+    recipe: Recipe[Any, Any] = getattr(import_module(module), kind)()
     return recipe
-
-
-def weights_metadata(spaces: Spaces, step: int) -> Mapping[str, object]:
-    """What ``weights.safetensors`` carries beside the weights, see :func:`spaces_of_weights`."""
-    return {"step": step, "obs_shape": list(spaces.obs_shape), "actions": spaces.actions}

@@ -1,8 +1,7 @@
-"""What a run in one process measures, and where it is written."""
+"""What the parts of a run measure, and where it is written."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,105 +11,116 @@ from mario_agents.metrics import (
     WORKER_METRICS,
     CsvSink,
     MetricDef,
-    MetricKind,
     MetricLogger,
     TensorBoardSink,
 )
-from mario_agents.parallel.collector import Collected
+from mario_agents.metrics.collectors import (
+    CompositeCollector,
+    CoordinatorCollector,
+    LearnerCollector,
+    MarioCollector,
+    SystemCollector,
+)
+from mario_agents.metrics.episodes import Collected
+from mario_agents.metrics.schema import EVAL_METRICS
 from mario_agents.run import RunDir
 
-EVAL_METRICS = (
-    MetricDef("eval_success", MetricKind.GAUGE, "share of greedy episodes that reached the flag"),
-    MetricDef("eval_x", MetricKind.GAUGE, "mean farthest x of greedy episodes, in pixels"),
-    MetricDef("eval_reward", MetricKind.GAUGE, "mean return of greedy episodes"),
-)
+
+def _logger(
+    run: RunDir, name: str, metrics: tuple[MetricDef, ...], resume_step: int | None
+) -> MetricLogger:
+    names = [metric.name for metric in metrics]
+    return MetricLogger(
+        metrics,
+        [
+            CsvSink(run.csv_path(name), names, resume_step=resume_step),
+            TensorBoardSink(run.tensorboard_path, name, resume_step=resume_step),
+        ],
+    )
 
 
-class RunReport:
-    """The loggers of the collecting half (``worker_0``) and of the updating half
-    (``coordinator``), each with a CSV file and TensorBoard scalars."""
+class WorkerReport:
+    """A worker's metrics: ``worker_N.csv`` and TensorBoard scalars."""
 
-    def __init__(self, run: RunDir, *, resume_step: int | None) -> None:
-        self.worker = self._logger(run, "worker_0", WORKER_METRICS, resume_step)
-        coordinator = (*COORDINATOR_METRICS, *EVAL_METRICS)
-        self.coordinator = self._logger(run, "coordinator", coordinator, resume_step)
-        self._best_x = 0
-        self._since = (time.monotonic(), 0, 0)
-
-    @staticmethod
-    def _logger(
-        run: RunDir, name: str, metrics: tuple[MetricDef, ...], resume_step: int | None
-    ) -> MetricLogger:
-        names = [metric.name for metric in metrics]
-        return MetricLogger(
-            metrics,
-            [
-                CsvSink(run.csv_path(name), names, resume_step=resume_step),
-                TensorBoardSink(run.tensorboard_path, name, resume_step=resume_step),
-            ],
+    def __init__(
+        self,
+        run: RunDir,
+        worker: int,
+        learner: type[LearnerCollector],
+        *,
+        resume_step: int | None,
+    ) -> None:
+        metrics = (*WORKER_METRICS, *learner.METRICS)
+        self.logger = _logger(run, f"worker_{worker}", metrics, resume_step)
+        self._collector = CompositeCollector(
+            [SystemCollector(self.logger), MarioCollector(self.logger), learner(self.logger)]
         )
+        self._written: int | None = None
 
-    def collected(self, collected: Collected, *, epsilon: float, buffer_size: int) -> None:
-        """Take in what the collector brought."""
-        track = self.worker.track
-        track("steps", collected.steps)
-        track("deaths", len(collected.deaths))
-        track("epsilon", epsilon)
-        track("buffer_size", buffer_size)
+    def collected(self, collected: Collected) -> None:
+        """Take in what the experience brought."""
+        self._collector.on_step(collected)
         for episode in collected.episodes:
-            self._best_x = max(self._best_x, episode.best_x)
-            track("episodes")
-            track("flags", episode.flags)
-            track("best_x", self._best_x)
-            track("x_pos", episode.x_pos)
-            track("reward", episode.reward)
-            track("episode_length", episode.length)
-            track("episode_x", episode.best_x)
-            track("speed", episode.best_x / episode.length)
-            track("success", float(episode.flags > 0))
+            self._collector.on_episode_end(episode)
 
-    def updated(self, metrics: Metrics) -> None:
-        """Take in one update."""
-        self.coordinator.track("updates")
-        self.coordinator.track_all(metrics)
+    def learned(self, metrics: Metrics) -> None:
+        """Take in what the learner measured on a batch."""
+        self._collector.on_train_step(metrics)
 
     def write(self, step: int) -> None:
-        """Write a row of everything, unless there is one for this step already."""
-        then, old_step, old_updates = self._since
-        if step == old_step:
-            return
-        now = time.monotonic()
-        updates = int(self.coordinator.snapshot()["updates"])
-        seconds = max(now - then, 1e-9)
-        self.worker.track("steps_per_second", (step - old_step) / seconds)
-        self.coordinator.track("updates_per_second", (updates - old_updates) / seconds)
-        self._since = (now, step, updates)
-        self.worker.write(step)
-        self.coordinator.write(step)
-
-    def headline(self) -> dict[str, float]:
-        """The few numbers that a progress bar has room for."""
-        worker, coordinator = self.worker.snapshot(), self.coordinator.snapshot()
-        shown = {name: worker[name] for name in ("best_x", "deaths", "flags", "epsilon")}
-        return shown | {"loss": coordinator["loss"]}
+        """Write a row, unless there is one for this step already."""
+        if step != self._written:
+            self._written = step
+            self._collector.flush()
+            self.logger.write(step)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint, JSON-able."""
-        return {
-            "worker": self.worker.state(),
-            "coordinator": self.coordinator.state(),
-            "best_x": self._best_x,
-        }
+        return self.logger.state()
 
     def restore(self, state: Mapping[str, Any], step: int) -> None:
         """Take over a :meth:`state` made at agent step ``step``."""
-        self.worker.restore(state["worker"])
-        self.coordinator.restore(state["coordinator"])
-        self._best_x = int(state["best_x"])
-        updates = int(self.coordinator.snapshot()["updates"])
-        self._since = (time.monotonic(), step, updates)
+        self.logger.restore(state)
+        self._written = step
 
     def close(self) -> None:
         """Close the files."""
-        self.worker.close()
-        self.coordinator.close()
+        self.logger.close()
+
+
+class CoordinatorReport:
+    """The coordinator's metrics: ``coordinator.csv`` and TensorBoard scalars."""
+
+    def __init__(self, run: RunDir, *, resume_step: int | None) -> None:
+        metrics = (*COORDINATOR_METRICS, *EVAL_METRICS)
+        self.logger = _logger(run, "coordinator", metrics, resume_step)
+        self._collector = CoordinatorCollector(self.logger)
+        self._written: int | None = None
+
+    def updated(self, metrics: Metrics, packets: int) -> None:
+        """Take in an update from so many packets."""
+        self._collector.on_update(metrics)
+
+    def evaluated(self, metrics: Metrics) -> None:
+        """Take in an evaluation."""
+        self.logger.track_all(metrics)
+
+    def write(self, step: int) -> None:
+        """Write a row, unless there is one for this step already."""
+        if step != self._written:
+            self._written = step
+            self._collector.flush()
+            self.logger.write(step)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint, JSON-able."""
+        return self.logger.state()
+
+    def restore(self, state: Mapping[str, Any], step: int) -> None:
+        """Take over a :meth:`state` made at agent step ``step``."""
+        self.logger.restore(state)
+        self._written = step
+
+    def close(self) -> None:
+        """Close the files."""
+        self.logger.close()

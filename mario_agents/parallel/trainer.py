@@ -17,7 +17,7 @@ from mario_envkit.plugins import Policy
 class RecipeTrainer(Generic[Config]):
     """Implements :class:`mario_envkit.plugins.Trainer` for anything that has a recipe."""
 
-    def __init__(self, recipe: Recipe[Config], summary: str) -> None:
+    def __init__(self, recipe: Recipe[Config, Any], summary: str) -> None:
         self.recipe, self.summary = recipe, summary
         self.config_class = recipe.config_class
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mario_agents.api import Learner
-from mario_agents.parallel.collector import Collected
+from mario_agents.metrics.episodes import Collected
 from mario_agents.parallel.exchange import GradientExchange
 from mario_agents.parallel.experience import Experience
 from mario_agents.parallel.gradients import GradientComputer
@@ -43,13 +43,17 @@ class TrainingWorker:
         self._gradients = GradientComputer(learner, place.device)
 
     def advance(self) -> None:
-        """Collect once, then hand over the gradients of every batch that is due."""
+        """Collect once, then :meth:`train`."""
         self._exchange.sync()
         self._row.beat()
         collected = self.experience.collect(self._heartbeat.total("steps"))
         self._row.beat()
         self._count(collected)
         self.report.collected(collected)
+        self.train()
+
+    def train(self) -> None:
+        """Hand over the gradients of every batch that is due."""
         for batch in self.experience.batches():
             measured = self._gradients.add(batch)
             self.experience.feedback(batch, measured)

@@ -43,9 +43,7 @@ class DoubleDQN(nn.Module):
         return q
 
     @torch.no_grad()
-    def select_action(
-        self, obs: Tensor, epsilon: float | Tensor, rng: torch.Generator
-    ) -> Tensor:
+    def select_action(self, obs: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
         """See :class:`mario_agents.api.Model`; ``rng`` is on the CPU."""
         return epsilon_greedy(self(obs), epsilon, rng)
 

@@ -14,8 +14,7 @@ from mario_agents.algos.ddqn.config import DDQNConfig
 from mario_agents.algos.ddqn.learner import DDQNLearner
 from mario_agents.algos.ddqn.networks import DoubleDQN, QNetwork
 from mario_agents.algos.ddqn.policy import DDQNPolicy
-from mario_agents.api import Learner
-from mario_agents.metrics.schema import rolling
+from mario_agents.metrics.collectors import DDQNCollector
 from mario_agents.ops.schedules import apex_epsilon, linear_schedule
 from mario_agents.parallel.collector import Collector
 from mario_agents.parallel.experience import ReplayExperience
@@ -29,12 +28,7 @@ class DDQNRecipe:
     """Implements :class:`mario_agents.parallel.recipe.Recipe`."""
 
     config_class = DDQNConfig
-    metrics = (
-        rolling("loss", "training loss"),
-        rolling("q_mean", "mean value of the taken actions"),
-        rolling("q_max", "largest value in a batch"),
-        rolling("td_error", "mean absolute temporal-difference error"),
-    )
+    collector = DDQNCollector
 
     def env_kwargs(self, config: DDQNConfig) -> dict[str, Any]:
         """See :class:`~mario_agents.parallel.recipe.Recipe`."""
@@ -83,7 +77,7 @@ class DDQNRecipe:
             save_replay=config.save_replay,
         )
 
-    def updater(self, config: DDQNConfig, learner: Learner) -> Updater:
+    def updater(self, config: DDQNConfig, learner: DDQNLearner) -> Updater:
         """See :class:`~mario_agents.parallel.recipe.Recipe`."""
         return Updater(
             learner,
@@ -100,9 +94,7 @@ class DDQNRecipe:
         """See :class:`~mario_agents.parallel.recipe.Recipe`: the online network."""
         return learner.model.online
 
-    def policy(
-        self, config: DDQNConfig, learner: DDQNLearner, device: torch.device
-    ) -> DDQNPolicy:
+    def policy(self, config: DDQNConfig, learner: DDQNLearner, device: torch.device) -> DDQNPolicy:
         """See :class:`~mario_agents.parallel.recipe.Recipe`."""
         return DDQNPolicy(
             learner.model.online, epsilon=config.eval_epsilon, seed=config.seed, device=device
