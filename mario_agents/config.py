@@ -121,6 +121,13 @@ class TrainConfig:
     ui: bool = True
     """Show progress while training (a bar in a terminal, plain lines elsewhere)."""
 
+    def resolved(self: C) -> C:
+        """The same options with what was left to this machine decided.
+
+        That is what a run stores, so that another machine builds the same networks from it.
+        """
+        return self
+
     def env_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``MarioTrain-v0`` for the options above."""
         kwargs: dict[str, Any] = {

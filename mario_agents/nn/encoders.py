@@ -55,6 +55,7 @@ class NatureEncoder(_Convolutions):
     learning" (Nature 2015, page 6), for pictures of any size from 36x36 up."""
 
     LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+    MIN_SIZE = 36
 
     def __init__(self, obs_shape: tuple[int, ...]) -> None:
         super().__init__("nature", obs_shape, self.LAYERS)

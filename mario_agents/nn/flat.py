@@ -61,19 +61,25 @@ class TileEncoder(Encoder):
         self.features = hidden
 
     def forward(self, obs: Tensor) -> Tensor:
+        features: Tensor = self.layer(self.inputs(obs).flatten(1)).relu()
+        return features
+
+    def inputs(self, obs: Tensor) -> Tensor:
+        """``(B, stack, inputs)``: properties of the grid and of the objects, then the numbers."""
         flat = obs.reshape(len(obs), -1, tiles.SHAPE[0] * tiles.SHAPE[1])
         grid, facts, objects = flat.split(
             [self._cells, self._facts, flat.shape[2] - self._cells - self._facts], dim=2
         )
         objects = objects[..., : 3 * self.OBJECTS].unflatten(2, (self.OBJECTS, 3))
         numbers = torch.cat([facts, objects[..., 1:].flatten(2)], dim=2)
-        inputs = [
-            self._properties(grid),
-            self._properties(objects[..., 0]),
-            numbers.to(self.table.dtype) / 127.5 - 1.0,
-        ]
-        features: Tensor = self.layer(torch.cat(inputs, dim=2).flatten(1)).relu()
-        return features
+        return torch.cat(
+            [
+                self._properties(grid),
+                self._properties(objects[..., 0]),
+                numbers.to(self.table.dtype) / 127.5 - 1.0,
+            ],
+            dim=2,
+        )
 
     def _properties(self, codes: Tensor) -> Tensor:
         """``(B, stack, codes)`` uint8 to ``(B, stack, 2 * codes)``."""

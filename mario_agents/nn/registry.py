@@ -40,6 +40,24 @@ def choose_network(choice: NetworkChoice, observation: Observation, device: str)
     return choice
 
 
+def check_screen(
+    choice: NetworkChoice, observation: Observation, screen_size: int | tuple[int, ...]
+) -> None:
+    """Say early that a screen is too small, or that tiles are none.
+
+    Raises:
+        ConfigError: as :func:`build_encoder` would.
+    """
+    choose_network(choice, observation, "cpu")
+    smallest = NatureEncoder.MIN_SIZE if choice == "nature" else ImpalaEncoder.MIN_SIZE
+    side = screen_size if isinstance(screen_size, int) else min(screen_size)
+    if observation == "pixels" and side < smallest:
+        raise ConfigError(
+            f"network {choice!r} needs screen_size >= {smallest}, not {screen_size}: the kernels "
+            "of its convolutions do not fit in smaller pictures."
+        )
+
+
 def build_encoder(
     name: NetworkName,
     obs_shape: tuple[int, ...],

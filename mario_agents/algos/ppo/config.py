@@ -15,7 +15,8 @@ from mario_agents.config import (
     PositiveInt,
     TrainConfig,
 )
-from mario_agents.nn.registry import NetworkChoice
+from mario_agents.device import resolve_device
+from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
 from mario_envkit.errors import ConfigError
 
 
@@ -88,6 +89,7 @@ class PPOConfig(TrainConfig):
     """Keep pictures as (height, width, channels) in memory: faster on a GPU."""
 
     def __post_init__(self) -> None:
+        check_screen(self.network, self.observation, self.screen_size)
         if self.rollout % self.minibatch_size:
             raise ConfigError(
                 f"ppo needs rollout_steps * num_envs to be a multiple of minibatch_size, but "
@@ -105,6 +107,12 @@ class PPOConfig(TrainConfig):
                 "ppo cannot have target_kl with several workers: each would leave its batches at "
                 "another point, while the others wait for it."
             )
+
+    def resolved(self) -> PPOConfig:
+        """See :meth:`TrainConfig.resolved <mario_agents.config.TrainConfig.resolved>`."""
+        device = resolve_device(self.device).type
+        network = choose_network(self.network, self.observation, device)
+        return dataclasses.replace(self, network=network)
 
     @property
     def rollout(self) -> int:

@@ -13,9 +13,8 @@ from mario_agents.algos.ppo.learner import PPOLearner
 from mario_agents.algos.ppo.networks import ActorCritic
 from mario_agents.algos.ppo.policy import PPOPolicy
 from mario_agents.algos.ppo.rollouts import RolloutExperience
-from mario_agents.api import Learner
 from mario_agents.device import resolve_device
-from mario_agents.metrics.schema import PPO_METRICS
+from mario_agents.metrics.collectors import PPOCollector
 from mario_agents.nn.registry import build_encoder, choose_network
 from mario_agents.parallel.recipe import Place, Spaces
 from mario_agents.parallel.updater import Updater
@@ -25,7 +24,7 @@ class PPORecipe:
     """Implements :class:`mario_agents.parallel.recipe.Recipe`."""
 
     config_class = PPOConfig
-    metrics = PPO_METRICS
+    collector = PPOCollector
 
     def env_kwargs(self, config: PPOConfig) -> dict[str, Any]:
         """See :class:`~mario_agents.parallel.recipe.Recipe`."""
@@ -59,7 +58,7 @@ class PPORecipe:
         """See :class:`~mario_agents.parallel.recipe.Recipe`."""
         return RolloutExperience(config, envs, learner, place)
 
-    def updater(self, config: PPOConfig, learner: Learner) -> Updater:
+    def updater(self, config: PPOConfig, learner: PPOLearner) -> Updater:
         """See :class:`~mario_agents.parallel.recipe.Recipe`: AdamW without decay is Adam."""
         return Updater(
             learner,
