@@ -20,6 +20,7 @@ from mario_envkit.emulator.rom import find_rom
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.errors import OptionError, WindowClosed
 from mario_envkit.game import ram as m
+from mario_envkit.game import tiles
 from mario_envkit.game.actions import describe
 from mario_envkit.game.levels import Level, parse_level
 from mario_envkit.game.rewards import RewardFunction, resolve_reward
@@ -53,7 +54,9 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         level: "1-1" or ``(1, 1)``; a list of levels (one is drawn at each reset); "random";
             "sequential"; "full" is the whole game with three lives; or a ``LevelSchedule``.
         reward: "v7" (7.4), "v9" (9.x), "progress", or a ``RewardFunction``.
-        observation: "pixels", or "ram": the 2,048 bytes of work RAM.
+        observation: "pixels"; "tiles": a grid of codes around Mario and a few numbers,
+            ``(16, 16)`` uint8, see :mod:`mario_envkit.game.tiles`; or "ram": the 2,048 bytes of
+            work RAM.
         picture: crop, grey and size of the pixels; None is RGB ``(240, 256, 3)``.
         backend: "native" or "nes-py"; None takes the best there is.
         timing: where a frame ends: "console" (at vertical blank, as on the machine), "nes-py"
@@ -92,9 +95,9 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
             raise OptionError(
                 f"render_mode={render_mode!r} does not exist; choose 'rgb_array', 'human' or None."
             )
-        if observation not in ("pixels", "ram"):
+        if observation not in ("pixels", "tiles", "ram"):
             raise OptionError(
-                f"observation={observation!r} does not exist; choose 'pixels' or 'ram'."
+                f"observation={observation!r} does not exist; choose 'pixels', 'tiles' or 'ram'."
             )
         cartridge = find_rom(game, rom_variant, rom)
         self.game = game
@@ -111,9 +114,9 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         """Called with the RGB picture after every step, for windows and videos."""
 
         self.action_space = spaces.Discrete(256)
-        self._of_ram = observation == "ram"
-        shape = (RAM_SIZE,) if self._of_ram else self.picture.shape
-        self.observation_space = spaces.Box(0, 255, shape, np.uint8)
+        self._observes = observation
+        shapes = {"pixels": self.picture.shape, "tiles": tiles.SHAPE, "ram": (RAM_SIZE,)}
+        self.observation_space = spaces.Box(0, 255, shapes[observation], np.uint8)
         self._game = Game(self.emulator)
         self._starts: dict[Level | None, Snapshot] = {}
         self._window: Any = None
@@ -150,7 +153,8 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Hold the joypad byte ``action`` for one frame."""
         game = self._game
-        game.frame(int(action), render=self.draw or self.on_frame is not None)
+        seen = self.render_mode == "human" or self.on_frame is not None
+        game.frame(int(action), render=seen or (self.draw and self._observes == "pixels"))
         state = read_state(game.ram)
         reward, parts, self._memory = self.reward_function(self._memory, state)
         single_stage = self.level is not None
@@ -219,7 +223,9 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         self._game.refresh()
 
     def _observe(self) -> Observation:
-        if self._of_ram:
+        if self._observes == "tiles":
+            return tiles.read_tiles(self.emulator.ram)
+        if self._observes == "ram":
             return np.array(self.emulator.ram)
         return self.emulator.observe(self.picture)
 

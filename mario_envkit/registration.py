@@ -42,7 +42,7 @@ def make_mario(
     Args:
         actions: "raw" (256 joypad bytes), "right_only", "simple", "complex", or lists of buttons.
         frame_skip: frames an action is held.
-        max_pool: pixel-wise maximum of the last two of these frames.
+        max_pool: pixel-wise maximum of the last two of these frames; not for tiles.
         screen_size: side of a square picture, or ``(height, width)``; None is 240 x 256.
         grayscale: one luma channel instead of RGB.
         crop_top: rows cut off at the top of the screen; 32 drop the score bar.
@@ -56,6 +56,10 @@ def make_mario(
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
+    if max_pool and env_kwargs.get("observation") == "tiles":
+        raise OptionError(
+            "max_pool takes the larger of two pixels, and tiles are codes: leave it out."
+        )
     size = (screen_size, screen_size) if isinstance(screen_size, int) else screen_size
     greys = palette if isinstance(palette, str) else tuple(palette)
     picture = Picture(tuple(size) if size else None, grayscale, crop_top, greys)  # type: ignore[arg-type]
@@ -91,6 +95,14 @@ TRAIN_DEFAULTS: dict[str, Any] = {
 }
 """What ``MarioTrain-v0`` is, as keyword arguments; all can be overridden in ``make``."""
 
+TILES_DEFAULTS: dict[str, Any] = {
+    "actions": "simple",
+    "observation": "tiles",
+    "frame_skip": 4,
+    "frame_stack": 2,
+}
+"""What ``MarioTiles-v0`` is."""
+
 _ENTRY_POINT = "mario_envkit.registration:make_mario"
 _VECTOR_ENTRY_POINT = "mario_envkit.vector:MarioVectorEnv"
 
@@ -123,6 +135,7 @@ def register_envs() -> None:
     """Register all ids; ``import mario_envkit`` does it."""
     _register("Mario-v0")
     _register("MarioTrain-v0", **TRAIN_DEFAULTS)
+    _register("MarioTiles-v0", **TILES_DEFAULTS)
     # No vector entry point of its own: make_vec runs several of it in turn ("sync").
     register("MarioSnapshot-v0", entry_point="mario_envkit.snapshots:create_snapshot_mario_env")
     _register_drop_ins(f"{NAMESPACE}/")

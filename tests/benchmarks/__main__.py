@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import emulator, environment, snapshots, vector
+from tests.benchmarks import emulator, environment, snapshots, tiles, vector
 
 BENCHMARKS = {
     "emulator": emulator.main,
     "environment": environment.main,
     "snapshots": snapshots.main,
+    "tiles": tiles.main,
     "vector": vector.main,
 }
 
