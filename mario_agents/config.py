@@ -136,6 +136,7 @@ class TrainConfig:
             "actions": self.actions,
             "reward": self.reward,
             "frame_skip": self.frame_skip,
+            "observation": self.observation,
             "frame_stack": self.frame_stack,
             "screen_size": self.screen_size,
             "palette": self.palette,
