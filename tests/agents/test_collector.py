@@ -10,7 +10,8 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from mario_agents.environments import make_vector
-from mario_agents.parallel.collector import Collector, Death
+from mario_agents.metrics.episodes import Death
+from mario_agents.parallel.collector import Collector
 from tests.agents.fake_games import CORRIDOR, DEATH, DIE, RIGHT, STAY
 
 CPU = torch.device("cpu")
