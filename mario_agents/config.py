@@ -48,6 +48,7 @@ class TrainConfig:
             "max_staleness",
             "torch_threads",
             "ui",
+            "wandb",
             "workers",
         }
     )
@@ -111,6 +112,8 @@ class TrainConfig:
     """Episodes of one such evaluation."""
     ui: bool = True
     """Show progress while training (a bar in a terminal, plain lines elsewhere)."""
+    wandb: str | None = None
+    """Project at Weights & Biases to send metrics to (needs the extra "wandb"); None for none."""
 
     def env_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``MarioTrain-v0`` for the options above."""
