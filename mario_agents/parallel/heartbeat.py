@@ -36,6 +36,7 @@ _KIND = kind_of("marioHB1")
 _STOP, _CHECKPOINTS = 0, 1
 _PID, _GENERATION, _STARTED, _BEAT = range(4)
 _FIRST_COUNTER = 4
+_COLUMN = {name: _FIRST_COUNTER + number for number, name in enumerate(COUNTERS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +160,15 @@ class HeartbeatRow:
 
     def add(self, counter: str, amount: int = 1) -> None:
         """Count; killed at any instant, the process has counted all of ``amount`` or nothing."""
-        self._row[_FIRST_COUNTER + COUNTERS.index(counter)] += amount
+        self._row[_COLUMN[counter]] += amount
 
     def set(self, counter: str, value: int) -> None:
         """Give a counter a value, such as the one in a checkpoint."""
-        self._row[_FIRST_COUNTER + COUNTERS.index(counter)] = value
+        self._row[_COLUMN[counter]] = value
 
     def count(self, counter: str) -> int:
         """The counter's value."""
-        return self._row[_FIRST_COUNTER + COUNTERS.index(counter)]
+        return self._row[_COLUMN[counter]]
 
     def read(self) -> Pulse:
         """The row as it is now, never a mixture of two generations' pid and times."""
