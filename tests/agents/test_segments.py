@@ -34,8 +34,9 @@ def python(tmp_path):
     def run(script: str) -> subprocess.CompletedProcess[str]:
         file = tmp_path / "script.py"
         file.write_text(textwrap.dedent(script))
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.run(
-            [sys.executable, str(file)], cwd=ROOT, capture_output=True, text=True, check=False
+            [sys.executable, str(file)], env=env, capture_output=True, text=True, check=False
         )
 
     return run
@@ -213,8 +214,6 @@ def test_names_fit_macos(leases):
 def test_nothing_is_printed_at_exit(leases, python):
     """Arrays alive, children ended, the run not closed: no tracker and no ``__del__`` complains."""
     script = f"""
-        import sys
-        sys.path.insert(0, {str(ROOT)!r})
         from pathlib import Path
         from mario_agents.parallel.segments import SharedSegments
         from tests.agents.hammering import SPAWN, attach_and_leave
