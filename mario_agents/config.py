@@ -51,6 +51,7 @@ class TrainConfig:
             "max_staleness",
             "torch_threads",
             "ui",
+            "wandb",
             "workers",
         }
     )
@@ -120,6 +121,8 @@ class TrainConfig:
     """Episodes of one such evaluation."""
     ui: bool = True
     """Show progress while training (a bar in a terminal, plain lines elsewhere)."""
+    wandb: str | None = None
+    """Project at Weights & Biases to send metrics to (needs the extra "wandb"); None for none."""
 
     def resolved(self: C) -> C:
         """The same options with what was left to this machine decided.

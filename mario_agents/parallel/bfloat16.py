@@ -15,7 +15,7 @@ BLOCK = 1 << 15
 def narrow(source: NDArray[np.float32], out: NDArray[np.uint16]) -> None:
     """Round ``source`` to the nearest bfloat16, ties to even, into ``out`` of the same length.
 
-    As torch does it: too large becomes infinite, every NaN becomes 0x7FC0.
+    As torch does it: too large becomes infinite, and NaN stays NaN (0x7FC0).
     """
     bits = source.view(np.uint32)
     scratch = np.empty(min(BLOCK, source.size), dtype=np.uint32)

@@ -12,10 +12,18 @@ from mario_agents.api import Learner
 from mario_agents.config import TrainConfig
 from mario_agents.environments import make_vector
 from mario_agents.parallel.coordinator import TrainingCoordinator
+from mario_agents.parallel.desk import EventDesk
+from mario_agents.parallel.events import Publisher
 from mario_agents.parallel.exchange import GradientExchange
 from mario_agents.parallel.heartbeat import COUNTERS, SharedHeartbeat
 from mario_agents.parallel.recipe import Place, Recipe, Spaces
-from mario_agents.parallel.reporting import CoordinatorReport, WorkerReport
+from mario_agents.parallel.reporting import (
+    CoordinatorReport,
+    WorkerReport,
+    coordinator_metrics,
+    run_sinks,
+    worker_metrics,
+)
 from mario_agents.parallel.worker import TrainingWorker
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir
 
@@ -35,12 +43,26 @@ def training_envs(
     return make_vector(kwargs, config.num_envs)
 
 
+def open_desk(
+    recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
+) -> EventDesk:
+    """Where the events of a run come together."""
+    resume_step = checkpoint.step if checkpoint else None
+    return EventDesk(
+        run,
+        worker_metrics=worker_metrics(recipe.collector),
+        coordinator_metrics=coordinator_metrics(),
+        sinks=run_sinks(run, resume_step=resume_step, wandb=config.wandb),
+    )
+
+
 def build_coordinator(
     recipe: Recipe[Any, Any],
     config: TrainConfig,
     run: RunDir,
     learner: Learner,
     spaces: Spaces,
+    publisher: Publisher,
     checkpoint: Checkpoint | None,
 ) -> TrainingCoordinator:
     """The coordinator of a run, with the weights and counters of ``checkpoint``.
@@ -54,7 +76,7 @@ def build_coordinator(
         recipe.updater(config, learner),
         recipe.player(learner),
         {"obs_shape": list(spaces.obs_shape), "actions": spaces.actions},
-        CoordinatorReport(run, resume_step=checkpoint.step if checkpoint else None),
+        CoordinatorReport(run, publisher, resume_step=checkpoint.step if checkpoint else None),
         checkpoint,
     )
 

@@ -45,10 +45,15 @@ class Collector:
         self._books = EpisodeBooks(envs.num_envs)
 
     def collect(self, steps: int, epsilon: float | torch.Tensor) -> Collected:
-        """Make at least ``steps`` agent steps, counted over all environments."""
+        """Make at least ``steps`` agent steps, counted over all environments.
+
+        The gauges of the result: ``epsilon`` (mean over environments) and ``buffer_size``.
+        """
         collected = Collected()
         while collected.steps < steps:
             self._step(epsilon, collected)
+        mean = float(torch.as_tensor(epsilon, dtype=torch.float64).mean())
+        collected.gauges = {"epsilon": mean, "buffer_size": len(self.replay)}
         return collected
 
     def _step(self, epsilon: float | torch.Tensor, collected: Collected) -> None:

@@ -59,7 +59,7 @@ class TrainingCoordinator:
             TrainerError: if they are not finite; the weights are unchanged.
         """
         metrics = self.updater.apply(gradients, packets)
-        self.report.updated(metrics, packets)
+        self.report.updated({**metrics, "packets": packets})
         return metrics
 
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ class TrainingCoordinator:
             RunError: if the disk refuses; what was there before is intact.
         """
         if step != self._saved_step:  # a second one would push an older one out
-            own = {"updater": self.updater.state(), "coordinator": self.report.state()}
+            own = {"updater": self.updater.state(), "coordinator": self.report.logger.state()}
             self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own})
             self._saved_step = step
         write_weights(self.run, self.player.state_dict(), {**self._metadata, "step": step})
@@ -81,7 +81,7 @@ class TrainingCoordinator:
     def _restore(self, checkpoint: Checkpoint) -> None:
         try:
             self.updater.restore(checkpoint.tensors, checkpoint.state["updater"])
-            self.report.restore(checkpoint.state["coordinator"], checkpoint.step)
+            self.report.logger.restore(checkpoint.state["coordinator"])
         except KeyError as error:
             raise incomplete(self.run, error) from error
 

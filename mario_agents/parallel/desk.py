@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
 
 from mario_agents.metrics import MetricAggregator, MetricDef, MetricSink
 from mario_agents.parallel.deaths import DeathLog
 from mario_agents.parallel.events import (
+    COORDINATOR,
+    AnyEvent,
+    DeathPositions,
+    Envelope,
     EventBroadcast,
     EventDirectory,
     EventSubscriber,
     LearnerStatus,
+    Log,
+    Metrics,
     Publisher,
     WorkerStatus,
     new_token,
@@ -33,8 +41,8 @@ class EventDesk:
         run: the run, locked by this process.
         worker_metrics, coordinator_metrics: definitions, see :class:`~mario_agents.metrics
             .aggregator.MetricAggregator`.
-        sinks: get a row of all processes by :meth:`write`, with names such as ``run/loss``,
-            ``worker_0/loss``, ``coordinator/lr``; closed with the desk.
+        sinks: get rows of all processes by :meth:`write`, with names such as ``worker_0/loss``,
+            ``coordinator/lr`` and, for all workers together, ``run/loss``; closed with the desk.
         ipc: see :class:`~mario_agents.parallel.events.address.EventDirectory`.
 
     Raises:
@@ -63,7 +71,10 @@ class EventDesk:
         self._broadcast = EventBroadcast(
             self._directory.address("out"), run=self.token, run_path=run.path
         )
-        self._told = (0, 0, 0)
+        self._written: dict[str, int] = {}
+        self._losses = (0, 0, 0)
+        self._closed = False
+        self._next_warning = 0.0
 
     @property
     def address(self) -> str:
@@ -82,17 +93,106 @@ class EventDesk:
         """
         received = self._subscriber.poll(timeout, limit)
         for envelope, message in received:
-            self._broadcast.send(message)
-            self._take(envelope)
+            self.take(envelope, message)
         self.deaths.tick()
-        self._tell_losses()
+        self._warn_of_losses()
         return len(received)
 
     def publisher(self, source: str) -> Publisher:
         """For a part of the run in this process: its events take no detour over a socket."""
-        return _DeskPublisher(self, self._broadcast, Stamp(self.token, source, 0))
+        return _DeskPublisher(self, Stamp(self.token, source, 0))
 
     def retire(self, source: str) -> None:
         """A process has ended without saying so."""
         self.workers.retire(source)
         self.coordinator.retire(source)
+
+    def write(self, step: int) -> None:
+        """Write rows to the sinks: of every process that was heard of since the last time, at the
+        step it told, and of all workers together at run-wide agent step ``step``."""
+        for aggregator in (self.workers, self.coordinator):
+            for source in aggregator.sources:
+                self._write(source, aggregator.step(source), aggregator.values(source))
+        self._write("run", step, self.workers.combined())
+
+    def _write(self, prefix: str, step: int, values: Mapping[str, float]) -> None:
+        if self._written.get(prefix, -1) >= step:
+            return
+        self._written[prefix] = step
+        for sink in self._sinks:
+            sink.write(step, {f"{prefix}/{name}": value for name, value in values.items()})
+
+    def take(self, envelope: Envelope, message: bytes) -> None:
+        """Do what is to be done with an event; ``message`` is the bytes it travels in."""
+        self._broadcast.send(message)
+        source, event = envelope.source, envelope.event
+        if isinstance(event, Metrics):
+            where = self.coordinator if source == COORDINATOR else self.workers
+            where.update(source, envelope.generation, event.step, event.snapshot)
+        elif isinstance(event, DeathPositions):
+            self.deaths.record(event.level, event.positions)
+        elif isinstance(event, Log):
+            log.log(event.level, "%s: %s", source, event.text)
+        else:
+            self.statuses[source] = event
+            if event.state == "stopped":
+                self.retire(source)
+
+    def _warn_of_losses(self) -> None:
+        """Say, once a minute at most, that events were not sent, did not arrive or were ignored."""
+        decoder = self._subscriber.decoder
+        losses = (decoder.dropped, decoder.lost, decoder.rejected.total)
+        if losses == self._losses or time.monotonic() < self._next_warning:
+            return
+        self._losses, self._next_warning = losses, time.monotonic() + 60
+        log.warning(
+            "Of this run's events so far %d were dropped by their senders, %d were lost on the "
+            "way and %d messages were ignored: %s.",
+            *losses,
+            decoder.rejected,
+        )
+
+    def close(self) -> None:
+        """Take in what is there, save the deaths, close sinks and sockets; harmless when repeated.
+
+        Raises:
+            HotspotError: if the deaths cannot be saved; everything is closed then, too.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            while self.poll():
+                pass
+            self.deaths.close()
+        finally:
+            self._subscriber.close()
+            self._broadcast.close()
+            self._directory.close()
+            for sink in self._sinks:
+                sink.close()
+
+    def __enter__(self) -> EventDesk:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _DeskPublisher:
+    """Implements :class:`~mario_agents.parallel.events.publisher.Publisher`."""
+
+    def __init__(self, desk: EventDesk, stamp: Stamp) -> None:
+        self._desk, self._stamp = desk, stamp
+
+    def publish(self, event: AnyEvent) -> bool:
+        """Always taken."""
+        envelope = self._stamp.envelope(event)
+        self._desk.take(envelope, self._stamp.encode(envelope))
+        self._stamp.sequence += 1
+        return True

@@ -104,8 +104,6 @@ class ReplayExperience:
             self._credit += collected.steps
         if isinstance(self.replay, PrioritizedReplay):
             self.replay.beta = self._beta(step + collected.steps)
-        collected.gauges["epsilon"] = float(torch.as_tensor(epsilon, dtype=torch.float64).mean())
-        collected.gauges["buffer_size"] = float(len(self.replay))
         return collected
 
     def batches(self) -> Iterator[NumpyBatch]:

@@ -29,15 +29,19 @@ from mario_agents.parallel.words import (
 )
 from mario_envkit.errors import OptionError
 
-COUNTERS = ("steps", "episodes", "deaths", "flags", "packets", "updates", "stale")
+COUNTERS = (
+    *("steps", "episodes", "deaths", "flags", "train_steps", "packets"),
+    *("updates", "stale"),
+)
 """Names of the counters in every row: agent steps, episodes ended, lives lost, levels cleared,
-gradient packets published (a worker) or applied (the coordinator), optimizer steps, packets
-dropped because their weights were too old."""
+batches that gradients were computed on, gradient packets published (a worker) or applied (the
+coordinator), optimizer steps, packets dropped because their weights were too old."""
 
 _KIND = kind_of("marioHB1")
 _STOP, _CHECKPOINTS = 0, 1
 _PID, _GENERATION, _STARTED, _BEAT = range(4)
 _FIRST_COUNTER = 4
+_COLUMN = {name: _FIRST_COUNTER + number for number, name in enumerate(COUNTERS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +136,17 @@ class SharedHeartbeat:
         return self._run[_STOP] != 0
 
     def stop(self) -> None:
-        """Ask all processes to finish what they are at, and end. Any process may."""
-        self._run[_STOP] = 1
+        """Ask the workers to finish what they are at, and end. Any process may."""
+        self._run[_STOP] = max(self._run[_STOP], 1)
+
+    @property
+    def finishing(self) -> bool:
+        """Whether all workers have ended, and the coordinator is to save and end as well."""
+        return self._run[_STOP] > 1
+
+    def finish(self) -> None:
+        """Ask the coordinator to end, once no worker is left."""
+        self._run[_STOP] = 2
 
     @property
     def checkpoints(self) -> int:
@@ -146,7 +159,7 @@ class SharedHeartbeat:
 
 
 class HeartbeatRow:
-    """One process's row. All but :meth:`read` and :meth:`count` are for that process alone."""
+    """One process's row. All that writes is for that process alone, or for who has buried it."""
 
     def __init__(self, row: memoryview[int]) -> None:
         self._row = row
@@ -165,21 +178,30 @@ class HeartbeatRow:
         self._row[_GENERATION] = generation
         return generation
 
+    def vacate(self) -> None:
+        """Say, in the place of a process that is dead, that nobody has the row."""
+        self._row[_PID] = 0
+
+    @property
+    def taken(self) -> bool:
+        """Whether a process has the row, as far as is known."""
+        return self._row[_PID] != 0
+
     def beat(self) -> None:
         """Say that the process is alive and moving."""
         self._row[_BEAT] = time.monotonic_ns()
 
     def add(self, counter: str, amount: int = 1) -> None:
         """Count; killed at any instant, the process has counted all of ``amount`` or nothing."""
-        self._row[_FIRST_COUNTER + COUNTERS.index(counter)] += amount
+        self._row[_COLUMN[counter]] += amount
 
     def set(self, counter: str, value: int) -> None:
         """Give a counter a value, such as the one in a checkpoint."""
-        self._row[_FIRST_COUNTER + COUNTERS.index(counter)] = value
+        self._row[_COLUMN[counter]] = value
 
     def count(self, counter: str) -> int:
         """The counter's value."""
-        return self._row[_FIRST_COUNTER + COUNTERS.index(counter)]
+        return self._row[_COLUMN[counter]]
 
     def read(self) -> Pulse:
         """The row as it is now, never a mixture of two generations' pid and times."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -16,16 +17,19 @@ from mario_agents.parallel.build import (
     build_learner,
     build_worker,
     counters_of,
+    open_desk,
     restore_counters,
     training_envs,
 )
 from mario_agents.parallel.coordinator import incomplete
+from mario_agents.parallel.desk import EventDesk
 from mario_agents.parallel.evaluation import Evaluator
+from mario_agents.parallel.events import COORDINATOR
 from mario_agents.parallel.exchange import LocalExchange
 from mario_agents.parallel.heartbeat import SharedHeartbeat
 from mario_agents.parallel.intervals import Every
 from mario_agents.parallel.recipe import Place, Recipe, Spaces
-from mario_agents.parallel.reporting import WorkerReport
+from mario_agents.parallel.reporting import WorkerReport, headline
 from mario_agents.progress import TrainingProgress
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.stopping import StopRequest
@@ -45,6 +49,7 @@ class LocalRun:
         config: TrainConfig,
         run: RunDir,
         envs: VectorEnv[Any, Any, Any],
+        desk: EventDesk,
         device: torch.device,
         checkpoint: Checkpoint | None,
     ) -> None:
@@ -52,7 +57,16 @@ class LocalRun:
         spaces = Spaces.of(envs)
         step = checkpoint.step if checkpoint else 0
         self.learner = build_learner(recipe, config, spaces, device)
-        self.coordinator = build_coordinator(recipe, config, run, self.learner, spaces, checkpoint)
+        self.desk = desk
+        self.coordinator = build_coordinator(
+            recipe,
+            config,
+            run,
+            self.learner,
+            spaces,
+            self.desk.publisher(COORDINATOR),
+            checkpoint,
+        )
         self.heartbeat = SharedHeartbeat.private(workers=1)
         self.worker = build_worker(
             recipe,
@@ -63,7 +77,11 @@ class LocalRun:
             LocalExchange(self.coordinator),
             self.heartbeat,
             WorkerReport(
-                run, 0, recipe.collector, resume_step=checkpoint.step if checkpoint else None
+                run,
+                0,
+                recipe.collector,
+                self.desk.publisher("worker_0"),
+                resume_step=checkpoint.step if checkpoint else None,
             ),
         )
         self.evaluator = Evaluator(recipe, config, spaces, device)
@@ -84,18 +102,20 @@ class LocalRun:
         self.evaluator.start(self.learner, self.steps)
         result = self.evaluator.result(wait=True)
         assert result is not None
-        self.coordinator.report.evaluated(result)
+        self.coordinator.report.logger.track_all(result)
 
-    def headline(self) -> dict[str, float]:
-        """The few numbers that a progress bar has room for."""
-        values = self.worker.report.logger.snapshot()
-        names = ("best_x", "deaths", "flags", "epsilon", "loss")
-        return {name: values[name] for name in names if name in values}
+    def tell(self) -> dict[str, float]:
+        """Tell the desk how things are; returns what a progress bar has room for."""
+        self.worker.report.flush(self.steps)
+        self.coordinator.report.flush(self.steps)
+        self.desk.poll()
+        return headline(self.desk.workers.combined())
 
     def write(self) -> None:
         """Write a row of all metrics."""
-        self.worker.report.write(self.steps)
-        self.coordinator.report.write(self.steps)
+        self.tell()
+        for each in (self.worker.report, self.coordinator.report, self.desk):
+            each.write(self.steps)
 
     def save(self) -> None:
         """Write weights, and a checkpoint unless there is one of this step.
@@ -105,13 +125,13 @@ class LocalRun:
         """
         experience = self.worker.experience
         tensors = {f"worker.{name}": tensor for name, tensor in experience.tensors().items()}
-        state = {"experience": experience.state(), "report": self.worker.report.state()}
+        state = {"experience": experience.state(), "report": self.worker.report.logger.state()}
         self.coordinator.save(
             self.steps, tensors, {"counters": counters_of(self.heartbeat), "worker": state}
         )
 
     def close(self) -> None:
-        """Close the metrics files."""
+        """Close the metrics files; harmless when repeated."""
         self.worker.report.close()
         self.coordinator.report.close()
 
@@ -129,7 +149,7 @@ class LocalRun:
                     if name.startswith(prefix)
                 }
                 self.worker.experience.restore(tensors, state["experience"])
-                self.worker.report.restore(state["report"], checkpoint.step)
+                self.worker.report.logger.restore(state["report"])
         except KeyError as error:
             raise incomplete(run, error) from error
 
@@ -139,15 +159,13 @@ def train_in_process(
 ) -> None:
     """Train without any other process; see :func:`mario_agents.parallel.engine.train`."""
     torch.set_num_threads(config.torch_threads)
-    envs = training_envs(recipe, config, run)
-    try:
-        parts = LocalRun(recipe, config, run, envs, resolve_device(config.device), checkpoint)
-        try:
-            _loop(parts)
-        finally:
-            parts.close()
-    finally:
-        envs.close()
+    device = resolve_device(config.device)
+    with (
+        closing(training_envs(recipe, config, run)) as envs,
+        open_desk(recipe, config, run, checkpoint) as desk,
+        closing(LocalRun(recipe, config, run, envs, desk, device, checkpoint)) as parts,
+    ):
+        _loop(parts)
 
 
 def _loop(parts: LocalRun) -> None:
@@ -166,7 +184,7 @@ def _loop(parts: LocalRun) -> None:
             parts.steps < config.total_steps and time.monotonic() < deadline and not stop.requested
         ):
             parts.advance()
-            progress.update(parts.steps, **parts.headline())
+            progress.update(parts.steps, **parts.tell())
             if evaluation.due(parts.steps):
                 parts.evaluate()
             if rows.due(parts.steps):

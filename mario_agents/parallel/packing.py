@@ -91,10 +91,10 @@ class TensorLayout:
         """Copy the tensors, on any device, into ``out`` ``(size,)``, or a new vector.
 
         Raises:
-            TrainerError: if they are not those of the layout.
+            TrainerError: if the tensors or ``out`` do not fit the layout.
         """
-        self._check(tensors)
         vector = np.zeros(self.size, dtype=np.float32) if out is None else out
+        self._check(tensors, vector)
         target = torch.from_numpy(vector)
         device = tensors[0].device
         # One transfer from the device, not one for each tensor.
@@ -110,9 +110,9 @@ class TensorLayout:
         """Copy ``vector`` ``(size,)`` into the tensors, on any device, in place.
 
         Raises:
-            TrainerError: if they are not those of the layout.
+            TrainerError: if the tensors or ``vector`` do not fit the layout.
         """
-        self._check(out)
+        self._check(out, vector)
         flat = torch.from_numpy(vector).to(out[0].device)
         for spec, tensor in zip(self.specs, out, strict=True):
             tensor.copy_(self._view(flat, spec))
@@ -130,7 +130,12 @@ class TensorLayout:
             part = part.view(torch.uint8).view(spec.dtype)[:count]
         return part.view(spec.shape)
 
-    def _check(self, tensors: Sequence[Tensor]) -> None:
+    def _check(self, tensors: Sequence[Tensor], vector: NDArray[np.float32]) -> None:
+        if vector.shape != (self.size,) or vector.dtype != np.float32:
+            raise TrainerError(
+                f"A vector of this layout is float32 of shape ({self.size},), not {vector.dtype} "
+                f"of shape {vector.shape}."
+            )
         found = [(tuple(tensor.shape), tensor.dtype) for tensor in tensors]
         wanted = [(spec.shape, spec.dtype) for spec in self.specs]
         if found != wanted:

@@ -1,18 +1,22 @@
-"""What the parts of a run measure, and where it is written."""
+"""What the processes of a run report: rows in their CSV files, events to the main process."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
-from mario_agents.api import Metrics
 from mario_agents.metrics import (
     COORDINATOR_METRICS,
+    EVAL_METRICS,
     WORKER_METRICS,
     CsvSink,
     MetricDef,
     MetricLogger,
+    MetricSink,
+    MetricSnapshot,
     TensorBoardSink,
+    WandbSink,
 )
 from mario_agents.metrics.collectors import (
     CompositeCollector,
@@ -22,105 +26,194 @@ from mario_agents.metrics.collectors import (
     SystemCollector,
 )
 from mario_agents.metrics.episodes import Collected
-from mario_agents.metrics.schema import EVAL_METRICS
+from mario_agents.parallel.events import (
+    COORDINATOR,
+    DeathPositions,
+    LearnerStatus,
+    Metrics,
+    Publisher,
+    WorkerStatus,
+)
 from mario_agents.run import RunDir
 
+HEADLINE = ("best_x", "deaths", "flags", "epsilon", "loss")
+"""Metrics that a progress bar has room for."""
 
-def _logger(
-    run: RunDir, name: str, metrics: tuple[MetricDef, ...], resume_step: int | None
-) -> MetricLogger:
-    names = [metric.name for metric in metrics]
-    return MetricLogger(
-        metrics,
-        [
-            CsvSink(run.csv_path(name), names, resume_step=resume_step),
-            TensorBoardSink(run.tensorboard_path, name, resume_step=resume_step),
-        ],
-    )
+State = Literal["starting", "running", "stopped"]
 
 
-class WorkerReport:
-    """A worker's metrics: ``worker_N.csv`` and TensorBoard scalars."""
+def worker_metrics(collector: type[LearnerCollector]) -> tuple[MetricDef, ...]:
+    """Metrics of a worker with a learner of this kind."""
+    return (*WORKER_METRICS, *collector.METRICS)
+
+
+def coordinator_metrics() -> tuple[MetricDef, ...]:
+    """Metrics of the coordinator."""
+    return (*COORDINATOR_METRICS, *EVAL_METRICS)
+
+
+def run_sinks(
+    run: RunDir, *, resume_step: int | None, wandb: str | None = None
+) -> list[MetricSink]:
+    """The sinks of a run's :class:`~mario_agents.parallel.desk.EventDesk`: TensorBoard and, if a
+    project is named, Weights & Biases.
+
+    Raises:
+        OptionError, RunError: see :class:`~mario_agents.metrics.sinks.wandb.WandbSink`.
+    """
+    sinks: list[MetricSink] = []
+    if wandb is not None:
+        sinks.append(WandbSink(wandb, run.path, run.options))
+    sinks.append(TensorBoardSink(run.tensorboard_path, resume_step=resume_step))
+    return sinks
+
+
+def headline(values: Mapping[str, float]) -> dict[str, float]:
+    """Those of all workers' metrics together that a progress bar has room for."""
+    return {name: values[name] for name in HEADLINE if name in values}
+
+
+class Report:
+    """A process's logger with its CSV file, ``<source>.csv``, and its line to the main process.
+
+    Args:
+        run: the run.
+        source: name of the process.
+        defs: its metrics.
+        publisher: takes its events.
+        resume_step: rows of an existing CSV file are kept up to this agent step; None begins a new
+            file.
+    """
 
     def __init__(
         self,
         run: RunDir,
-        worker: int,
-        learner: type[LearnerCollector],
+        source: str,
+        defs: tuple[MetricDef, ...],
+        publisher: Publisher,
         *,
         resume_step: int | None,
     ) -> None:
-        metrics = (*WORKER_METRICS, *learner.METRICS)
-        self.logger = _logger(run, f"worker_{worker}", metrics, resume_step)
-        self._collector = CompositeCollector(
-            [SystemCollector(self.logger), MarioCollector(self.logger), learner(self.logger)]
+        self.publisher = publisher
+        names = [metric.name for metric in defs]
+        sink = CsvSink(run.csv_path(source), names, resume_step=resume_step)
+        self.logger = MetricLogger(defs, [sink], self._send)
+        self._written: int | None = resume_step
+
+    def _send(self, step: int, snapshot: MetricSnapshot) -> None:
+        self.publisher.publish(Metrics(step=step, snapshot=snapshot))
+
+    def refresh(self) -> None:
+        """Bring values up to date that are about to be read."""
+
+    def write(self, step: int) -> None:
+        """Write a row for run-wide agent step ``step``, unless there is one already."""
+        if step != self._written:
+            self._written = step
+            self.refresh()
+            self.logger.write(step)
+
+    def close(self) -> None:
+        """Close the file; harmless when repeated."""
+        self.logger.close()
+
+
+class WorkerReport(Report):
+    """What a worker reports.
+
+    Args:
+        number: of the worker, from 0.
+        collector: measures its learner.
+        The others are those of :class:`Report`.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        number: int,
+        collector: type[LearnerCollector],
+        publisher: Publisher,
+        *,
+        resume_step: int | None,
+    ) -> None:
+        defs = worker_metrics(collector)
+        super().__init__(run, f"worker_{number}", defs, publisher, resume_step=resume_step)
+        self.collectors = CompositeCollector(
+            [
+                SystemCollector(self.logger),
+                MarioCollector(self.logger, self._send_deaths),
+                collector(self.logger),
+            ]
         )
-        self._written: int | None = None
+
+    def _send_deaths(self, level: str, positions: list[int]) -> bool:
+        return self.publisher.publish(DeathPositions(level=level, positions=positions))
 
     def collected(self, collected: Collected) -> None:
-        """Take in what the experience brought."""
-        self._collector.on_step(collected)
+        """Take in a round of steps."""
+        self.collectors.on_step(collected)
         for episode in collected.episodes:
-            self._collector.on_episode_end(episode)
+            self.collectors.on_episode_end(episode)
 
-    def learned(self, metrics: Metrics) -> None:
+    def trained(self, metrics: Mapping[str, float]) -> None:
         """Take in what the learner measured on a batch."""
-        self._collector.on_train_step(metrics)
+        self.collectors.on_train_step(metrics)
 
-    def write(self, step: int) -> None:
-        """Write a row, unless there is one for this step already."""
-        if step != self._written:
-            self._written = step
-            self._collector.flush()
-            self.logger.write(step)
+    def refresh(self) -> None:
+        """Bring values up to date, and send deaths that wait."""
+        self.collectors.flush()
 
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint, JSON-able."""
-        return self.logger.state()
+    def flush(self, step: int, state: State = "running") -> None:
+        """Send metrics, deaths and the worker's status; never blocks."""
+        self.refresh()
+        snapshot = self.logger.publish(step)
+        self.publisher.publish(
+            WorkerStatus(
+                state=state,
+                pid=os.getpid(),
+                step=step,
+                steps=round(snapshot.get("steps")),
+                episodes=round(snapshot.get("episodes")),
+                deaths=round(snapshot.get("deaths")),
+                flags=round(snapshot.get("flags")),
+                train_steps=round(snapshot.get("train_steps")),
+                epsilon=snapshot.get("epsilon"),
+                best_x=snapshot.get("best_x"),
+                reward=snapshot.get("reward"),
+                steps_per_second=snapshot.get("steps_per_second"),
+            )
+        )
 
-    def restore(self, state: Mapping[str, Any], step: int) -> None:
-        """Take over a :meth:`state` made at agent step ``step``."""
-        self.logger.restore(state)
-        self._written = step
 
-    def close(self) -> None:
-        """Close the files."""
-        self.logger.close()
+class CoordinatorReport(Report):
+    """What the owner of the weights reports; arguments as in :class:`Report`."""
 
+    def __init__(self, run: RunDir, publisher: Publisher, *, resume_step: int | None) -> None:
+        super().__init__(
+            run, COORDINATOR, coordinator_metrics(), publisher, resume_step=resume_step
+        )
+        self.collector = CoordinatorCollector(self.logger)
 
-class CoordinatorReport:
-    """The coordinator's metrics: ``coordinator.csv`` and TensorBoard scalars."""
+    def updated(self, metrics: Mapping[str, float]) -> None:
+        """Take in one update."""
+        self.collector.on_update(metrics)
 
-    def __init__(self, run: RunDir, *, resume_step: int | None) -> None:
-        metrics = (*COORDINATOR_METRICS, *EVAL_METRICS)
-        self.logger = _logger(run, "coordinator", metrics, resume_step)
-        self._collector = CoordinatorCollector(self.logger)
-        self._written: int | None = None
+    def refresh(self) -> None:
+        """Bring values up to date."""
+        self.collector.flush()
 
-    def updated(self, metrics: Metrics, packets: int) -> None:
-        """Take in an update from so many packets."""
-        self._collector.on_update(metrics)
-
-    def evaluated(self, metrics: Metrics) -> None:
-        """Take in an evaluation."""
-        self.logger.track_all(metrics)
-
-    def write(self, step: int) -> None:
-        """Write a row, unless there is one for this step already."""
-        if step != self._written:
-            self._written = step
-            self._collector.flush()
-            self.logger.write(step)
-
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint, JSON-able."""
-        return self.logger.state()
-
-    def restore(self, state: Mapping[str, Any], step: int) -> None:
-        """Take over a :meth:`state` made at agent step ``step``."""
-        self.logger.restore(state)
-        self._written = step
-
-    def close(self) -> None:
-        """Close the files."""
-        self.logger.close()
+    def flush(self, step: int, state: State = "running") -> None:
+        """Send metrics and the coordinator's status; never blocks."""
+        self.refresh()
+        snapshot = self.logger.publish(step)
+        self.publisher.publish(
+            LearnerStatus(
+                state=state,
+                pid=os.getpid(),
+                step=step,
+                updates=round(snapshot.get("updates")),
+                lr=snapshot.get("lr"),
+                grad_norm=snapshot.get("grad_norm"),
+                updates_per_second=snapshot.get("updates_per_second"),
+            )
+        )

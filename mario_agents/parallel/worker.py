@@ -57,7 +57,7 @@ class TrainingWorker:
         for batch in self.experience.batches():
             measured = self._gradients.add(batch)
             self.experience.feedback(batch, measured)
-            self.report.learned(
+            self.report.trained(
                 {name: float(value) for name, value in measured.items() if value.ndim == 0}
             )
             if self._gradients.batches == self._accumulate:

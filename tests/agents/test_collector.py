@@ -33,6 +33,9 @@ class Recorder:
     def __init__(self) -> None:
         self.added: list[dict[str, Any]] = []
 
+    def __len__(self):
+        return len(self.added)
+
     def add(self, obs, action, reward, terminated, truncated, final_obs):
         arrays = {"obs": obs, "action": action, "reward": reward, "terminated": terminated}
         arrays |= {"truncated": truncated, "final_obs": final_obs}

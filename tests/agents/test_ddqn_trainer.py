@@ -16,6 +16,7 @@ from mario_agents.algos.ddqn.recipe import DDQNRecipe
 from mario_agents.config import check_resume, make_config, to_plain
 from mario_agents.environments import make_vector
 from mario_agents.evaluate import Protocol, evaluate
+from mario_agents.parallel.build import open_desk
 from mario_agents.parallel.local import LocalRun
 from mario_agents.parallel.trainer import RecipeTrainer
 from mario_agents.run import CheckpointStore, RunDir, read_weights
@@ -163,7 +164,8 @@ def session(path, resume):
     checkpoint = CheckpointStore(run.checkpoint_path).load_latest() if resume else None
     envs = make_vector({"id": CORRIDOR}, SMALL.num_envs)
     config = dataclasses.replace(SMALL, save_replay=True)
-    return LocalRun(CorridorRecipe(), config, run, envs, CPU, checkpoint)
+    desk = open_desk(CorridorRecipe(), config, run, checkpoint)
+    return LocalRun(CorridorRecipe(), config, run, envs, desk, CPU, checkpoint)
 
 
 @pytest.mark.parametrize("prioritized", [True, False])
@@ -188,8 +190,9 @@ def test_updates_after_a_resume_are_those_of_the_uninterrupted_run(
     assert ours.coordinator.version == theirs.coordinator.version > 10
     assert_equal(ours.coordinator.updater.tensors(), theirs.coordinator.updater.tensors())
     assert_equal(ours.worker.experience.tensors(), theirs.worker.experience.tensors())
-    ours.close()
-    theirs.close()
+    for each in (ours, theirs):
+        each.close()
+        each.desk.close()
 
 
 def test_ctrl_c_saves_and_stops(tmp_path, monkeypatch):

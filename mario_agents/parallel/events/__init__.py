@@ -3,6 +3,7 @@
 from mario_agents.parallel.events.address import EventDirectory, EventServer, read_server
 from mario_agents.parallel.events.decoding import EventDecoder, Rejected
 from mario_agents.parallel.events.messages import (
+    COORDINATOR,
     MAX_MESSAGE_BYTES,
     PROTOCOL_VERSION,
     AnyEvent,
@@ -19,6 +20,7 @@ from mario_agents.parallel.events.publisher import EventLogHandler, EventPublish
 from mario_agents.parallel.events.subscriber import EventSubscriber
 
 __all__ = [
+    "COORDINATOR",
     "MAX_MESSAGE_BYTES",
     "PROTOCOL_VERSION",
     "AnyEvent",

@@ -49,7 +49,7 @@ class EventDirectory:
         if not ipc or not zmq.has("ipc") or sys.platform == "win32":
             return
         root = Path(tempfile.gettempdir()) if root is None else root
-        if len(os.fsencode(root)) > zmq.IPC_PATH_MAX_LEN - 50:
+        if len(os.fsencode(root)) > zmq.IPC_PATH_MAX_LEN - 40:
             root = Path("/tmp")
         _remove_dead(root)
         try:

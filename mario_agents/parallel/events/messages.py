@@ -11,6 +11,8 @@ import msgspec
 from mario_agents.metrics import MetricSnapshot
 
 PROTOCOL_VERSION = 1
+COORDINATOR = "coordinator"
+"""Source of the events of the process that owns the weights; workers are ``worker_0``..."""
 MAX_MESSAGE_BYTES = 1 << 20
 """Longer messages are neither sent nor received."""
 MAX_TEXT = 4_000
@@ -77,7 +79,8 @@ class LearnerStatus(Event, frozen=True, kw_only=True, tag="learner_status"):
         step: run-wide agent steps.
         updates: optimizer steps.
         lr, grad_norm, updates_per_second: see the definitions of the metrics.
-        loss, q_mean: NaN where only the workers know them; they are in their metrics.
+
+    What the loss measures (``loss``, ``q_mean``...) is known to the workers, and in their metrics.
     """
 
     state: Literal["starting", "running", "stopped"]
@@ -87,8 +90,6 @@ class LearnerStatus(Event, frozen=True, kw_only=True, tag="learner_status"):
     lr: float = math.nan
     grad_norm: float = math.nan
     updates_per_second: float = math.nan
-    loss: float = math.nan
-    q_mean: float = math.nan
 
 
 AnyEvent = Union[Metrics, Log, DeathPositions, WorkerStatus, LearnerStatus]  # noqa: UP007

@@ -37,12 +37,12 @@ class Stamp:
         self._encoder = msgspec.msgpack.Encoder()
         self.sequence = 0
 
-    def encode(self, event: AnyEvent, dropped: int = 0) -> bytes:
-        """The next message; count up ``sequence`` when it is on its way."""
-        return self._encoder.encode(self.envelope(event, dropped))
+    def encode(self, envelope: Envelope) -> bytes:
+        """The message."""
+        return self._encoder.encode(envelope)
 
     def envelope(self, event: AnyEvent, dropped: int = 0) -> Envelope:
-        """The same before it is turned into bytes."""
+        """The next envelope; count up ``sequence`` when it is on its way."""
         return Envelope(
             version=PROTOCOL_VERSION,
             run=self._run,
@@ -88,7 +88,7 @@ class EventPublisher:
         with self._lock:
             if self._socket.closed:
                 return False
-            message = self._stamp.encode(event, self.dropped)
+            message = self._stamp.encode(self._stamp.envelope(event, self.dropped))
             if len(message) > MAX_MESSAGE_BYTES:
                 self.dropped += 1
                 return False
