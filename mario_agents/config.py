@@ -115,10 +115,11 @@ class TrainConfig:
     """Agent steps between two checkpoints; there is always one at the end."""
     keep_checkpoints: PositiveInt = 3
     """Number of checkpoints kept on disk."""
-    eval_interval: NonNegativeInt = 0
-    """Agent steps between two greedy evaluations during training; 0 for none."""
-    eval_episodes: PositiveInt = 5
-    """Episodes of one such evaluation."""
+    eval_interval: NonNegativeInt = 50_000
+    """Agent steps between two greedy evaluations during training; 0 for none. The best weights of
+    all are kept beside the latest."""
+    eval_episodes: PositiveInt = 10
+    """Episodes of one such evaluation, and as many again with sticky actions."""
     ui: bool = True
     """Show progress while training (a bar in a terminal, plain lines elsewhere)."""
     wandb: str | None = None

@@ -127,5 +127,7 @@ EVAL_METRICS: tuple[MetricDef, ...] = (
     gauge("eval_success", "share of greedy episodes that reached the flag"),
     gauge("eval_x", "mean farthest x of greedy episodes, in pixels"),
     gauge("eval_reward", "mean return of greedy episodes"),
+    gauge("eval_sticky_success", "the share of greedy episodes with sticky actions"),
+    gauge("eval_best", "mean of both shares in the best evaluation so far"),
 )
 """Of evaluations during training (``coordinator.csv``)."""

@@ -84,7 +84,7 @@ class LocalRun:
                 resume_step=checkpoint.step if checkpoint else None,
             ),
         )
-        self.evaluator = Evaluator(recipe, config, spaces, device)
+        self.evaluator = Evaluator(recipe, config, run, spaces, device)
         if checkpoint:
             self._restore(run, checkpoint)
 
