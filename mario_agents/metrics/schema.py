@@ -102,7 +102,9 @@ DDQN_METRICS: tuple[MetricDef, ...] = (
 """Of a worker with a value-based learner, tracked per batch."""
 
 PPO_METRICS: tuple[MetricDef, ...] = (
-    gauge("explained_variance", "1 if the values foresaw the returns of a rollout, 0 if not at all"),
+    gauge(
+        "explained_variance", "1 if the values foresaw the returns of a rollout, 0 if not at all"
+    ),
     rolling("loss", "training loss"),
     rolling("policy_loss", "clipped objective, negated"),
     rolling("value_loss", "error of the values"),

@@ -67,10 +67,10 @@ class TileEncoder(Encoder):
     def inputs(self, obs: Tensor) -> Tensor:
         """``(B, stack, inputs)``: properties of the grid and of the objects, then the numbers."""
         flat = obs.reshape(len(obs), -1, tiles.SHAPE[0] * tiles.SHAPE[1])
-        grid, facts, objects = flat.split(
-            [self._cells, self._facts, flat.shape[2] - self._cells - self._facts], dim=2
-        )
-        objects = objects[..., : 3 * self.OBJECTS].unflatten(2, (self.OBJECTS, 3))
+        objects_at = self._cells + self._facts
+        grid, facts = flat[..., : self._cells], flat[..., self._cells : objects_at]
+        objects = flat[..., objects_at : objects_at + 3 * self.OBJECTS]
+        objects = objects.unflatten(2, (self.OBJECTS, 3))
         numbers = torch.cat([facts, objects[..., 1:].flatten(2)], dim=2)
         return torch.cat(
             [

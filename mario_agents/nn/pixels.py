@@ -25,4 +25,5 @@ class PixelConv(nn.Conv2d):
         dtype = torch.get_autocast_dtype(device) if autocast else self.weight.dtype
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         pictures = input.to(dtype, memory_format=layout)
-        return self._conv_forward(pictures, self.weight * (1.0 / 255.0), self.bias)
+        out: Tensor = self._conv_forward(pictures, self.weight * (1.0 / 255.0), self.bias)
+        return out

@@ -91,10 +91,8 @@ def test_approximate_kl_estimates_the_divergence():
     old = Categorical(logits=torch.tensor([0.3, -0.2, 0.0]))
     new = Categorical(logits=torch.tensor([0.0, 0.1, 0.2]))
     # The estimator's expectation under the old policy, taken exactly.
-    every = torch.arange(3)
-    each = torch.stack(
-        [approximate_kl(new.log_prob(every)[i : i + 1], old.log_prob(every)[i : i + 1]) for i in every]
-    )
+    actions = torch.arange(3)[:, None]
+    each = torch.stack([approximate_kl(new.log_prob(a), old.log_prob(a)) for a in actions])
     exact = torch.distributions.kl_divergence(old, new)
     torch.testing.assert_close((old.probs * each).sum(), exact)
     assert (each >= 0).all()

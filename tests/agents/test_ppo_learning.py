@@ -257,9 +257,8 @@ def test_it_learns_the_corridor(network):
     recipe = PPORecipe()
     envs = make_vector({"id": CORRIDOR, "length": 5}, 4)
     learner = recipe.learner(config, Spaces.of(envs))
-    rollouts, updater = recipe.experience(config, envs, learner, PLACE), recipe.updater(
-        config, learner
-    )
+    rollouts = recipe.experience(config, envs, learner, PLACE)
+    updater = recipe.updater(config, learner)
     computer = GradientComputer(learner, CPU)
     successes = []
     for _ in range(60):

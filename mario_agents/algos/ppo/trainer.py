@@ -6,5 +6,6 @@ from mario_agents.algos.ppo.recipe import PPORecipe
 from mario_agents.parallel.trainer import RecipeTrainer
 
 TRAINER = RecipeTrainer(
-    PPORecipe(), "Proximal policy optimization, from pixels or from tiles; the fastest way to a flag."
+    PPORecipe(),
+    "Proximal policy optimization, from pixels or from tiles; the fastest way to a flag.",
 )
