@@ -84,7 +84,10 @@ class SharedExchange:
     ) -> None:
         self._worker, self._pool, self._weights = worker, pool, weights
         self._heartbeat, self._row = heartbeat, heartbeat.row(worker)
-        self._gradient_layout, self._weight_layout = gradient_layout(learner), weight_layout(learner)
+        self._gradient_layout, self._weight_layout = (
+            gradient_layout(learner),
+            weight_layout(learner),
+        )
         # Detached, but the same memory as the model's own.
         self._targets = list(learner.model.state_dict().values())
         self._gradients = np.empty(self._gradient_layout.size, dtype=np.float32)
