@@ -18,7 +18,7 @@ from mario_agents.parallel.trainer import RecipeTrainer
 from mario_agents.run import CheckpointStore, RunDir, read_weights
 from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import Trainer, load_trainer
-from tests.agents.fake_games import CORRIDOR
+from mario_agents.testing.corridor import CORRIDOR
 
 SMALL = PPOConfig(
     total_steps=640,
