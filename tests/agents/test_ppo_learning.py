@@ -25,7 +25,7 @@ from mario_agents.parallel.recipe import Place, Spaces
 from mario_agents.testing.corridor import CORRIDOR, RIGHT
 
 CPU = torch.device("cpu")
-PLACE = Place(0, 1, 0, 0, CPU)
+PLACE = Place(worker=0, workers=1, seed=0, start=0, generation=0, device=CPU)
 CONFIG = PPOConfig(
     num_envs=4,
     rollout_steps=16,
