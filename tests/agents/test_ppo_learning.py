@@ -32,6 +32,7 @@ CONFIG = PPOConfig(
     minibatch_size=16,
     hidden=16,
     network="mlp",
+    observation="pixels",
     precision="float32",
     device="cpu",
 )

@@ -27,6 +27,7 @@ SMALL = PPOConfig(
     minibatch_size=32,
     hidden=16,
     network="mlp",
+    observation="pixels",
     lr=3e-3,
     lr_min=3e-3,
     log_interval=64,
@@ -138,7 +139,12 @@ def test_the_choice_of_the_network_is_stored_for_other_machines():
     resolved = PPOConfig(network="auto", observation="pixels", device="cpu").resolved()
     assert resolved.network == "small"
     assert PPOConfig(network="auto", observation="tiles", device="cpu").resolved().network == "mlp"
-    assert PPOConfig(network="nature", screen_size=84, device="cpu").resolved().network == "nature"
+    assert (
+        PPOConfig(observation="pixels", network="nature", screen_size=84, device="cpu")
+        .resolved()
+        .network
+        == "nature"
+    )
     assert make_config(PPOConfig, to_plain(resolved), source="test") == resolved
 
 
@@ -151,7 +157,7 @@ def test_the_choice_of_the_network_is_stored_for_other_machines():
         ({"workers": 2, "target_kl": 0.02}, "target_kl"),
         ({"minibatch_size": 1}, "minibatch_size = 1"),
         ({"gamma": 1.5}, "gamma = 1.5"),
-        ({"network": "nature", "screen_size": 32}, "screen_size >= 36"),
+        ({"observation": "pixels", "network": "nature", "screen_size": 32}, "screen_size >= 36"),
         ({"network": "small", "observation": "tiles"}, "tiles need network mlp"),
         ({"normalize_advantage": "batch"}, "normalize_advantage = 'batch'"),
     ],

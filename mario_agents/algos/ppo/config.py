@@ -9,10 +9,12 @@ from msgspec import Meta
 
 from mario_agents.config import (
     Fraction,
+    HeightWidth,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ScreenSide,
     TrainConfig,
 )
 from mario_agents.device import resolve_device
@@ -30,8 +32,16 @@ class PPOConfig(TrainConfig):
         "channels_last",
     }
 
+    observation: Literal["pixels", "tiles"] = "tiles"
+    """What the agent sees: the screen, or the tiles around Mario."""
     frame_stack: PositiveInt = 2
-    """Number of screens, one agent step apart, in an observation."""
+    """Number of pictures, one agent step apart, in an observation."""
+    screen_size: ScreenSide | HeightWidth = (52, 64)
+    """Pixels of an observed screen: the side of a square, or height and width."""
+    palette: Literal["luma", "contrast"] = "contrast"
+    """How colours become grey: luma as on television, or contrast, which shows Mario better."""
+    crop_top: Annotated[int, Meta(ge=0, le=120)] = 32
+    """Rows cut off at the top of the screen; 32 drop the score bar."""
     num_envs: PositiveInt = 64
     """Number of environments that a worker steps together."""
     lockstep: bool = True
