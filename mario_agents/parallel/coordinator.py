@@ -46,9 +46,10 @@ class TrainingCoordinator:
         self.run, self.store, self.updater, self.player = run, store, updater, player
         self.report = report
         self._metadata = metadata
-        self._saved_step = checkpoint.step if checkpoint else None
+        self._saved: tuple[int, int] | None = None
         if checkpoint:
             self._restore(checkpoint)
+            self._saved = checkpoint.step, self.version
 
     @property
     def version(self) -> int:
@@ -66,7 +67,7 @@ class TrainingCoordinator:
         return metrics
 
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Write the latest weights, and a checkpoint unless there is one of this step.
+        """Write the latest weights, and a checkpoint unless nothing has happened since the last.
 
         Args:
             step: agent steps of the whole run.
@@ -75,10 +76,10 @@ class TrainingCoordinator:
         Raises:
             RunError: if the disk refuses; what was there before is intact.
         """
-        if step != self._saved_step:  # a second one would push an older one out
+        if self._saved != (step, self.version):  # a second one would push an older one out
             own = {"updater": self.updater.state(), "coordinator": self.report.logger.state()}
             self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own})
-            self._saved_step = step
+            self._saved = step, self.version
         write_weights(self.run, self.player.state_dict(), {**self._metadata, "step": step})
 
     def _restore(self, checkpoint: Checkpoint) -> None:

@@ -53,7 +53,6 @@ class CoordinatorProcess:
         plan, config, recipe = outlook.plan, outlook.config, outlook.recipe
         self._heartbeat = outlook.heartbeat
         self._row = self._heartbeat.row(self._heartbeat.coordinator)
-        self._row.join()
         checkpoint = None
         if plan.checkpoint is not None:
             store = CheckpointStore(outlook.run.checkpoint_path, keep=config.keep_checkpoints)
@@ -85,6 +84,7 @@ class CoordinatorProcess:
     def begin(self) -> None:
         """Save the beginning, so that from here on the run can be resumed; let the workers go."""
         self._save()
+        self._row.join()
         self._publish()
 
     def update(self) -> bool:
