@@ -12,7 +12,8 @@ Who removes the name, if all processes of a run may be killed at any instant? Ev
 its segments. Names are written there before the segments are made. The kernel drops the lock when
 the owner dies, however that happens; so a lease that can be locked belongs to a dead run, and
 whoever finds one (:func:`remove_leftovers`; every new run looks) removes the names in it. A
-living run cannot be mistaken for a dead one, and names with another token are never touched.
+living run cannot be mistaken for a dead one, and names with another token are never touched. (If
+every process of a run is killed and no other run follows, its memory is taken until a reboot.)
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _LEASE = re.compile(f"({_TOKEN})\\.lease")
 
 
 def default_leases() -> Path:
-    """The directory of this user's leases, in the system's temporary directory."""
+    """The directory of this user's leases, in the system's temporary directory (``TMPDIR``; runs
+    that set it differently never see, and never clean, each other's leases)."""
     return Path(tempfile.gettempdir()) / f"mario-agents-{os.getuid()}"
 
 
