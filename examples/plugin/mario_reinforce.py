@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from mario_agents.api import Learner
 from mario_agents.config import Fraction, PositiveFloat, PositiveInt, TrainConfig
 from mario_agents.metrics.collectors import LearnerCollector
 from mario_agents.metrics.episodes import Collected, EpisodeBooks, StepInfo
@@ -34,7 +33,7 @@ class ReinforceCollector(LearnerCollector):  # what is plotted beside returns, d
     METRICS = (rolling("loss", "policy loss"), rolling("entropy", "entropy of the policy in nats"))
 
 
-class ReinforceLearner(Learner):
+class ReinforceLearner:  # a mario_agents.api.Learner
     def __init__(self, model):
         self.model = model
 
@@ -45,6 +44,9 @@ class ReinforceLearner(Learner):
         entropy = policy.entropy().mean()
         loss = -(policy.log_prob(batch["action"]) * advantage).mean() - 0.01 * entropy
         return loss, {"loss": loss.detach(), "entropy": entropy.detach()}
+
+    def update_targets(self, tau):
+        pass
 
 
 class ReinforceExperience(Experience):
@@ -79,7 +81,7 @@ class ReinforceExperience(Experience):
         }
 
 
-class ReinforcePolicy:
+class ReinforcePolicy:  # a mario_envkit.plugins.Policy
     def __init__(self, model, seed, device):
         self.model, self.device = model.to(device), device
         self.rng = torch.Generator(device).manual_seed(seed)

@@ -131,13 +131,16 @@ def test_a_recipe_that_workers_could_not_import_is_refused_in_a_sentence(tmp_pat
     assert trained(tmp_path / "local", Local(), TOY).step == 1600
 
 
-def test_evaluation_and_the_time_budget(tmp_path: Path) -> None:
-    config = dataclasses.replace(
-        TOY, workers=1, total_steps=10**9, max_minutes=0.05, eval_interval=640, eval_episodes=2,
-        pause=0.02,
-    )  # fmt: skip
-    assert 0 < trained(tmp_path / "run", ToyRecipe(), config).step < 10**9
+def test_evaluation_goes_on_beside_the_updates(tmp_path: Path) -> None:
+    config = dataclasses.replace(TOY, workers=1, eval_interval=640, eval_episodes=2, pause=0.02)
+    trained(tmp_path / "run", ToyRecipe(), config)
     with (tmp_path / "run" / "coordinator.csv").open() as file:
         last = list(csv.DictReader(file))[-1]
     assert 0 <= float(last["eval_success"]) <= 1
-    assert 0 <= float(last["waiting"]) <= 1
+    assert float(last["eval_x"]) >= 0
+    assert 0 < float(last["optimizing"]) + float(last["waiting"]) <= 1
+
+
+def test_the_time_budget_ends_a_run_with_workers(tmp_path: Path) -> None:
+    config = dataclasses.replace(TOY, workers=1, total_steps=10**9, max_minutes=1e-9)
+    assert trained(tmp_path / "run", ToyRecipe(), config).step < 10**9

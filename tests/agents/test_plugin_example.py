@@ -17,7 +17,7 @@ from tests.agents.conftest import ROOT
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where pip has installed the example."""
-    pytest.importorskip("setuptools")
+    pytest.importorskip("setuptools", minversion="70.1")  # the first that builds wheels alone
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
     shutil.copytree(ROOT / "examples" / "plugin", source / "plugin")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
