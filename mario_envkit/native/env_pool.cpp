@@ -26,6 +26,21 @@ class TimedPool final : public EnvPool {
     whole_screen_.observe(envs_.at(static_cast<std::size_t>(env))->machine().picture(), out);
   }
 
+  void save(int env, SavedEnv& out) const override {
+    const GameEnv<Timing>& game = *envs_.at(static_cast<std::size_t>(env));
+    game.save(out);
+    game.copy_stack(out.stack.data());
+    out.progress.newest = plan_.spec.frame_stack - 1;
+  }
+
+  void load(int env, const SavedEnv& saved) override {
+    envs_.at(static_cast<std::size_t>(env))->load(saved);
+  }
+
+  const std::uint8_t* ram(int env) const override {
+    return envs_.at(static_cast<std::size_t>(env))->machine().ram();
+  }
+
  private:
   void work(int index, int worker) override {
     const Order order = buffers_.orders[index];

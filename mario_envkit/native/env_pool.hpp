@@ -78,6 +78,13 @@ class EnvPool {
   // Writes 240 * 256 * 3 bytes: the picture of one environment as RGB.
   virtual void screen(int env, std::uint8_t* out) = 0;
 
+  // One environment as a value, while no work is under way. The stack of a SavedEnv is laid out
+  // with the oldest observation first. load() takes what save() gave, of this plan.
+  virtual void save(int env, SavedEnv& out) const = 0;
+  virtual void load(int env, const SavedEnv& saved) = 0;
+  virtual const std::uint8_t* ram(int env) const = 0;
+  std::size_t reward_terms() const { return plan_.spec.reward.terms.size(); }
+
   int num_envs() const { return num_envs_; }
   std::size_t observation_bytes() const {  // of one environment, stacked
     return plan_.observation_size * static_cast<std::size_t>(plan_.spec.frame_stack);

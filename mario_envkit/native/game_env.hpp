@@ -112,6 +112,7 @@ class GameEnv {
   void copy_stack(std::uint8_t* out) const;
 
   Machine<Timing>& machine() { return machine_; }
+  const Machine<Timing>& machine() const { return machine_; }
 
   // Between steps. Filling the same SavedEnv again allocates nothing. Load only what an environment
   // of the same plan saved; outcome() and parts() stay those of the last step.
