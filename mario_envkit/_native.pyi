@@ -75,6 +75,11 @@ class EnvPool:
     def wait(self) -> int: ...
     def run(self, observations: NDArray[np.uint8]) -> int: ...
     def screen(self, env: int, out: NDArray[np.uint8]) -> None: ...
+    def watch(
+        self, low: NDArray[np.int64], width: NDArray[np.uint64], outside: NDArray[np.uint8]
+    ) -> None:
+        """From now on set ``outside`` ``(N,)`` with every outcome: whether a flag is set, or one of
+        the ints is outside its range of ``low`` to ``low + width``, both ``(INT_ROWS, N)``."""
     def save(
         self,
         env: int,

@@ -11,6 +11,7 @@ void write_progress(const Progress& progress, std::int64_t* out) {
 }
 
 void read_progress(const std::int64_t* in, Progress& out) {
+  out = Progress{};
   out.single_stage = *in++ != 0;
   Progress::Place& furthest = out.furthest;
   for (std::int64_t* field : {&out.frames, &out.world, &out.stage, &furthest.world, &furthest.stage,

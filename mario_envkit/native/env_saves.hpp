@@ -17,7 +17,7 @@ constexpr int kMemoryFields = static_cast<int>(std::tuple_size_v<RewardState::Me
 
 void write_progress(const Progress& progress, std::int64_t* out);
 
-// Everything but the stack's newest slot and the elapsed steps, which stay as they are.
+// Everything but the stack's newest slot, which goes with the stack, and the elapsed steps.
 void read_progress(const std::int64_t* in, Progress& out);
 
 void write_memory(const RewardState& reward, std::int64_t* out);

@@ -119,6 +119,9 @@ class GameEnv {
   void save(SavedEnv& out) const;
   void load(const SavedEnv& saved);
 
+  // Puts back what copy_stack() wrote.
+  void show(const std::uint8_t* stack);
+
  private:
   // One frame with `buttons`, and what follows from it; true: the episode is over.
   bool play_frame(std::uint8_t buttons, bool draw, History& history);

@@ -120,6 +120,15 @@ class Pool {
     pool_->screen(env, out.data());
   }
 
+  void watch(Array<std::int64_t> low, Array<std::uint64_t> width, Array<std::uint8_t> outside) {
+    require(low.size() == ints_.size() && width.size() == ints_.size(), "ranges");
+    require(outside.size() == static_cast<std::size_t>(pool_->num_envs()), "outside");
+    low_ = std::move(low);
+    width_ = std::move(width);
+    outside_ = std::move(outside);
+    pool_->watch({low_.data(), width_.data(), outside_.data()});
+  }
+
   nb::bytes save(int env, const Array<std::int64_t>& progress, const Array<std::int64_t>& memory,
                  const Array<std::uint8_t>& stack) {
     check_saves(env, progress, memory);
@@ -135,12 +144,12 @@ class Pool {
   std::string load(int env, const nb::bytes& machine, const Array<std::int64_t>& progress,
                    const Array<std::int64_t>& memory) {
     check_saves(env, progress, memory);
-    pool_->save(env, saved_);  // the observations stay
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(machine.c_str());
     const std::string problem = deserialize(bytes, machine.size(), saved_.machine);
     if (!problem.empty()) return problem;
     read_progress(progress.data(), saved_.progress);
     read_memory(memory.data(), pool_->reward_terms(), saved_.reward);
+    saved_.stack.clear();
     pool_->load(env, saved_);
     return "";
   }
@@ -148,9 +157,7 @@ class Pool {
   void show(int env, const Array<std::uint8_t>& stack) {
     require(env >= 0 && env < pool_->num_envs(), "environment");
     require(stack.nbytes() == pool_->observation_bytes(), "observation");
-    pool_->save(env, saved_);
-    saved_.stack.assign(stack.data(), stack.data() + stack.nbytes());
-    pool_->load(env, saved_);
+    pool_->show(env, stack.data());
   }
 
   void ram(int env, const Array<std::uint8_t>& out) const {
@@ -179,6 +186,9 @@ class Pool {
   Array<std::int64_t> history_;
   Array<std::int32_t> history_used_;
   Array<std::uint8_t> observations_;
+  Array<std::int64_t> low_;
+  Array<std::uint64_t> width_;
+  Array<std::uint8_t> outside_;
   std::unique_ptr<EnvPool> pool_;
   SavedEnv saved_;  // kept so that saving allocates nothing
 };
@@ -227,6 +237,8 @@ void bind_pool(nb::module_& module) {
       .def("wait", &Pool::wait)
       .def("run", &Pool::run, nb::arg("observations").noconvert())
       .def("screen", &Pool::screen, nb::arg("env"), nb::arg("out").noconvert())
+      .def("watch", &Pool::watch, nb::arg("low").noconvert(), nb::arg("width").noconvert(),
+           nb::arg("outside").noconvert())
       .def("save", &Pool::save, nb::arg("env"), nb::arg("progress").noconvert(),
            nb::arg("memory").noconvert(), nb::arg("stack").noconvert())
       .def("load", &Pool::load, nb::arg("env"), nb::arg("machine"), nb::arg("progress"),

@@ -138,11 +138,9 @@ class Context:
             env = env.env
         self._game: MarioEnv = env  # type: ignore[assignment]
         self._layers = layers[::-1]
-
-    @property
-    def names(self) -> tuple[str, ...]:
+        self.names = tuple(name for name, _, _ in self._layers)
         """Class names of the layers: the game, then the wrappers outwards."""
-        return tuple(name for name, _, _ in self._layers)
+        self._terms = tuple(term.name for term in self._game.reward_function.terms)
 
     @property
     def core(self) -> str:
@@ -185,19 +183,17 @@ class Context:
             SnapshotMismatch: if not.
         """
         saved.console.require(self.core, self.rom_sha256)
-        names = self.names
         theirs = tuple(name for name, _ in saved.layers)
-        if names != theirs:
+        if self.names != theirs:
             raise SnapshotMismatch(
                 f"The snapshot is of an environment of {' < '.join(theirs)} and this one is of "
-                f"{' < '.join(names)}; build it with the same arguments."
+                f"{' < '.join(self.names)}; build it with the same arguments."
             )
         *_, terms, _ = saved.layers[0][1]
-        own_terms = tuple(term.name for term in self._game.reward_function.terms)
-        if terms != own_terms:
+        if terms != self._terms:
             raise SnapshotMismatch(
                 f"The snapshot was taken with the reward {', '.join(terms)} and this environment "
-                f"has {', '.join(own_terms)}; build it with the same reward."
+                f"has {', '.join(self._terms)}; build it with the same reward."
             )
 
 

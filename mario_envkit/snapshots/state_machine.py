@@ -120,7 +120,7 @@ class QuietStretch:
     """Where the machine stays in its state and asks for nothing, as long as Mario lives.
 
     Attributes:
-        first_x, last_x: both included; none at all if the first is the greater one.
+        first_x, last_x: both included; where no game gets to if there is no such stretch.
         due_tick: only while ``tick`` is less.
     """
 
@@ -129,8 +129,8 @@ class QuietStretch:
     due_tick: int
 
 
-_FAR = 2**62  # no game gets there
-_NO_STRETCH = QuietStretch(1, 0, 0)
+_FAR = 2**61  # no game gets there
+_NO_STRETCH = QuietStretch(_FAR, _FAR, 0)
 
 _S, _A, _E = SnapshotState, SnapshotAction, SnapshotEvent
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,10 +70,11 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         super().__init__(num_envs, level=level, **{**TRAIN_DEFAULTS, **kwargs})
         self._max_episode_steps = max_episode_steps
         self._elapsed = np.zeros(num_envs, np.int64)
-        self._saved, self._restored = np.zeros((2, num_envs), np.bool_)
+        self._saved: set[int] = set()  # this and the next: for the infos of this step
+        self._restored: set[int] = set()
         self._begun_truly: list[int] = []
         pool = self._open
-        self._watch = Watch(pool.infos.ints, pool.infos.flags)
+        self._watch = Watch(pool)
         single = Context(self._single)
         try:
             self._sessions = [
@@ -174,7 +175,8 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         self, i: int, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> None:
         self._elapsed[i] = 0
-        self._saved[i] = self._restored[i] = False
+        self._saved.discard(i)
+        self._restored.discard(i)
         session = self._sessions[i]
         if session.goes_back(seed, options):
             self._put_back(i, *session.go_back())
@@ -187,7 +189,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         """The rest of a restore: the game itself is back already."""
         self._open.restart_at(i, observation, info)
         self._watch.aim(i, self._sessions[i].handler)
-        self._restored[i] = True
+        self._restored.add(i)
 
     # -- what came of it ---------------------------------------------------------------------
 
@@ -200,34 +202,39 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         self._begun_truly.clear()
 
     def _results(self, unfinished: Unfinished, out: Observations) -> Step:
-        pool = self._open
         self._finish_resets(unfinished, out)
-        rewards, terminated, truncated = pool.results()
-        infos, finals = self._practise(out, terminated, truncated)
-        self._watch.note()
+        rewards, terminated, truncated = self._open.results()
+        dead = self._decide(out, terminated, truncated)
         self._limit(truncated)
         self._ready = True
         over = terminated | truncated
-        if self._mode is AutoresetMode.SAME_STEP and over.any():
-            for i in np.flatnonzero(over).tolist():
-                info = infos[i] if i in infos else pool.infos.of(i)
-                finals[i] = {"final_obs": out[i].copy(), "final_info": info}
+        restart = self._mode is AutoresetMode.SAME_STEP and bool(over.any())
+        final: _Info = {}
+        if dead or restart:
+            ended = over.copy() if restart else np.zeros(self.num_envs, np.bool_)
+            ended[list(dead)] = True
+            final = self._endings(ended, out)
+            final["final_info"]["snapshot_saved"][list(self._saved)] = ended[list(self._saved)]
+        for i, info in dead.items():
+            out[i], info = self._revive(i, final["final_obs"][i], info)
+            if restart and over[i]:  # the time was up, too: that ends the restored episode
+                final["final_obs"][i] = out[i].copy()
+                final["final_info"] = self._add_info(deepcopy(final["final_info"]), info, i)
+        self._watch.note()
+        if restart:
             self._restart(over, out)
         else:
             self._over = over
-        return out, rewards, terminated, truncated, {**self._infos(), **self._batch(finals)}
+        return out, rewards, terminated, truncated, {**final, **self._infos()}
 
-    def _practise(
+    def _decide(
         self, out: Observations, terminated: NDArray[np.bool_], truncated: NDArray[np.bool_]
-    ) -> tuple[dict[int, _Info], dict[int, _Info]]:
-        """Save, restore and give up where it is due, in place.
+    ) -> dict[int, _Info]:
+        """Save and give up where it is due; returns where to restore, and the infos of the death.
 
-        Returns:
-            By environment, where there was anything to decide: what it would say by itself; and
-            of that the keys that tell of a death before a restore.
+        ``terminated`` and ``truncated`` become what they are with snapshots.
         """
-        infos: dict[int, _Info] = {}
-        finals: dict[int, _Info] = {}
+        dead: dict[int, _Info] = {}
         for i in self._watch.due(self._over):
             session = self._sessions[i]
             info = self._open.infos.of(i)
@@ -236,15 +243,15 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
                 out[i], info, terminated=bool(terminated[i]), truncated=bool(truncated[i])
             )
             if verdict.outcome is Outcome.RESTORE:
-                out[i], info = self._revive(i, out[i].copy(), info)
                 terminated[i] = truncated[i] = False
-                finals[i] = {key: info[key] for key in ("final_obs", "final_info")}
-            else:
-                terminated[i] |= verdict.outcome is Outcome.GIVE_UP
-                self._saved[i] = verdict.saved
-                self._watch.aim(i, session.handler)
-            infos[i] = info
-        return infos, finals
+                dead[i] = info
+                continue
+            self._watch.aim(i, session.handler)
+            if verdict.outcome is Outcome.GIVE_UP:
+                terminated[i] = True
+            elif verdict.saved:
+                self._saved.add(i)
+        return dead
 
     def _revive(
         self, i: int, observation: NDArray[np.uint8], info: _Info
@@ -260,12 +267,8 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
 
     def _infos(self, only: NDArray[np.bool_] | None = None) -> _Info:
         infos = super()._infos(only)
-        infos["snapshot_saved"], infos["snapshot_restored"] = self._saved, self._restored
-        self._saved, self._restored = np.zeros((2, self.num_envs), np.bool_)
+        for key, where in (("snapshot_saved", self._saved), ("snapshot_restored", self._restored)):
+            if where:
+                infos[key][list(where)] = True
+                where.clear()
         return infos
-
-    def _batch(self, finals: dict[int, _Info]) -> _Info:
-        together: _Info = {}
-        for i in sorted(finals):
-            together = self._add_info(together, finals[i], i)
-        return together

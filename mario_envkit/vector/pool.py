@@ -187,6 +187,17 @@ class GamePool:
         self._doubles[0, env] = 0.0
         self._flags[[TERMINATED_ROW, TRUNCATED_ROW], env] = False
 
+    def watch(self, low: NDArray[np.int64], width: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Ask for a look-out: one array ``(num_envs,)``, kept up to date from now on.
+
+        It is True where the last step or reset set a flag, or led a number outside the range from
+        ``low`` to ``low + width``, both included; both are ``(INT_ROWS, num_envs)`` and may be
+        changed between steps.
+        """
+        outside = np.zeros(self._ints.shape[1], np.uint8)
+        self._pool.watch(low, width, outside)
+        return outside.view(np.bool_)
+
     # -- a game as a value -------------------------------------------------------------------
 
     def save(self, env: int) -> SavedGame:
