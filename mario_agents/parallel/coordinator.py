@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -46,9 +47,11 @@ class TrainingCoordinator:
         self.run, self.store, self.updater, self.player = run, store, updater, player
         self.report = report
         self._metadata = metadata
-        self._saved_step = checkpoint.step if checkpoint else None
+        self._optimizing, self._waiting, self._since = 0.0, 0.0, time.monotonic()
+        self._saved: tuple[int, int] | None = None
         if checkpoint:
             self._restore(checkpoint)
+            self._saved = checkpoint.step, self.version
 
     @property
     def version(self) -> int:
@@ -61,12 +64,27 @@ class TrainingCoordinator:
         Raises:
             TrainerError: if they are not finite; the weights are unchanged.
         """
+        begin = time.monotonic()
         metrics = self.updater.apply(gradients, packets)
+        self._optimizing += time.monotonic() - begin
         self.report.updated({**metrics, "packets": packets})
         return metrics
 
+    def waited(self, seconds: float) -> None:
+        """There were no gradients to apply for so long."""
+        self._waiting += seconds
+
+    def write(self, step: int) -> None:
+        """Write a row of metrics."""
+        now = time.monotonic()
+        seconds = max(now - self._since, 1e-9)
+        shares = {"optimizing": self._optimizing / seconds, "waiting": self._waiting / seconds}
+        self._optimizing, self._waiting, self._since = 0.0, 0.0, now
+        self.report.logger.track_all(shares)
+        self.report.write(step)
+
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Write the latest weights, and a checkpoint unless there is one of this step.
+        """Write the latest weights, and a checkpoint unless nothing has happened since the last.
 
         Args:
             step: agent steps of the whole run.
@@ -75,10 +93,10 @@ class TrainingCoordinator:
         Raises:
             RunError: if the disk refuses; what was there before is intact.
         """
-        if step != self._saved_step:  # a second one would push an older one out
+        if self._saved != (step, self.version):  # a second one would push an older one out
             own = {"updater": self.updater.state(), "coordinator": self.report.logger.state()}
             self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own})
-            self._saved_step = step
+            self._saved = step, self.version
         write_weights(self.run, self.player.state_dict(), {**self._metadata, "step": step})
 
     def _restore(self, checkpoint: Checkpoint) -> None:

@@ -53,7 +53,6 @@ class CoordinatorProcess:
         plan, config, recipe = outlook.plan, outlook.config, outlook.recipe
         self._heartbeat = outlook.heartbeat
         self._row = self._heartbeat.row(self._heartbeat.coordinator)
-        self._row.join()
         checkpoint = None
         if plan.checkpoint is not None:
             store = CheckpointStore(outlook.run.checkpoint_path, keep=config.keep_checkpoints)
@@ -80,11 +79,12 @@ class CoordinatorProcess:
             for interval in (config.eval_interval, config.log_interval, config.checkpoint_interval)
         )
         self._nap = NAP
-        self._waited, self._since, self._told = 0.0, time.monotonic(), 0.0
+        self._told = 0.0
 
     def begin(self) -> None:
         """Save the beginning, so that from here on the run can be resumed; let the workers go."""
         self._save()
+        self._row.join()
         self._publish()
 
     def update(self) -> bool:
@@ -109,7 +109,7 @@ class CoordinatorProcess:
         begin = time.monotonic()
         time.sleep(self._nap)
         self._nap = min(2 * self._nap, LONGEST_NAP)
-        self._waited += time.monotonic() - begin
+        self.coordinator.waited(time.monotonic() - begin)
 
     def routine(self) -> None:
         """Beat, and do what is due by now."""
@@ -121,7 +121,7 @@ class CoordinatorProcess:
         if result is not None:
             self.coordinator.report.logger.track_all(result)
         if self._rows.due(step):
-            self._write(step)
+            self.coordinator.write(step)
         if self._checkpoints.due(step):
             keep_going(self._save)
         if time.monotonic() - self._told > FLUSH_SECONDS:
@@ -138,7 +138,7 @@ class CoordinatorProcess:
         result = self._evaluator.result(wait=True)
         if result is not None:
             self.coordinator.report.logger.track_all(result)
-        self._write(step)
+        self.coordinator.write(step)
         self._save()
         self.coordinator.report.flush(step, "stopped")
 
@@ -157,13 +157,6 @@ class CoordinatorProcess:
     def _publish(self) -> None:
         tensors = list(self.learner.model.state_dict().values())
         self._weights.publish(self._weight_layout.pack(tensors, out=self._vector))
-
-    def _write(self, step: int) -> None:
-        now = time.monotonic()
-        share = self._waited / max(now - self._since, 1e-9)
-        self.coordinator.report.logger.track("waiting", share)
-        self._waited, self._since = 0.0, now
-        self.coordinator.report.write(step)
 
     def _save(self) -> None:
         step = self._heartbeat.total("steps")

@@ -23,7 +23,8 @@ class Experience(Protocol):
     """A worker's experience: it plays, and offers the batches that are due.
 
     :class:`ReplayExperience` is that of an off-policy algorithm; an on-policy one plays a rollout
-    in :meth:`collect` and offers its minibatches.
+    in :meth:`collect` and offers its minibatches. Whoever derives from this class need only write
+    these two: by default nothing is learned from :meth:`feedback`, and nothing saved.
     """
 
     def collect(self, step: int) -> Collected:
@@ -48,9 +49,11 @@ class Experience(Protocol):
 
     def tensors(self) -> dict[str, Tensor]:
         """Arrays and random states for a checkpoint, by name."""
+        return {}
 
     def state(self) -> dict[str, Any]:
         """Counters and the like for a checkpoint, JSON-able."""
+        return {}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Take over :meth:`tensors` and :meth:`state`.

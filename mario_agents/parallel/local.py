@@ -114,7 +114,7 @@ class LocalRun:
     def write(self) -> None:
         """Write a row of all metrics."""
         self.tell()
-        for each in (self.worker.report, self.coordinator.report, self.desk):
+        for each in (self.worker.report, self.coordinator, self.desk):
             each.write(self.steps)
 
     def save(self) -> None:

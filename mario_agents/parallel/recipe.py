@@ -105,7 +105,8 @@ class Recipe(Protocol[Config, OwnLearner]):
         learner's ``compute_loss`` measures, and of the experience's gauges."""
 
     def env_kwargs(self, config: Config) -> dict[str, Any]:
-        """See :meth:`mario_envkit.plugins.Trainer.env_kwargs`."""
+        """See :meth:`mario_envkit.plugins.Trainer.env_kwargs`; by default the game."""
+        return config.env_kwargs()
 
     def learner(self, config: Config, spaces: Spaces) -> OwnLearner:
         """A learner on the CPU with initial weights that depend on ``config.seed`` alone."""
@@ -119,7 +120,11 @@ class Recipe(Protocol[Config, OwnLearner]):
         """What applies gradients to ``learner.model``."""
 
     def player(self, learner: OwnLearner) -> nn.Module:
-        """The part of the model that plays: its state dict is the run's ``weights.safetensors``."""
+        """The part of the model that plays: its state dict is the run's ``weights.safetensors``.
+
+        By default the whole.
+        """
+        return learner.model
 
     def policy(self, config: Config, learner: OwnLearner, device: torch.device) -> Policy:
         """The agent as ``eval`` and ``watch`` need it, with the weights of ``learner``."""

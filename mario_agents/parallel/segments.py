@@ -12,7 +12,8 @@ Who removes the name, if all processes of a run may be killed at any instant? Ev
 its segments. Names are written there before the segments are made. The kernel drops the lock when
 the owner dies, however that happens; so a lease that can be locked belongs to a dead run, and
 whoever finds one (:func:`remove_leftovers`; every new run looks) removes the names in it. A
-living run cannot be mistaken for a dead one, and names with another token are never touched.
+living run cannot be mistaken for a dead one, and names with another token are never touched. (If
+every process of a run is killed and no other run follows, its memory is taken until a reboot.)
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _LEASE = re.compile(f"({_TOKEN})\\.lease")
 
 
 def default_leases() -> Path:
-    """The directory of this user's leases, in the system's temporary directory."""
+    """The directory of this user's leases, in the system's temporary directory (``TMPDIR``; runs
+    that set it differently never see, and never clean, each other's leases)."""
     return Path(tempfile.gettempdir()) / f"mario-agents-{os.getuid()}"
 
 
@@ -90,24 +92,21 @@ class SharedSegments:
         Docker container, unless asked otherwise) is an error here and not a crash later.
 
         Raises:
-            RunError: if there is not so much shared memory.
+            RunError: if there is not so much shared memory, or the run's is closed.
         """
+        if self._lease < 0:
+            raise RunError("The shared memory of this run is closed; make it before the run ends.")
         name = f"/mario-{self._token}-{len(self._names)}"
         os.write(self._lease, f"{name}\n".encode())
         self._names.append(name)
-        descriptor = _posixshmem.shm_open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600)
         try:
-            os.ftruncate(descriptor, size)
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(descriptor, 0, size)
-            return name, _map(descriptor, size)
+            return name, _make(name, size)
         except OSError as error:
+            _remove([name])
             raise RunError(
                 f"Cannot get {size / 1e6:.0f} MB of shared memory ({error.strerror}); use fewer "
                 "workers, or make /dev/shm larger (docker run --shm-size=2g)."
             ) from error
-        finally:
-            os.close(descriptor)
 
     def close(self) -> None:
         """Remove all names. Arrays over the memory stay good; nobody can attach any more."""
@@ -189,6 +188,17 @@ def _remove(names: list[str]) -> list[str]:
         except FileNotFoundError:
             pass  # noted in the lease, but its owner died before it made it
     return removed
+
+
+def _make(name: str, size: int) -> Memory:
+    descriptor = _posixshmem.shm_open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600)
+    try:
+        os.ftruncate(descriptor, size)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size)
+        return _map(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def _map(descriptor: int, size: int) -> Memory:

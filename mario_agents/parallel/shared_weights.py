@@ -99,13 +99,15 @@ class SharedWeights:
     def read(self, out: NDArray[np.float32], newer_than: int = 0) -> int | None:
         """Copy the newest vector into ``out`` ``(size,)`` float32, and return its version.
 
-        Returns None, and leaves ``out`` alone, if there is none newer than ``newer_than``.
+        Returns None, and leaves ``out`` alone, if there is none newer than ``newer_than``. A caller
+        that has seen a packet released gets at least the weights published before that.
 
         Raises:
             OptionError: if ``out`` has another shape or type.
         """
         self._check(out)
         while True:
+            self._fence()
             version = self._newest[0]
             if version <= newer_than:
                 return None

@@ -42,6 +42,8 @@ QUICK_DEATH_SECONDS = 30.0
 MAX_QUICK_DEATHS = 3
 BACK_OFF_SECONDS = 0.5
 MAX_BACK_OFF_SECONDS = 30.0
+COORDINATOR_SECONDS = 60.0
+"""The coordinator may be silent for so long at least: disks can be slow."""
 STOP_SECONDS = 60.0
 """Time that processes have to end when they are asked to."""
 
@@ -229,7 +231,8 @@ class Supervisor:
     def _check_coordinator(self) -> None:
         member = self.coordinator
         assert member is not None
-        if member.exit_status is not None or member.silent_for() > self.config.heartbeat_timeout:
+        patience = max(self.config.heartbeat_timeout, COORDINATOR_SECONDS)
+        if member.exit_status is not None or member.silent_for() > patience:
             self._coordinator_lost(member)
 
     def _coordinator_lost(self, member: Member) -> None:

@@ -33,7 +33,6 @@ def worker_main(plan: Plan, number: int, generation: int, failure: Connection) -
 def _work(outlook: Outlook, number: int, generation: int) -> None:
     plan, config, heartbeat = outlook.plan, outlook.config, outlook.heartbeat
     row = heartbeat.row(number)
-    row.join()
     device = resolve_device(config.device)
     learner = build_learner(outlook.recipe, config, plan.spaces, device)
     exchange = SharedExchange(
@@ -62,6 +61,7 @@ def _work(outlook: Outlook, number: int, generation: int) -> None:
         worker = build_worker(
             outlook.recipe, config, learner, envs, place, exchange, heartbeat, report
         )
+        row.join()  # not before: in lockstep the others wait for it from here on
         rows, told = Every(config.log_interval, step), time.monotonic()
         while step < config.total_steps and not heartbeat.stopping:
             worker.advance()

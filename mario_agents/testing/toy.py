@@ -24,6 +24,7 @@ from mario_agents.metrics.episodes import Collected, EpisodeBooks, StepInfo
 from mario_agents.metrics.schema import MetricDef, rolling
 from mario_agents.parallel.experience import NumpyBatch
 from mario_agents.parallel.recipe import Place, Spaces
+from mario_agents.parallel.trainer import RecipeTrainer
 from mario_agents.parallel.updater import Updater
 from mario_agents.testing.corridor import CORRIDOR
 
@@ -180,3 +181,6 @@ class ToyRecipe:
     def policy(self, config: ToyConfig, learner: ToyLearner, device: torch.device) -> ToyPolicy:
         """See :class:`mario_agents.parallel.recipe.Recipe`."""
         return ToyPolicy(learner.model, config.seed, device)
+
+
+TRAINER = RecipeTrainer(ToyRecipe(), "Learns which action brings which reward in a corridor.")

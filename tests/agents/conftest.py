@@ -40,6 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (info / "entry_points.txt").write_text(
         "[mario_envkit.trainers]\n"
         "toy = toy_trainer:TRAINER\n"
+        "corridor = mario_agents.testing.toy:TRAINER\n"
         "broken = toy_trainer_that_is_not_there:TRAINER\n"
     )
     return folder

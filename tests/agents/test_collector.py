@@ -60,6 +60,7 @@ def test_episodes_deaths_and_final_observations():
     rows = [[RIGHT, RIGHT], [STAY, RIGHT], [RIGHT, DIE], [RIGHT, RIGHT]]
     added, collected = run({"id": CORRIDOR, "length": 3}, rows)
     assert collected.steps == 8
+    assert collected.gauges == {"epsilon": 0.0, "buffer_size": 4}
     assert [a["terminated"].tolist() for a in added] == [
         *[[False, False], [False, False], [False, True], [True, False]]
     ]

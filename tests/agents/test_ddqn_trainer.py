@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from mario_agents.algos.ddqn.config import DDQNConfig
-from mario_agents.algos.ddqn.recipe import DDQNRecipe
 from mario_agents.config import check_resume, make_config, to_plain
 from mario_agents.environments import make_vector
 from mario_agents.evaluate import Protocol, evaluate
@@ -23,6 +22,7 @@ from mario_agents.run import CheckpointStore, RunDir, read_weights
 from mario_agents.testing.corridor import CORRIDOR, RIGHT
 from mario_envkit.errors import CheckpointError, ConfigError, RunError
 from mario_envkit.plugins import Trainer
+from tests.agents.recipes import CorridorRecipe
 
 CPU = torch.device("cpu")
 SMALL = DDQNConfig(
@@ -40,11 +40,6 @@ SMALL = DDQNConfig(
     lr_warmup=10,
     ui=False,
 )
-
-
-class CorridorRecipe(DDQNRecipe):
-    def env_kwargs(self, config):
-        return {"id": CORRIDOR}
 
 
 TRAINER = RecipeTrainer(CorridorRecipe(), "Walk to the flag.")

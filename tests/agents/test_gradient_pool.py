@@ -49,6 +49,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.dropped = [0, 0]
         self.taken, self.released = [0, 0], [0, 0]
         self.out: list[GradientPacket] = []
+        self.back: list[GradientPacket] = []  # given back together with a later one
         self.version = 0
 
     workers = st.integers(0, WORKERS - 1)
@@ -128,16 +129,20 @@ class PoolMachine(RuleBasedStateMachine):
         packet.release()
         worker = packet.worker
         self.released[worker] = max(self.released[worker], packet.sequence + 1)
-        self.out = [
-            other
-            for other in self.out
-            if other.worker != worker or other.sequence >= self.released[worker]
-        ]
+        for other in list(self.out):
+            if other.worker == worker and other.sequence < self.released[worker]:
+                self.out.remove(other)
+                self.back.append(other)
+
+    @precondition(lambda self: self.back)
+    @rule()
+    def release_what_is_back_already(self):
+        self.back.pop().release()
 
     @rule()
     def replace_consumer(self):
         """What was not released is read again."""
-        self.consumer, self.out = self.attach(), []
+        self.consumer, self.out, self.back = self.attach(), [], []
         self.taken = list(self.released)
 
     def check(self, packet):

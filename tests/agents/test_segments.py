@@ -192,11 +192,12 @@ def test_too_much_memory_is_an_error_and_leaves_nothing(leases):
     with SharedSegments(leases) as segments:
         with pytest.raises(RunError, match=r"shared memory .*use fewer"):
             segments.create(1 << 50)
+        assert not exists(f"/mario-{segments.token}-0")
         name, _ = segments.create(10)  # and the run may go on with less
-        first = name.replace("-1", "-0")
-        assert first != name
-    assert not exists(first)
+        assert exists(name)
     assert not exists(name)
+    with pytest.raises(RunError, match="closed"):
+        segments.create(10)
 
 
 def test_a_directory_that_is_not_ours_is_refused(tmp_path):
