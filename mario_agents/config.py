@@ -28,6 +28,9 @@ PositiveInt = Annotated[int, Meta(ge=1)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 NonNegativeFloat = Annotated[float, Meta(ge=0)]
+ScreenSide = Annotated[int, Meta(ge=16, le=240)]
+# Not a tuple of fixed length: msgspec 0.22 crashes on one beside a number with limits.
+HeightWidth = Annotated[tuple[ScreenSide, ...], Meta(min_length=2, max_length=2)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -44,7 +47,12 @@ class TrainConfig:
             "checkpoint_interval",
             "eval_interval",
             "eval_episodes",
-            "progress",
+            "keep_checkpoints",
+            "max_staleness",
+            "torch_threads",
+            "ui",
+            "wandb",
+            "workers",
         }
     )
     """Fields that may differ from the stored ones when a run is resumed."""
@@ -61,8 +69,14 @@ class TrainConfig:
     """Frames for which an action is held; one agent step is this many frames (60 a second)."""
     frame_stack: PositiveInt = 4
     """Number of screens, one agent step apart, in an observation."""
-    screen_size: Annotated[int, Meta(ge=16, le=240)] = 84
-    """Width and height of an observed screen in pixels."""
+    observation: Literal["pixels", "tiles"] = "pixels"
+    """What the agent sees: the screen, or the tiles around Mario."""
+    screen_size: ScreenSide | HeightWidth = 84
+    """Pixels of an observed screen: the side of a square, or height and width."""
+    palette: Literal["luma", "contrast"] = "luma"
+    """How colours become grey: luma as on television, or contrast, which shows Mario better."""
+    crop_top: Annotated[int, Meta(ge=0, le=120)] = 0
+    """Rows cut off at the top of the screen; 32 drop the score bar."""
     stall_limit: PositiveInt | None = 150
     """Agent steps without a new best x after which an episode is truncated; None for no limit."""
     noop_max: NonNegativeInt = 0
@@ -81,18 +95,42 @@ class TrainConfig:
     device: str = "auto"
     """Where the networks live: cpu, cuda, cuda:1, ..., or auto (cuda if there is one)."""
     num_envs: PositiveInt = 8
-    """Number of environments that are stepped together."""
+    """Number of environments that a worker steps together."""
+    workers: NonNegativeInt = 0
+    """Worker processes that play and compute gradients; 0 does everything in one process."""
+    accumulate_grads: PositiveInt = 1
+    """Batches whose mean gradients are sent to the coordinator together."""
+    max_staleness: NonNegativeInt = 16
+    """Gradients of weights that are older by more updates than this are dropped."""
+    lockstep: bool = False
+    """Make each update from one packet of gradients of every worker, none of them stale."""
+    torch_threads: PositiveInt = 1
+    """Threads of each process for PyTorch on the CPU; more pay off only on idle cores."""
+    snapshots: bool = True
+    """Practise where Mario dies: go on from snapshots before the places of many deaths."""
 
     log_interval: PositiveInt = 1_000
     """Agent steps between two rows of the metrics files."""
     checkpoint_interval: PositiveInt = 20_000
     """Agent steps between two checkpoints; there is always one at the end."""
-    eval_interval: NonNegativeInt = 0
-    """Agent steps between two greedy evaluations during training; 0 for none."""
-    eval_episodes: PositiveInt = 5
-    """Episodes of one such evaluation."""
-    progress: bool = True
+    keep_checkpoints: PositiveInt = 3
+    """Number of checkpoints kept on disk."""
+    eval_interval: NonNegativeInt = 50_000
+    """Agent steps between two greedy evaluations during training; 0 for none. The best weights of
+    all are kept beside the latest."""
+    eval_episodes: PositiveInt = 10
+    """Episodes of one such evaluation, and as many again with sticky actions."""
+    ui: bool = True
     """Show progress while training (a bar in a terminal, plain lines elsewhere)."""
+    wandb: str | None = None
+    """Project at Weights & Biases to send metrics to (needs the extra "wandb"); None for none."""
+
+    def resolved(self: C) -> C:
+        """The same options with what was left to this machine decided.
+
+        That is what a run stores, so that another machine builds the same networks from it.
+        """
+        return self
 
     def env_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``MarioTrain-v0`` for the options above."""
@@ -102,8 +140,11 @@ class TrainConfig:
             "actions": self.actions,
             "reward": self.reward,
             "frame_skip": self.frame_skip,
+            "observation": self.observation,
             "frame_stack": self.frame_stack,
             "screen_size": self.screen_size,
+            "palette": self.palette,
+            "crop_top": self.crop_top,
             "stall_limit": self.stall_limit,
             "noop_max": self.noop_max,
             "repeat_action_probability": self.repeat_action_probability,

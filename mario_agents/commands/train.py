@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from mario_agents.config import check_resume, make_config, read_options, validate
+from mario_agents.config import TrainConfig, check_resume, make_config, read_options, validate
 from mario_agents.presets import find_preset
 from mario_envkit.errors import ConfigError, OptionError
 from mario_envkit.plugins import Trainer, available_trainers, load_trainer
@@ -64,6 +64,8 @@ def _start(name: str, args: list[str], known: RunOptions) -> None:
     trainer = load_trainer(name)
     config = _parse(name, trainer, {}, args, known)
     _check_surroundings(trainer, config)
+    if isinstance(config, TrainConfig):
+        config = config.resolved()
     path = known.run_dir or default_run_path(name, str(getattr(config, "level", "run")))
     run = RunDir.create(path, trainer=name, config=config)
     with run.lock():
@@ -120,10 +122,13 @@ def _parse(
 
 
 def _check_surroundings(trainer: Trainer, config: Any) -> None:
-    """Open the game and look for the device, so that what is wrong there leaves no run behind."""
+    """Open the game, look for the device and wandb: what is wrong there leaves no run behind."""
     from mario_agents.device import resolve_device
     from mario_agents.environments import make_env
+    from mario_agents.metrics.sinks.wandb import require_wandb
 
+    if getattr(config, "wandb", None) is not None:
+        require_wandb()
     resolve_device(getattr(config, "device", "cpu"))
     make_env(trainer.env_kwargs(config)).close()
 

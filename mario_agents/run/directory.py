@@ -117,6 +117,11 @@ class RunDir:
         return self.path / "weights.safetensors"
 
     @property
+    def best_path(self) -> Path:
+        """The best weights of all evaluations during training."""
+        return self.path / "best.safetensors"
+
+    @property
     def checkpoint_path(self) -> Path:
         """Directory of the run's :class:`~mario_agents.run.checkpoint.CheckpointStore`."""
         return self.path / "checkpoint"
@@ -132,9 +137,19 @@ class RunDir:
         return self.path / "tensorboard"
 
     @property
+    def hotspots_path(self) -> Path:
+        """Where Mario died in the run."""
+        return self.path / "death_hotspots.json"
+
+    @property
     def videos_path(self) -> Path:
         """Directory of the recorded games."""
         return self.path / "videos"
+
+    @property
+    def snapshots_path(self) -> Path:
+        """Directory of the snapshots that all workers practise from."""
+        return self.path / "snapshots"
 
     def csv_path(self, name: str) -> Path:
         """Metrics of one process: ``worker_0``, ``coordinator``."""

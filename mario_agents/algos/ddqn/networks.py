@@ -9,18 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from mario_agents.nn.dueling import DuelingHead
-from mario_agents.nn.encoders import NatureEncoder
+from mario_agents.nn.encoders import Encoder
 
 
 class QNetwork(nn.Module):
-    """Action values ``(B, actions)`` of observations ``(B, stack, H, W)`` uint8."""
+    """Action values ``(B, actions)`` of uint8 observations, which ``encoder`` takes."""
 
-    def __init__(
-        self, obs_shape: tuple[int, int, int], actions: int, *, hidden: int, q_scale: float
-    ) -> None:
+    def __init__(self, encoder: Encoder, actions: int, *, hidden: int, q_scale: float) -> None:
         super().__init__()
-        self.encoder = NatureEncoder(*obs_shape)
-        self.head = DuelingHead(self.encoder.features, hidden, actions, q_scale)
+        self.encoder = encoder
+        self.head = DuelingHead(encoder.features, hidden, actions, q_scale)
 
     def forward(self, obs: Tensor) -> Tensor:
         q: Tensor = self.head(self.encoder(obs))
@@ -43,7 +41,7 @@ class DoubleDQN(nn.Module):
         return q
 
     @torch.no_grad()
-    def select_action(self, obs: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
+    def select_action(self, obs: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
         """See :class:`mario_agents.api.Model`; ``rng`` is on the CPU."""
         return epsilon_greedy(self(obs), epsilon, rng)
 
@@ -54,8 +52,11 @@ class DoubleDQN(nn.Module):
             target.lerp_(online, tau)
 
 
-def epsilon_greedy(q: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
-    """The best action of each row of ``q`` ``(B, A)``, or with probability ``epsilon`` any."""
+def epsilon_greedy(q: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
+    """The best action of each row of ``q`` ``(B, A)``, or with probability ``epsilon`` any.
+
+    ``epsilon`` is one for all rows, or ``(B,)``; it and ``rng`` are on the CPU.
+    """
     batch, actions = q.shape
     explore = torch.rand(batch, generator=rng) < epsilon
     anything = torch.randint(actions, (batch,), generator=rng)
