@@ -47,6 +47,8 @@ class TrainConfig:
             "checkpoint_interval",
             "eval_interval",
             "eval_episodes",
+            "gradient_dtype",
+            "heartbeat_timeout",
             "keep_checkpoints",
             "max_staleness",
             "torch_threads",
@@ -104,6 +106,10 @@ class TrainConfig:
     """Gradients of weights that are older by more updates than this are dropped."""
     lockstep: bool = False
     """Make each update from one packet of gradients of every worker, none of them stale."""
+    gradient_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format of gradients on their way to the coordinator; bfloat16 is half as large."""
+    heartbeat_timeout: PositiveFloat = 60.0
+    """Seconds without a sign of life after which a worker is replaced."""
     torch_threads: PositiveInt = 1
     """Threads of each process for PyTorch on the CPU; more pay off only on idle cores."""
     snapshots: bool = True

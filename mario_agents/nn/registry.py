@@ -73,7 +73,7 @@ def build_encoder(
         obs_shape: of one observation, such as ``(4, 84, 84)``.
         hidden: width of a layer that is no convolution.
         observation: what the environment shows.
-        channels_last: memory layout of convolutions, see :class:`~mario_agents.nn.pixels.PixelConv`.
+        channels_last: layout of pictures, see :class:`~mario_agents.nn.pixels.PixelConv`.
 
     Raises:
         ConfigError: if the network cannot see such observations.

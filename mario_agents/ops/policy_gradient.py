@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 def action_log_prob(logits: Tensor, action: Tensor) -> Tensor:
-    """Log-probabilities ``(B,)`` of ``action`` ``(B,)`` under unnormalised ``logits`` ``(B, A)``."""
+    """Log-probabilities ``(B,)`` of ``action`` ``(B,)`` under ``softmax(logits)``, ``(B, A)``."""
     return functional.log_softmax(logits, dim=-1).gather(1, action[:, None]).squeeze(1)
 
 

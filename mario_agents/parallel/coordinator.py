@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,7 +13,9 @@ from mario_agents.parallel.gradients import Gradients
 from mario_agents.parallel.reporting import CoordinatorReport
 from mario_agents.parallel.updater import Updater
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
-from mario_envkit.errors import CheckpointError
+from mario_envkit.errors import CheckpointError, RunError
+
+log = logging.getLogger(__name__)
 
 
 class TrainingCoordinator:
@@ -84,6 +87,14 @@ class TrainingCoordinator:
             self.report.logger.restore(checkpoint.state["coordinator"])
         except KeyError as error:
             raise incomplete(self.run, error) from error
+
+
+def keep_going(save: Callable[[], None]) -> None:
+    """Save in the middle of a run: a disk that refuses is no reason to stop training."""
+    try:
+        save()
+    except RunError as error:
+        log.warning("%s Training goes on, and tries again at the next checkpoint.", error)
 
 
 def incomplete(run: RunDir, error: KeyError) -> CheckpointError:

@@ -35,9 +35,9 @@ class GradientDrain:
     """Takes packets out of a pool and averages them.
 
     Two ways. *Asynchronous*: whatever is there becomes an update, except for packets that were
-    computed on weights older by more than ``max_staleness`` versions, which are dropped. *Lockstep*:
-    one packet of every worker that is alive; the others wait until all are there. No packet is
-    stale then, and the sum is made in the workers' order, so that it does not depend on timing.
+    computed on weights older by more than ``max_staleness`` versions, which are dropped.
+    *Lockstep*: one packet of every worker that is alive; the others wait until all are there. No
+    packet is stale then, and the sum is made in the workers' order, whatever the timing.
 
     Args:
         pool: where the packets come from.

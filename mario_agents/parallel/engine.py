@@ -7,6 +7,7 @@ from typing import Any
 from mario_agents.config import TrainConfig
 from mario_agents.parallel.local import train_in_process
 from mario_agents.parallel.recipe import Recipe
+from mario_agents.parallel.supervisor import train_in_processes
 from mario_agents.run import CheckpointStore, RunDir
 
 
@@ -25,4 +26,5 @@ def train(recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir, *, resume:
     """
     store = CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints)
     checkpoint = store.load_latest() if resume else None
-    train_in_process(recipe, config, run, checkpoint)
+    start = train_in_processes if config.workers else train_in_process
+    start(recipe, config, run, checkpoint)

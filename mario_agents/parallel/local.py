@@ -21,7 +21,7 @@ from mario_agents.parallel.build import (
     restore_counters,
     training_envs,
 )
-from mario_agents.parallel.coordinator import incomplete
+from mario_agents.parallel.coordinator import incomplete, keep_going
 from mario_agents.parallel.desk import EventDesk
 from mario_agents.parallel.evaluation import Evaluator
 from mario_agents.parallel.events import COORDINATOR
@@ -73,7 +73,7 @@ class LocalRun:
             config,
             self.learner,
             envs,
-            Place(0, 1, config.seed, step, device),
+            Place(0, 1, config.seed, step, 0, device),
             LocalExchange(self.coordinator),
             self.heartbeat,
             WorkerReport(
@@ -190,7 +190,7 @@ def _loop(parts: LocalRun) -> None:
             if rows.due(parts.steps):
                 parts.write()
             if checkpoints.due(parts.steps):
-                parts.save()
+                keep_going(parts.save)
         parts.write()
         parts.save()
     if stop.requested:

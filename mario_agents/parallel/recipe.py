@@ -68,8 +68,9 @@ class Place:
         worker: its number, from 0.
         workers: how many there are.
         seed: of the run.
-        start: agent steps of the whole run when this worker was made. A resumed run and a
-            restarted worker get new games, not once more those they began with.
+        start: agent steps of the whole run when it was started or resumed.
+        generation: how many processes were this worker before this one. A resumed run and a
+            replaced worker get new games, not once more those they began with.
         device: where its model lives.
     """
 
@@ -77,11 +78,13 @@ class Place:
     workers: int
     seed: int
     start: int
+    generation: int
     device: torch.device
 
     def seed_for(self, purpose: str) -> int:
-        """A seed of its own for each worker, start and ``purpose`` ("games", "replay"...)."""
-        words = [self.seed, self.worker, self.start, zlib.crc32(purpose.encode())]
+        """A seed of its own for each worker and ``purpose`` ("games", "replay"...)."""
+        purpose_word = zlib.crc32(purpose.encode())
+        words = [self.seed, self.worker, self.start, self.generation, purpose_word]
         return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 

@@ -57,6 +57,7 @@ class TrainingWorker:
         for batch in self.experience.batches():
             measured = self._gradients.add(batch)
             self.experience.feedback(batch, measured)
+            self._row.add("train_steps")
             self.report.trained(
                 {name: float(value) for name, value in measured.items() if value.ndim == 0}
             )

@@ -49,5 +49,5 @@ class BestWeights:
             return tuple(float(number) for number in metadata["score"].split())
         except (KeyError, ValueError) as error:
             raise RunError(
-                f"{self._run.best_path} does not say how good it is ({error!r}); remove it to go on."
+                f"{self._run.best_path} does not say how good it is ({error!r}): remove it."
             ) from error

@@ -11,8 +11,8 @@ from mario_agents.config import TrainConfig
 from mario_agents.parallel.evaluation import Evaluator
 from mario_agents.parallel.recipe import Spaces
 from mario_agents.run import BestWeights, RunDir, read_weights, weights_path, write_weights
+from mario_agents.testing.corridor import CORRIDOR, RIGHT, STAY
 from mario_envkit.errors import RunError
-from tests.agents.fake_games import CORRIDOR, RIGHT, STAY
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from mario_agents.parallel.collector import Collector
 from mario_agents.parallel.gradients import GradientComputer, trainable
 from mario_agents.parallel.updater import Updater
 from mario_agents.replay.prioritized import PrioritizedReplay
+from mario_agents.testing.corridor import CORRIDOR, corridor_q
 from mario_envkit.errors import TrainerError
-from tests.agents.fake_games import CORRIDOR, corridor_q
 
 CPU = torch.device("cpu")
 UPDATER = {

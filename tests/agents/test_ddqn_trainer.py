@@ -20,9 +20,9 @@ from mario_agents.parallel.build import open_desk
 from mario_agents.parallel.local import LocalRun
 from mario_agents.parallel.trainer import RecipeTrainer
 from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_agents.testing.corridor import CORRIDOR, RIGHT
 from mario_envkit.errors import CheckpointError, ConfigError, RunError
 from mario_envkit.plugins import Trainer
-from tests.agents.fake_games import CORRIDOR, RIGHT
 
 CPU = torch.device("cpu")
 SMALL = DDQNConfig(

@@ -22,10 +22,10 @@ from mario_agents.environments import make_vector
 from mario_agents.nn.flat import BytesEncoder
 from mario_agents.parallel.gradients import GradientComputer
 from mario_agents.parallel.recipe import Place, Spaces
-from tests.agents.fake_games import CORRIDOR, RIGHT
+from mario_agents.testing.corridor import CORRIDOR, RIGHT
 
 CPU = torch.device("cpu")
-PLACE = Place(0, 1, 0, 0, CPU)
+PLACE = Place(worker=0, workers=1, seed=0, start=0, generation=0, device=CPU)
 CONFIG = PPOConfig(
     num_envs=4,
     rollout_steps=16,

@@ -16,9 +16,9 @@ from mario_agents.config import make_config, to_plain
 from mario_agents.evaluate import Protocol, evaluate
 from mario_agents.parallel.trainer import RecipeTrainer
 from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_agents.testing.corridor import CORRIDOR
 from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import Trainer, load_trainer
-from tests.agents.fake_games import CORRIDOR
 
 SMALL = PPOConfig(
     total_steps=640,
