@@ -20,6 +20,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from mario_envkit.emulator.picture import PALETTE_SLOTS
 from mario_envkit.errors import ConfigError
 
 C = TypeVar("C")
@@ -32,6 +33,9 @@ ScreenSide = Annotated[int, Meta(ge=16, le=240)]
 # Not a tuple of fixed length: msgspec 0.22 crashes on one beside a number with limits.
 HeightWidth = Annotated[tuple[ScreenSide, ...], Meta(min_length=2, max_length=2)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
+Grey = Annotated[int, Meta(ge=0, le=255)]
+Greys = Annotated[tuple[Grey, ...], Meta(min_length=PALETTE_SLOTS, max_length=PALETTE_SLOTS)]
+Palette = Literal["luma", "contrast"] | Greys
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,8 +79,9 @@ class TrainConfig:
     """What the agent sees: the screen, or the tiles around Mario."""
     screen_size: ScreenSide | HeightWidth = 84
     """Pixels of an observed screen: the side of a square, or height and width."""
-    palette: Literal["luma", "contrast"] = "luma"
-    """How colours become grey: luma as on television, or contrast, which shows Mario better."""
+    palette: Palette = "contrast"
+    """How colours become grey: contrast, which shows Mario well, luma as on television, which hides
+    him, or 32 grey values, one for each entry of the console's palette memory."""
     crop_top: Annotated[int, Meta(ge=0, le=120)] = 0
     """Rows cut off at the top of the screen; 32 drop the score bar."""
     stall_limit: PositiveInt | None = 150

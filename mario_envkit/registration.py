@@ -60,10 +60,43 @@ def make_mario(
         raise OptionError(
             "max_pool takes the larger of two pixels, and tiles are codes: leave it out."
         )
+    picture = make_picture(screen_size, grayscale, crop_top, palette)
+    return add_wrappers(
+        MarioEnv(picture=picture, **env_kwargs),
+        actions=actions,
+        frame_skip=frame_skip,
+        max_pool=max_pool,
+        frame_stack=frame_stack,
+        repeat_action_probability=repeat_action_probability,
+        noop_max=noop_max,
+        stall_limit=stall_limit,
+    )
+
+
+def make_picture(
+    screen_size: int | tuple[int, int] | None = None,
+    grayscale: bool = False,
+    crop_top: int = 0,
+    palette: str | Sequence[int] = "luma",
+) -> Picture:
+    """The picture that these arguments of :func:`make_mario` describe."""
     size = (screen_size, screen_size) if isinstance(screen_size, int) else screen_size
     greys = palette if isinstance(palette, str) else tuple(palette)
-    picture = Picture(tuple(size) if size else None, grayscale, crop_top, greys)  # type: ignore[arg-type]
-    env: gymnasium.Env[Any, Any] = MarioEnv(picture=picture, **env_kwargs)
+    return Picture(tuple(size) if size else None, grayscale, crop_top, greys)  # type: ignore[arg-type]
+
+
+def add_wrappers(
+    env: gymnasium.Env[Any, Any],
+    *,
+    actions: str | Sequence[Sequence[str]] = "raw",
+    frame_skip: int = 1,
+    max_pool: bool = False,
+    frame_stack: int = 1,
+    repeat_action_probability: float = 0.0,
+    noop_max: int = 0,
+    stall_limit: int | None = None,
+) -> gymnasium.Env[Any, Any]:
+    """The wrappers that these arguments of :func:`make_mario` ask for, around a bare game."""
     if noop_max:
         env = NoopReset(env, noop_max)
     if frame_skip != 1:

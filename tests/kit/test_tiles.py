@@ -14,6 +14,7 @@ from mario_envkit.emulator import native
 from mario_envkit.errors import OptionError
 from mario_envkit.game import ram as m
 from mario_envkit.game import tiles
+from mario_envkit.game.tile_picture import COLOURS
 from mario_envkit.game.tiles import Tile, read_tiles, split
 
 LETTERS = " #B?PhoV|=s+M*()~^X@"
@@ -199,6 +200,27 @@ def test_blocks_hide_what_is_in_them_if_they_are_solid(metatile, code):
     assert read_tiles(ram)[10, 8] == (code if solid else Tile.ENEMY)
 
 
-def test_properties_speak_of_every_code():
+def test_tiles_are_drawn_level_with_the_game(tmp_path, monkeypatch):
+    pytest.importorskip("pygame")
+    from mario_envkit.play import play as play_by_hand
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    shown = []
+    monkeypatch.setattr("mario_envkit.window.Window.joypad", lambda window: 0)
+    monkeypatch.setattr(
+        "mario_envkit.window.Window.show", lambda window, rgb: shown.append(rgb) or len(shown) < 3
+    )
+    play_by_hand("1-1", tiles=True)
+    assert [picture.shape for picture in shown] == [(240, 512, 3)] * 3
+    env = gymnasium.make("Mario-v0", level="1-1")
+    screen, _ = env.reset()
+    assert np.array_equal(shown[0][:, :256], screen)
+    mario, ground = shown[0][32 + 10 * 16 + 8, 256 + 4 * 16 + 8], shown[0][238, 256 + 4 * 16 + 8]
+    assert mario.tolist() == COLOURS[Tile.MARIO].tolist()
+    assert ground.tolist() == COLOURS[Tile.SOLID].tolist()
+
+
+def test_properties_and_colours_speak_of_every_code():
+    assert len({tuple(colour) for colour in COLOURS.tolist()}) == len(Tile)
     assert tiles.PROPERTIES.shape == (len(Tile), 2)
     assert len({tuple(pair) for pair in tiles.PROPERTIES.tolist()}) >= len(Tile) - 1

@@ -1,0 +1,151 @@
+"""The standard of ``mario-agents eval``, on the toy and in the original package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mario_agents.evaluate import Episode, Evaluation, Protocol, evaluate
+from mario_agents.evaluation import CONDITIONS, Report, Standard, evaluate_levels
+from mario_agents.evaluation.original import OriginalGame, original_vectors
+from mario_agents.evaluation.standard import parse_levels
+from mario_envkit.errors import BackendUnavailable, LevelError, OptionError, RunError
+from tests.agents.test_evaluate import TOY, Always
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+def test_every_condition_is_played_from_the_same_seeds() -> None:
+    seen: list[tuple[str, str]] = []
+    policy = Always(1)
+    report = evaluate_levels(
+        policy, {**TOY, "danger": 0.1}, Standard(episodes=9, seed=4), max_envs=4,
+        on_episode=lambda *what: seen.append(what),
+    )  # fmt: skip
+    (level,) = report.levels
+    assert tuple(report.levels[level]) == CONDITIONS
+    assert policy.greedy == {True, False}
+    assert seen == [(level, condition) for condition in CONDITIONS for _ in range(9)]
+    first, *others = report.levels[level].values()
+    assert first.protocol == Protocol(9, True, 0.0, 30, 4)
+    assert [other.protocol.sticky for other in others] == [0.25, 0.0, 0.25]
+    assert all(other.episodes == first.episodes for other in others)  # the toy ignores them
+
+
+def test_different_games_are_counted() -> None:
+    plain = evaluate(Always(1), TOY, Protocol(episodes=5), max_envs=2)
+    assert plain.distinct == 1
+    risky = evaluate(Always(1), {**TOY, "danger": 0.1}, Protocol(episodes=30), max_envs=30)
+    assert risky.distinct == len({episode.best_x for episode in risky.episodes})
+    waves = evaluate(Always(1), {**TOY, "danger": 0.1}, Protocol(episodes=30), max_envs=7)
+    paths = [[episode.trajectory for episode in result.episodes] for result in (risky, waves)]
+    assert paths[0] == paths[1]
+
+
+def test_a_table_of_several_levels() -> None:
+    def result(*wins: bool) -> Evaluation:
+        games = [Episode("1-1", win, 1.0, 100, 9, "flag" if win else "pit", "a") for win in wins]
+        return Evaluation(Protocol(episodes=len(wins)), tuple(games))
+
+    report = Report(
+        Standard(episodes=2),
+        {
+            "1-1": {"greedy-plain": result(True, True)},
+            "8-4": {"greedy-plain": result(True, False)},
+        },
+    )
+    lines = report.text().splitlines()
+    assert lines[3].split() == [
+        "8-4",
+        "greedy-plain",
+        "1/2",
+        "50.0%",
+        "9.5%",
+        "to",
+        "90.5%",
+        "100.0",
+        "1",
+        "flag",
+        "1,",
+        "pit",
+        "1",
+    ]
+    assert lines[4].split() == ["mean", "greedy-plain", "75.0%"]
+    assert report.plain()["levels"]["8-4"]["greedy-plain"]["endings"] == {"flag": 1, "pit": 1}
+
+
+def test_names_of_levels() -> None:
+    assert len(parse_levels(["all"], "smb")) == 32
+    assert parse_levels(["1-1,8-4", "2-2"], "smb") == ["1-1", "8-4", "2-2"]
+    assert parse_levels([], "smb") == []
+    with pytest.raises(LevelError):
+        parse_levels(["9-1"], "smb")
+    with pytest.raises(OptionError, match="twice"):
+        parse_levels(["1-1", "1-1"], "smb")
+
+
+# -- the original package ----------------------------------------------------------------------
+
+
+def test_an_interpreter_without_the_package(tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable, match="Cannot start"):
+        OriginalGame(tmp_path / "python", "smb", "1-1", pictures=False)
+    fake = tmp_path / "fake"
+    fake.write_text("#!/bin/sh\nexit 1\n")
+    fake.chmod(0o755)
+    with pytest.raises(RunError, match="has died"):
+        OriginalGame(fake, "smb", "1-1", pictures=False)
+
+
+PEER = Path(__file__).parents[1] / "benchmarks" / ".peers" / "gym-7.4" / "bin" / "python"
+needs_peer = pytest.mark.skipif(
+    not PEER.exists(), reason="python -m tests.benchmarks vector installs gym-super-mario-bros 7.4"
+)
+
+
+class Hops:
+    """Runs to the right and jumps; remembers what it saw."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def reset(self, num_envs: int) -> None:
+        self.number = 0
+
+    def act(self, observations: Any, *, greedy: bool) -> Any:
+        self.seen.append(np.array(observations))
+        self.number += 1
+        return np.full(len(observations), 4 if self.number % 9 < 5 else 3, np.int64)
+
+
+@needs_peer
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"observation": "tiles", "frame_stack": 2},
+        {"palette": "contrast", "screen_size": (52, 64), "crop_top": 32},
+        {"screen_size": 42},
+    ],
+    ids=["tiles", "contrast", "luma"],
+)
+def test_the_original_shows_and_does_the_same(kwargs: dict[str, Any]) -> None:
+    standard, conditions = Standard(episodes=1, noop_max=3, seed=2), ["greedy-sticky"]
+    options = {"level": "1-1", "stall_limit": 15, "reward": "v7", **kwargs}
+    ours, theirs = Hops(), Hops()
+    here = evaluate_levels(ours, {**options, "timing": "nes-py"}, standard, conditions=conditions)
+    there = evaluate_levels(
+        theirs,
+        options,
+        standard,
+        conditions=conditions,
+        **{**original_vectors(PEER), "max_envs": 1},
+    )
+    (expected,) = here.levels["1-1"]["greedy-sticky"].episodes
+    (episode,) = there.levels["1-1"]["greedy-sticky"].episodes
+    assert episode == expected
+    assert episode.trajectory == expected.trajectory
+    assert episode.steps > 30
+    assert np.array_equal(ours.seen, theirs.seen)
