@@ -70,7 +70,7 @@ class TileEncoder(Encoder):
         objects_at = self._cells + self._facts
         grid, facts = flat[..., : self._cells], flat[..., self._cells : objects_at]
         objects = flat[..., objects_at : objects_at + 3 * self.OBJECTS]
-        objects = objects.unflatten(2, (self.OBJECTS, 3))
+        objects = objects.reshape(*flat.shape[:2], self.OBJECTS, 3)
         numbers = torch.cat([facts, objects[..., 1:].flatten(2)], dim=2)
         return torch.cat(
             [

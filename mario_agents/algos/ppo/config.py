@@ -38,8 +38,6 @@ class PPOConfig(TrainConfig):
     """Number of pictures, one agent step apart, in an observation."""
     screen_size: ScreenSide | HeightWidth = (52, 64)
     """Pixels of an observed screen: the side of a square, or height and width."""
-    palette: Literal["luma", "contrast"] = "contrast"
-    """How colours become grey: luma as on television, or contrast, which shows Mario better."""
     crop_top: Annotated[int, Meta(ge=0, le=120)] = 32
     """Rows cut off at the top of the screen; 32 drop the score bar."""
     num_envs: PositiveInt = 64
