@@ -11,14 +11,13 @@ import pytest
 import torch
 
 from mario_agents.algos.ppo.config import PPOConfig
-from mario_agents.algos.ppo.recipe import PPORecipe
 from mario_agents.config import make_config, to_plain
 from mario_agents.evaluate import Protocol, evaluate
 from mario_agents.parallel.trainer import RecipeTrainer
 from mario_agents.run import CheckpointStore, RunDir, read_weights
-from mario_agents.testing.corridor import CORRIDOR
 from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import Trainer, load_trainer
+from tests.agents.recipes import PPOCorridorRecipe
 
 SMALL = PPOConfig(
     total_steps=640,
@@ -38,12 +37,7 @@ SMALL = PPOConfig(
 )
 
 
-class CorridorRecipe(PPORecipe):
-    def env_kwargs(self, config):
-        return {"id": CORRIDOR}
-
-
-TRAINER = RecipeTrainer(CorridorRecipe(), "Walk to the flag.")
+TRAINER = RecipeTrainer(PPOCorridorRecipe(), "Walk to the flag.")
 
 
 def start(path, config=SMALL):
@@ -126,6 +120,25 @@ def test_two_resumes_of_one_checkpoint_are_equal(tmp_path):
     ours = CheckpointStore(path / "checkpoint").load_latest()
     theirs = CheckpointStore(tmp_path / "copy" / "checkpoint").load_latest()
     assert_equal(ours.tensors, theirs.tensors)
+
+
+def test_a_worker_process_learns_what_this_process_does(tmp_path):
+    ours = start(tmp_path / "local")
+    theirs = start(tmp_path / "apart", dataclasses.replace(SMALL, workers=1))
+    assert_equal(weights(ours), weights(theirs))
+
+
+def test_two_workers_share_their_gradients_and_learn(tmp_path):
+    config = dataclasses.replace(SMALL, workers=2, total_steps=4096)
+    path = start(tmp_path / "run", config)
+    state = CheckpointStore(path / "checkpoint").load_latest().state
+    # Each update is made from one packet of each worker, but for the last ones.
+    updates = state["updater"]
+    assert abs(updates["packets"] - 2 * updates["updates"]) <= 2 * 6
+    assert all(worker["steps"] > 1000 for worker in state["counters"])
+    policy = TRAINER.load_policy(config, path, device="cpu", weights="latest")
+    result = evaluate(policy, TRAINER.env_kwargs(config), Protocol(episodes=2))
+    assert result.success_rate.mean == 1.0
 
 
 def test_the_learning_rate_falls_to_its_minimum_at_the_end_of_the_run(tmp_path):
