@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mario_envkit.emulator import native
-from mario_envkit.game.rewards import Distance, Progress, RewardFunction
-from tests.native.test_pool import Ours
-from tests.snapshots.vectors import MODES, assert_equal_for, make_both, shared, walk
+from tests.snapshots.vectors import MODES, assert_equal_for, make_both, walk
 
 pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native core is not built")
 
