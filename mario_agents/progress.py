@@ -41,7 +41,7 @@ class TrainingProgress:
         self._total = total_steps
         self._values: dict[str, float] = {}
         self._step = initial_step
-        self._rate = Rate(initial_step)
+        self._rate = Rate(initial_step, clock=time.monotonic)
         self._next_line = time.monotonic()
         self._bar: Progress | None = None
         if enabled and self._console.is_terminal:

@@ -11,7 +11,7 @@ RATE_SECONDS = 10.0
 
 
 class Rate:
-    """Growth of a count per second over the last ten seconds of wall-clock time."""
+    """Growth of a count per second over the last ten seconds or so of wall-clock time."""
 
     def __init__(self, count: float = 0, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

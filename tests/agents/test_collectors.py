@@ -113,7 +113,7 @@ def test_a_rate_is_over_the_last_ten_seconds():
     now = 100.0
     rate = Rate(50, clock=lambda: now)
     assert math.isnan(rate.per_second)
-    for second in range(1, 21):
+    for second in range(1, 22):
         now = 100.0 + second
         # 5 a second at first, 20 later
         rate.update(50 + 5 * min(second, 10) + 20 * max(second - 10, 0))

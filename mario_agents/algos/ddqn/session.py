@@ -117,7 +117,11 @@ class Session:
             run, self.desk.publisher(COORDINATOR), resume_step=resume_step
         )
         if checkpoint:
-            self._restore(checkpoint)
+            try:
+                self._restore(checkpoint)
+            except BaseException:
+                self.close()
+                raise
         # A resumed run gets new games, not the ones it began with.
         env_seed = int(np.random.SeedSequence([config.seed, self.steps]).generate_state(1)[0])
         self.collector = Collector(

@@ -22,7 +22,11 @@ def require_wandb() -> None:
     Raises:
         OptionError: if it is not.
     """
-    if find_spec("wandb") is None:
+    try:
+        found = find_spec("wandb") is not None
+    except ValueError:  # imports of it are blocked
+        found = False
+    if not found:
         raise OptionError(
             "--wandb needs the package wandb: pip install 'mario-envkit[wandb]', or leave it out."
         )

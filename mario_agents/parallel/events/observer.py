@@ -32,6 +32,7 @@ class EventBroadcast:
         self._run_path = run_path
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.PUB)
+        self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.SNDHWM, queue)
         # Observers say what they subscribe to: a few bytes.
         self._socket.setsockopt(zmq.MAXMSGSIZE, 1_024)
@@ -69,6 +70,7 @@ class EventObserver:
         server = read_server(run_path)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
+        self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.RCVHWM, queue)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")

@@ -77,6 +77,7 @@ class EventPublisher:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.setsockopt(zmq.SNDHWM, queue)
+        self._socket.setsockopt(zmq.LINGER, 0)  # until close() says otherwise
         self._socket.connect(address)
         self._stamp = Stamp(run, source, generation)
         self._lock = threading.Lock()

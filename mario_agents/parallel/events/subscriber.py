@@ -28,6 +28,7 @@ class EventSubscriber:
     def __init__(self, address: str, *, run: str, queue: int = 1_000) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.PULL)
+        self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.RCVHWM, queue)
         # Whoever sends more is cut off before its message takes memory here.
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
