@@ -73,6 +73,7 @@ def test_rows_of_processes_at_different_steps_and_a_resume(run, wandb, monkeypat
     sink.write(10, {"coordinator/lr": 0.5})
     sink.close()
     sink.close()
+    wandb.teardown()  # its process may still be writing when close() returns
     name = (run.path / "wandb-id").read_text().strip()
     (first,) = (run.path / "wandb").glob(f"offline-run-*-{name}")
     assert rows(first) == [{"step": 20, "worker_0/loss": 1.5}, {"step": 10, "coordinator/lr": 0.5}]
