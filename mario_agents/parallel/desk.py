@@ -29,6 +29,9 @@ from mario_agents.run import RunDir
 
 log = logging.getLogger(__name__)
 
+LAST_POLLS = 100
+"""Calls of poll() that closing makes at most, in case somebody never stops sending."""
+
 
 class EventDesk:
     """Takes every event of a run and does what is to be done with it.
@@ -162,8 +165,9 @@ class EventDesk:
             return
         self._closed = True
         try:
-            while self.poll():
-                pass
+            for _ in range(LAST_POLLS):
+                if not self.poll():
+                    break
             self.deaths.close()
         finally:
             self._subscriber.close()
