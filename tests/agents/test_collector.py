@@ -33,6 +33,9 @@ class Recorder:
     def __init__(self) -> None:
         self.added: list[dict[str, Any]] = []
 
+    def __len__(self):
+        return len(self.added)
+
     def add(self, obs, action, reward, terminated, truncated, final_obs):
         arrays = {"obs": obs, "action": action, "reward": reward, "terminated": terminated}
         arrays |= {"truncated": truncated, "final_obs": final_obs}
@@ -57,6 +60,7 @@ def test_episodes_deaths_and_final_observations():
     rows = [[RIGHT, RIGHT], [STAY, RIGHT], [RIGHT, DIE], [RIGHT, RIGHT]]
     added, collected = run({"id": CORRIDOR, "length": 3}, rows)
     assert collected.steps == 8
+    assert collected.gauges == {"epsilon": 0.0, "buffer_size": 4}
     assert [a["terminated"].tolist() for a in added] == [
         *[[False, False], [False, False], [False, True], [True, False]]
     ]

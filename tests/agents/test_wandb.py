@@ -6,6 +6,7 @@ import json
 import math
 import struct
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,13 @@ def test_rows_of_processes_at_different_steps_and_a_resume(run, wandb, monkeypat
     sink.write(10, {"coordinator/lr": 0.5})
     sink.close()
     sink.close()
-    wandb.teardown()  # its process may still be writing when close() returns
+    wandb.teardown()
     name = (run.path / "wandb-id").read_text().strip()
     (first,) = (run.path / "wandb").glob(f"offline-run-*-{name}")
+    # wandb's own process may still be writing when close() returns.
+    deadline = time.monotonic() + 20
+    while len(rows(first)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert rows(first) == [{"step": 20, "worker_0/loss": 1.5}, {"step": 10, "coordinator/lr": 0.5}]
     WandbSink("mario", run.path, run.options).close()
     assert all(path.name.endswith(name) for path in (run.path / "wandb").glob("offline-run-*"))
