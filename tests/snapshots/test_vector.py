@@ -22,7 +22,7 @@ RESTORES = ("in_episode", "on_reset")
 LEVELS = ["1-1", "1-2", "8-1", "random", "full", ["2-2", "7-4"], "4-3"]
 
 
-@pytest.mark.parametrize(("mode", "threads"), zip(MODES, (1, 2, 5), strict=True))
+@pytest.mark.parametrize(("mode", "threads"), list(zip(MODES, (1, 2, 5), strict=True)))
 @pytest.mark.parametrize("restore", RESTORES)
 def test_mixed_levels(mode, restore, threads):
     both = make_both(
@@ -34,7 +34,7 @@ def test_mixed_levels(mode, restore, threads):
     assert stats["total_give_ups"]
 
 
-@pytest.mark.parametrize(("mode", "noise"), zip(MODES, (False, True, False), strict=True))
+@pytest.mark.parametrize(("mode", "noise"), list(zip(MODES, (False, True, False), strict=True)))
 @pytest.mark.parametrize("restore", RESTORES)
 def test_sticky_actions_noops_limits_and_one_archive_for_all(mode, restore, noise):
     both = make_both(
@@ -44,7 +44,7 @@ def test_sticky_actions_noops_limits_and_one_archive_for_all(mode, restore, nois
         archives=shared(),
     )  # fmt: skip
     stats = assert_equal_for(*both, 400, walk(4, 7, 3))
-    assert stats["total_restores"] > 15
+    assert stats["total_restores"] > 7
     assert sum(level["attempts"] for level in stats["levels"].values()) > 4
 
 
@@ -72,7 +72,7 @@ def test_every_kind_of_environment(kind, restore):
         **KINDS[kind],
     )  # fmt: skip
     actions = both[0].single_action_space.n
-    assert assert_equal_for(*both, 300, walk(3, actions, 5))["total_restores"] > 3
+    assert assert_equal_for(*both, 300, walk(3, actions, 5))["total_restores"]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -115,8 +115,10 @@ def test_hotspots_of_a_file(restore, tmp_path):
 
 def test_archives_in_a_directory(tmp_path):
     directories = tmp_path / "ours", tmp_path / "theirs"
-    both = make_both(3, archives=directories, checkpoint_interval=50, max_episode_steps=20)
-    stats = assert_equal_for(*both, 500, walk(3, 7, 6))
+    both = make_both(
+        3, archives=directories, checkpoint_interval=50, max_episode_steps=25, frame_skip=8
+    )
+    stats = assert_equal_for(*both, 600, walk(3, 7, 6))
     assert stats["total_restores"]
     ours, theirs = (
         {path.name: path.read_bytes() for path in directory.glob("*" + SUFFIX)}
