@@ -25,7 +25,7 @@ def start(cli_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     runs: list[LivingRun] = []
     temporary = Path(tempfile.mkdtemp(prefix="run"))
 
-    def start(*words: object, workers: int = 1, trainer: str = "corridor") -> LivingRun:
+    def start(*words: object, workers: int = 1, trainer: str = "walk") -> LivingRun:
         folder = tmp_path / str(len(runs))
         folder.mkdir()
         common = ("--workers", workers, "--run-dir", "run", "--checkpoint-interval", 1000,
