@@ -114,7 +114,8 @@ class TrainConfig:
     gradient_dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of gradients on their way to the coordinator; bfloat16 is half as large."""
     heartbeat_timeout: PositiveFloat = 60.0
-    """Seconds without a sign of life after which a worker is replaced."""
+    """Seconds without a sign of life after which a worker is replaced; a round of playing, and a
+    batch, must take less."""
     torch_threads: PositiveInt = 1
     """Threads of each process for PyTorch on the CPU; more pay off only on idle cores."""
     snapshots: bool = True

@@ -10,7 +10,6 @@ from gymnasium.vector import VectorEnv
 
 from mario_agents.api import Learner
 from mario_agents.config import TrainConfig
-from mario_agents.environments import make_vector
 from mario_agents.parallel.coordinator import TrainingCoordinator
 from mario_agents.parallel.desk import EventDesk
 from mario_agents.parallel.events import Publisher
@@ -26,21 +25,6 @@ from mario_agents.parallel.reporting import (
 )
 from mario_agents.parallel.worker import TrainingWorker
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir
-
-
-def training_envs(
-    recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir
-) -> VectorEnv[Any, Any, Any]:
-    """The games of one worker: those of evaluation, with snapshots if they are wanted."""
-    kwargs = recipe.env_kwargs(config)
-    # Snapshots are the game's; a recipe with an environment of its own has its own way.
-    if config.snapshots and "id" not in kwargs:
-        kwargs |= {
-            "id": "mario_envkit:MarioSnapshot-v0",
-            "hotspot_path": run.hotspots_path,
-            "archive": run.snapshots_path,
-        }
-    return make_vector(kwargs, config.num_envs)
 
 
 def open_desk(

@@ -42,8 +42,8 @@ class EventDesk:
 
     Args:
         run: the run, locked by this process.
-        worker_metrics, coordinator_metrics: definitions, see :class:`~mario_agents.metrics
-            .aggregator.MetricAggregator`.
+        worker_metrics, coordinator_metrics: definitions, see
+            :class:`~mario_agents.metrics.aggregator.MetricAggregator`.
         sinks: get rows of all processes by :meth:`write`, with names such as ``worker_0/loss``,
             ``coordinator/lr`` and, for all workers together, ``run/loss``; closed with the desk.
         ipc: see :class:`~mario_agents.parallel.events.address.EventDirectory`.

@@ -19,13 +19,13 @@ from mario_agents.parallel.build import (
     counters_of,
     open_desk,
     restore_counters,
-    training_envs,
 )
 from mario_agents.parallel.coordinator import incomplete, keep_going
 from mario_agents.parallel.desk import EventDesk
 from mario_agents.parallel.evaluation import Evaluator
 from mario_agents.parallel.events import COORDINATOR
 from mario_agents.parallel.exchange import LocalExchange
+from mario_agents.parallel.games import Games
 from mario_agents.parallel.heartbeat import SharedHeartbeat
 from mario_agents.parallel.intervals import Every
 from mario_agents.parallel.recipe import Place, Recipe, Spaces
@@ -98,11 +98,17 @@ class LocalRun:
         self.worker.advance()
 
     def evaluate(self) -> None:
-        """Play a few greedy episodes with the weights as they are now."""
+        """Begin to play a few greedy episodes with the weights as they are now.
+
+        Training goes on meanwhile, on cores that it leaves idle while it learns.
+        """
         self.evaluator.start(self.learner, self.steps)
-        result = self.evaluator.result(wait=True)
-        assert result is not None
-        self.coordinator.report.logger.track_all(result)
+
+    def take_evaluation(self, *, wait: bool = False) -> None:
+        """Take in an evaluation that has ended."""
+        result = self.evaluator.result(wait=wait)
+        if result is not None:
+            self.coordinator.report.logger.track_all(result)
 
     def tell(self) -> dict[str, float]:
         """Tell the desk how things are; returns what a progress bar has room for."""
@@ -161,14 +167,14 @@ def train_in_process(
     torch.set_num_threads(config.torch_threads)
     device = resolve_device(config.device)
     with (
-        closing(training_envs(recipe, config, run)) as envs,
+        closing(Games(recipe, config, run)) as games,
         open_desk(recipe, config, run, checkpoint) as desk,
-        closing(LocalRun(recipe, config, run, envs, desk, device, checkpoint)) as parts,
+        closing(LocalRun(recipe, config, run, games.envs, desk, device, checkpoint)) as parts,
     ):
-        _loop(parts)
+        _loop(parts, games)
 
 
-def _loop(parts: LocalRun) -> None:
+def _loop(parts: LocalRun, games: Games) -> None:
     config = parts.config
     minutes = math.inf if config.max_minutes is None else config.max_minutes
     deadline = time.monotonic() + 60 * minutes
@@ -184,13 +190,16 @@ def _loop(parts: LocalRun) -> None:
             parts.steps < config.total_steps and time.monotonic() < deadline and not stop.requested
         ):
             parts.advance()
+            games.tick()
             progress.update(parts.steps, **parts.tell())
+            parts.take_evaluation()
             if evaluation.due(parts.steps):
                 parts.evaluate()
             if rows.due(parts.steps):
                 parts.write()
             if checkpoints.due(parts.steps):
                 keep_going(parts.save)
+        parts.take_evaluation(wait=True)
         parts.write()
         parts.save()
     if stop.requested:

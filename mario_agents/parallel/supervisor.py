@@ -296,5 +296,5 @@ def _loop(supervisor: Supervisor, stop: StopRequest) -> None:
             if rows.due(supervisor.steps):
                 desk.write(supervisor.steps)
         supervisor.finish()
-        progress.update(supervisor.steps, **headline(desk.workers.combined()))
+        progress.update(supervisor.steps)  # values as they were: nobody has any now
     desk.write(supervisor.steps)

@@ -7,9 +7,10 @@ from contextlib import closing
 from multiprocessing.connection import Connection
 
 from mario_agents.device import resolve_device
-from mario_agents.parallel.build import build_learner, build_worker, training_envs
+from mario_agents.parallel.build import build_learner, build_worker
 from mario_agents.parallel.child import Outlook, Plan, run_child
 from mario_agents.parallel.exchange import SharedExchange
+from mario_agents.parallel.games import Games
 from mario_agents.parallel.heartbeat import COUNTERS
 from mario_agents.parallel.intervals import Every
 from mario_agents.parallel.recipe import Place
@@ -54,17 +55,18 @@ def _work(outlook: Outlook, number: int, generation: int) -> None:
     )
     report.logger.start_from({name: row.count(name) for name in COUNTERS})
     place = Place(number, config.workers, config.seed, plan.step, generation, device)
-    with closing(report), closing(training_envs(outlook.recipe, config, outlook.run)) as envs:
+    with closing(report), closing(Games(outlook.recipe, config, outlook.run)) as games:
         report.flush(step, "starting")
         # The games begin while the coordinator still gets ready; nothing is played before the
         # first weights are there.
         worker = build_worker(
-            outlook.recipe, config, learner, envs, place, exchange, heartbeat, report
+            outlook.recipe, config, learner, games.envs, place, exchange, heartbeat, report
         )
         row.join()  # not before: in lockstep the others wait for it from here on
         rows, told = Every(config.log_interval, step), time.monotonic()
         while step < config.total_steps and not heartbeat.stopping:
             worker.advance()
+            games.tick()
             step = heartbeat.total("steps")
             if rows.due(step):
                 report.write(step)

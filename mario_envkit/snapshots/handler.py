@@ -147,6 +147,8 @@ class SnapshotHandler:
                 saved = self._save(observation, info)
             if state in _SETTLED:
                 return Verdict(saved, Outcome.GO_ON)
+            if action is SnapshotAction.END_EPISODE:  # it was over already
+                return Verdict(False, Outcome.GIVE_UP)
 
     def restore(self) -> tuple[NDArray[Any], dict[str, Any]]:
         """Go back to the snapshot that was chosen; what its step had returned.

@@ -207,9 +207,7 @@ class SnapshotStateMachine:
         """Whether ``progress`` is new ground since the death that began these restores."""
         return progress - self._mark >= self.rules.min_progress
 
-    def quiet_stretch(
-        self, x_pos: int, last_save_tick: int, hotspots: list[int]
-    ) -> QuietStretch:
+    def quiet_stretch(self, x_pos: int, last_save_tick: int, hotspots: list[int]) -> QuietStretch:
         """The stretch around ``x_pos`` in which :meth:`advance` would change nothing.
 
         Args:

@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mario_envkit.curriculum.level_stats import LevelStats
@@ -17,7 +18,7 @@ from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
 from mario_envkit.snapshots.session import SnapshotSession
 from mario_envkit.snapshots.slot import Slot
 from mario_envkit.snapshots.watch import Watch
-from mario_envkit.vector.env import AutoresetMode, MarioVectorEnv, Observations, Step
+from mario_envkit.vector.env import MarioVectorEnv, Observations, Step
 from mario_envkit.vector.options import at_least_one
 
 if TYPE_CHECKING:
@@ -76,10 +77,12 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         pool = self._open
         self._watch = Watch(pool)
         single = Context(self._single)
+        self.slots = tuple(self._slot(i, pool, single) for i in range(num_envs))
+        """The games, one by one, as values."""
         try:
             self._sessions = [
                 SnapshotSession(
-                    self._slot(i, pool, single),
+                    slot,
                     hotspot_path,
                     checkpoint_interval,
                     max_restores_without_progress,
@@ -88,7 +91,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
                     restore_noise,
                     hotspots,
                 )
-                for i in range(num_envs)
+                for slot in self.slots
             ]
         except BaseException:
             super().close_extras()

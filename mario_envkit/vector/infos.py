@@ -85,21 +85,32 @@ class InfoMaker:
 
     def of(self, env: int) -> dict[str, Any]:
         """The info of one environment, as it would say it by itself."""
-        ints = self.ints[:, env].tolist()
-        died = bool(self.flags[DIED_ROW, env])
-        info: dict[str, Any] = dict(zip(INT_KEYS, ints, strict=False))
-        info.update(
-            flag_get=bool(self.flags[FLAG_GET_ROW, env]),
-            died=died,
-            life_lost=died,
-            snapshot_saved=False,
-            snapshot_restored=False,
-            status=STATUS_NAMES[ints[STATUS_ROW]],
-            level=f"{info['world']}-{info['stage']}",
-            death_cause=_CAUSE_NAMES[ints[CAUSE_ROW]],
-            reward_parts=dict(zip(self._parts, self._doubles[1:, env].tolist(), strict=True)),
+        numbers = self.ints[:, env].tolist()
+        coins, life, score, stage, time, world, x_pos, y_pos, area, frame, status, cause, _ = (
+            numbers
         )
-        return info
+        died = bool(self.flags[DIED_ROW, env])
+        return {  # in the order of MarioEnv
+            "coins": coins,
+            "flag_get": bool(self.flags[FLAG_GET_ROW, env]),
+            "life": life,
+            "score": score,
+            "stage": stage,
+            "status": STATUS_NAMES[status],
+            "time": time,
+            "world": world,
+            "x_pos": x_pos,
+            "y_pos": y_pos,
+            "level": f"{world}-{stage}",
+            "area": area,
+            "frame": frame,
+            "died": died,
+            "death_cause": _CAUSE_NAMES[cause],
+            "life_lost": died,
+            "snapshot_saved": False,
+            "snapshot_restored": False,
+            "reward_parts": dict(zip(self._parts, self._doubles[1:, env].tolist(), strict=True)),
+        }
 
     def put(self, env: int, info: dict[str, Any]) -> None:
         """Let the matrices say ``info`` of one environment."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mario_envkit import _native
 from mario_envkit.emulator.native import observer_for
-from mario_envkit.emulator.rom import find_rom
 from mario_envkit.emulator.protocol import RAM_SIZE
+from mario_envkit.emulator.rom import find_rom
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import SnapshotMismatch
 from mario_envkit.game.levels import Level

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,19 @@ def test_a_worker_in_lockstep_does_what_one_in_this_process_does(
         assert torch.equal(ours.tensors[name], theirs.tensors[name]), name
     for key in ("steps", "episodes", "deaths", "flags", "train_steps", "packets"):
         assert ours.state["counters"][0][key] == theirs.state["counters"][0][key], key
+
+
+def test_two_resumes_of_a_worker_in_lockstep_are_equal(tmp_path: Path) -> None:
+    config = dataclasses.replace(DDQN, workers=1, lockstep=True, total_steps=160)
+    trained(tmp_path / "a", CorridorRecipe(), config)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    more = dataclasses.replace(config, total_steps=320)
+    for name in "ab":
+        train(CorridorRecipe(), more, RunDir.open(tmp_path / name), resume=True)
+    ours, theirs = latest(tmp_path / "a"), latest(tmp_path / "b")
+    assert ours.state["updater"]["updates"] == theirs.state["updater"]["updates"] > 24
+    for name in ours.tensors:
+        assert torch.equal(ours.tensors[name], theirs.tensors[name]), name
 
 
 def test_workers_can_come_and_go_between_resumes(tmp_path: Path) -> None:

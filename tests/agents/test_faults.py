@@ -25,7 +25,7 @@ def start(cli_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     runs: list[LivingRun] = []
     temporary = Path(tempfile.mkdtemp(prefix="run"))
 
-    def start(*words: object, workers: int = 1, trainer: str = "corridor") -> LivingRun:
+    def start(*words: object, workers: int = 1, trainer: str = "walk") -> LivingRun:
         folder = tmp_path / str(len(runs))
         folder.mkdir()
         common = ("--workers", workers, "--run-dir", "run", "--checkpoint-interval", 1000,
@@ -174,3 +174,30 @@ def test_two_runs_at_once_do_not_touch_each_other(start: Start) -> None:
     first.assert_nothing_left()
     go_on(second)
     stop(second)
+
+
+def test_the_real_game_survives_a_dead_worker_and_a_dead_coordinator(start: Start) -> None:
+    small = ("--num-envs", 2, "--screen-size", 36, "--hidden", 8, "--buffer-size", 2000,
+             "--learning-starts", 32, "--batch-size", 8, "--collect-steps", 16)  # fmt: skip
+    run = start("--total-steps", 10**9, *small, trainer="ddqn")
+    run.until(lambda: run.running(1))
+    pid = run.kill("worker_0")
+    run.until(lambda: run.pid("worker_0") != pid and run.statuses["worker_0"].state == "running")
+    go_on(run)
+    run.until(lambda: len(run.checkpoint()) >= 2)
+    run.kill(COORDINATOR)
+    status, errors = run.end()
+    assert status == 2
+    assert "mario-agents train --resume" in errors
+    run.assert_nothing_left()
+    before = run.checkpoint().load_latest()
+    run.start("--resume", "run", "--total-steps", before.step + 500)
+    status, errors = run.end()
+    assert status == 0, errors
+    run.assert_nothing_left()
+    after = run.checkpoint().load_latest()
+    assert after.step >= before.step + 500
+    assert after.state["updater"]["updates"] > before.state["updater"]["updates"]
+    counters = after.state["counters"][0]
+    assert counters["steps"] == after.step
+    assert int(run.rows("worker_0")[-1]["steps"]) == after.step

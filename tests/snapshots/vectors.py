@@ -50,6 +50,10 @@ def assert_equal_for(
     theirs = [env.get_wrapper_attr("get_stats")() for env in singles.envs]
     stats = vector.get_stats()
     assert stats["environments"] == theirs
+    for i, (handler, env) in enumerate(zip(vector.handlers, singles.envs, strict=True)):
+        other = env.get_wrapper_attr("handler").archive
+        for our, their in zip(handler.archive, other, strict=True):
+            assert our.to_bytes() == their.to_bytes(), f"a snapshot of environment {i}"
     for key in ("total_saves", "total_restores", "total_give_ups"):
         assert stats[key] == sum(own[key] for own in theirs)
     assert (vector.total_saves, vector.total_restores) == (

@@ -83,7 +83,8 @@ class DDQNConfig(TrainConfig):
     """Probability of a random action when the agent is evaluated by sampling."""
 
     save_replay: bool = False
-    """Save the replay buffer in checkpoints as well (its whole size each time)."""
+    """Save the replay buffer in checkpoints as well (its whole size each time); those of worker
+    processes are never saved."""
 
     def __post_init__(self) -> None:
         if self.frame_stack < 2:
