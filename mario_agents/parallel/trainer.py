@@ -50,7 +50,7 @@ class RecipeTrainer(Generic[Config]):
             self.recipe.player(learner).load_state_dict(tensors)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise RunError(
-                f"The weights {weights_path(run, weights)} do not fit the run's configuration: "
-                f"{' '.join(str(error).split())}"
+                f"The weights {weights_path(run, weights)} do not fit the configuration of "
+                f"the run: {' '.join(str(error).split())}"
             ) from error
         return self.recipe.policy(config, learner, resolve_device(device))
