@@ -41,7 +41,8 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         hotspot_path, checkpoint_interval, max_restores_without_progress, restore, archive,
             restore_noise, hotspots: see
             :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`. Every game keeps its
-            own hotspots and, unless ``archive`` is an object that all share, its own archive.
+            own hotspots and, unless ``archive`` is an object that all share, its own archive: of
+            a directory each holds all that is in it.
         max_episode_steps: steps, those after restores included, after which an episode is
             truncated; None is no limit.
         kwargs: what :class:`~mario_envkit.vector.MarioVectorEnv` and ``MarioTrain-v0`` take.
@@ -167,7 +168,8 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
     def close_extras(self, **kwargs: Any) -> None:
         """Write the files, end the threads and free the machines."""
         try:
-            if self._pool is not None and self._process == os.getpid():
+            whole = hasattr(self, "_sessions")  # not if an argument was wrong
+            if whole and self._pool is not None and self._process == os.getpid():
                 self.sync_files()
         finally:
             super().close_extras(**kwargs)
