@@ -15,9 +15,10 @@ from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.level_stats import LevelStats
 from mario_envkit.errors import OptionError, SnapshotMismatch
 from mario_envkit.snapshots.archive import SnapshotArchive
-from mario_envkit.snapshots.context import Context
+from mario_envkit.snapshots.context import Restorable
 from mario_envkit.snapshots.entry import ArchivedSnapshot, Place
 from mario_envkit.snapshots.state_machine import (
+    QuietStretch,
     SnapshotAction,
     SnapshotContext,
     SnapshotRules,
@@ -63,10 +64,11 @@ class SnapshotHandler:
 
     Call :meth:`begin` after every true start, :meth:`after_step` after every step, and
     :meth:`restore` when that says so. A step that ends the episode in any other way is followed by
-    :meth:`begin`.
+    :meth:`begin`. Steps within a :meth:`quiet_stretch` may be left out, if :meth:`catch_up` makes
+    up for them before the next call.
 
     Args:
-        env: a :class:`~mario_envkit.env.MarioEnv` in wrappers.
+        context: what is saved and restored, a :class:`Context` for instance.
         archive: where snapshots go.
         hotspots: where Mario dies.
         rules: when to save, restore and give up.
@@ -77,21 +79,23 @@ class SnapshotHandler:
         level_stats: :class:`LevelStats` by level, of true starts.
 
     Raises:
-        OptionError: if the environment cannot be saved, see :class:`Context`.
+        OptionError: if its observations are not arrays.
+        SnapshotMismatch: if the archive is of another game, core or kind of environment.
     """
 
     def __init__(
         self,
-        env: gymnasium.Env[Any, Any],
+        context: Restorable,
         archive: SnapshotArchive,
         hotspots: SharedHotspots,
         rules: SnapshotRules | None = None,
         *,
         restore_noise: bool = True,
     ) -> None:
-        if not isinstance(env.observation_space, gymnasium.spaces.Box):
+        space = context.observation_space
+        if not isinstance(space, gymnasium.spaces.Box):
             raise OptionError(
-                f"Snapshots need observations that are arrays, not {env.observation_space}; put "
+                f"Snapshots need observations that are arrays, not {space}; put "
                 "the wrapper that changes them around the snapshots."
             )
         self.archive = archive
@@ -99,13 +103,13 @@ class SnapshotHandler:
         self.machine = SnapshotStateMachine(rules)
         self.total_saves = self.total_restores = self.total_give_ups = 0
         self.level_stats: dict[str, LevelStats] = {}
-        self._context = Context(env)
-        self._space = env.observation_space
+        self._context = context
+        self._space = space
         self._restore_noise = restore_noise
         for entry in archive:
             self._check_fits(entry)
 
-    # -- the three calls ---------------------------------------------------------------------
+    # -- the calls ---------------------------------------------------------------------------
 
     def begin(self, info: dict[str, Any]) -> None:
         """A true start: the info is that of ``reset``."""
@@ -143,6 +147,8 @@ class SnapshotHandler:
                 saved = self._save(observation, info)
             if state in _SETTLED:
                 return Verdict(saved, Outcome.GO_ON)
+            if action is SnapshotAction.END_EPISODE:  # it was over already
+                return Verdict(False, Outcome.GIVE_UP)
 
     def restore(self) -> tuple[NDArray[Any], dict[str, Any]]:
         """Go back to the snapshot that was chosen; what its step had returned.
@@ -155,7 +161,7 @@ class SnapshotHandler:
             raise OptionError(
                 "There is nothing to restore: call restore() after a step whose outcome is RESTORE."
             )
-        self._check_fits(entry)
+        self._check_observation(entry)
         self._context.load(entry.saved, noise=self._restore_noise)
         self.total_restores += 1
         self._practising, self._chosen = entry, None
@@ -164,9 +170,36 @@ class SnapshotHandler:
         self._best.setdefault(self._where[:2], entry.x_pos)
         self._aim()
         self.machine.advance(self._describe())
-        return entry.observation.copy(), deepcopy(entry.info)
+        return entry.observation.copy(), _copied(entry.info)
+
+    def quiet_stretch(self) -> QuietStretch:
+        """Where, in this area of this level, :meth:`after_step` would only keep the books.
+
+        It holds until the next call of anything but :meth:`catch_up`.
+        """
+        place = self._where[:2]
+        hotspots = [x for x in self._hotspots if (*place, x) not in self._covered]
+        return self.machine.quiet_stretch(self._where.x_pos, self._last_save_tick, hotspots)
+
+    def catch_up(self, x_pos: int, tick: int, furthest: int) -> None:
+        """Keep the books of all the steps of a quiet stretch that were left out, at once.
+
+        Args:
+            x_pos: where the last of them led.
+            tick: frames since the level began, after the last of them.
+            furthest: the greatest x after any of them.
+        """
+        self._go(self._where._replace(x_pos=x_pos, tick=tick), furthest)
+        self._attempt_x = max(self._attempt_x, furthest)
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _go(self, where: _Where, furthest: int) -> None:
+        self._where = where
+        best = self._best.setdefault(where[:2], furthest)
+        if furthest > best:
+            self._progress += furthest - best
+            self._best[where[:2]] = furthest
 
     def _after_death(self, info: dict[str, Any], *, terminated: bool, truncated: bool) -> Verdict:
         if terminated:
@@ -176,7 +209,6 @@ class SnapshotHandler:
         self.hotspots.record_death(level, x_pos)
         self._stats(level).record_death()
         self._close_books(completed=False)
-        self._aim()
         if truncated:
             return Verdict(False, Outcome.GO_ON)
         self._chosen = self._choose()
@@ -201,18 +233,15 @@ class SnapshotHandler:
         self._last_save_tick = self._where.tick
         place = Place.of(info, self._context.ram)
         saved = self._context.save()
-        entry = ArchivedSnapshot(place, saved, np.array(observation), deepcopy(info))
+        entry = ArchivedSnapshot(place, saved, np.array(observation), _copied(info))
         taken = self.archive.add(entry)
         self.total_saves += taken
         return taken
 
     def _track(self, info: dict[str, Any]) -> None:
         before = self._where
-        where = self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
-        best = self._best.setdefault(where[:2], where.x_pos)
-        if where.x_pos > best:
-            self._progress += where.x_pos - best
-            self._best[where[:2]] = where.x_pos
+        where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
+        self._go(where, where.x_pos)
         if where.level != before.level:  # in the full game
             if self._true_start:
                 self._stats(before.level).record_attempt(
@@ -273,9 +302,27 @@ class SnapshotHandler:
     def _check_fits(self, entry: ArchivedSnapshot) -> None:
         """Check that a snapshot, which may come from elsewhere, is of an environment like ours."""
         self._context.check(entry.saved)
+        self._check_observation(entry)
+
+    def _check_observation(self, entry: ArchivedSnapshot) -> None:
         theirs, ours = entry.observation, self._space
         if theirs.shape != ours.shape or theirs.dtype != ours.dtype:
             raise SnapshotMismatch(
                 f"The snapshot's observations are {theirs.shape} {theirs.dtype} and this "
                 f"environment's are {ours.shape} {ours.dtype}; build it with the same arguments."
             )
+
+
+_PLAIN = (int, float, bool, str, type(None))
+
+
+def _copied(info: dict[str, Any]) -> dict[str, Any]:
+    """``deepcopy`` in a fraction of its time, for what infos are made of."""
+    return {
+        key: value
+        if type(value) in _PLAIN
+        else _copied(value)
+        if type(value) is dict
+        else deepcopy(value)
+        for key, value in info.items()
+    }

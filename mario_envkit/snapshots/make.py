@@ -18,14 +18,15 @@ def create_snapshot_mario_env(
     *,
     restore: str = "in_episode",
     archive: SnapshotArchive | str | os.PathLike[str] | None = None,
-    restore_noise: bool = True,
+    restore_noise: bool = False,
+    hotspots: str = "shared",
     **kwargs: Any,
 ) -> SnapshotMarioEnvironment:
     """``MarioTrain-v0`` with snapshots: the entry point of ``MarioSnapshot-v0``.
 
     Args:
         level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`.
-        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``restore_noise``.
+        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``hotspots``.
         kwargs: what ``MarioTrain-v0`` takes.
 
     Raises:
@@ -40,4 +41,5 @@ def create_snapshot_mario_env(
         restore,
         archive,
         restore_noise,
+        hotspots,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from mario_envkit.registration import TRAIN_DEFAULTS, make_mario
@@ -46,6 +47,57 @@ def _books(env: SnapshotMarioEnvironment) -> Callable[[], object]:
     return lambda: env.handler.after_step(observation, info, terminated=False, truncated=False)
 
 
+class Race:
+    """Vectors that play the same random actions in turns, so that a busy machine slows all."""
+
+    def __init__(self, num_envs: int, num_threads: int, **kinds: dict[str, Any]) -> None:
+        self._actions = np.random.default_rng(0).integers(1, 5, (1024, num_envs))
+        self._envs = {
+            name: gymnasium.make_vec(num_envs=num_envs, num_threads=num_threads, **kind)
+            for name, kind in kinds.items()
+        }
+        for env in self._envs.values():
+            env.reset(seed=0)
+
+    def play(self, name: str, steps: int) -> tuple[float, float]:
+        """Agent steps a second, and seconds of processor time of all threads."""
+        env = self._envs[name]
+        start, busy = time.perf_counter(), time.process_time()
+        for number in range(steps):
+            env.step(self._actions[number % 1024])
+        seconds, busy = time.perf_counter() - start, time.process_time() - busy
+        return steps * env.num_envs / seconds, busy
+
+    def close(self) -> None:
+        for env in self._envs.values():
+            env.close()
+
+
+def vectors(num_threads: int, steps: int = 300, rounds: int = 15) -> None:
+    """Print what snapshots leave of the plain vector's speed."""
+    race = Race(
+        16,
+        num_threads,
+        plain={"id": "MarioTrain-v0"},
+        in_episode={"id": "MarioSnapshot-v0"},
+        on_reset={"id": "MarioSnapshot-v0", "restore": "on_reset"},
+    )
+    results: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(rounds):
+        for name in ("plain", "in_episode", "on_reset"):
+            results.setdefault(name, []).append(race.play(name, steps))
+    race.close()
+    for name, played in results.items():
+        pairs = list(zip(played, results["plain"], strict=True))
+        rate = statistics.median(ours for (ours, _), _ in pairs)
+        kept = statistics.median(ours / plain for (ours, _), (plain, _) in pairs)
+        work = statistics.median(ours / plain for (_, ours), (_, plain) in pairs)
+        print(
+            f"16 envs, {num_threads} thread(s), {name:10} {rate:8,.0f} agent steps/s, "
+            f"{kept:.3f} of plain; processor time {work:.3f} of plain"
+        )
+
+
 def main(times: int = 2000, steps: int = 3000, rounds: int = 5) -> None:
     """Print one table."""
     env = make_mario(**TRAIN_DEFAULTS)
@@ -78,3 +130,5 @@ def main(times: int = 2000, steps: int = 3000, rounds: int = 5) -> None:
         plain = _walk(make_mario(**TRAIN_DEFAULTS), actions)
         ratios.append(_walk(create_snapshot_mario_env(), actions) / plain)
     print(f"{'a step, to one without':24} {statistics.median(ratios):10.2f} times as long")
+    for num_threads in (1, 2):
+        vectors(num_threads)

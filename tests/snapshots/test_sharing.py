@@ -10,9 +10,11 @@ import gymnasium
 import numpy as np
 import pytest
 
+from mario_agents.environments import make_vector
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import ArchiveError, OptionError, SnapshotMismatch
 from mario_envkit.snapshots import (
+    MarioSnapshotVectorEnv,
     SnapshotArchive,
     SnapshotMarioEnvironment,
     create_snapshot_mario_env,
@@ -50,6 +52,99 @@ def test_a_directory_carries_snapshots_to_another_environment(tmp_path):
     assert other.total_saves == 0
     assert other.total_restores > 0
     assert any(info["snapshot_restored"] for *_, info in said)
+
+
+def test_who_only_reads_hotspots_never_writes_them(tmp_path):
+    path = tmp_path / "hotspots.json"
+    envs = (
+        create_snapshot_mario_env(hotspot_path=path, hotspots="read"),
+        gymnasium.make_vec("MarioSnapshot-v0", 2, hotspot_path=path, hotspots="read"),
+    )
+    for env in envs:
+        env.reset(seed=0)
+        for _ in range(300):
+            *_, terminated, _, _ = env.step(1 if env is envs[0] else np.array([1, 1]))
+            if env is envs[0] and terminated:
+                env.reset()
+        env.sync_files()
+        assert not path.exists()
+    own = envs[0].handler.hotspots.aggregate.deaths("1-1")
+    assert own > 1, "it knows of its own deaths, as long as nobody else does"
+    gathered = DeathHotspotAggregate(path=path)
+    gathered.record_deaths_batch("1-1", [300] * 99)
+    gathered.save()
+    written = path.read_bytes()
+    for env in envs:
+        env.sync_files()
+        handlers = env.handlers if env is envs[1] else [env.handler]
+        assert [h.hotspots.aggregate.deaths("1-1") for h in handlers] == [99] * len(handlers)
+        env.close()
+    assert path.read_bytes() == written
+    with pytest.raises(OptionError, match="hotspots='write'"):
+        create_snapshot_mario_env(hotspots="write")
+
+
+def test_workers_hear_of_each_other_when_they_sync(tmp_path):
+    path, directory = tmp_path / "hotspots.json", tmp_path / "snapshots"
+    kwargs = {"hotspot_path": path, "archive": directory, "checkpoint_interval": 50}
+    first, second = (gymnasium.make_vec("MarioSnapshot-v0", 2, **kwargs) for _ in "ab")
+    first.reset(seed=0)
+    for _ in range(200):
+        first.step(np.array([1, 2]))
+    assert not path.exists()
+    first.sync_files()
+    deaths = DeathHotspotAggregate.load_or_create(path).deaths("1-1")
+    assert deaths > 2
+    places = {entry.place for handler in first.handlers for entry in handler.archive}
+    assert not any(len(handler.archive) for handler in second.handlers)
+    second.sync_files()
+    for handler in second.handlers:
+        assert handler.hotspots.aggregate.deaths("1-1") == deaths
+        assert {entry.place for entry in handler.archive} <= places
+        assert len(handler.archive)
+    first.close()
+    second.close()
+    assert DeathHotspotAggregate.load_or_create(path).deaths("1-1") == deaths
+
+
+def test_figures_of_a_vector():
+    env = gymnasium.make_vec("MarioSnapshot-v0", 3, checkpoint_interval=50)
+    env.reset(seed=0)
+    stats = env.get_stats()
+    while not stats["restores_without_progress"]:  # the first of them soon dies, and comes back
+        env.step(np.array([1, 2, 0]))
+        stats = env.get_stats()
+    each = stats["environments"]
+    assert len(each) == 3
+    assert stats["total_restores"] == sum(own["total_restores"] for own in each) > 0
+    stuck = [own["restores_without_progress"] for own in each]
+    assert stats["restores_without_progress"] == max(stuck) > min(stuck) == 0
+    assert stats["max_restores_without_progress"] == 3
+    assert stats["snapshots"] == sum(own["snapshots"] for own in each)
+    assert sum(stats["state"].values()) == 3
+    deaths = [own["levels"].get("1-1", {"deaths": 0})["deaths"] for own in each]
+    assert stats["levels"]["1-1"]["deaths"] == sum(deaths)
+    assert stats["levels"]["1-1"]["best_x"] > 200
+
+
+def test_a_vector_with_an_archive_that_does_not_fit():
+    archive = SnapshotArchive()
+    run(create_snapshot_mario_env(checkpoint_interval=50, archive=archive), 100)
+    with pytest.raises(SnapshotMismatch, match="same arguments"):
+        gymnasium.make_vec("MarioSnapshot-v0", 2, archive=archive, frame_stack=2)
+    for wrong in ({"restore": "never"}, {"checkpoint_interval": 0}, {"max_episode_steps": 0}):
+        with pytest.raises(OptionError, match=next(iter(wrong))):
+            gymnasium.make_vec("MarioSnapshot-v0", 2, **wrong)
+
+
+def test_trainers_get_the_vector():
+    env = make_vector({"id": "mario_envkit:MarioSnapshot-v0", "checkpoint_interval": 40}, 2)
+    assert isinstance(env, MarioSnapshotVectorEnv)
+    env.reset(seed=0)
+    for _ in range(100):
+        env.step(np.array([1, 1]))
+    assert env.total_saves
+    env.close()
 
 
 def test_environments_can_share_an_archive():

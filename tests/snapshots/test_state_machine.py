@@ -83,6 +83,42 @@ def test_a_reset_machine_is_a_new_one(history, context):
         assert used.restores_without_progress == new.restores_without_progress
 
 
+@given(
+    st.sampled_from([S.RUNNING, S.APPROACHING_HOTSPOT]),
+    st.integers(0, 600),
+    st.lists(st.integers(0, 24), max_size=6, unique=True).map(sorted),
+    st.integers(0, 100),
+    st.data(),
+)
+def test_in_a_quiet_stretch_nothing_happens_and_just_outside_something_does(
+    state, x_pos, buckets, last_save_tick, data
+):
+    hotspots = [25 * bucket for bucket in buckets]
+    machine = SnapshotStateMachine(SnapshotRules(save_tolerance=data.draw(st.integers(0, 50))))
+    nearest = machine.rules.save_distance - machine.rules.save_tolerance
+
+    def goes_on(x: int, tick: int) -> bool:
+        machine.state = state
+        following = next((spot for spot in hotspots if spot >= x + nearest), None)
+        context = SnapshotContext(
+            x_pos=x, tick=tick, last_save_tick=last_save_tick, hotspot_x=following
+        )
+        return machine.advance(context) == (state, A.NONE)
+
+    machine.state = state
+    stretch = machine.quiet_stretch(x_pos, last_save_tick, hotspots)
+    in_it = stretch.first_x <= x_pos <= stretch.last_x
+    assert in_it == goes_on(x_pos, last_save_tick)
+    if in_it:
+        low, high = max(stretch.first_x, -200), min(stretch.last_x, 900)
+        latest = min(stretch.due_tick, 10_000) - 1
+        assert goes_on(data.draw(st.integers(low, high)), data.draw(st.integers(0, latest)))
+        if state is S.RUNNING:
+            assert not goes_on(x_pos, stretch.due_tick)
+        for x in (stretch.first_x - 1, stretch.last_x + 1):
+            assert abs(x) > 10**6 or not goes_on(x, last_save_tick)
+
+
 def test_pairs_outside_the_table_raise():
     outside = [pair for pair in product(S, E) if pair not in TRANSITIONS]
     assert len(outside) == len(S) * len(E) - len(TRANSITIONS)
