@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.level_stats import LevelStats
+from mario_envkit.curriculum.start_states import Start, StartStates
 from mario_envkit.errors import OptionError, SnapshotMismatch
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Context
@@ -61,7 +62,7 @@ class _Where(NamedTuple):
 class SnapshotHandler:
     """Decides and does: saves, restores, and keeps the books.
 
-    Call :meth:`begin` after every true start, :meth:`after_step` after every step, and
+    Call :meth:`begin` after every start, :meth:`after_step` after every step, and
     :meth:`restore` when that says so. A step that ends the episode in any other way is followed by
     :meth:`begin`.
 
@@ -71,6 +72,7 @@ class SnapshotHandler:
         hotspots: where Mario dies.
         rules: when to save, restore and give up.
         restore_noise: let a restore bring back the environment's random generator as well.
+        starts: hears what came of the starts that :meth:`begin` is told of.
 
     Attributes:
         total_saves, total_restores, total_give_ups: since construction.
@@ -88,6 +90,7 @@ class SnapshotHandler:
         rules: SnapshotRules | None = None,
         *,
         restore_noise: bool = True,
+        starts: StartStates | None = None,
     ) -> None:
         if not isinstance(env.observation_space, gymnasium.spaces.Box):
             raise OptionError(
@@ -102,20 +105,33 @@ class SnapshotHandler:
         self._context = Context(env)
         self._space = env.observation_space
         self._restore_noise = restore_noise
+        self._starts = starts
+        self._start: Start | None = None
         for entry in archive:
             self._check_fits(entry)
 
     # -- the three calls ---------------------------------------------------------------------
 
-    def begin(self, info: dict[str, Any]) -> None:
-        """A true start: the info is that of ``reset``."""
+    def begin(
+        self, info: dict[str, Any], start: Start | None = None, *, true_start: bool = True
+    ) -> None:
+        """An episode begins: the info is that of its first observation.
+
+        Args:
+            info: of the environment.
+            start: where ``starts`` wanted it to begin, if not at its true start.
+            true_start: False if it begins elsewhere without that.
+        """
+        self._close_start(completed=False)  # of an episode that was left
+        self._start = start
         self.machine.reset()
         self.hotspots.refresh()
         self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
         self._best = {self._where[:2]: self._where.x_pos}
         self._progress = 0
         self._last_save_tick = self._where.tick
-        self._true_start, self._attempt_x = True, self._where.x_pos
+        self._true_start = true_start and start is None
+        self._attempt_x = self._where.x_pos
         self._covered: set[tuple[str, int, int]] = set()
         self._practising: ArchivedSnapshot | None = None
         self._chosen: ArchivedSnapshot | None = None
@@ -155,18 +171,34 @@ class SnapshotHandler:
             raise OptionError(
                 "There is nothing to restore: call restore() after a step whose outcome is RESTORE."
             )
-        self._check_fits(entry)
-        self._context.load(entry.saved, noise=self._restore_noise)
-        self.total_restores += 1
+        restored = self._load(entry, noise=self._restore_noise)
         self._practising, self._chosen = entry, None
         self._where = _Where(entry.place.level, entry.place.area, entry.x_pos, entry.tick)
         self._last_save_tick = entry.tick
         self._best.setdefault(self._where[:2], entry.x_pos)
         self._aim()
         self.machine.advance(self._describe())
-        return entry.observation.copy(), deepcopy(entry.info)
+        return restored
+
+    def load(self, entry: ArchivedSnapshot) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Go to a snapshot to begin an episode there, with random numbers that go on.
+
+        Raises:
+            SnapshotMismatch: if it belongs to another game or another kind of environment.
+        """
+        return self._load(entry, noise=False)
+
+    def leave(self) -> None:
+        """Forget the episode: nothing is to come of its start."""
+        self._start = None
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _load(self, entry: ArchivedSnapshot, *, noise: bool) -> tuple[NDArray[Any], dict[str, Any]]:
+        self._check_fits(entry)
+        self._context.load(entry.saved, noise=noise)
+        self.total_restores += 1
+        return entry.observation.copy(), deepcopy(entry.info)
 
     def _after_death(self, info: dict[str, Any], *, terminated: bool, truncated: bool) -> Verdict:
         if terminated:
@@ -224,7 +256,8 @@ class SnapshotHandler:
         self._attempt_x = max(self._attempt_x, where.x_pos)
 
     def _close_books(self, *, completed: bool) -> None:
-        """The outcome is known: of the attempt from the true start, or of practice."""
+        """The outcome is known: of the attempt from the start, or of practice after a restore."""
+        self._close_start(completed=completed)
         if self._true_start:
             self._stats(self._where.level).record_attempt(
                 completed=completed,
@@ -236,6 +269,16 @@ class SnapshotHandler:
             success = completed or self.machine.progressed(self._progress)
             self.archive.record(self._practising, success=success)
             self._practising = None
+
+    def _close_start(self, *, completed: bool) -> None:
+        start, self._start = self._start, None
+        if start is None:
+            return
+        success = completed or (start.reach is not None and self._progress >= start.reach)
+        if self._starts is not None:
+            self._starts.record(start, success)
+        if isinstance(start.origin, ArchivedSnapshot):
+            self.archive.record(start.origin, success=success)
 
     def _stats(self, level: str) -> LevelStats:
         return self.level_stats.setdefault(level, LevelStats())

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from mario_envkit.curriculum.backward import BackwardStarts
+from mario_envkit.curriculum.runs import Run
+from mario_envkit.curriculum.start_states import StartStates
+from mario_envkit.errors import OptionError
 from mario_envkit.registration import TRAIN_DEFAULTS, make_mario
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.wrapper import SnapshotMarioEnvironment
 
 
 def create_snapshot_mario_env(
-    level: Any = (1, 1),
+    level: Any = None,
     hotspot_path: str | os.PathLike[str] | None = None,
     checkpoint_interval: int = 500,
     max_restores_without_progress: int = 3,
@@ -19,19 +23,33 @@ def create_snapshot_mario_env(
     restore: str = "in_episode",
     archive: SnapshotArchive | str | os.PathLike[str] | None = None,
     restore_noise: bool = True,
+    start_states: float | StartStates | None = None,
+    backward: Run | str | os.PathLike[str] | None = None,
     **kwargs: Any,
 ) -> SnapshotMarioEnvironment:
     """``MarioTrain-v0`` with snapshots: the entry point of ``MarioSnapshot-v0``.
 
     Args:
-        level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`.
-        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``restore_noise``.
+        level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`; None is
+            "1-1", or the level of the run that ``backward`` gives.
+        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``start_states``.
+        backward: a run that reaches the flag, or its file, to learn along from its end:
+            short for ``start_states=BackwardStarts(run)``, see
+            :mod:`mario_envkit.curriculum.backward`.
         kwargs: what ``MarioTrain-v0`` takes.
 
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
-    env = make_mario(level=level, **{**TRAIN_DEFAULTS, **kwargs})
+    if backward is not None:
+        if start_states is not None:
+            raise OptionError(
+                "start_states and backward both say where episodes begin; give one of them."
+            )
+        start_states = BackwardStarts(backward)
+        level = start_states.run.level if level is None else level
+        kwargs = {"game": start_states.run.game, "timing": start_states.run.timing, **kwargs}
+    env = make_mario(level=(1, 1) if level is None else level, **{**TRAIN_DEFAULTS, **kwargs})
     return SnapshotMarioEnvironment(
         env,
         hotspot_path,
@@ -40,4 +58,5 @@ def create_snapshot_mario_env(
         restore,
         archive,
         restore_noise,
+        start_states,
     )

@@ -11,9 +11,12 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
+from mario_envkit.curriculum.start_states import StartStates, resolve_start_states
 from mario_envkit.errors import ArchiveError, OptionError
 from mario_envkit.snapshots.archive import SnapshotArchive
+from mario_envkit.snapshots.entry import ArchivedSnapshot
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
+from mario_envkit.snapshots.starting import EpisodeStarts
 from mario_envkit.snapshots.state_machine import SnapshotRules
 
 RESTORE_MODES = ("in_episode", "on_reset")
@@ -33,6 +36,11 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     ``restore="on_reset"``: a death ends the episode with ``terminated=True``; the next ``reset()``
     begins at the snapshot, with ``info["snapshot_restored"]=True``. A reset with a seed, with
     ``options={"level": ...}`` or with ``options={"true_start": True}`` begins truly.
+
+    ``start_states`` lets some episodes begin elsewhere than at the true start, see
+    :mod:`mario_envkit.curriculum.start_states`; the infos then say where theirs did: ``start`` is
+    "true", "archive" (a snapshot) or "run" (along a recorded run). A reset that is asked to begin
+    truly, as above, does so.
 
     Where there is no point in restoring (see :class:`SnapshotRules`) the death ends the episode,
     and the next one is a true start. After a restore every observation, reward and info is, for
@@ -55,6 +63,10 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             directory, which processes may share; None for one of its own.
         restore_noise: let a restore bring back the random generator too, so that sticky actions
             repeat themselves exactly; False gives every attempt its own luck.
+        start_states: the share of episodes that begin at archived snapshots, like 0.35; or a
+            ``StartStates``: ``StartStateSampler`` of
+            :mod:`mario_envkit.curriculum.start_states`, or ``BackwardStarts`` of
+            :mod:`mario_envkit.curriculum.backward`; None begins all truly.
 
     Raises:
         OptionError: for arguments that make no sense, and wrappers that cannot be restored.
@@ -71,6 +83,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         restore: str = "in_episode",
         archive: SnapshotArchive | str | os.PathLike[str] | None = None,
         restore_noise: bool = True,
+        start_states: float | StartStates | None = None,
     ) -> None:
         RecordConstructorArgs.__init__(
             self,
@@ -81,6 +94,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             restore=restore,
             archive=archive,
             restore_noise=restore_noise,
+            start_states=start_states,
         )
         super().__init__(env)
         if restore not in RESTORE_MODES:
@@ -100,7 +114,12 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             self._directory = _writable(Path(archive))
             archive = SnapshotArchive.load(self._directory)
         hotspots = SharedHotspots(Path(hotspot_path) if hotspot_path is not None else None)
-        self.handler = SnapshotHandler(env, archive, hotspots, rules, restore_noise=restore_noise)
+        states = resolve_start_states(start_states)
+        self.handler = SnapshotHandler(
+            env, archive, hotspots, rules, restore_noise=restore_noise, starts=states
+        )
+        self._starts = None if states is None else EpisodeStarts(env, self.handler, states)
+        self._start_name = "true"
         self._begun = self._pending = False
         self._until_flush = _FLUSH_EVERY
         self._closed = False
@@ -135,19 +154,27 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     ) -> tuple[Any, dict[str, Any]]:
         """Begin at the start or, after a death with ``restore="on_reset"``, at a snapshot."""
         asked = options or {}
-        true_start = seed is not None or asked.get("true_start") or asked.get("level") is not None
+        elsewhere = asked.get("start") is not None
+        fixed = seed is not None or asked.get("true_start") or asked.get("level") is not None
         pending, self._pending = self._pending, False
-        if pending and not true_start:
+        if pending and not (fixed or elsewhere):
             observation, info = self.handler.restore()
-            info["snapshot_restored"] = True
-            return observation, info
+            return observation, self._named(info, "archive")
         if seed is not None:
-            self._forget()
+            self._forget(seed)
         observation, info = self.env.reset(seed=seed, options=options)
         self._flush_now_and_then()
-        self.handler.begin(info)
         self._begun = True
-        return observation, info
+        begun = None
+        if self._starts is not None and not (fixed or elsewhere):
+            begun = self._starts.begin()
+        if begun is None:
+            self.handler.begin(info, true_start=not elsewhere)
+            return observation, self._named(info, "run" if elsewhere else "true")
+        observation, info, start = begun
+        self.handler.begin(info, start)
+        archived = isinstance(start.origin, ArchivedSnapshot)
+        return observation, self._named(info, "archive" if archived else "run")
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; save, restore or give up as is due."""
@@ -157,6 +184,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         verdict = self.handler.after_step(
             observation, info, terminated=terminated, truncated=truncated
         )
+        self._named(info)
         if verdict.outcome is Outcome.GO_ON:
             info["snapshot_saved"] = verdict.saved
             return observation, reward, terminated, truncated, info
@@ -173,7 +201,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             final_obs=observation,
             final_info=info,
         )
-        return restored, reward, False, False, restored_info
+        return restored, reward, False, False, self._named(restored_info)
 
     def save_files(self) -> None:
         """Write hotspots and archive to their files, if they have any, and take in what is new.
@@ -202,7 +230,19 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         if self._until_flush <= 0:
             self.save_files()
 
-    def _forget(self) -> None:
+    def _named(self, info: dict[str, Any], start: str | None = None) -> dict[str, Any]:
+        """``info``, which says where the episode began; ``start`` if it begins now."""
+        if start is not None:
+            self._start_name = start
+            info["snapshot_restored"] = start == "archive"
+        if self._starts is not None:
+            info["start"] = self._start_name
+        return info
+
+    def _forget(self, seed: int) -> None:
+        self.handler.leave()
+        if self._starts is not None:
+            self._starts.seed(seed)
         self.handler.hotspots.flush()
         self.handler.hotspots.forget()
         if self._private:

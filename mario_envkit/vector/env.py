@@ -15,7 +15,8 @@ from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
 
-from mario_envkit.curriculum.schedule import LevelSchedule, resolve_schedule
+from mario_envkit.curriculum.level_text import resolve_schedule
+from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import EmulatorClosed, OptionError
@@ -138,8 +139,8 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
 
     def _set_schedules(self, levels: Sequence[Any] | None) -> None:
         if levels is None:
-            self._schedules: list[LevelSchedule] = [
-                deepcopy(self._game.schedule) for _ in range(self.num_envs)
+            self._levels = [
+                ScheduledLevels(deepcopy(self._game.schedule)) for _ in range(self.num_envs)
             ]
             return
         if isinstance(levels, str) or len(levels) != self.num_envs:
@@ -147,7 +148,9 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
                 f"levels={levels!r} does not fit: give one level for each of the {self.num_envs} "
                 "environments, or the same to all with level=."
             )
-        self._schedules = [resolve_schedule(level, self._game.game) for level in levels]
+        self._levels = [
+            ScheduledLevels(resolve_schedule(level, self._game.game)) for level in levels
+        ]
 
     def _set_chances(self) -> None:
         probability = self._options["repeat_action_probability"]
@@ -202,11 +205,19 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         if not self._begun and not mask.all():
             raise ResetNeeded("the first reset() must be one of all environments")
         seeds = parse_seeds(seed, self.num_envs)
+        if options.get("start") is not None:
+            raise OptionError(
+                "options['start'] is for single environments; give the vector options['level'], or "
+                "nothing."
+            )
         chosen = options.get("level")
         if chosen not in (None, "full"):
             parse_level(chosen, self._game.game)
         self._ready = False
         pool.order_keep()
+        for i in np.flatnonzero(mask).tolist():  # first of all, as some may share a schedule
+            if seeds[i] is not None:
+                self._levels[i].restart()
         for i in np.flatnonzero(mask).tolist():
             (self._sticky or self._chances)[i].reset(seed=seeds[i])
             self._order_reset(i, chosen)
@@ -271,8 +282,9 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
     def _order_reset(self, i: int, chosen: Any, noops: int | None = None) -> None:
         rng = self._chances[i].np_random
         if chosen is None:
-            level = self._schedules[i].next(rng)
+            level = self._levels[i].next(rng)
         else:
+            self._levels[i].drop()
             level = None if chosen == "full" else parse_level(chosen, self._game.game)
         if noops is None:
             noop_max = self._options["noop_max"]
@@ -334,11 +346,16 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         rewards, terminated, truncated = pool.results()
         self._ready = True
         over = terminated | truncated
+        self._tell_schedules(terminated)
         if self._mode is AutoresetMode.SAME_STEP and over.any():
             final = self._restart(over, out)
             return out, rewards, terminated, truncated, {**final, **pool.infos.make()}
         self._over = over
         return out, rewards, terminated, truncated, pool.infos.make()
+
+    def _tell_schedules(self, terminated: NDArray[np.bool_]) -> None:
+        for i in np.flatnonzero(terminated).tolist():
+            self._levels[i].end(success=self._open.completed(i))
 
     def _restart(self, over: NDArray[np.bool_], out: Observations) -> dict[str, Any]:
         """Begin the finished episodes anew within the step; returns how they ended."""

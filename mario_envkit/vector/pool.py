@@ -18,6 +18,8 @@ from mario_envkit.game.levels import Level
 from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.state import GameState
 from mario_envkit.vector.infos import (
+    DIED_ROW,
+    FLAG_GET_ROW,
     FLAG_ROWS,
     INT_ROWS,
     TERMINATED_ROW,
@@ -146,6 +148,10 @@ class GamePool:
         """Copies of rewards, terminations and truncations."""
         flags = self._flags.copy()
         return self._doubles[0].copy(), flags[TERMINATED_ROW], flags[TRUNCATED_ROW]
+
+    def completed(self, env: int) -> bool:
+        """Whether a game's last step reached the flag, alive."""
+        return bool(self._flags[FLAG_GET_ROW, env] and not self._flags[DIED_ROW, env])
 
     def picture(self, env: int, out: NDArray[np.uint8]) -> None:
         """Write the picture of one game to ``out``, ``(240, 256, 3)`` uint8 RGB."""
