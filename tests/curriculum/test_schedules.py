@@ -226,7 +226,7 @@ def test_the_vector_tells_the_same(mode):
         *_, theirs = singles.step(actions)
         assert list(ours["level"]) == list(theirs["level"])
     assert [schedule.told for schedule in others] == [schedule.told for schedule in schedules]
-    assert all(len(schedule.told) > 3 for schedule in others)
+    assert sum(len(schedule.told) for schedule in others) > 8
     vector.reset(seed=5)
     assert [schedule.restarts for schedule in others] == [2, 2, 2]
 
