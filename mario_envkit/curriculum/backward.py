@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mario_envkit.curriculum.runs import Run
+from mario_envkit.curriculum.runs import Run, load_run
 from mario_envkit.curriculum.schedule import Fixed
 from mario_envkit.curriculum.start_states import MAX_JITTER, Start, check_jitter, draw_jitter
 from mario_envkit.env import MarioEnv
@@ -162,7 +162,7 @@ class BackwardStarts:
         check_jitter(jitter)
         if spacing < 1:
             raise OptionError(f"spacing={spacing} is not possible; give 1 frame or more.")
-        self.run = run if isinstance(run, Run) else Run.load(run)
+        self.run = load_run(run)
         self.jitter, self.spacing = jitter, spacing
         # The last start is a spacing before the flag; the first is the true one.
         count = max(1, -(-self.run.frames // spacing))

@@ -71,6 +71,7 @@ class StartStates(Protocol):
         """Forget what was recorded: the environment was seeded."""
 
 
+@dataclass(frozen=True)
 class StartStateSampler:
     """A mixture of true starts and snapshots from the archive.
 
@@ -88,15 +89,19 @@ class StartStateSampler:
         OptionError: for numbers that make no sense.
     """
 
-    def __init__(self, share: float = 0.35, jitter: int = MAX_JITTER, reach: int = 150) -> None:
+    share: float = 0.35
+    jitter: int = MAX_JITTER
+    reach: int = 150
+
+    def __post_init__(self) -> None:
+        share = self.share
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
             raise OptionError(
                 f"A share of {share!r} archived starts is not possible; give 0 to 1, like 0.35."
             )
-        check_jitter(jitter)
-        if reach < 1:
-            raise OptionError(f"reach={reach} is not possible; give 1 pixel or more.")
-        self.share, self.jitter, self.reach = float(share), jitter, reach
+        check_jitter(self.jitter)
+        if self.reach < 1:
+            raise OptionError(f"reach={self.reach} is not possible; give 1 pixel or more.")
 
     def choose(
         self, level: Level | None, archived: Sequence[ArchivedSnapshot], rng: np.random.Generator

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from mario_envkit.curriculum.backward import BackwardStarts
-from mario_envkit.curriculum.runs import Run
+from mario_envkit.curriculum.runs import Run, load_run
 from mario_envkit.curriculum.start_states import StartStates
-from mario_envkit.errors import OptionError
 from mario_envkit.registration import TRAIN_DEFAULTS, make_mario
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.wrapper import SnapshotMarioEnvironment
@@ -32,23 +30,16 @@ def create_snapshot_mario_env(
     Args:
         level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`; None is
             "1-1", or the level of the run that ``backward`` gives.
-        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``start_states``.
-        backward: a run that reaches the flag, or its file, to learn along from its end:
-            short for ``start_states=BackwardStarts(run)``, see
-            :mod:`mario_envkit.curriculum.backward`.
+        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``backward``.
         kwargs: what ``MarioTrain-v0`` takes.
 
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
     if backward is not None:
-        if start_states is not None:
-            raise OptionError(
-                "start_states and backward both say where episodes begin; give one of them."
-            )
-        start_states = BackwardStarts(backward)
-        level = start_states.run.level if level is None else level
-        kwargs = {"game": start_states.run.game, "timing": start_states.run.timing, **kwargs}
+        backward = load_run(backward)
+        level = backward.level if level is None else level
+        kwargs = {"game": backward.game, "timing": backward.timing, **kwargs}
     env = make_mario(level=(1, 1) if level is None else level, **{**TRAIN_DEFAULTS, **kwargs})
     return SnapshotMarioEnvironment(
         env,
@@ -59,4 +50,5 @@ def create_snapshot_mario_env(
         archive,
         restore_noise,
         start_states,
+        backward,
     )

@@ -10,7 +10,9 @@ import gymnasium
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
+from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
+from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import StartStates, resolve_start_states
 from mario_envkit.errors import ArchiveError, OptionError
 from mario_envkit.snapshots.archive import SnapshotArchive
@@ -67,6 +69,8 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             ``StartStates``: ``StartStateSampler`` of
             :mod:`mario_envkit.curriculum.start_states`, or ``BackwardStarts`` of
             :mod:`mario_envkit.curriculum.backward`; None begins all truly.
+        backward: a :class:`~mario_envkit.curriculum.runs.Run` that reaches the flag, or the file
+            of one, along which to learn from its end: ``start_states=BackwardStarts(backward)``.
 
     Raises:
         OptionError: for arguments that make no sense, and wrappers that cannot be restored.
@@ -84,6 +88,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         archive: SnapshotArchive | str | os.PathLike[str] | None = None,
         restore_noise: bool = True,
         start_states: float | StartStates | None = None,
+        backward: Run | str | os.PathLike[str] | None = None,
     ) -> None:
         RecordConstructorArgs.__init__(
             self,
@@ -95,6 +100,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             archive=archive,
             restore_noise=restore_noise,
             start_states=start_states,
+            backward=backward,
         )
         super().__init__(env)
         if restore not in RESTORE_MODES:
@@ -114,7 +120,13 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             self._directory = _writable(Path(archive))
             archive = SnapshotArchive.load(self._directory)
         hotspots = SharedHotspots(Path(hotspot_path) if hotspot_path is not None else None)
+        if start_states is not None and backward is not None:
+            raise OptionError(
+                "start_states and backward both say where episodes begin; give one of them."
+            )
         states = resolve_start_states(start_states)
+        if backward is not None:
+            states = BackwardStarts(backward)
         self.handler = SnapshotHandler(
             env, archive, hotspots, rules, restore_noise=restore_noise, starts=states
         )

@@ -139,7 +139,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
 
     def _set_schedules(self, levels: Sequence[Any] | None) -> None:
         if levels is None:
-            self._levels = [
+            self._scheduled = [
                 ScheduledLevels(deepcopy(self._game.schedule)) for _ in range(self.num_envs)
             ]
             return
@@ -148,7 +148,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
                 f"levels={levels!r} does not fit: give one level for each of the {self.num_envs} "
                 "environments, or the same to all with level=."
             )
-        self._levels = [
+        self._scheduled = [
             ScheduledLevels(resolve_schedule(level, self._game.game)) for level in levels
         ]
 
@@ -217,7 +217,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         pool.order_keep()
         for i in np.flatnonzero(mask).tolist():  # first of all, as some may share a schedule
             if seeds[i] is not None:
-                self._levels[i].restart()
+                self._scheduled[i].restart()
         for i in np.flatnonzero(mask).tolist():
             (self._sticky or self._chances)[i].reset(seed=seeds[i])
             self._order_reset(i, chosen)
@@ -282,9 +282,9 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
     def _order_reset(self, i: int, chosen: Any, noops: int | None = None) -> None:
         rng = self._chances[i].np_random
         if chosen is None:
-            level = self._levels[i].next(rng)
+            level = self._scheduled[i].next(rng)
         else:
-            self._levels[i].drop()
+            self._scheduled[i].drop()
             level = None if chosen == "full" else parse_level(chosen, self._game.game)
         if noops is None:
             noop_max = self._options["noop_max"]
@@ -343,19 +343,24 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
     def _results(self, unfinished: Unfinished, out: Observations) -> Step:
         pool = self._open
         self._finish_resets(unfinished, out)
-        rewards, terminated, truncated = pool.results()
+        rewards, terminated, truncated = self._outcomes()
         self._ready = True
         over = terminated | truncated
-        self._tell_schedules(terminated)
         if self._mode is AutoresetMode.SAME_STEP and over.any():
             final = self._restart(over, out)
             return out, rewards, terminated, truncated, {**final, **pool.infos.make()}
         self._over = over
         return out, rewards, terminated, truncated, pool.infos.make()
 
-    def _tell_schedules(self, terminated: NDArray[np.bool_]) -> None:
+    def _outcomes(
+        self,
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Rewards, terminations and truncations; the schedules hear of the levels that ended."""
+        pool = self._open
+        rewards, terminated, truncated = pool.results()
         for i in np.flatnonzero(terminated).tolist():
-            self._levels[i].end(success=self._open.completed(i))
+            self._scheduled[i].end(success=pool.completed(i))
+        return rewards, terminated, truncated
 
     def _restart(self, over: NDArray[np.bool_], out: Observations) -> dict[str, Any]:
         """Begin the finished episodes anew within the step; returns how they ended."""
