@@ -158,7 +158,8 @@ def _fly(env: MarioEnv, prg: bytes) -> Picture:
             whole[:, left : left + 256] = console.screen()[STATUS_BAR:]
             drawn = left + 256
             if drawn >= end:
-                return whole[:, :end].copy()
+                picture: Picture = whole[:, :end].copy()
+                return picture
     raise GameStuck.unplayable()
 
 
