@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import gymnasium
 import numpy as np
 
 from mario_envkit.curriculum.start_states import Start, StartStates
-from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError
+from mario_envkit.game.levels import Level
 from mario_envkit.game.start import StartPoint
-from mario_envkit.snapshots.handler import SnapshotHandler
+from mario_envkit.snapshots.archive import SnapshotArchive
+from mario_envkit.snapshots.entry import ArchivedSnapshot
+
+Begun: TypeAlias = tuple[Any, dict[str, Any]]
+"""Observation and info."""
 
 _STREAM = 0x57A27  # apart from the environment's own random numbers of the same seed
 
@@ -19,11 +24,12 @@ _STREAM = 0x57A27  # apart from the environment's own random numbers of the same
 class EpisodeStarts:
     """The host of a :class:`~mario_envkit.curriculum.start_states.StartStates`.
 
-    Its random numbers are a stream of their own: restores bring back those of the environment.
+    Its random numbers are a stream of their own: restores may bring back those of the environment.
 
     Args:
         env: a game in wrappers.
-        handler: of its snapshots.
+        archive: its snapshots.
+        load: lets ``env`` be what a snapshot says; returns the observation and info of that.
         states: who chooses; if it has ``attach(game)``, that is called with the game.
 
     Raises:
@@ -31,45 +37,50 @@ class EpisodeStarts:
     """
 
     def __init__(
-        self, env: gymnasium.Env[Any, Any], handler: SnapshotHandler, states: StartStates
+        self,
+        env: gymnasium.Env[Any, Any],
+        archive: SnapshotArchive,
+        load: Callable[[ArchivedSnapshot], Begun],
+        states: StartStates,
     ) -> None:
-        self.states = states
-        self._env, self._handler = env, handler
-        self._game: MarioEnv = env.unwrapped  # type: ignore[assignment]
+        self._env, self._archive, self._load, self._states = env, archive, load, states
         self._actions = _harmless_actions(env)
         self._rng = np.random.default_rng()
         attach = getattr(states, "attach", None)
         if attach is not None:
-            attach(self._game)
+            attach(env.unwrapped)
 
     def seed(self, seed: int) -> None:
         """Begin anew, with random numbers that ``seed`` decides."""
         self._rng = np.random.default_rng([_STREAM, seed])
-        self.states.forget()
+        self._states.forget()
 
-    def begin(self) -> tuple[Any, dict[str, Any], Start] | None:
-        """Go to the start of an episode, the environment having been reset.
+    def choose(self, level: Level | None) -> Start | None:
+        """The start of the next episode in ``level``; None is the true one."""
+        archived = [entry for entry in self._archive if entry.level == level]
+        return self._states.choose(level, archived, self._rng)
 
-        Returns:
-            Observation, info and start; None if the episode is to begin where it is.
-        """
-        level = self._game.level
-        archived = [entry for entry in self._handler.archive if entry.level == level]
-        start = self.states.choose(level, archived, self._rng)
-        if start is None:
-            return None
+    def begin(self, start: Start) -> Begun:
+        """Go there; observation and info, after the random actions."""
         observation, info = self._go_to(start)
         for _ in range(start.jitter):
             action = self._actions[int(self._rng.random() * len(self._actions))]
             observation, _, terminated, truncated, info = self._env.step(action)
             if terminated or truncated or info["life_lost"]:
-                return *self._go_to(start), start
-        return observation, info, start
+                return self._go_to(start)
+        return observation, info
 
-    def _go_to(self, start: Start) -> tuple[Any, dict[str, Any]]:
+    def _go_to(self, start: Start) -> Begun:
         if isinstance(start.origin, StartPoint):
             return self._env.reset(options={"start": start.origin})
-        return self._handler.load(start.origin)
+        return self._load(start.origin)
+
+
+def name_of(start: Start | None) -> str:
+    """What the infos call a start: "true", "archive" or "run"."""
+    if start is None:
+        return "true"
+    return "run" if isinstance(start.origin, StartPoint) else "archive"
 
 
 def _harmless_actions(env: gymnasium.Env[Any, Any]) -> list[int]:

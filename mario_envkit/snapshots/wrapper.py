@@ -16,9 +16,8 @@ from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import StartStates, resolve_start_states
 from mario_envkit.errors import ArchiveError, OptionError
 from mario_envkit.snapshots.archive import SnapshotArchive
-from mario_envkit.snapshots.entry import ArchivedSnapshot
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
-from mario_envkit.snapshots.starting import EpisodeStarts
+from mario_envkit.snapshots.starting import EpisodeStarts, name_of
 from mario_envkit.snapshots.state_machine import SnapshotRules
 
 RESTORE_MODES = ("in_episode", "on_reset")
@@ -130,7 +129,9 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self.handler = SnapshotHandler(
             env, archive, hotspots, rules, restore_noise=restore_noise, starts=states
         )
-        self._starts = None if states is None else EpisodeStarts(env, self.handler, states)
+        self._starts: EpisodeStarts | None = None
+        if states is not None:
+            self._starts = EpisodeStarts(env, archive, self.handler.load, states)
         self._start_name = "true"
         self._begun = self._pending = False
         self._until_flush = _FLUSH_EVERY
@@ -177,16 +178,13 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         observation, info = self.env.reset(seed=seed, options=options)
         self._flush_now_and_then()
         self._begun = True
-        begun = None
+        start = None
         if self._starts is not None and not (fixed or elsewhere):
-            begun = self._starts.begin()
-        if begun is None:
-            self.handler.begin(info, true_start=not elsewhere)
-            return observation, self._named(info, "run" if elsewhere else "true")
-        observation, info, start = begun
-        self.handler.begin(info, start)
-        archived = isinstance(start.origin, ArchivedSnapshot)
-        return observation, self._named(info, "archive" if archived else "run")
+            start = self._starts.choose(self.unwrapped.level)  # type: ignore[attr-defined]
+            if start is not None:
+                observation, info = self._starts.begin(start)
+        self.handler.begin(info, start, true_start=not elsewhere)
+        return observation, self._named(info, "run" if elsewhere else name_of(start))
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; save, restore or give up as is due."""

@@ -263,3 +263,11 @@ def test_a_seed_decides_the_levels(order):
             levels.append(env.reset()[1]["level"])
         runs.append(levels)
     assert runs[0] == runs[1]
+
+
+def test_the_vector_takes_no_points():
+    env = MarioEnv()
+    env.reset()
+    vector = gymnasium.make_vec("MarioTrain-v0", 1)
+    with pytest.raises(OptionError, match="for single environments"):
+        vector.reset(options={"start": env.start_point()})
