@@ -75,6 +75,26 @@ class EnvPool:
     def wait(self) -> int: ...
     def run(self, observations: NDArray[np.uint8]) -> int: ...
     def screen(self, env: int, out: NDArray[np.uint8]) -> None: ...
+    def watch(
+        self, low: NDArray[np.int64], width: NDArray[np.uint64], outside: NDArray[np.uint8]
+    ) -> None:
+        """From now on set ``outside`` ``(N,)`` with every outcome: whether a flag is set, or one of
+        the ints is outside its range of ``low`` to ``low + width``, both ``(INT_ROWS, N)``."""
+    def save(
+        self,
+        env: int,
+        progress: NDArray[np.int64],
+        memory: NDArray[np.int64],
+        stack: NDArray[np.uint8],
+    ) -> bytes:
+        """The machine; fills ``progress`` ``(9,)``, ``memory`` ``(terms, 2)`` and ``stack``."""
+    def load(
+        self, env: int, machine: bytes, progress: NDArray[np.int64], memory: NDArray[np.int64]
+    ) -> str:
+        """All but the observations; the empty string, or what is wrong (nothing has changed)."""
+    def show(self, env: int, stack: NDArray[np.uint8]) -> None:
+        """Put back observations, the oldest first."""
+    def ram(self, env: int, out: NDArray[np.uint8]) -> None: ...
 
 RUNNING: int
 WON: int

@@ -123,8 +123,11 @@ def register_envs() -> None:
     """Register all ids; ``import mario_envkit`` does it."""
     _register("Mario-v0")
     _register("MarioTrain-v0", **TRAIN_DEFAULTS)
-    # No vector entry point of its own: make_vec runs several of it in turn ("sync").
-    register("MarioSnapshot-v0", entry_point="mario_envkit.snapshots:create_snapshot_mario_env")
+    register(
+        "MarioSnapshot-v0",
+        entry_point="mario_envkit.snapshots:create_snapshot_mario_env",
+        vector_entry_point="mario_envkit.snapshots:MarioSnapshotVectorEnv",
+    )
     _register_drop_ins(f"{NAMESPACE}/")
 
 

@@ -23,16 +23,19 @@ class SharedHotspots:
 
     Args:
         path: the file, which need not exist yet; None keeps everything in memory.
+        read_only: never write the file. Our own deaths count until it is next read: whoever writes
+            it is taken to have heard of them.
 
     Attributes:
         aggregate: everything known: the file's last good content and our own deaths.
         problem: what is wrong with the file, or None.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
         self.path = Path(path) if path is not None else None
         self.aggregate = DeathHotspotAggregate()
         self.problem: str | None = None
+        self._read_only = read_only
         self._pending = DeathHotspotAggregate()
         self._seen: tuple[int, int, int] | None = None
         self.refresh()
@@ -52,7 +55,7 @@ class SharedHotspots:
 
     def flush(self) -> bool:
         """Add our new deaths to the file, one process at a time; whether that worked."""
-        if self.path is None or not self._pending.dirty:
+        if self.path is None or self._read_only or not self._pending.dirty:
             return False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,6 +84,8 @@ class SharedHotspots:
         except HotspotError as error:
             self._say(str(error))
             return None
+        if self._read_only:
+            self._pending = DeathHotspotAggregate()
         together.merge(self._pending)
         self.aggregate, self.problem = together, None
         return together

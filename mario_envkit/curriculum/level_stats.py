@@ -41,6 +41,15 @@ class LevelStats:
         """Count a death."""
         self.deaths += 1
 
+    def add(self, other: LevelStats) -> None:
+        """Count what somebody else has seen of the same level."""
+        self.attempts += other.attempts
+        self.completions += other.completions
+        self.deaths += other.deaths
+        self.best_x = max(self.best_x, other.best_x)
+        times = [time for time in (self.best_time, other.best_time) if time is not None]
+        self.best_time = min(times, default=None)
+
     def as_dict(self) -> dict[str, int | float | None]:
         """All figures by name, the completion rate included."""
         return {

@@ -26,6 +26,25 @@ class TimedPool final : public EnvPool {
     whole_screen_.observe(envs_.at(static_cast<std::size_t>(env))->machine().picture(), out);
   }
 
+  void save(int env, SavedEnv& out) const override {
+    const GameEnv<Timing>& game = *envs_.at(static_cast<std::size_t>(env));
+    game.save(out);
+    game.copy_stack(out.stack.data());
+    out.progress.newest = plan_.spec.frame_stack - 1;
+  }
+
+  void load(int env, const SavedEnv& saved) override {
+    envs_.at(static_cast<std::size_t>(env))->load(saved);
+  }
+
+  void show(int env, const std::uint8_t* stack) override {
+    envs_.at(static_cast<std::size_t>(env))->show(stack);
+  }
+
+  const std::uint8_t* ram(int env) const override {
+    return envs_.at(static_cast<std::size_t>(env))->machine().ram();
+  }
+
  private:
   void work(int index, int worker) override {
     const Order order = buffers_.orders[index];
@@ -161,6 +180,21 @@ void EnvPool::write_outcome(int env, const Outcome& outcome, const std::vector<d
   for (std::size_t i = 0; i < parts.size(); ++i) {
     doubles[(static_cast<std::ptrdiff_t>(i) + 1) * num_envs_] = parts[i];
   }
+  if (ranges_.low) ranges_.outside[env] = is_outside(env);
+}
+
+bool EnvPool::is_outside(int env) const {
+  for (int row = 0; row < kFlagRows; ++row) {
+    if (buffers_.flags[row * num_envs_ + env]) return true;
+  }
+  for (int row = 0; row < kTroubleRow; ++row) {
+    const int at = row * num_envs_ + env;
+    // What is below its range is, as an unsigned number, far above it.
+    const std::uint64_t offset = static_cast<std::uint64_t>(buffers_.ints[at]) -
+                                 static_cast<std::uint64_t>(ranges_.low[at]);
+    if (offset > ranges_.width[at]) return true;
+  }
+  return false;
 }
 
 }  // namespace mario

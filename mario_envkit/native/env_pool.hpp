@@ -53,6 +53,13 @@ struct PoolBuffers {
   int history_rows = 0;
 };
 
+// What somebody wants to hear of: outcomes that have a flag set, or a number outside its range.
+struct Ranges {
+  const std::int64_t* low = nullptr;     // (kIntRows, N); nullptr: nothing
+  const std::uint64_t* width = nullptr;  // (kIntRows, N): up to and including low + width is inside
+  std::uint8_t* outside = nullptr;       // (N,): set or cleared with every outcome
+};
+
 // Used by one thread at a time. Random numbers and the choice of levels are the caller's.
 class EnvPool {
  public:
@@ -75,8 +82,19 @@ class EnvPool {
   int wait();
   int run(std::uint8_t* observations);
 
+  void watch(const Ranges& ranges) { ranges_ = ranges; }
+
   // Writes 240 * 256 * 3 bytes: the picture of one environment as RGB.
   virtual void screen(int env, std::uint8_t* out) = 0;
+
+  // One environment as a value, while no work is under way. The stack of a SavedEnv is laid out
+  // with the oldest observation first. load() takes what save() gave, of this plan; if that has no
+  // stack, show() must put one back before the next step.
+  virtual void save(int env, SavedEnv& out) const = 0;
+  virtual void load(int env, const SavedEnv& saved) = 0;
+  virtual void show(int env, const std::uint8_t* stack) = 0;
+  virtual const std::uint8_t* ram(int env) const = 0;
+  std::size_t reward_terms() const { return plan_.spec.reward.terms.size(); }
 
   int num_envs() const { return num_envs_; }
   std::size_t observation_bytes() const {  // of one environment, stacked
@@ -90,6 +108,7 @@ class EnvPool {
 
   void check_orders() const;
   void write_outcome(int env, const Outcome& outcome, const std::vector<double>& parts);
+  bool is_outside(int env) const;
   History history_of(int env);
   std::uint8_t* scratch(int worker) {
     return scratch_.data() + static_cast<std::size_t>(worker) * plan_.observation_size;
@@ -98,6 +117,7 @@ class EnvPool {
   EnvPlan plan_;
   int num_envs_;
   PoolBuffers buffers_;
+  Ranges ranges_;
   std::vector<Start> starts_;
   std::vector<std::uint8_t> stacks_;
   std::vector<std::uint8_t> scratch_;

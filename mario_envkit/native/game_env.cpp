@@ -166,6 +166,12 @@ void GameEnv<T>::load(const SavedEnv& saved) {
   std::copy(saved.stack.begin(), saved.stack.end(), stack_);
 }
 
+template <class T>
+void GameEnv<T>::show(const std::uint8_t* stack) {
+  progress_.newest = plan_.spec.frame_stack - 1;
+  std::memcpy(stack_, stack, stack_size());
+}
+
 template class GameEnv<ConsoleTiming>;
 template class GameEnv<NesPyTiming>;
 

@@ -112,11 +112,15 @@ class GameEnv {
   void copy_stack(std::uint8_t* out) const;
 
   Machine<Timing>& machine() { return machine_; }
+  const Machine<Timing>& machine() const { return machine_; }
 
   // Between steps. Filling the same SavedEnv again allocates nothing. Load only what an environment
   // of the same plan saved; outcome() and parts() stay those of the last step.
   void save(SavedEnv& out) const;
   void load(const SavedEnv& saved);
+
+  // Puts back what copy_stack() wrote.
+  void show(const std::uint8_t* stack);
 
  private:
   // One frame with `buttons`, and what follows from it; true: the episode is over.

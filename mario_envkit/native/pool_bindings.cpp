@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "env_pool.hpp"
+#include "env_saves.hpp"
 #include "pool_bindings.hpp"
 
 namespace nb = nanobind;
@@ -119,7 +120,60 @@ class Pool {
     pool_->screen(env, out.data());
   }
 
+  void watch(Array<std::int64_t> low, Array<std::uint64_t> width, Array<std::uint8_t> outside) {
+    require(low.size() == ints_.size() && width.size() == ints_.size(), "ranges");
+    require(outside.size() == static_cast<std::size_t>(pool_->num_envs()), "outside");
+    low_ = std::move(low);
+    width_ = std::move(width);
+    outside_ = std::move(outside);
+    pool_->watch({low_.data(), width_.data(), outside_.data()});
+  }
+
+  nb::bytes save(int env, const Array<std::int64_t>& progress, const Array<std::int64_t>& memory,
+                 const Array<std::uint8_t>& stack) {
+    check_saves(env, progress, memory);
+    require(stack.nbytes() == pool_->observation_bytes(), "observation");
+    pool_->save(env, saved_);
+    std::memcpy(stack.data(), saved_.stack.data(), saved_.stack.size());
+    write_progress(saved_.progress, progress.data());
+    write_memory(saved_.reward, memory.data());
+    const std::vector<std::uint8_t> machine = serialize(saved_.machine);
+    return nb::bytes(machine.data(), machine.size());
+  }
+
+  std::string load(int env, const nb::bytes& machine, const Array<std::int64_t>& progress,
+                   const Array<std::int64_t>& memory) {
+    check_saves(env, progress, memory);
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(machine.c_str());
+    const std::string problem = deserialize(bytes, machine.size(), saved_.machine);
+    if (!problem.empty()) return problem;
+    read_progress(progress.data(), saved_.progress);
+    read_memory(memory.data(), pool_->reward_terms(), saved_.reward);
+    saved_.stack.clear();
+    pool_->load(env, saved_);
+    return "";
+  }
+
+  void show(int env, const Array<std::uint8_t>& stack) {
+    require(env >= 0 && env < pool_->num_envs(), "environment");
+    require(stack.nbytes() == pool_->observation_bytes(), "observation");
+    pool_->show(env, stack.data());
+  }
+
+  void ram(int env, const Array<std::uint8_t>& out) const {
+    require(env >= 0 && env < pool_->num_envs(), "environment");
+    require(out.nbytes() == kRamSize, "RAM");
+    std::memcpy(out.data(), pool_->ram(env), kRamSize);
+  }
+
  private:
+  void check_saves(int env, const Array<std::int64_t>& progress,
+                   const Array<std::int64_t>& memory) const {
+    require(env >= 0 && env < pool_->num_envs(), "environment");
+    require(progress.size() == kProgressFields, "progress");
+    require(memory.size() == kMemoryFields * pool_->reward_terms(), "memory");
+  }
+
   void check(const Array<std::uint8_t>& observations) const {
     const auto envs = static_cast<std::size_t>(pool_->num_envs());
     require(observations.nbytes() == envs * pool_->observation_bytes(), "observations");
@@ -132,7 +186,11 @@ class Pool {
   Array<std::int64_t> history_;
   Array<std::int32_t> history_used_;
   Array<std::uint8_t> observations_;
+  Array<std::int64_t> low_;
+  Array<std::uint64_t> width_;
+  Array<std::uint8_t> outside_;
   std::unique_ptr<EnvPool> pool_;
+  SavedEnv saved_;  // kept so that saving allocates nothing
 };
 
 void copy_state(const Array<std::uint8_t>& ram, const Array<std::int64_t>& out) {
@@ -178,7 +236,15 @@ void bind_pool(nb::module_& module) {
       .def("start", &Pool::start, nb::arg("observations").noconvert())
       .def("wait", &Pool::wait)
       .def("run", &Pool::run, nb::arg("observations").noconvert())
-      .def("screen", &Pool::screen, nb::arg("env"), nb::arg("out").noconvert());
+      .def("screen", &Pool::screen, nb::arg("env"), nb::arg("out").noconvert())
+      .def("watch", &Pool::watch, nb::arg("low").noconvert(), nb::arg("width").noconvert(),
+           nb::arg("outside").noconvert())
+      .def("save", &Pool::save, nb::arg("env"), nb::arg("progress").noconvert(),
+           nb::arg("memory").noconvert(), nb::arg("stack").noconvert())
+      .def("load", &Pool::load, nb::arg("env"), nb::arg("machine"), nb::arg("progress"),
+           nb::arg("memory"))
+      .def("show", &Pool::show, nb::arg("env"), nb::arg("stack"))
+      .def("ram", &Pool::ram, nb::arg("env"), nb::arg("out").noconvert());
   module.def("read_state", &copy_state, nb::arg("ram"), nb::arg("out").noconvert(),
              "Fills `out` (17 int64) with the GameState that 2,048 bytes of RAM describe.");
   module.attr("KEEP") = static_cast<int>(Order::kKeep);

@@ -44,8 +44,11 @@ class RewardState {
   // scale and clip.
   double frame(const RewardSpec& spec, const GameState& state, double* parts);
 
+  using Memory = std::array<std::int64_t, 2>;  // of one term; its unused numbers are zero
+  const std::vector<Memory>& memory() const { return memory_; }
+  std::vector<Memory>& memory() { return memory_; }
+
  private:
-  using Memory = std::array<std::int64_t, 2>;
   static Memory initial(const RewardTerm& term, const GameState& state);
   static double evaluate(const RewardTerm& term, Memory& memory, const GameState& state);
 

@@ -1,11 +1,12 @@
 """Snapshots: practise where Mario dies."""
 
 from mario_envkit.snapshots.archive import ArchiveWarning, SnapshotArchive
-from mario_envkit.snapshots.context import Context, HasContext, Saved
+from mario_envkit.snapshots.context import Context, HasContext, Restorable, Saved
 from mario_envkit.snapshots.entry import ArchivedSnapshot, Place, Practice
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler, Verdict
 from mario_envkit.snapshots.make import create_snapshot_mario_env
 from mario_envkit.snapshots.state_machine import (
+    QuietStretch,
     SnapshotAction,
     SnapshotContext,
     SnapshotEvent,
@@ -13,6 +14,7 @@ from mario_envkit.snapshots.state_machine import (
     SnapshotState,
     SnapshotStateMachine,
 )
+from mario_envkit.snapshots.vector import MarioSnapshotVectorEnv
 from mario_envkit.snapshots.wrapper import SnapshotMarioEnvironment
 
 __all__ = [
@@ -20,9 +22,12 @@ __all__ = [
     "ArchivedSnapshot",
     "Context",
     "HasContext",
+    "MarioSnapshotVectorEnv",
     "Outcome",
     "Place",
     "Practice",
+    "QuietStretch",
+    "Restorable",
     "Saved",
     "SnapshotAction",
     "SnapshotArchive",

@@ -50,6 +50,27 @@ class Saved:
     layers: tuple[tuple[str, Values], ...]
 
 
+class Restorable(Protocol):
+    """An environment that the handler can save and restore: a :class:`Context`, or one of many."""
+
+    @property
+    def observation_space(self) -> gymnasium.Space[Any]:
+        """What its observations are like."""
+
+    @property
+    def ram(self) -> NDArray[np.uint8]:
+        """The console's work RAM."""
+
+    def save(self) -> Saved:
+        """See :meth:`Context.save`."""
+
+    def load(self, saved: Saved, *, noise: bool = True) -> None:
+        """See :meth:`Context.load`."""
+
+    def check(self, saved: Saved) -> None:
+        """See :meth:`Context.check`."""
+
+
 def _save_stack(layer: Any) -> Values:
     # The queue holds copies that nobody writes to: sharing them costs no memory.
     return tuple(layer.obs_queue)
@@ -70,12 +91,13 @@ def _attributes(*names: str) -> tuple[Callable[[Any], Values], Callable[[Any, Va
     return save, load
 
 
-_sticky_save, _sticky_load = _attributes(
+_sticky_save, load_sticky = _attributes(
     "last_action", "is_sticky_actions", "num_repeats", "repeats_taken"
 )
 
 
-def _save_sticky(layer: Any) -> Values:
+def save_sticky(layer: Any) -> Values:
+    """What a ``StickyAction`` remembers."""
     # Actions and counts can be NumPy integers.
     last, sticky, repeats, taken = _sticky_save(layer)
     return None if last is None else int(last), bool(sticky), int(repeats), int(taken)
@@ -83,7 +105,7 @@ def _save_sticky(layer: Any) -> Values:
 
 _FOREIGN: dict[type, tuple[Callable[[Any], Values], Callable[[Any, Values], None]]] = {
     gym.FrameStackObservation: (_save_stack, _load_stack),
-    gym.StickyAction: (_save_sticky, _sticky_load),
+    gym.StickyAction: (save_sticky, load_sticky),
     gym.TimeLimit: _attributes("_elapsed_steps"),
     **dict.fromkeys(
         (
@@ -107,6 +129,7 @@ class Context:
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        self.observation_space = env.observation_space
         layers: list[tuple[str, Callable[[], Values], Callable[[Values], None]]] = []
         while True:
             layers.append(_layer(env))
@@ -115,6 +138,9 @@ class Context:
             env = env.env
         self._game: MarioEnv = env  # type: ignore[assignment]
         self._layers = layers[::-1]
+        self.names = tuple(name for name, _, _ in self._layers)
+        """Class names of the layers: the game, then the wrappers outwards."""
+        self._terms = tuple(term.name for term in self._game.reward_function.terms)
 
     @property
     def core(self) -> str:
@@ -134,7 +160,7 @@ class Context:
     def save(self) -> Saved:
         """The environment as it is, between two steps."""
         layers = tuple((name, save()) for name, save, _ in self._layers)
-        return Saved(self._game.emulator.save(), _save_noise(self._game.np_random), layers)
+        return Saved(self._game.emulator.save(), save_noise(self._game.np_random), layers)
 
     def load(self, saved: Saved, *, noise: bool = True) -> None:
         """Become what was saved, random generator included unless ``noise`` is False.
@@ -148,7 +174,7 @@ class Context:
         for (_, _, load), (_, values) in zip(self._layers, saved.layers, strict=True):
             load(values)
         if noise:
-            _load_noise(self._game.np_random, saved.noise)
+            load_noise(self._game.np_random, saved.noise)
 
     def check(self, saved: Saved) -> None:
         """Check that ``saved`` is of the same console and the same wrappers.
@@ -157,19 +183,17 @@ class Context:
             SnapshotMismatch: if not.
         """
         saved.console.require(self.core, self.rom_sha256)
-        names = [name for name, _, _ in self._layers]
-        theirs = [name for name, _ in saved.layers]
-        if names != theirs:
+        theirs = tuple(name for name, _ in saved.layers)
+        if self.names != theirs:
             raise SnapshotMismatch(
                 f"The snapshot is of an environment of {' < '.join(theirs)} and this one is of "
-                f"{' < '.join(names)}; build it with the same arguments."
+                f"{' < '.join(self.names)}; build it with the same arguments."
             )
         *_, terms, _ = saved.layers[0][1]
-        own_terms = tuple(term.name for term in self._game.reward_function.terms)
-        if terms != own_terms:
+        if terms != self._terms:
             raise SnapshotMismatch(
                 f"The snapshot was taken with the reward {', '.join(terms)} and this environment "
-                f"has {', '.join(own_terms)}; build it with the same reward."
+                f"has {', '.join(self._terms)}; build it with the same reward."
             )
 
 
@@ -188,7 +212,8 @@ def _layer(env: Any) -> tuple[str, Callable[[], Values], Callable[[Values], None
     return name, lambda: save(env), lambda values: load(env, values)
 
 
-def _save_noise(rng: np.random.Generator) -> Values:
+def save_noise(rng: np.random.Generator) -> Values:
+    """A random generator as plain values."""
     state: Any = rng.bit_generator.state
     if state["bit_generator"] != "PCG64":
         raise OptionError(
@@ -199,7 +224,8 @@ def _save_noise(rng: np.random.Generator) -> Values:
     return inner["state"], inner["inc"], int(state["has_uint32"]), int(state["uinteger"])
 
 
-def _load_noise(rng: np.random.Generator, values: Values) -> None:
+def load_noise(rng: np.random.Generator, values: Values) -> None:
+    """Go on from :func:`save_noise`."""
     state, increment, has_uint32, uinteger = values
     rng.bit_generator.state = {
         "bit_generator": "PCG64",

@@ -16,9 +16,10 @@ from mario_envkit.curriculum.level_stats import LevelStats
 from mario_envkit.curriculum.start_states import Start, StartStates
 from mario_envkit.errors import OptionError, SnapshotMismatch
 from mario_envkit.snapshots.archive import SnapshotArchive
-from mario_envkit.snapshots.context import Context
+from mario_envkit.snapshots.context import Restorable
 from mario_envkit.snapshots.entry import ArchivedSnapshot, Place
 from mario_envkit.snapshots.state_machine import (
+    QuietStretch,
     SnapshotAction,
     SnapshotContext,
     SnapshotRules,
@@ -64,10 +65,11 @@ class SnapshotHandler:
 
     Call :meth:`begin` after every start, :meth:`after_step` after every step, and
     :meth:`restore` when that says so. A step that ends the episode in any other way is followed by
-    :meth:`begin`.
+    :meth:`begin`. Steps within a :meth:`quiet_stretch` may be left out, if :meth:`catch_up` makes
+    up for them before the next call.
 
     Args:
-        env: a :class:`~mario_envkit.env.MarioEnv` in wrappers.
+        context: what is saved and restored, a :class:`Context` for instance.
         archive: where snapshots go.
         hotspots: where Mario dies.
         rules: when to save, restore and give up.
@@ -79,12 +81,13 @@ class SnapshotHandler:
         level_stats: :class:`LevelStats` by level, of true starts.
 
     Raises:
-        OptionError: if the environment cannot be saved, see :class:`Context`.
+        OptionError: if its observations are not arrays.
+        SnapshotMismatch: if the archive is of another game, core or kind of environment.
     """
 
     def __init__(
         self,
-        env: gymnasium.Env[Any, Any],
+        context: Restorable,
         archive: SnapshotArchive,
         hotspots: SharedHotspots,
         rules: SnapshotRules | None = None,
@@ -92,9 +95,10 @@ class SnapshotHandler:
         restore_noise: bool = True,
         starts: StartStates | None = None,
     ) -> None:
-        if not isinstance(env.observation_space, gymnasium.spaces.Box):
+        space = context.observation_space
+        if not isinstance(space, gymnasium.spaces.Box):
             raise OptionError(
-                f"Snapshots need observations that are arrays, not {env.observation_space}; put "
+                f"Snapshots need observations that are arrays, not {space}; put "
                 "the wrapper that changes them around the snapshots."
             )
         self.archive = archive
@@ -102,15 +106,15 @@ class SnapshotHandler:
         self.machine = SnapshotStateMachine(rules)
         self.total_saves = self.total_restores = self.total_give_ups = 0
         self.level_stats: dict[str, LevelStats] = {}
-        self._context = Context(env)
-        self._space = env.observation_space
+        self._context = context
+        self._space = space
         self._restore_noise = restore_noise
         self._starts = starts
         self._start: Start | None = None
         for entry in archive:
             self._check_fits(entry)
 
-    # -- the three calls ---------------------------------------------------------------------
+    # -- the calls ---------------------------------------------------------------------------
 
     def begin(
         self, info: dict[str, Any], start: Start | None = None, *, true_start: bool = True
@@ -122,7 +126,6 @@ class SnapshotHandler:
             start: where ``starts`` wanted it to begin, if not at its true start.
             true_start: False if it begins elsewhere without that.
         """
-        self._close_start(completed=False)  # of an episode that was left
         self._start = start
         self.machine.reset()
         self.hotspots.refresh()
@@ -171,34 +174,67 @@ class SnapshotHandler:
             raise OptionError(
                 "There is nothing to restore: call restore() after a step whose outcome is RESTORE."
             )
-        restored = self._load(entry, noise=self._restore_noise)
+        self._check_observation(entry)
+        self._context.load(entry.saved, noise=self._restore_noise)
+        self.total_restores += 1
         self._practising, self._chosen = entry, None
         self._where = _Where(entry.place.level, entry.place.area, entry.x_pos, entry.tick)
         self._last_save_tick = entry.tick
         self._best.setdefault(self._where[:2], entry.x_pos)
         self._aim()
         self.machine.advance(self._describe())
-        return restored
+        return entry.observation.copy(), _copied(entry.info)
 
-    def load(self, entry: ArchivedSnapshot) -> tuple[NDArray[Any], dict[str, Any]]:
-        """Go to a snapshot to begin an episode there, with random numbers that go on.
+    @property
+    def has_start(self) -> bool:
+        """Whether the outcome of a start that :meth:`begin` was told of is still open."""
+        return self._start is not None
+
+    def leave(self) -> None:
+        """The episode is left, if it is not over: what did its start lead to until now?"""
+        self._close_start(completed=False)
+
+    def forget(self) -> None:
+        """Forget the episode: nothing is to come of its start."""
+        self._start = None
+
+    def begun_at(self, entry: ArchivedSnapshot) -> None:
+        """Check that an episode can begin at ``entry``, and count it as a restore.
 
         Raises:
             SnapshotMismatch: if it belongs to another game or another kind of environment.
         """
-        return self._load(entry, noise=False)
+        self._check_fits(entry)
+        self.total_restores += 1
 
-    def leave(self) -> None:
-        """Forget the episode: nothing is to come of its start."""
-        self._start = None
+    def quiet_stretch(self) -> QuietStretch:
+        """Where, in this area of this level, :meth:`after_step` would only keep the books.
+
+        It holds until the next call of anything but :meth:`catch_up`.
+        """
+        place = self._where[:2]
+        hotspots = [x for x in self._hotspots if (*place, x) not in self._covered]
+        return self.machine.quiet_stretch(self._where.x_pos, self._last_save_tick, hotspots)
+
+    def catch_up(self, x_pos: int, tick: int, furthest: int) -> None:
+        """Keep the books of all the steps of a quiet stretch that were left out, at once.
+
+        Args:
+            x_pos: where the last of them led.
+            tick: frames since the level began, after the last of them.
+            furthest: the greatest x after any of them.
+        """
+        self._go(self._where._replace(x_pos=x_pos, tick=tick), furthest)
+        self._attempt_x = max(self._attempt_x, furthest)
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _load(self, entry: ArchivedSnapshot, *, noise: bool) -> tuple[NDArray[Any], dict[str, Any]]:
-        self._check_fits(entry)
-        self._context.load(entry.saved, noise=noise)
-        self.total_restores += 1
-        return entry.observation.copy(), deepcopy(entry.info)
+    def _go(self, where: _Where, furthest: int) -> None:
+        self._where = where
+        best = self._best.setdefault(where[:2], furthest)
+        if furthest > best:
+            self._progress += furthest - best
+            self._best[where[:2]] = furthest
 
     def _after_death(self, info: dict[str, Any], *, terminated: bool, truncated: bool) -> Verdict:
         if terminated:
@@ -208,7 +244,6 @@ class SnapshotHandler:
         self.hotspots.record_death(level, x_pos)
         self._stats(level).record_death()
         self._close_books(completed=False)
-        self._aim()
         if truncated:
             return Verdict(False, Outcome.GO_ON)
         self._chosen = self._choose()
@@ -233,18 +268,15 @@ class SnapshotHandler:
         self._last_save_tick = self._where.tick
         place = Place.of(info, self._context.ram)
         saved = self._context.save()
-        entry = ArchivedSnapshot(place, saved, np.array(observation), deepcopy(info))
+        entry = ArchivedSnapshot(place, saved, np.array(observation), _copied(info))
         taken = self.archive.add(entry)
         self.total_saves += taken
         return taken
 
     def _track(self, info: dict[str, Any]) -> None:
         before = self._where
-        where = self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
-        best = self._best.setdefault(where[:2], where.x_pos)
-        if where.x_pos > best:
-            self._progress += where.x_pos - best
-            self._best[where[:2]] = where.x_pos
+        where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
+        self._go(where, where.x_pos)
         if where.level != before.level:  # in the full game
             if self._true_start:
                 self._stats(before.level).record_attempt(
@@ -316,9 +348,27 @@ class SnapshotHandler:
     def _check_fits(self, entry: ArchivedSnapshot) -> None:
         """Check that a snapshot, which may come from elsewhere, is of an environment like ours."""
         self._context.check(entry.saved)
+        self._check_observation(entry)
+
+    def _check_observation(self, entry: ArchivedSnapshot) -> None:
         theirs, ours = entry.observation, self._space
         if theirs.shape != ours.shape or theirs.dtype != ours.dtype:
             raise SnapshotMismatch(
                 f"The snapshot's observations are {theirs.shape} {theirs.dtype} and this "
                 f"environment's are {ours.shape} {ours.dtype}; build it with the same arguments."
             )
+
+
+_PLAIN = (int, float, bool, str, type(None))
+
+
+def _copied(info: dict[str, Any]) -> dict[str, Any]:
+    """``deepcopy`` in a fraction of its time, for what infos are made of."""
+    return {
+        key: value
+        if type(value) in _PLAIN
+        else _copied(value)
+        if type(value) is dict
+        else deepcopy(value)
+        for key, value in info.items()
+    }

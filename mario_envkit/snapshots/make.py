@@ -20,7 +20,8 @@ def create_snapshot_mario_env(
     *,
     restore: str = "in_episode",
     archive: SnapshotArchive | str | os.PathLike[str] | None = None,
-    restore_noise: bool = True,
+    restore_noise: bool = False,
+    hotspots: str = "shared",
     start_states: float | StartStates | None = None,
     backward: Run | str | os.PathLike[str] | None = None,
     **kwargs: Any,
@@ -36,11 +37,8 @@ def create_snapshot_mario_env(
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
-    if backward is not None:
-        backward = load_run(backward)
-        level = backward.level if level is None else level
-        kwargs = {"game": backward.game, "timing": backward.timing, **kwargs}
-    env = make_mario(level=(1, 1) if level is None else level, **{**TRAIN_DEFAULTS, **kwargs})
+    backward, options = with_run(backward, level, kwargs)
+    env = make_mario(**options)
     return SnapshotMarioEnvironment(
         env,
         hotspot_path,
@@ -49,6 +47,22 @@ def create_snapshot_mario_env(
         restore,
         archive,
         restore_noise,
+        hotspots,
         start_states,
         backward,
     )
+
+
+def with_run(
+    backward: Run | str | os.PathLike[str] | None, level: Any, kwargs: dict[str, Any]
+) -> tuple[Run | None, dict[str, Any]]:
+    """The run, and all options of the training environment, which may depend on it.
+
+    Raises:
+        ReplayError: if the file is not a run.
+    """
+    run = None if backward is None else load_run(backward)
+    if level is None:
+        level = (1, 1) if run is None else run.level
+    of_run = {} if run is None else {"game": run.game, "timing": run.timing}
+    return run, {**TRAIN_DEFAULTS, **of_run, "level": level, **kwargs}

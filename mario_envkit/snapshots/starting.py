@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -12,8 +12,8 @@ from mario_envkit.curriculum.start_states import Start, StartStates
 from mario_envkit.errors import OptionError
 from mario_envkit.game.levels import Level
 from mario_envkit.game.start import StartPoint
-from mario_envkit.snapshots.archive import SnapshotArchive
-from mario_envkit.snapshots.entry import ArchivedSnapshot
+from mario_envkit.snapshots.context import Context
+from mario_envkit.snapshots.handler import SnapshotHandler
 
 Begun: TypeAlias = tuple[Any, dict[str, Any]]
 """Observation and info."""
@@ -28,8 +28,7 @@ class EpisodeStarts:
 
     Args:
         env: a game in wrappers.
-        archive: its snapshots.
-        load: lets ``env`` be what a snapshot says; returns the observation and info of that.
+        handler: whose archive holds snapshots of such environments.
         states: who chooses; if it has ``attach(game)``, that is called with the game.
 
     Raises:
@@ -39,11 +38,11 @@ class EpisodeStarts:
     def __init__(
         self,
         env: gymnasium.Env[Any, Any],
-        archive: SnapshotArchive,
-        load: Callable[[ArchivedSnapshot], Begun],
+        handler: SnapshotHandler,
         states: StartStates,
     ) -> None:
-        self._env, self._archive, self._load, self._states = env, archive, load, states
+        self._env, self._handler, self._states = env, handler, states
+        self._context = Context(env)
         self._actions = _harmless_actions(env)
         self._rng = np.random.default_rng()
         attach = getattr(states, "attach", None)
@@ -57,7 +56,7 @@ class EpisodeStarts:
 
     def choose(self, level: Level | None) -> Start | None:
         """The start of the next episode in ``level``; None is the true one."""
-        archived = [entry for entry in self._archive if entry.level == level]
+        archived = [entry for entry in self._handler.archive if entry.level == level]
         return self._states.choose(level, archived, self._rng)
 
     def begin(self, start: Start) -> Begun:
@@ -73,7 +72,10 @@ class EpisodeStarts:
     def _go_to(self, start: Start) -> Begun:
         if isinstance(start.origin, StartPoint):
             return self._env.reset(options={"start": start.origin})
-        return self._load(start.origin)
+        entry = start.origin
+        self._handler.begun_at(entry)
+        self._context.load(entry.saved, noise=False)  # each attempt has its own luck
+        return entry.observation.copy(), deepcopy(entry.info)
 
 
 def name_of(start: Start | None) -> str:

@@ -115,6 +115,23 @@ class SnapshotRules:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class QuietStretch:
+    """Where the machine stays in its state and asks for nothing, as long as Mario lives.
+
+    Attributes:
+        first_x, last_x: both included; where no game gets to if there is no such stretch.
+        due_tick: only while ``tick`` is less.
+    """
+
+    first_x: int
+    last_x: int
+    due_tick: int
+
+
+_FAR = 2**61  # no game gets there
+_NO_STRETCH = QuietStretch(_FAR, _FAR, 0)
+
 _S, _A, _E = SnapshotState, SnapshotAction, SnapshotEvent
 
 TRANSITIONS: dict[tuple[SnapshotState, SnapshotEvent], tuple[SnapshotState, SnapshotAction]] = {
@@ -189,6 +206,39 @@ class SnapshotStateMachine:
     def progressed(self, progress: int) -> bool:
         """Whether ``progress`` is new ground since the death that began these restores."""
         return progress - self._mark >= self.rules.min_progress
+
+    def quiet_stretch(self, x_pos: int, last_save_tick: int, hotspots: list[int]) -> QuietStretch:
+        """The stretch around ``x_pos`` in which :meth:`advance` would change nothing.
+
+        Args:
+            x_pos: pixels from the left end of the area.
+            last_save_tick: see :class:`SnapshotContext`.
+            hotspots: those of the area for which nothing was saved yet, from left to right;
+                the context's ``hotspot_x`` is the first of them that can still be saved for.
+        """
+        rules = self.rules
+        nearest = rules.save_distance - rules.save_tolerance
+        furthest = rules.save_distance + rules.save_tolerance
+        first, last = -_FAR, _FAR
+        if self.state is _S.RUNNING:
+            for x in hotspots:
+                if x - nearest < x_pos:
+                    first = x - nearest + 1
+                elif x - rules.approach_distance > x_pos:
+                    last = x - rules.approach_distance - 1
+                    break
+                else:
+                    return _NO_STRETCH
+            return QuietStretch(first, last, last_save_tick + rules.checkpoint_interval)
+        if self.state is _S.APPROACHING_HOTSPOT:
+            for x in hotspots:
+                if x - nearest >= x_pos:
+                    first = max(first, x - rules.approach_distance)
+                    if first <= x_pos < x - furthest:
+                        return QuietStretch(first, x - furthest - 1, _FAR)
+                    break
+                first = x - nearest + 1
+        return _NO_STRETCH
 
     def _classify(self, context: SnapshotContext) -> SnapshotEvent:
         state, rules = self.state, self.rules

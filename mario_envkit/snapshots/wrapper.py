@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
-from mario_envkit.curriculum.backward import BackwardStarts
-from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run
-from mario_envkit.curriculum.start_states import StartStates, resolve_start_states
-from mario_envkit.errors import ArchiveError, OptionError
+from mario_envkit.curriculum.start_states import StartStates
 from mario_envkit.snapshots.archive import SnapshotArchive
+from mario_envkit.snapshots.context import Context
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
-from mario_envkit.snapshots.starting import EpisodeStarts, name_of
-from mario_envkit.snapshots.state_machine import SnapshotRules
-
-RESTORE_MODES = ("in_episode", "on_reset")
-_FLUSH_EVERY = 20
-"""Episodes, or deaths, between two looks at the files that are shared with others."""
+from mario_envkit.snapshots.session import SnapshotSession
 
 
 class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -46,7 +38,8 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     Where there is no point in restoring (see :class:`SnapshotRules`) the death ends the episode,
     and the next one is a true start. After a restore every observation, reward and info is, for
     the same actions, what followed the save; of the info only ``snapshot_saved`` is not of the
-    game but about the archive.
+    game but about the archive. (With sticky actions "the same" are those that were carried out,
+    see ``restore_noise``.)
 
     ``reset(seed=...)`` also forgets what was learnt by play and is in no file, so that a seed
     decides everything. Wrappers around this one see one episode and keep what they remember:
@@ -55,15 +48,19 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     Args:
         env: a :class:`~mario_envkit.env.MarioEnv` in wrappers that snapshots know: ours and the
             common ones of Gymnasium, see :mod:`mario_envkit.snapshots.context`.
-        hotspot_path: file of death hotspots, read at true starts and written now and then and on
-            ``close()``; may be shared by many processes. None keeps them in memory.
+        hotspot_path: file of death hotspots, read at true starts, see ``hotspots``; may be shared
+            by many processes. None keeps them in memory.
         checkpoint_interval: frames without a save after which one is due.
         max_restores_without_progress: restores in a row that lead nowhere.
         restore: "in_episode" or "on_reset".
         archive: a :class:`SnapshotArchive`, which environments of one process may share; a
             directory, which processes may share; None for one of its own.
         restore_noise: let a restore bring back the random generator too, so that sticky actions
-            repeat themselves exactly; False gives every attempt its own luck.
+            repeat themselves exactly. The default gives every attempt its own luck: practice that
+            repeats one draw of it teaches that draw.
+        hotspots: "shared" adds our deaths to the file at ``hotspot_path``, now and then and on
+            ``close()``; "read" never writes it, for runs in which one process gathers the deaths
+            of all. Our own then count until the file is next read, which is taken to hold them.
         start_states: the share of episodes that begin at archived snapshots, like 0.35; or a
             ``StartStates``: ``StartStateSampler`` of
             :mod:`mario_envkit.curriculum.start_states`, or ``BackwardStarts`` of
@@ -85,57 +82,33 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         max_restores_without_progress: int = 3,
         restore: str = "in_episode",
         archive: SnapshotArchive | str | os.PathLike[str] | None = None,
-        restore_noise: bool = True,
+        restore_noise: bool = False,
+        hotspots: str = "shared",
         start_states: float | StartStates | None = None,
         backward: Run | str | os.PathLike[str] | None = None,
     ) -> None:
-        RecordConstructorArgs.__init__(
-            self,
-            _disable_deepcopy=True,  # an archive is shared, not copied
-            hotspot_path=hotspot_path,
-            checkpoint_interval=checkpoint_interval,
-            max_restores_without_progress=max_restores_without_progress,
-            restore=restore,
-            archive=archive,
-            restore_noise=restore_noise,
-            start_states=start_states,
-            backward=backward,
-        )
+        arguments: dict[str, Any] = {
+            "hotspot_path": hotspot_path,
+            "checkpoint_interval": checkpoint_interval,
+            "max_restores_without_progress": max_restores_without_progress,
+            "restore": restore,
+            "archive": archive,
+            "restore_noise": restore_noise,
+            "hotspots": hotspots,
+            "start_states": start_states,
+            "backward": backward,
+        }
+        # An archive is shared, not copied.
+        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **arguments)
         super().__init__(env)
-        if restore not in RESTORE_MODES:
-            raise OptionError(
-                f"restore={restore!r} does not exist; choose one of {', '.join(RESTORE_MODES)}."
-            )
-        rules = SnapshotRules(
-            checkpoint_interval=checkpoint_interval,
-            max_restores_without_progress=max_restores_without_progress,
-        )
-        self._in_episode = restore == "in_episode"
-        self._private = archive is None
-        self._directory: Path | None = None
-        if archive is None:
-            archive = SnapshotArchive()
-        elif not isinstance(archive, SnapshotArchive):
-            self._directory = _writable(Path(archive))
-            archive = SnapshotArchive.load(self._directory)
-        hotspots = SharedHotspots(Path(hotspot_path) if hotspot_path is not None else None)
-        if start_states is not None and backward is not None:
-            raise OptionError(
-                "start_states and backward both say where episodes begin; give one of them."
-            )
-        states = resolve_start_states(start_states)
-        if backward is not None:
-            states = BackwardStarts(backward)
-        self.handler = SnapshotHandler(
-            env, archive, hotspots, rules, restore_noise=restore_noise, starts=states
-        )
-        self._starts: EpisodeStarts | None = None
-        if states is not None:
-            self._starts = EpisodeStarts(env, archive, self.handler.load, states)
-        self._start_name = "true"
-        self._begun = self._pending = False
-        self._until_flush = _FLUSH_EVERY
+        self._session = SnapshotSession(Context(env), env, **arguments)
+        self._begun = False
         self._closed = False
+
+    @property
+    def handler(self) -> SnapshotHandler:
+        """What decides and keeps the books."""
+        return self._session.handler
 
     @property
     def total_saves(self) -> int:
@@ -149,81 +122,47 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     def get_stats(self) -> dict[str, Any]:
         """Numbers for displays: saves, restores, how stuck it is, and every level's figures."""
-        handler = self.handler
-        return {
-            "total_saves": handler.total_saves,
-            "total_restores": handler.total_restores,
-            "total_give_ups": handler.total_give_ups,
-            "restores_without_progress": handler.machine.restores_without_progress,
-            "max_restores_without_progress": handler.machine.rules.max_restores_without_progress,
-            "snapshots": len(handler.archive),
-            "state": handler.machine.state.value,
-            "hotspot_problem": handler.hotspots.problem,
-            "levels": {level: s.as_dict() for level, s in sorted(handler.level_stats.items())},
-        }
+        return self._session.get_stats()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Begin at the start or, after a death with ``restore="on_reset"``, at a snapshot."""
-        asked = options or {}
-        elsewhere = asked.get("start") is not None
-        fixed = seed is not None or asked.get("true_start") or asked.get("level") is not None
-        pending, self._pending = self._pending, False
-        if pending and not (fixed or elsewhere):
-            observation, info = self.handler.restore()
-            return observation, self._named(info, "archive")
-        if seed is not None:
-            self._forget(seed)
+        if self._session.goes_back(seed, options):
+            return self._session.go_back()
         observation, info = self.env.reset(seed=seed, options=options)
-        self._flush_now_and_then()
+        level = self.unwrapped.level  # type: ignore[attr-defined]
+        start = self._session.choose_start(seed, options, level)
+        if start is not None:
+            observation, info = self._session.go_to(start)
+        self._session.begin(info, start, options)
         self._begun = True
-        start = None
-        if self._starts is not None and not (fixed or elsewhere):
-            start = self._starts.choose(self.unwrapped.level)  # type: ignore[attr-defined]
-            if start is not None:
-                observation, info = self._starts.begin(start)
-        self.handler.begin(info, start, true_start=not elsewhere)
-        return observation, self._named(info, "run" if elsewhere else name_of(start))
+        return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; save, restore or give up as is due."""
         if not self._begun:
             raise ResetNeeded("Call reset() before the first step().")
         observation, reward, terminated, truncated, info = self.env.step(action)
-        verdict = self.handler.after_step(
+        verdict = self._session.after_step(
             observation, info, terminated=terminated, truncated=truncated
         )
-        self._named(info)
-        if verdict.outcome is Outcome.GO_ON:
-            info["snapshot_saved"] = verdict.saved
-            return observation, reward, terminated, truncated, info
-        if verdict.outcome is Outcome.GIVE_UP or not self._in_episode:
-            self._pending = verdict.outcome is Outcome.RESTORE
-            return observation, reward, True, truncated, info
-        restored, restored_info = self.handler.restore()
-        restored_info.update(
-            died=True,
-            death_cause=info["death_cause"],
-            reward_parts=info["reward_parts"],
-            life_lost=True,
-            snapshot_restored=True,
-            final_obs=observation,
-            final_info=info,
-        )
-        return restored, reward, False, False, self._named(restored_info)
+        if verdict.outcome is Outcome.RESTORE:
+            restored, restored_info = self._session.revive(observation, info)
+            return restored, reward, False, False, restored_info
+        gives_up = verdict.outcome is Outcome.GIVE_UP
+        return observation, reward, terminated or gives_up, truncated, info
 
-    def save_files(self) -> None:
+    def sync_files(self) -> None:
         """Write hotspots and archive to their files, if they have any, and take in what is new.
+
+        It happens by itself every 20 true starts and on ``close()``; a worker of a distributed run
+        calls it when it wants to hear of the others.
 
         Raises:
             ArchiveError: if the archive's directory cannot be used any more.
         """
-        self.handler.hotspots.flush()
-        if self._directory is not None:
-            self.handler.archive.save(self._directory)
-            self.handler.archive.update(self._directory)
-        self._until_flush = _FLUSH_EVERY
+        self._session.sync_files()
 
     def close(self) -> None:
         """Write the files and close. Closing twice is harmless."""
@@ -231,48 +170,6 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             return
         self._closed = True
         try:
-            self.save_files()
+            self.sync_files()
         finally:
             super().close()
-
-    def _flush_now_and_then(self) -> None:
-        self._until_flush -= 1
-        if self._until_flush <= 0:
-            self.save_files()
-
-    def _named(self, info: dict[str, Any], start: str | None = None) -> dict[str, Any]:
-        """``info``, which says where the episode began; ``start`` if it begins now."""
-        if start is not None:
-            self._start_name = start
-            info["snapshot_restored"] = start == "archive"
-        if self._starts is not None:
-            info["start"] = self._start_name
-        return info
-
-    def _forget(self, seed: int) -> None:
-        self.handler.leave()
-        if self._starts is not None:
-            self._starts.seed(seed)
-        self.handler.hotspots.flush()
-        self.handler.hotspots.forget()
-        if self._private:
-            self.handler.archive.clear()
-
-
-def _writable(directory: Path) -> Path:
-    """``directory``, which exists from now on.
-
-    Raises:
-        ArchiveError: if nothing can be written there.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        reason = None if os.access(directory, os.W_OK | os.X_OK) else "no permission"
-    except OSError as error:
-        reason = str(error.strerror)
-    if reason is not None:
-        raise ArchiveError(
-            f"archive={str(directory)!r} cannot be written: {reason}; give a directory that is "
-            "writable."
-        )
-    return directory

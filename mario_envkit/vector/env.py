@@ -21,7 +21,7 @@ from mario_envkit.emulator.picture import Picture
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import EmulatorClosed, OptionError
 from mario_envkit.game.actions import resolve_actions
-from mario_envkit.game.levels import parse_level
+from mario_envkit.game.levels import Level, parse_level
 from mario_envkit.registration import make_mario
 from mario_envkit.vector.cores import available_cores
 from mario_envkit.vector.options import (
@@ -114,6 +114,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         self._set_spaces(parse_autoreset_mode(autoreset_mode))
         self._set_schedules(levels)
         self._set_chances()
+        self._levels: list[Level | None] = [None] * self.num_envs
         self._pool: GamePool | None = self._make_pool(max_episode_steps)
         self._observations = np.zeros(self.observation_space.shape or (), np.uint8)
         self._over = np.zeros(num_envs, np.bool_)
@@ -163,7 +164,12 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         from mario_envkit.vector.pool import GamePool  # needs the native core
 
         return GamePool(
-            self._game, self._options, self.num_envs, self.num_threads, max_episode_steps
+            self._game,
+            self._options,
+            self.num_envs,
+            self.num_threads,
+            max_episode_steps,
+            self.single_observation_space.shape or (),
         )
 
     @property
@@ -219,13 +225,12 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
             if seeds[i] is not None:
                 self._scheduled[i].restart()
         for i in np.flatnonzero(mask).tolist():
-            (self._sticky or self._chances)[i].reset(seed=seeds[i])
-            self._order_reset(i, chosen)
+            self._begin_episode(i, seeds[i], options)
         out = self._next_observations()
         self._finish_resets(pool.run(out), out, chosen)
         self._over &= ~mask
         self._ready = self._begun = True
-        return out, pool.infos.make(None if mask.all() else mask)
+        return out, self._infos(None if mask.all() else mask)
 
     def step(self, actions: Any) -> Step:
         """Take ``actions[i]`` in environment ``i``.
@@ -279,6 +284,12 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
 
     # -- what the environments are to do -----------------------------------------------------
 
+    def _begin_episode(
+        self, i: int, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> None:
+        (self._sticky or self._chances)[i].reset(seed=seed)
+        self._order_reset(i, (options or {}).get("level"))
+
     def _order_reset(self, i: int, chosen: Any, noops: int | None = None) -> None:
         rng = self._chances[i].np_random
         if chosen is None:
@@ -289,6 +300,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         if noops is None:
             noop_max = self._options["noop_max"]
             noops = draw_noops(rng, noop_max) if noop_max else 0
+        self._levels[i] = level
         self._open.order_reset(i, level, noops)
 
     def _order_steps(self, actions: Any) -> None:
@@ -316,7 +328,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         self._ready = False
         pool.order_step(self._joypad[asked])
         for i in np.flatnonzero(self._over).tolist():
-            self._begin_again(i)
+            self._begin_episode(i)
 
     def _steppable(self) -> GamePool:
         pool = self._open
@@ -331,26 +343,22 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
             )
         return pool
 
-    def _begin_again(self, i: int) -> None:
-        (self._sticky or self._chances)[i].reset()
-        self._order_reset(i, None)
-
     # -- what came of it ---------------------------------------------------------------------
 
     def _next_observations(self) -> Observations:
         return np.empty_like(self._observations) if self._copy else self._observations
 
     def _results(self, unfinished: Unfinished, out: Observations) -> Step:
-        pool = self._open
         self._finish_resets(unfinished, out)
         rewards, terminated, truncated = self._outcomes()
         self._ready = True
         over = terminated | truncated
         if self._mode is AutoresetMode.SAME_STEP and over.any():
-            final = self._restart(over, out)
-            return out, rewards, terminated, truncated, {**final, **pool.infos.make()}
+            final = self._endings(over, out)
+            self._restart(over, out)
+            return out, rewards, terminated, truncated, {**final, **self._infos()}
         self._over = over
-        return out, rewards, terminated, truncated, pool.infos.make()
+        return out, rewards, terminated, truncated, self._infos()
 
     def _outcomes(
         self,
@@ -362,20 +370,27 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
             self._scheduled[i].end(success=pool.completed(i))
         return rewards, terminated, truncated
 
-    def _restart(self, over: NDArray[np.bool_], out: Observations) -> dict[str, Any]:
-        """Begin the finished episodes anew within the step; returns how they ended."""
-        pool = self._open
+    def _infos(self, only: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+        return self._open.infos.make(only)
+
+    def _endings(self, over: NDArray[np.bool_], out: Observations) -> dict[str, Any]:
+        """How the finished episodes ended, as infos."""
         last = np.full(self.num_envs, None, object)
-        final = {"final_obs": last, "final_info": pool.infos.make(only=over)}
+        for i in np.flatnonzero(over).tolist():
+            last[i] = out[i].copy()
+        final = {"final_obs": last, "final_info": self._open.infos.make(only=over)}
         final["_final_obs"], final["_final_info"] = over.copy(), over.copy()
+        return final
+
+    def _restart(self, over: NDArray[np.bool_], out: Observations) -> None:
+        """Begin the finished episodes anew within the step."""
+        pool = self._open
         self._ready = False
         pool.order_skip()
         for i in np.flatnonzero(over).tolist():
-            last[i] = out[i].copy()
-            self._begin_again(i)
+            self._begin_episode(i)
         self._finish_resets(pool.run(out), out)
         self._ready = True
-        return final
 
     def _finish_resets(self, unfinished: Unfinished, out: Observations, chosen: Any = None) -> None:
         """Where a no-op ended an episode, begin another and do the rest of the no-ops."""

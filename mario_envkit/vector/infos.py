@@ -19,7 +19,8 @@ FLAG_ROWS = 4
 
 _STAGE, _WORLD = INT_KEYS.index("stage"), INT_KEYS.index("world")
 _STATUS = np.array(STATUS_NAMES, object)
-_CAUSES = np.array([None, "enemy", "pit", "clock"], object)
+_CAUSE_NAMES = (None, "enemy", "pit", "clock")
+_CAUSES = np.array(_CAUSE_NAMES, object)
 
 
 class InfoMaker:
@@ -41,7 +42,7 @@ class InfoMaker:
         doubles: NDArray[np.float64],
         terms: Iterable[str],
     ) -> None:
-        self._ints, self._flags, self._doubles = ints, flags, doubles
+        self.ints, self.flags, self._doubles = ints, flags, doubles
         self._count = ints.shape[1]
         self._parts = tuple(terms)
         keys = (*INT_KEYS, "flag_get", "died", "life_lost", "snapshot_saved", "snapshot_restored")
@@ -55,8 +56,8 @@ class InfoMaker:
 
     def make(self, only: NDArray[np.bool_] | None = None) -> dict[str, Any]:
         """The infos of all environments, or ``only`` of some: zero and None for the others."""
-        ints, doubles = self._ints.copy(), self._doubles[1:].copy()
-        died, flag_get = self._flags[DIED_ROW].copy(), self._flags[FLAG_GET_ROW].copy()
+        ints, doubles = self.ints.copy(), self._doubles[1:].copy()
+        died, flag_get = self.flags[DIED_ROW].copy(), self.flags[FLAG_GET_ROW].copy()
         mask = self._all
         if only is not None:
             mask = only.copy()
@@ -81,6 +82,32 @@ class InfoMaker:
         infos["reward_parts"] = parts
         infos.update(dict.fromkeys(self._masks, mask))
         return infos
+
+    def of(self, env: int) -> dict[str, Any]:
+        """The info of one environment, as it would say it by itself."""
+        ints = self.ints[:, env].tolist()
+        died = bool(self.flags[DIED_ROW, env])
+        info: dict[str, Any] = dict(zip(INT_KEYS, ints, strict=False))
+        info.update(
+            flag_get=bool(self.flags[FLAG_GET_ROW, env]),
+            died=died,
+            life_lost=died,
+            snapshot_saved=False,
+            snapshot_restored=False,
+            status=STATUS_NAMES[ints[STATUS_ROW]],
+            level=f"{info['world']}-{info['stage']}",
+            death_cause=_CAUSE_NAMES[ints[CAUSE_ROW]],
+            reward_parts=dict(zip(self._parts, self._doubles[1:, env].tolist(), strict=True)),
+        )
+        return info
+
+    def put(self, env: int, info: dict[str, Any]) -> None:
+        """Let the matrices say ``info`` of one environment."""
+        ints = [info[key] for key in INT_KEYS]
+        ints += [STATUS_NAMES.index(info["status"]), _CAUSE_NAMES.index(info["death_cause"])]
+        self.ints[:TROUBLE_ROW, env] = ints
+        self.flags[FLAG_GET_ROW, env], self.flags[DIED_ROW, env] = info["flag_get"], info["died"]
+        self._doubles[1:, env] = [info["reward_parts"][name] for name in self._parts]
 
     def _levels(self, ints: NDArray[np.int64]) -> NDArray[np.object_]:
         place = ints[_WORLD].tobytes(), ints[_STAGE].tobytes()

@@ -5,16 +5,20 @@ Importing this needs the native core; :mod:`mario_envkit.vector` checks that fir
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mario_envkit import _native
 from mario_envkit.emulator.native import observer_for
+from mario_envkit.emulator.protocol import RAM_SIZE
 from mario_envkit.emulator.rom import find_rom
 from mario_envkit.env import MarioEnv
+from mario_envkit.errors import SnapshotMismatch
 from mario_envkit.game.levels import Level
+from mario_envkit.game.rewards import Memory
 from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.state import GameState
 from mario_envkit.vector.infos import (
@@ -30,6 +34,29 @@ from mario_envkit.vector.infos import (
 from mario_envkit.vector.reward import NO_REWARD, BatchedReward, compile_reward
 
 _WHAT, _VALUE = 0, 1  # columns of the orders
+_ALL = slice(None)
+_SAVED_PROGRESS = 9  # kProgressFields in native/env_saves.hpp
+_SAVED_MEMORY = 2  # kMemoryFields
+
+_NO_STATE = GameState(*(0,) * 10, *(False,) * 7)
+
+
+class SavedGame(NamedTuple):
+    """A game of the pool, between two steps.
+
+    Attributes:
+        machine: as in ``Snapshot.data``.
+        progress: whether it is a single stage; frames since the level began, and its world and
+            stage; of the stall limit world, stage and area, best x, steps without anything new.
+        memory: what the reward remembers.
+        stack: the observation.
+    """
+
+    machine: bytes
+    progress: tuple[int, ...]
+    memory: tuple[Memory, ...]
+    stack: NDArray[np.uint8]
+
 
 Unfinished = list[tuple[int, int]]
 """Resets whose no-ops ended the episode: the environment, and how many no-ops are left to do."""
@@ -46,6 +73,7 @@ class GamePool:
         num_envs: how many games.
         num_threads: how many threads.
         max_episode_steps: None is no limit.
+        shape: of an observation, stacked.
 
     Attributes:
         infos: makes Gymnasium's infos of what happened last.
@@ -58,6 +86,7 @@ class GamePool:
         num_envs: int,
         num_threads: int,
         max_episode_steps: int | None,
+        shape: tuple[int, ...],
     ) -> None:
         function = game.reward_function
         terms = [term.name for term in function.terms]
@@ -72,6 +101,10 @@ class GamePool:
         self._doubles = np.zeros((1 + len(terms), num_envs))
         self._batched = None if compiled else BatchedReward(function, history, used, self._doubles)
         self.infos = InfoMaker(self._ints, self._flags, self._doubles, terms)
+        self._progress = np.zeros(_SAVED_PROGRESS, np.int64)
+        self._memory = np.zeros((len(terms) if compiled else 0, _SAVED_MEMORY), np.int64)
+        self._first_memory = function.start(_NO_STATE)
+        self._stack_shape = shape
         self._game = game
         self._starts: dict[Level | None, int] = {}
         spec = _spec(game, options, max_episode_steps)
@@ -92,9 +125,9 @@ class GamePool:
 
     # -- orders ------------------------------------------------------------------------------
 
-    def order_keep(self) -> None:
-        """Nobody does anything, but all observations are written."""
-        self._orders[:, _WHAT] = _native.KEEP
+    def order_keep(self, env: int | slice = _ALL) -> None:
+        """Nobody does anything, or ``env`` does not, but observations are written."""
+        self._orders[env, _WHAT] = _native.KEEP
 
     def order_skip(self) -> None:
         """Nobody does anything."""
@@ -152,6 +185,66 @@ class GamePool:
     def completed(self, env: int) -> bool:
         """Whether a game's last step reached the flag, alive."""
         return bool(self._flags[FLAG_GET_ROW, env] and not self._flags[DIED_ROW, env])
+
+    def restart_at(self, env: int, observation: NDArray[np.uint8], info: dict[str, Any]) -> None:
+        """After :meth:`load`: its observation, and the info of the step that ended there."""
+        self._pool.show(env, observation)
+        self.infos.put(env, info)
+        self._doubles[0, env] = 0.0
+        self._flags[[TERMINATED_ROW, TRUNCATED_ROW], env] = False
+
+    def watch(self, low: NDArray[np.int64], width: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Ask for a look-out: one array ``(num_envs,)``, kept up to date from now on.
+
+        It is True where the last step or reset set a flag, or led a number outside the range from
+        ``low`` to ``low + width``, both included; both are ``(INT_ROWS, num_envs)`` and may be
+        changed between steps.
+        """
+        outside = np.zeros(self._ints.shape[1], np.uint8)
+        self._pool.watch(low, width, outside)
+        return outside.view(np.bool_)
+
+    # -- a game as a value -------------------------------------------------------------------
+
+    def save(self, env: int) -> SavedGame:
+        """One game, between two steps."""
+        stack = np.empty(self._stack_shape, np.uint8)
+        machine = self._pool.save(env, self._progress, self._memory, stack)
+        if self._batched is not None:
+            memory = self._batched.save(env)
+        else:
+            # Of the types that they have in a single environment.
+            memory = tuple(
+                tuple(type(first)(value) for first, value in zip(firsts, values, strict=False))
+                for firsts, values in zip(self._first_memory, self._memory.tolist(), strict=True)
+            )
+        return SavedGame(machine, tuple(self._progress.tolist()), memory, stack)
+
+    def load(
+        self, env: int, machine: bytes, progress: Sequence[int], memory: tuple[Memory, ...]
+    ) -> None:
+        """Let one game be what was saved, but for observations: :meth:`restart_at` must follow.
+
+        Raises:
+            SnapshotMismatch: if it is no machine; the game is left as it was.
+        """
+        self._progress[:] = progress
+        if self._batched is None:
+            for row, values in zip(self._memory, memory, strict=True):
+                row[: len(values)] = values
+        problem = self._pool.load(env, machine, self._progress, self._memory)
+        if problem:
+            raise SnapshotMismatch(
+                f"The snapshot cannot be loaded: {problem}; use another copy or take it again."
+            )
+        if self._batched is not None:
+            self._batched.load(env, memory)
+
+    def ram(self, env: int) -> NDArray[np.uint8]:
+        """A copy of one game's 2,048 bytes of work RAM."""
+        ram = np.empty(RAM_SIZE, np.uint8)
+        self._pool.ram(env, ram)
+        return ram
 
     def picture(self, env: int, out: NDArray[np.uint8]) -> None:
         """Write the picture of one game to ``out``, ``(240, 256, 3)`` uint8 RGB."""

@@ -120,6 +120,14 @@ class BatchedReward:
             for total, part in zip(results[1:], parts.values(), strict=True):
                 total[:] = np.where(playing, np.where(stepped, total, 0.0) + part, total)
 
+    def save(self, env: int) -> tuple[Memory, ...]:
+        """What the reward of one game remembers, as plain numbers."""
+        return tuple(tuple(values[env].item() for values in term) for term in self._memory or ())
+
+    def load(self, env: int, memory: tuple[Memory, ...]) -> None:
+        """Let one game's reward remember ``memory`` instead."""
+        self._remember(memory, self._every == env)
+
     def _state(self, row: int) -> GameState:
         """The states of one frame; where a game made fewer frames, its last."""
         rows = self._history[self._every, np.clip(self._used - 1, 0, row)]

@@ -109,7 +109,7 @@ def test_episodes_begin_at_snapshots_and_say_so(restore):
         if info["snapshot_saved"]:
             saved[where(info)] = observation
         if terminated or truncated:
-            restoring = env._pending
+            restoring = env.get_stats()["state"] == "restoring"
             attempts = env.get_stats()["levels"]["1-1"]["attempts"]
             assert attempts == begins["true"], "only true starts count"
             observation, info = env.reset()

@@ -226,7 +226,7 @@ def restoring_handler(env: Any, entries: list[ArchivedSnapshot]) -> SnapshotHand
     for entry in entries:
         archive.add(entry)
     rules = SnapshotRules(max_restores_without_progress=10**9)
-    handler = SnapshotHandler(env, archive, SharedHotspots(), rules)
+    handler = SnapshotHandler(Context(env), archive, SharedHotspots(), rules)
     handler.begin(entries[0].info)
     return handler
 

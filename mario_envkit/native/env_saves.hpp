@@ -1,0 +1,26 @@
+// An environment of a pool as plain numbers: what Python keeps, and files hold, of a SavedEnv.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "game_env.hpp"
+
+namespace mario {
+
+// Single stage, frames, world, stage; then of the stall limit: world, stage and area of the
+// furthest place, best x, steps without anything new. (SAVED_PROGRESS in vector/pool.py.)
+constexpr int kProgressFields = 9;
+// One row for each term of the reward.
+constexpr int kMemoryFields = static_cast<int>(std::tuple_size_v<RewardState::Memory>);
+
+void write_progress(const Progress& progress, std::int64_t* out);
+
+// Everything but the stack's newest slot, which goes with the stack, and the elapsed steps.
+void read_progress(const std::int64_t* in, Progress& out);
+
+void write_memory(const RewardState& reward, std::int64_t* out);
+void read_memory(const std::int64_t* in, std::size_t terms, RewardState& out);
+
+}  // namespace mario

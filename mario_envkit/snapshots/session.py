@@ -1,0 +1,263 @@
+"""Snapshots of one environment, whoever steps it: a wrapper, or a vector of many."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+from numpy.typing import NDArray
+
+from mario_envkit.curriculum.backward import BackwardStarts
+from mario_envkit.curriculum.hotspot_file import SharedHotspots
+from mario_envkit.curriculum.runs import Run
+from mario_envkit.curriculum.start_states import Start, StartStates, resolve_start_states
+from mario_envkit.errors import ArchiveError, OptionError
+from mario_envkit.game.levels import Level
+from mario_envkit.snapshots.archive import SnapshotArchive
+from mario_envkit.snapshots.context import Restorable
+from mario_envkit.snapshots.handler import Outcome, SnapshotHandler, Verdict
+from mario_envkit.snapshots.starting import EpisodeStarts, name_of
+from mario_envkit.snapshots.state_machine import SnapshotRules
+
+RESTORE_MODES = ("in_episode", "on_reset")
+HOTSPOT_MODES = ("shared", "read")
+_FLUSH_EVERY = 20
+"""Episodes, or deaths, between two looks at the files that are shared with others."""
+
+
+class SnapshotSession:
+    """A handler, the files it shares with others, and what a restore looks like to the agent.
+
+    Args:
+        context: the environment.
+        env: that, or a single one like it, in which starts are played up to.
+        hotspot_path, checkpoint_interval, max_restores_without_progress, restore, archive,
+            restore_noise, hotspots, start_states, backward: see
+            :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`.
+
+    Raises:
+        OptionError: for arguments that make no sense.
+        ArchiveError: if the archive's directory cannot be used.
+        SnapshotMismatch: if the archive is of another game, core or kind of environment.
+    """
+
+    def __init__(
+        self,
+        context: Restorable,
+        env: gymnasium.Env[Any, Any],
+        hotspot_path: str | os.PathLike[str] | None = None,
+        checkpoint_interval: int = 500,
+        max_restores_without_progress: int = 3,
+        restore: str = "in_episode",
+        archive: SnapshotArchive | str | os.PathLike[str] | None = None,
+        restore_noise: bool = False,
+        hotspots: str = "shared",
+        start_states: float | StartStates | None = None,
+        backward: Run | str | os.PathLike[str] | None = None,
+    ) -> None:
+        for name, value, known in (
+            ("restore", restore, RESTORE_MODES), ("hotspots", hotspots, HOTSPOT_MODES),
+        ):  # fmt: skip
+            if value not in known:
+                raise OptionError(
+                    f"{name}={value!r} does not exist; choose one of {', '.join(known)}."
+                )
+        states = _start_states(start_states, backward)
+        rules = SnapshotRules(
+            checkpoint_interval=checkpoint_interval,
+            max_restores_without_progress=max_restores_without_progress,
+        )
+        self._in_episode = restore == "in_episode"
+        self._private = archive is None
+        self._directory: Path | None = None
+        if archive is None:
+            archive = SnapshotArchive()
+        elif not isinstance(archive, SnapshotArchive):
+            self._directory = _writable(Path(archive))
+            archive = SnapshotArchive.load(self._directory)
+        known_deaths = SharedHotspots(
+            Path(hotspot_path) if hotspot_path is not None else None, read_only=hotspots == "read"
+        )
+        self.handler = SnapshotHandler(
+            context, archive, known_deaths, rules, restore_noise=restore_noise, starts=states
+        )
+        self._starts = None if states is None else EpisodeStarts(env, self.handler, states)
+        self._start_name = "true"
+        self._pending = False
+        self._until_flush = _FLUSH_EVERY
+
+    # -- resets ------------------------------------------------------------------------------
+
+    def goes_back(self, seed: int | None, options: dict[str, Any] | None) -> bool:
+        """Whether the reset that was asked for is to begin at a snapshot.
+
+        If so, :meth:`go_back` must follow; else a true start, :meth:`choose_start`, if that says
+        so :meth:`go_to`, and then :meth:`begin`.
+        """
+        pending, self._pending = self._pending, False
+        if seed is not None:
+            self._forget(seed)
+        self.handler.leave()
+        return pending and not _is_fixed(seed, options)
+
+    def go_back(self) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Restore; the observation and the info of the reset."""
+        observation, info = self.handler.restore()
+        self._begins(info, "archive")
+        return observation, info
+
+    def choose_start(
+        self, seed: int | None, options: dict[str, Any] | None, level: Level | None
+    ) -> Start | None:
+        """Where an episode of ``level`` that was reset with these is to begin; None: truly."""
+        if self._starts is None or _is_fixed(seed, options):
+            return None
+        return self._starts.choose(level)
+
+    def go_to(self, start: Start) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Play ``env`` up to there; the observation and the info of the reset."""
+        assert self._starts is not None
+        return self._starts.begin(start)
+
+    def begin(self, info: dict[str, Any], start: Start | None = None, options: Any = None) -> None:
+        """An episode begins at ``start``, with the info of its reset."""
+        self._until_flush -= 1
+        if self._until_flush <= 0:
+            self.sync_files()
+        elsewhere = (options or {}).get("start") is not None
+        self.handler.begin(info, start, true_start=not elsewhere)
+        self._begins(info, "run" if elsewhere else name_of(start))
+
+    @property
+    def start_name(self) -> str | None:
+        """Where the episode began, for infos; None if they do not say it."""
+        return None if self._starts is None else self._start_name
+
+    def _begins(self, info: dict[str, Any], name: str) -> None:
+        self._start_name = name
+        info["snapshot_restored"] = name == "archive"
+        self._name(info)
+
+    def _name(self, info: dict[str, Any]) -> None:
+        if self._starts is not None:
+            info["start"] = self._start_name
+
+    # -- steps -------------------------------------------------------------------------------
+
+    def after_step(
+        self,
+        observation: NDArray[Any],
+        info: dict[str, Any],
+        *,
+        terminated: bool,
+        truncated: bool,
+    ) -> Verdict:
+        """What a step led to; RESTORE only where it is to happen now, by :meth:`revive`.
+
+        Otherwise the info's ``snapshot_saved`` has been filled in, and GIVE_UP ends the episode.
+        """
+        verdict = self.handler.after_step(
+            observation, info, terminated=terminated, truncated=truncated
+        )
+        self._name(info)
+        if verdict.outcome is Outcome.GO_ON:
+            info["snapshot_saved"] = verdict.saved
+        elif verdict.outcome is Outcome.RESTORE and not self._in_episode:
+            self._pending = True
+            return Verdict(verdict.saved, Outcome.GIVE_UP)
+        return verdict
+
+    def revive(
+        self, observation: NDArray[Any], info: dict[str, Any]
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Restore within the episode, after a death with this observation and info."""
+        restored, restored_info = self.handler.restore()
+        restored_info.update(
+            died=True,
+            death_cause=info["death_cause"],
+            reward_parts=info["reward_parts"],
+            life_lost=True,
+            snapshot_restored=True,
+            final_obs=observation,
+            final_info=info,
+        )
+        self._name(restored_info)
+        return restored, restored_info
+
+    # -- files and figures -------------------------------------------------------------------
+
+    def sync_files(self) -> None:
+        """Write hotspots and archive to their files, if they have any, and take in what is new.
+
+        Raises:
+            ArchiveError: if the archive's directory cannot be used any more.
+        """
+        hotspots = self.handler.hotspots
+        hotspots.flush()
+        hotspots.refresh()
+        if self._directory is not None:
+            self.handler.archive.save(self._directory)
+            self.handler.archive.update(self._directory)
+        self._until_flush = _FLUSH_EVERY
+
+    def get_stats(self) -> dict[str, Any]:
+        """Numbers for displays: saves, restores, how stuck it is, and every level's figures."""
+        handler = self.handler
+        return {
+            "total_saves": handler.total_saves,
+            "total_restores": handler.total_restores,
+            "total_give_ups": handler.total_give_ups,
+            "restores_without_progress": handler.machine.restores_without_progress,
+            "max_restores_without_progress": handler.machine.rules.max_restores_without_progress,
+            "snapshots": len(handler.archive),
+            "state": handler.machine.state.value,
+            "hotspot_problem": handler.hotspots.problem,
+            "levels": {level: s.as_dict() for level, s in sorted(handler.level_stats.items())},
+        }
+
+    def _forget(self, seed: int) -> None:
+        self.handler.forget()
+        if self._starts is not None:
+            self._starts.seed(seed)
+        self.handler.hotspots.flush()
+        self.handler.hotspots.forget()
+        if self._private:
+            self.handler.archive.clear()
+
+
+def _is_fixed(seed: int | None, options: dict[str, Any] | None) -> bool:
+    """Whether a reset with these says itself where the episode begins."""
+    asked = options or {}
+    where = (asked.get("true_start"), asked.get("level"), asked.get("start"))
+    return seed is not None or any(value is not None and value is not False for value in where)
+
+
+def _start_states(start_states: Any, backward: Any) -> StartStates | None:
+    if backward is None:
+        return resolve_start_states(start_states)
+    if start_states is not None:
+        raise OptionError(
+            "start_states and backward both say where episodes begin; give one of them."
+        )
+    return BackwardStarts(backward)
+
+
+def _writable(directory: Path) -> Path:
+    """``directory``, which exists from now on.
+
+    Raises:
+        ArchiveError: if nothing can be written there.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        reason = None if os.access(directory, os.W_OK | os.X_OK) else "no permission"
+    except OSError as error:
+        reason = str(error.strerror)
+    if reason is not None:
+        raise ArchiveError(
+            f"archive={str(directory)!r} cannot be written: {reason}; give a directory that is "
+            "writable."
+        )
+    return directory

@@ -1,0 +1,122 @@
+"""One game of a vector environment, saved and restored as if it were a single environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from gymnasium.wrappers import StickyAction
+from numpy.typing import NDArray
+
+from mario_envkit.emulator.snapshot import Snapshot
+from mario_envkit.game.levels import Level
+from mario_envkit.snapshots.context import (
+    Context,
+    Saved,
+    Values,
+    load_noise,
+    load_sticky,
+    save_noise,
+    save_sticky,
+)
+
+if TYPE_CHECKING:
+    from mario_envkit.vector.pool import GamePool
+
+_NOT_STALLED: Values = ("0-0", 0), 0, 0
+
+
+class Slot:
+    """A :class:`~mario_envkit.snapshots.context.Restorable`: its values are those of the wrappers.
+
+    So a snapshot loads into a single environment with the same arguments, and the other way round.
+
+    Args:
+        index: number of the game.
+        pool: the games.
+        single: such a single environment: which layers it has, and what fits it.
+        terms: names of its reward's terms.
+        chance: the environment that the game's random numbers are drawn from.
+        sticky: the layer of sticky actions around that, if there are such.
+        levels: in which level each game's episode began; None is the full game.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        pool: GamePool,
+        single: Context,
+        terms: tuple[str, ...],
+        chance: gymnasium.Env[Any, Any],
+        sticky: StickyAction[Any, Any] | None,
+        levels: list[Level | None],
+    ) -> None:
+        self._index = index
+        self._pool = pool
+        self._single = single
+        self._terms = terms
+        self._chance = chance
+        self._sticky = sticky
+        self._levels = levels
+
+    @property
+    def observation_space(self) -> gymnasium.Space[Any]:
+        """That of a single environment."""
+        return self._single.observation_space
+
+    @property
+    def ram(self) -> NDArray[np.uint8]:
+        """A copy of the console's work RAM."""
+        return self._pool.ram(self._index)
+
+    def save(self) -> Saved:
+        """The game as it is, between two steps."""
+        game = self._pool.save(self._index)
+        _, frames, world, stage, *far, best_x, stalled = game.progress
+        level = self._levels[self._index]
+        remembered: dict[str, Values] = {
+            "MarioEnv": (
+                None if level is None else tuple(level),
+                frames,
+                (world, stage),
+                self._terms,
+                game.memory,
+            ),
+            "StallLimit": ((f"{far[0]}-{far[1]}", far[2]), best_x, stalled),
+            "FrameStackObservation": tuple(game.stack),
+        }
+        if self._sticky is not None:
+            remembered["StickyAction"] = save_sticky(self._sticky)
+        return Saved(
+            Snapshot(self._single.core, self._single.rom_sha256, game.machine),
+            save_noise(self._chance.np_random),
+            tuple((name, remembered.get(name, ())) for name in self._single.names),
+        )
+
+    def load(self, saved: Saved, *, noise: bool = True) -> None:
+        """Become what was saved, but for the observation, which is the pool's to put back.
+
+        Raises:
+            SnapshotMismatch: if it was saved from another console or other wrappers; nothing has
+                changed then.
+        """
+        self.check(saved)
+        remembered = dict(saved.layers)
+        level, frames, stage, _, memory = remembered["MarioEnv"]
+        (far, area), best_x, stalled = remembered.get("StallLimit", _NOT_STALLED)
+        progress = level is not None, frames, *stage, *map(int, far.split("-")), area
+        self._pool.load(self._index, saved.console.data, (*progress, best_x, stalled), memory)
+        self._levels[self._index] = None if level is None else Level(*level)
+        if self._sticky is not None:
+            load_sticky(self._sticky, remembered["StickyAction"])
+        if noise:
+            load_noise(self._chance.np_random, saved.noise)
+
+    def check(self, saved: Saved) -> None:
+        """Check that ``saved`` is of the same console and the same wrappers.
+
+        Raises:
+            SnapshotMismatch: if not.
+        """
+        self._single.check(saved)

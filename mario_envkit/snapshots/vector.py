@@ -1,0 +1,321 @@
+"""Practise where Mario dies, in many games at once."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from mario_envkit.curriculum.level_stats import LevelStats
+from mario_envkit.curriculum.runs import Run
+from mario_envkit.curriculum.start_states import Start, StartStates
+from mario_envkit.snapshots.archive import SnapshotArchive
+from mario_envkit.snapshots.context import Context, load_noise, save_noise
+from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
+from mario_envkit.snapshots.make import with_run
+from mario_envkit.snapshots.session import SnapshotSession
+from mario_envkit.snapshots.slot import Slot
+from mario_envkit.snapshots.watch import Watch
+from mario_envkit.vector.env import MarioVectorEnv, Observations, Step
+from mario_envkit.vector.options import at_least_one
+
+if TYPE_CHECKING:
+    from mario_envkit.vector.pool import GamePool, Unfinished
+
+_Info = dict[str, Any]
+
+
+class MarioSnapshotVectorEnv(MarioVectorEnv):
+    """``num_envs`` games with snapshots: ``gymnasium.make_vec("MarioSnapshot-v0", num_envs)``.
+
+    Everything it returns is what ``gymnasium.vector.SyncVectorEnv`` returns over
+    ``MarioSnapshot-v0`` with the same keyword arguments, bit for bit. Their snapshots fit each
+    other, too. Handlers are run only for the games in which something may be due; see
+    :class:`~mario_envkit.snapshots.watch.Watch`.
+
+    Args:
+        num_envs: how many games.
+        level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`.
+        hotspot_path, checkpoint_interval, max_restores_without_progress, restore, archive,
+            restore_noise, hotspots, start_states, backward: see
+            :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`. Every game keeps its
+            own hotspots and, unless ``archive`` is an object that all share, its own archive. Every
+            game follows ``backward`` by itself; with ``start_states=BackwardStarts(run)`` they move
+            back together.
+        max_episode_steps: steps, those after restores included, after which an episode is
+            truncated; None is no limit.
+        kwargs: what :class:`~mario_envkit.vector.MarioVectorEnv` and ``MarioTrain-v0`` take.
+
+    Raises:
+        MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        level: Any = None,
+        hotspot_path: str | os.PathLike[str] | None = None,
+        checkpoint_interval: int = 500,
+        max_restores_without_progress: int = 3,
+        restore: str = "in_episode",
+        archive: SnapshotArchive | str | os.PathLike[str] | None = None,
+        restore_noise: bool = False,
+        hotspots: str = "shared",
+        start_states: float | StartStates | None = None,
+        backward: Run | str | os.PathLike[str] | None = None,
+        max_episode_steps: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if max_episode_steps is not None:
+            at_least_one("max_episode_steps", max_episode_steps)
+        # Counted here: in the core the count would go back with every restore.
+        backward, options = with_run(backward, level, kwargs)
+        super().__init__(num_envs, **options)
+        self._max_episode_steps = max_episode_steps
+        self._elapsed = np.zeros(num_envs, np.int64)
+        self._saved: set[int] = set()  # this and the next: for the infos of this step
+        self._restored: set[int] = set()
+        self._begun_truly: list[int] = []
+        pool = self._open
+        self._watch = Watch(pool)
+        single = Context(self._single)
+        self._playground = single
+        try:
+            self._slots = [self._slot(i, pool, single) for i in range(num_envs)]
+            self._sessions = [
+                SnapshotSession(
+                    self._slots[i],
+                    self._single,
+                    hotspot_path,
+                    checkpoint_interval,
+                    max_restores_without_progress,
+                    restore,
+                    archive,
+                    restore_noise,
+                    hotspots,
+                    start_states,
+                    backward,
+                )
+                for i in range(num_envs)
+            ]
+        except BaseException:
+            super().close_extras()
+            raise
+
+    def _slot(self, i: int, pool: GamePool, single: Context) -> Slot:
+        terms = tuple(term.name for term in self._game.reward_function.terms)
+        sticky = None if self._sticky is None else self._sticky[i]
+        return Slot(i, pool, single, terms, self._chances[i], sticky, self._levels)
+
+    # -- figures and files -------------------------------------------------------------------
+
+    @property
+    def handlers(self) -> tuple[SnapshotHandler, ...]:
+        """What decides for each game; they may lag behind by the steps of a quiet stretch."""
+        return tuple(session.handler for session in self._sessions)
+
+    @property
+    def total_saves(self) -> int:
+        """Snapshots taken into the archives since construction, in all games."""
+        return sum(handler.total_saves for handler in self.handlers)
+
+    @property
+    def total_restores(self) -> int:
+        """Snapshots restored since construction, in all games."""
+        return sum(handler.total_restores for handler in self.handlers)
+
+    def get_stats(self) -> dict[str, Any]:
+        """Numbers for displays, of all games together.
+
+        The keys are those of a single environment: sums, but for ``restores_without_progress``
+        (of the game that is stuck the most), ``snapshots`` (shared archives count once) and
+        ``state`` (how many games are in each); and ``environments``, every game's own figures.
+        """
+        each = [session.get_stats() for session in self._sessions]
+        together: dict[str, Any] = {
+            key: sum(stats[key] for stats in each)
+            for key in ("total_saves", "total_restores", "total_give_ups")
+        }
+        for key in ("restores_without_progress", "max_restores_without_progress"):
+            together[key] = max(stats[key] for stats in each)
+        states = [stats["state"] for stats in each]
+        archives = {id(handler.archive): len(handler.archive) for handler in self.handlers}
+        problems = (stats["hotspot_problem"] for stats in each)
+        together.update(
+            snapshots=sum(archives.values()),
+            state={state: states.count(state) for state in sorted(set(states))},
+            hotspot_problem=next((problem for problem in problems if problem), None),
+            levels={name: stats.as_dict() for name, stats in sorted(self._level_stats().items())},
+            environments=each,
+        )
+        return together
+
+    def _level_stats(self) -> dict[str, LevelStats]:
+        together: dict[str, LevelStats] = {}
+        for handler in self.handlers:
+            for level, stats in handler.level_stats.items():
+                together.setdefault(level, LevelStats()).add(stats)
+        return together
+
+    def sync_files(self) -> None:
+        """Write hotspots and archives to their files, if they have any, and take in what is new.
+
+        Each game does so by itself every 20 true starts, and all do on ``close()``; a worker of a
+        distributed run calls it when it wants to hear of the others, every half a minute or so.
+
+        Raises:
+            ArchiveError: if the archive's directory cannot be used any more.
+        """
+        for session in self._sessions:
+            session.sync_files()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Write the files, end the threads and free the machines."""
+        try:
+            if self._pool is not None and self._process == os.getpid():
+                self.sync_files()
+        finally:
+            super().close_extras(**kwargs)
+
+    # -- what the environments are to do -----------------------------------------------------
+
+    def _begin_episode(
+        self, i: int, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> None:
+        self._elapsed[i] = 0
+        self._saved.discard(i)
+        self._restored.discard(i)
+        session = self._sessions[i]
+        if session.handler.has_start:
+            self._watch.wake(i, session.handler)
+        if session.goes_back(seed, options):
+            self._put_back(i, *session.go_back())
+            self._open.order_keep(i)
+            return
+        super()._begin_episode(i, seed, options)
+        start = session.choose_start(seed, options, self._levels[i])
+        if start is None:
+            self._begun_truly.append(i)
+        else:
+            self._begin_at(i, start)
+
+    def _begin_at(self, i: int, start: Start) -> None:
+        """Begin at a start: a single environment plays up to there, and game ``i`` becomes that."""
+        session = self._sessions[i]
+        load_noise(self._game.np_random, save_noise(self._chances[i].np_random))
+        observation, info = session.go_to(start)
+        self._slots[i].load(self._playground.save())
+        session.begin(info, start)
+        self._put_back(i, observation, info)
+        if not info["snapshot_restored"]:
+            self._restored.discard(i)
+        self._open.order_keep(i)
+
+    def _put_back(self, i: int, observation: NDArray[np.uint8], info: _Info) -> None:
+        """The rest of a restore: the game itself is back already."""
+        self._scheduled[i].drop()
+        self._open.restart_at(i, observation, info)
+        self._watch.aim(i, self._sessions[i].handler)
+        self._restored.add(i)
+
+    # -- what came of it ---------------------------------------------------------------------
+
+    def _finish_resets(self, unfinished: Unfinished, out: Observations, chosen: Any = None) -> None:
+        super()._finish_resets(unfinished, out, chosen)
+        for i in self._begun_truly:
+            session = self._sessions[i]
+            session.begin(self._open.infos.of(i))
+            self._watch.aim(i, session.handler)
+        self._begun_truly.clear()
+
+    def _results(self, unfinished: Unfinished, out: Observations) -> Step:
+        self._finish_resets(unfinished, out)
+        rewards, terminated, truncated = self._outcomes()
+        dead = self._decide(out, terminated, truncated)
+        self._limit(truncated)
+        self._ready = True
+        over = terminated | truncated
+        restart = self._mode is AutoresetMode.SAME_STEP and bool(over.any())
+        final: _Info = {}
+        if dead or restart:
+            ended = over.copy() if restart else np.zeros(self.num_envs, np.bool_)
+            ended[list(dead)] = True
+            final = self._endings(ended, out)
+            final["final_info"]["snapshot_saved"][list(self._saved)] = ended[list(self._saved)]
+        for i, info in dead.items():
+            out[i], info = self._revive(i, final["final_obs"][i], info)
+            if restart and over[i]:  # the time was up, too: that ends the restored episode
+                final["final_obs"][i] = out[i].copy()
+                final["final_info"] = self._add_info(deepcopy(final["final_info"]), info, i)
+        self._watch.note()
+        if restart:
+            self._restart(over, out)
+        else:
+            self._over = over
+        return out, rewards, terminated, truncated, {**final, **self._infos()}
+
+    def _decide(
+        self, out: Observations, terminated: NDArray[np.bool_], truncated: NDArray[np.bool_]
+    ) -> dict[int, _Info]:
+        """Save and give up where it is due; returns where to restore, and the infos of the death.
+
+        ``terminated`` and ``truncated`` become what they are with snapshots.
+        """
+        dead: dict[int, _Info] = {}
+        for i in self._watch.due(self._over):
+            session = self._sessions[i]
+            info = self._open.infos.of(i)
+            self._watch.wake(i, session.handler)
+            verdict = session.after_step(
+                out[i], info, terminated=bool(terminated[i]), truncated=bool(truncated[i])
+            )
+            if verdict.outcome is Outcome.RESTORE:
+                terminated[i] = truncated[i] = False
+                dead[i] = info
+                continue
+            self._watch.aim(i, session.handler)
+            if verdict.outcome is Outcome.GIVE_UP:
+                terminated[i] = True
+            elif verdict.saved:
+                self._saved.add(i)
+        return dead
+
+    def _revive(
+        self, i: int, observation: NDArray[np.uint8], info: _Info
+    ) -> tuple[NDArray[np.uint8], _Info]:
+        observation, info = self._sessions[i].revive(observation, info)
+        self._put_back(i, observation, info)
+        return observation, info
+
+    def _limit(self, truncated: NDArray[np.bool_]) -> None:
+        if self._max_episode_steps is not None:
+            self._elapsed += ~self._over  # those that were over have only begun anew
+            truncated |= (self._elapsed >= self._max_episode_steps) & ~self._over
+
+    def _infos(self, only: NDArray[np.bool_] | None = None) -> _Info:
+        infos = super()._infos(only)
+        self._name_starts(infos, only)
+        for key, where in (("snapshot_saved", self._saved), ("snapshot_restored", self._restored)):
+            if where:
+                infos[key][list(where)] = True
+                where.clear()
+        return infos
+
+    def _endings(self, over: NDArray[np.bool_], out: Observations) -> _Info:
+        final = super()._endings(over, out)
+        self._name_starts(final["final_info"], over)
+        return final
+
+    def _name_starts(self, infos: _Info, only: NDArray[np.bool_] | None) -> None:
+        """Let infos say where episodes began, if there is a choice."""
+        names = np.array([session.start_name for session in self._sessions], object)
+        if names[0] is None:
+            return
+        mask = np.ones(self.num_envs, np.bool_) if only is None else only.copy()
+        names[~mask] = None
+        infos["start"], infos["_start"] = names, mask
