@@ -27,6 +27,7 @@ from mario_envkit.vector.cores import available_cores
 from mario_envkit.vector.options import (
     at_least_one,
     check_native,
+    lightened,
     parse_autoreset_mode,
     parse_mask,
     parse_seeds,
@@ -132,7 +133,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         self.render_mode = self._game.render_mode
         self.single_observation_space = single.observation_space
         self.single_action_space = single.action_space
-        self.observation_space = _lightened(batch_space(single.observation_space, self.num_envs))
+        self.observation_space = lightened(batch_space(single.observation_space, self.num_envs))
         self.action_space = batch_space(single.action_space, self.num_envs)
         actions = self._options["actions"]
         joypad = range(256) if actions == "raw" else resolve_actions(actions)
@@ -400,14 +401,3 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
             for i, noops in unfinished:
                 self._order_reset(i, chosen, noops)
             unfinished = pool.run(out)
-
-
-def _lightened(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:
-    """The same space with one number for all of its bounds.
-
-    Gymnasium's Box keeps four arrays of its own shape: four times an environment's observation.
-    """
-    for name in ("low", "high", "bounded_below", "bounded_above"):
-        bounds = getattr(space, name)
-        setattr(space, name, np.broadcast_to(bounds.flat[0], bounds.shape))
-    return space
