@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import emulator, environment, snapshots, vector
+from tests.benchmarks import emulator, environment, parallel, snapshots, vector
 
 BENCHMARKS = {
     "emulator": emulator.main,
     "environment": environment.main,
+    "parallel": parallel.main,
     "snapshots": snapshots.main,
     "vector": vector.main,
 }
