@@ -45,6 +45,7 @@ class TrainConfig:
             "eval_interval",
             "eval_episodes",
             "progress",
+            "wandb",
         }
     )
     """Fields that may differ from the stored ones when a run is resumed."""
@@ -94,6 +95,8 @@ class TrainConfig:
     """Episodes of one such evaluation."""
     progress: bool = True
     """Show progress while training (a bar in a terminal, plain lines elsewhere)."""
+    wandb: str | None = None
+    """Project at Weights & Biases to send metrics to (needs the extra "wandb"); None for none."""
 
     def env_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``MarioTrain-v0`` for the options above."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from mario_agents.metrics.rate import Rate
+
 LINE_SECONDS = 10.0
-RATE_SECONDS = 10.0
 
 
 class TrainingProgress:
@@ -40,7 +40,8 @@ class TrainingProgress:
         self._enabled = enabled
         self._total = total_steps
         self._values: dict[str, float] = {}
-        self._history: deque[tuple[float, int]] = deque([(time.monotonic(), initial_step)])
+        self._step = initial_step
+        self._rate = Rate(initial_step, clock=time.monotonic)
         self._next_line = time.monotonic()
         self._bar: Progress | None = None
         if enabled and self._console.is_terminal:
@@ -72,8 +73,7 @@ class TrainingProgress:
     @property
     def steps_per_second(self) -> float:
         """Agent steps per second over the last ten seconds; NaN before there are two updates."""
-        (start, first), (end, last) = self._history[0], self._history[-1]
-        return (last - first) / (end - start) if end > start else math.nan
+        return self._rate.per_second
 
     def update(self, step: int, **values: float) -> None:
         """Tell the agent steps so far and any values (``best_x``, ``epsilon``, ``loss``...).
@@ -81,9 +81,8 @@ class TrainingProgress:
         A value stays on display until it is given again.
         """
         now = time.monotonic()
-        self._history.append((now, step))
-        while len(self._history) > 2 and now - self._history[1][0] > RATE_SECONDS:
-            self._history.popleft()
+        self._step = step
+        self._rate.update(step)
         self._values.update(values)
         if self._bar is not None:
             self._bar.update(self._task, completed=step, description=self._text())
@@ -92,9 +91,8 @@ class TrainingProgress:
             self._print_line()
 
     def _print_line(self) -> None:
-        step = self._history[-1][1]
         self._console.print(
-            f"step {step}/{self._total}  {self._text()}",
+            f"step {self._step}/{self._total}  {self._text()}",
             markup=False,
             highlight=False,
             soft_wrap=True,

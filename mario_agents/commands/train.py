@@ -112,10 +112,13 @@ def _parse(
 
 
 def _check_surroundings(trainer: Trainer, config: Any) -> None:
-    """Open the game and look for the device, so that what is wrong there leaves no run behind."""
+    """Open the game, look for the device and wandb: what is wrong there leaves no run behind."""
     from mario_agents.device import resolve_device
     from mario_agents.environments import make_env
+    from mario_agents.metrics.sinks.wandb import require_wandb
 
+    if getattr(config, "wandb", None) is not None:
+        require_wandb()
     resolve_device(getattr(config, "device", "cpu"))
     make_env(trainer.env_kwargs(config)).close()
 

@@ -1,16 +1,33 @@
-"""What a run measures: definitions, per-process loggers, and where the numbers go."""
+"""What a run measures: definitions, loggers and collectors, and where the numbers go."""
 
+from mario_agents.metrics.aggregator import MetricAggregator
 from mario_agents.metrics.logger import MetricLogger
-from mario_agents.metrics.schema import COORDINATOR_METRICS, WORKER_METRICS, MetricDef, MetricKind
-from mario_agents.metrics.sinks import CsvSink, MetricSink, TensorBoardSink
+from mario_agents.metrics.schema import (
+    COORDINATOR_METRICS,
+    DDQN_METRICS,
+    EVAL_METRICS,
+    WORKER_METRICS,
+    Across,
+    MetricDef,
+    MetricKind,
+)
+from mario_agents.metrics.sinks import CsvSink, MetricSink, TensorBoardSink, WandbSink
+from mario_agents.metrics.snapshot import MetricSnapshot, RollingMean
 
 __all__ = [
     "COORDINATOR_METRICS",
+    "DDQN_METRICS",
+    "EVAL_METRICS",
     "WORKER_METRICS",
+    "Across",
     "CsvSink",
+    "MetricAggregator",
     "MetricDef",
     "MetricKind",
     "MetricLogger",
     "MetricSink",
+    "MetricSnapshot",
+    "RollingMean",
     "TensorBoardSink",
+    "WandbSink",
 ]

@@ -17,6 +17,15 @@ class MetricKind(Enum):
     """The mean over the last ``window`` tracked values."""
 
 
+class Across(Enum):
+    """How the values of several processes become one; counters are always summed."""
+
+    MEAN = "mean"
+    """Of rolling means: weighted by the number of values in each window."""
+    SUM = "sum"
+    MAX = "max"
+
+
 @dataclass(frozen=True, slots=True)
 class MetricDef:
     """A metric.
@@ -26,16 +35,21 @@ class MetricDef:
         kind: see :class:`MetricKind`.
         help: what it is, with its unit.
         window: number of values in a rolling mean; of no meaning for other kinds.
+        across: how several processes' values are combined; of no meaning for counters. The sum of
+            rolling means makes no sense and is refused.
     """
 
     name: str
     kind: MetricKind
     help: str
     window: int = 100
+    across: Across = Across.MEAN
 
     def __post_init__(self) -> None:
         if self.window < 1:
             raise ValueError(f"the window of {self.name} must be at least 1, got {self.window}")
+        if self.kind is MetricKind.ROLLING and self.across is Across.SUM:
+            raise ValueError(f"the rolling mean {self.name} cannot be summed over processes")
 
 
 def counter(name: str, help: str) -> MetricDef:
@@ -43,42 +57,61 @@ def counter(name: str, help: str) -> MetricDef:
     return MetricDef(name, MetricKind.COUNTER, help)
 
 
-def gauge(name: str, help: str) -> MetricDef:
+def gauge(name: str, help: str, across: Across = Across.MEAN) -> MetricDef:
     """A metric with a current value."""
-    return MetricDef(name, MetricKind.GAUGE, help)
+    return MetricDef(name, MetricKind.GAUGE, help, across=across)
 
 
-def rolling(name: str, help: str, window: int = 100) -> MetricDef:
+def rolling(name: str, help: str, window: int = 100, across: Across = Across.MEAN) -> MetricDef:
     """A metric that is averaged over its last ``window`` values."""
-    return MetricDef(name, MetricKind.ROLLING, help, window)
+    return MetricDef(name, MetricKind.ROLLING, help, window, across)
 
 
-WORKER_METRICS: tuple[MetricDef, ...] = (
+SYSTEM_METRICS: tuple[MetricDef, ...] = (
     counter("steps", "agent steps"),
     counter("episodes", "finished episodes"),
+    counter("train_steps", "batches that gradients were computed on"),
+    gauge("steps_per_second", "agent steps per second over the last ten seconds", Across.SUM),
+)
+"""Of every process that steps environments."""
+
+MARIO_METRICS: tuple[MetricDef, ...] = (
     counter("deaths", "lives lost"),
     counter("flags", "levels cleared"),
-    gauge("best_x", "farthest x of the run, in pixels"),
+    gauge("best_x", "farthest x of the run, in pixels", Across.MAX),
     gauge("x_pos", "x at the end of the latest episode, in pixels"),
-    gauge("epsilon", "probability of a random action, mean over environments"),
-    gauge("buffer_size", "transitions in the replay buffer"),
-    gauge("steps_per_second", "agent steps per second of wall-clock time since the last row"),
     rolling("reward", "return of an episode"),
     rolling("episode_length", "agent steps of an episode"),
     rolling("episode_x", "farthest x of an episode, in pixels"),
     rolling("speed", "pixels of new ground per agent step of an episode"),
     rolling("success", "share of episodes that reached the flag"),
 )
-"""Of a process that steps environments (``worker_N.csv``). Rolling ones are tracked per episode."""
+"""Of the game. Rolling ones are tracked per episode."""
+
+WORKER_METRICS: tuple[MetricDef, ...] = (*SYSTEM_METRICS, *MARIO_METRICS)
+"""Columns of every ``worker_N.csv``; a learner's own follow."""
+
+DDQN_METRICS: tuple[MetricDef, ...] = (
+    gauge("epsilon", "probability of a random action, mean over environments"),
+    gauge("buffer_size", "transitions in the replay buffer", Across.SUM),
+    rolling("loss", "training loss"),
+    rolling("q_mean", "mean value of the taken actions"),
+    rolling("q_max", "largest value in a batch", across=Across.MAX),
+    rolling("td_error", "mean absolute temporal-difference error"),
+)
+"""Of a worker with a value-based learner, tracked per batch."""
 
 COORDINATOR_METRICS: tuple[MetricDef, ...] = (
     counter("updates", "optimizer steps"),
     gauge("lr", "learning rate"),
-    gauge("updates_per_second", "optimizer steps per second since the last row"),
-    rolling("loss", "training loss"),
-    rolling("q_mean", "mean value of the taken actions"),
-    rolling("q_max", "largest value in a batch"),
-    rolling("td_error", "mean absolute temporal-difference error"),
+    gauge("updates_per_second", "optimizer steps per second over the last ten seconds"),
     rolling("grad_norm", "gradient norm before clipping"),
 )
-"""Of the process that owns the optimizer (``coordinator.csv``), for value-based learners."""
+"""Of the process that owns the optimizer (``coordinator.csv``)."""
+
+EVAL_METRICS: tuple[MetricDef, ...] = (
+    gauge("eval_success", "share of greedy episodes that reached the flag"),
+    gauge("eval_x", "mean farthest x of greedy episodes, in pixels"),
+    gauge("eval_reward", "mean return of greedy episodes"),
+)
+"""Of evaluations during training (``coordinator.csv``)."""

@@ -1,116 +1,219 @@
-"""What a run in one process measures, and where it is written."""
+"""What the processes of a run report: rows in their CSV files, events to the main process."""
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
-from mario_agents.api import Metrics
 from mario_agents.metrics import (
     COORDINATOR_METRICS,
+    EVAL_METRICS,
     WORKER_METRICS,
     CsvSink,
     MetricDef,
-    MetricKind,
     MetricLogger,
+    MetricSink,
+    MetricSnapshot,
     TensorBoardSink,
+    WandbSink,
 )
-from mario_agents.parallel.collector import Collected
+from mario_agents.metrics.collectors import (
+    CompositeCollector,
+    CoordinatorCollector,
+    LearnerCollector,
+    MarioCollector,
+    SystemCollector,
+)
+from mario_agents.metrics.episodes import Collected
+from mario_agents.parallel.events import (
+    COORDINATOR,
+    DeathPositions,
+    LearnerStatus,
+    Metrics,
+    Publisher,
+    WorkerStatus,
+)
 from mario_agents.run import RunDir
 
-EVAL_METRICS = (
-    MetricDef("eval_success", MetricKind.GAUGE, "share of greedy episodes that reached the flag"),
-    MetricDef("eval_x", MetricKind.GAUGE, "mean farthest x of greedy episodes, in pixels"),
-    MetricDef("eval_reward", MetricKind.GAUGE, "mean return of greedy episodes"),
-)
+HEADLINE = ("best_x", "deaths", "flags", "epsilon", "loss")
+"""Metrics that a progress bar has room for."""
+
+State = Literal["starting", "running", "stopped"]
 
 
-class RunReport:
-    """The loggers of the collecting half (``worker_0``) and of the updating half
-    (``coordinator``), each with a CSV file and TensorBoard scalars."""
+def worker_metrics(collector: type[LearnerCollector]) -> tuple[MetricDef, ...]:
+    """Metrics of a worker with a learner of this kind."""
+    return (*WORKER_METRICS, *collector.METRICS)
 
-    def __init__(self, run: RunDir, *, resume_step: int | None) -> None:
-        self.worker = self._logger(run, "worker_0", WORKER_METRICS, resume_step)
-        coordinator = (*COORDINATOR_METRICS, *EVAL_METRICS)
-        self.coordinator = self._logger(run, "coordinator", coordinator, resume_step)
-        self._best_x = 0
-        self._since = (time.monotonic(), 0, 0)
 
-    @staticmethod
-    def _logger(
-        run: RunDir, name: str, metrics: tuple[MetricDef, ...], resume_step: int | None
-    ) -> MetricLogger:
-        names = [metric.name for metric in metrics]
-        return MetricLogger(
-            metrics,
-            [
-                CsvSink(run.csv_path(name), names, resume_step=resume_step),
-                TensorBoardSink(run.tensorboard_path, name, resume_step=resume_step),
-            ],
-        )
+def coordinator_metrics() -> tuple[MetricDef, ...]:
+    """Metrics of the coordinator."""
+    return (*COORDINATOR_METRICS, *EVAL_METRICS)
 
-    def collected(self, collected: Collected, *, epsilon: float, buffer_size: int) -> None:
-        """Take in what the collector brought."""
-        track = self.worker.track
-        track("steps", collected.steps)
-        track("deaths", len(collected.deaths))
-        track("epsilon", epsilon)
-        track("buffer_size", buffer_size)
-        for episode in collected.episodes:
-            self._best_x = max(self._best_x, episode.best_x)
-            track("episodes")
-            track("flags", episode.flags)
-            track("best_x", self._best_x)
-            track("x_pos", episode.x_pos)
-            track("reward", episode.reward)
-            track("episode_length", episode.length)
-            track("episode_x", episode.best_x)
-            track("speed", episode.best_x / episode.length)
-            track("success", float(episode.flags > 0))
 
-    def updated(self, metrics: Metrics) -> None:
-        """Take in one update."""
-        self.coordinator.track("updates")
-        self.coordinator.track_all(metrics)
+def run_sinks(
+    run: RunDir, *, resume_step: int | None, wandb: str | None = None
+) -> list[MetricSink]:
+    """The sinks of a run's :class:`~mario_agents.parallel.desk.EventDesk`: TensorBoard and, if a
+    project is named, Weights & Biases.
+
+    Raises:
+        OptionError, RunError: see :class:`~mario_agents.metrics.sinks.wandb.WandbSink`.
+    """
+    sinks: list[MetricSink] = []
+    if wandb is not None:
+        sinks.append(WandbSink(wandb, run.path, run.options))
+    sinks.append(TensorBoardSink(run.tensorboard_path, resume_step=resume_step))
+    return sinks
+
+
+def headline(values: Mapping[str, float]) -> dict[str, float]:
+    """Those of all workers' metrics together that a progress bar has room for."""
+    return {name: values[name] for name in HEADLINE if name in values}
+
+
+class Report:
+    """A process's logger with its CSV file, ``<source>.csv``, and its line to the main process.
+
+    Args:
+        run: the run.
+        source: name of the process.
+        defs: its metrics.
+        publisher: takes its events.
+        resume_step: rows of an existing CSV file are kept up to this agent step; None begins a new
+            file.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        source: str,
+        defs: tuple[MetricDef, ...],
+        publisher: Publisher,
+        *,
+        resume_step: int | None,
+    ) -> None:
+        self.publisher = publisher
+        names = [metric.name for metric in defs]
+        sink = CsvSink(run.csv_path(source), names, resume_step=resume_step)
+        self.logger = MetricLogger(defs, [sink], self._send)
+        self._written: int | None = resume_step
+
+    def _send(self, step: int, snapshot: MetricSnapshot) -> None:
+        self.publisher.publish(Metrics(step=step, snapshot=snapshot))
+
+    def refresh(self) -> None:
+        """Bring values up to date that are about to be read."""
 
     def write(self, step: int) -> None:
-        """Write a row of everything, unless there is one for this step already."""
-        then, old_step, old_updates = self._since
-        if step == old_step:
-            return
-        now = time.monotonic()
-        updates = int(self.coordinator.snapshot()["updates"])
-        seconds = max(now - then, 1e-9)
-        self.worker.track("steps_per_second", (step - old_step) / seconds)
-        self.coordinator.track("updates_per_second", (updates - old_updates) / seconds)
-        self._since = (now, step, updates)
-        self.worker.write(step)
-        self.coordinator.write(step)
-
-    def headline(self) -> dict[str, float]:
-        """The few numbers that a progress bar has room for."""
-        worker, coordinator = self.worker.snapshot(), self.coordinator.snapshot()
-        shown = {name: worker[name] for name in ("best_x", "deaths", "flags", "epsilon")}
-        return shown | {"loss": coordinator["loss"]}
-
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint, JSON-able."""
-        return {
-            "worker": self.worker.state(),
-            "coordinator": self.coordinator.state(),
-            "best_x": self._best_x,
-        }
-
-    def restore(self, state: Mapping[str, Any], step: int) -> None:
-        """Take over a :meth:`state` made at agent step ``step``."""
-        self.worker.restore(state["worker"])
-        self.coordinator.restore(state["coordinator"])
-        self._best_x = int(state["best_x"])
-        updates = int(self.coordinator.snapshot()["updates"])
-        self._since = (time.monotonic(), step, updates)
+        """Write a row for run-wide agent step ``step``, unless there is one already."""
+        if step != self._written:
+            self._written = step
+            self.refresh()
+            self.logger.write(step)
 
     def close(self) -> None:
-        """Close the files."""
-        self.worker.close()
-        self.coordinator.close()
+        """Close the file; harmless when repeated."""
+        self.logger.close()
+
+
+class WorkerReport(Report):
+    """What a worker reports.
+
+    Args:
+        number: of the worker, from 0.
+        collector: measures its learner.
+        The others are those of :class:`Report`.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        number: int,
+        collector: type[LearnerCollector],
+        publisher: Publisher,
+        *,
+        resume_step: int | None,
+    ) -> None:
+        defs = worker_metrics(collector)
+        super().__init__(run, f"worker_{number}", defs, publisher, resume_step=resume_step)
+        self.collectors = CompositeCollector(
+            [
+                SystemCollector(self.logger),
+                MarioCollector(self.logger, self._send_deaths),
+                collector(self.logger),
+            ]
+        )
+
+    def _send_deaths(self, level: str, positions: list[int]) -> bool:
+        return self.publisher.publish(DeathPositions(level=level, positions=positions))
+
+    def collected(self, collected: Collected) -> None:
+        """Take in a round of steps."""
+        self.collectors.on_step(collected)
+        for episode in collected.episodes:
+            self.collectors.on_episode_end(episode)
+
+    def trained(self, metrics: Mapping[str, float]) -> None:
+        """Take in what the learner measured on a batch."""
+        self.collectors.on_train_step(metrics)
+
+    def refresh(self) -> None:
+        """Bring values up to date, and send deaths that wait."""
+        self.collectors.flush()
+
+    def flush(self, step: int, state: State = "running") -> None:
+        """Send metrics, deaths and the worker's status; never blocks."""
+        self.refresh()
+        snapshot = self.logger.publish(step)
+        self.publisher.publish(
+            WorkerStatus(
+                state=state,
+                pid=os.getpid(),
+                step=step,
+                steps=round(snapshot.get("steps")),
+                episodes=round(snapshot.get("episodes")),
+                deaths=round(snapshot.get("deaths")),
+                flags=round(snapshot.get("flags")),
+                train_steps=round(snapshot.get("train_steps")),
+                epsilon=snapshot.get("epsilon"),
+                best_x=snapshot.get("best_x"),
+                reward=snapshot.get("reward"),
+                steps_per_second=snapshot.get("steps_per_second"),
+            )
+        )
+
+
+class CoordinatorReport(Report):
+    """What the owner of the weights reports; arguments as in :class:`Report`."""
+
+    def __init__(self, run: RunDir, publisher: Publisher, *, resume_step: int | None) -> None:
+        super().__init__(
+            run, COORDINATOR, coordinator_metrics(), publisher, resume_step=resume_step
+        )
+        self.collector = CoordinatorCollector(self.logger)
+
+    def updated(self, metrics: Mapping[str, float]) -> None:
+        """Take in one update."""
+        self.collector.on_update(metrics)
+
+    def refresh(self) -> None:
+        """Bring values up to date."""
+        self.collector.flush()
+
+    def flush(self, step: int, state: State = "running") -> None:
+        """Send metrics and the coordinator's status; never blocks."""
+        self.refresh()
+        snapshot = self.logger.publish(step)
+        self.publisher.publish(
+            LearnerStatus(
+                state=state,
+                pid=os.getpid(),
+                step=step,
+                updates=round(snapshot.get("updates")),
+                lr=snapshot.get("lr"),
+                grad_norm=snapshot.get("grad_norm"),
+                updates_per_second=snapshot.get("updates_per_second"),
+            )
+        )

@@ -132,6 +132,11 @@ class RunDir:
         return self.path / "tensorboard"
 
     @property
+    def hotspots_path(self) -> Path:
+        """Where Mario died in the run."""
+        return self.path / "death_hotspots.json"
+
+    @property
     def videos_path(self) -> Path:
         """Directory of the recorded games."""
         return self.path / "videos"

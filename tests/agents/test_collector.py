@@ -10,7 +10,8 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from mario_agents.environments import make_vector
-from mario_agents.parallel.collector import Collector, Death
+from mario_agents.metrics.episodes import Death
+from mario_agents.parallel.collector import Collector
 from tests.agents.fake_games import CORRIDOR, DEATH, DIE, RIGHT, STAY
 
 CPU = torch.device("cpu")
@@ -31,6 +32,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self.added: list[dict[str, Any]] = []
+
+    def __len__(self):
+        return len(self.added)
 
     def add(self, obs, action, reward, terminated, truncated, final_obs):
         arrays = {"obs": obs, "action": action, "reward": reward, "terminated": terminated}
@@ -56,6 +60,7 @@ def test_episodes_deaths_and_final_observations():
     rows = [[RIGHT, RIGHT], [STAY, RIGHT], [RIGHT, DIE], [RIGHT, RIGHT]]
     added, collected = run({"id": CORRIDOR, "length": 3}, rows)
     assert collected.steps == 8
+    assert collected.gauges == {"epsilon": 0.0, "buffer_size": 4}
     assert [a["terminated"].tolist() for a in added] == [
         *[[False, False], [False, False], [False, True], [True, False]]
     ]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mario_agents.metrics import (
     COORDINATOR_METRICS,
+    DDQN_METRICS,
     WORKER_METRICS,
     CsvSink,
     MetricLogger,
@@ -53,7 +54,8 @@ def test_mistakes_are_errors() -> None:
 
 def test_the_schemas_are_sound() -> None:
     assert MetricLogger(WORKER_METRICS).names[:2] == ("steps", "episodes")
-    assert "loss" in MetricLogger(COORDINATOR_METRICS).names
+    assert "lr" in MetricLogger(COORDINATOR_METRICS).names
+    assert "loss" in MetricLogger([*WORKER_METRICS, *DDQN_METRICS]).names
 
 
 @given(
@@ -119,12 +121,12 @@ def test_a_new_csv_replaces_and_a_missing_one_is_no_error(tmp_path: Path) -> Non
 def test_tensorboard_scalars(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    sink = TensorBoardSink(tmp_path, "worker_0")
+    sink = TensorBoardSink(tmp_path)
     for step in (10, 20, 30):
-        sink.write(step, {"loss": step / 10, "epsilon": math.nan})
+        sink.write(step, {"worker_0/loss": step / 10, "worker_0/epsilon": math.nan})
     sink.close()
-    resumed = TensorBoardSink(tmp_path, "worker_0", resume_step=20)
-    resumed.write(30, {"loss": 9.0})
+    resumed = TensorBoardSink(tmp_path, resume_step=20)
+    resumed.write(30, {"worker_0/loss": 9.0})
     resumed.close()
     events = EventAccumulator(str(tmp_path))
     events.Reload()

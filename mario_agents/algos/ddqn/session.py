@@ -12,10 +12,20 @@ from gymnasium.vector import VectorEnv
 from mario_agents.algos.ddqn.config import DDQNConfig
 from mario_agents.algos.ddqn.learner import DDQNLearner
 from mario_agents.algos.ddqn.networks import DoubleDQN, QNetwork
+from mario_agents.metrics.collectors import DDQNCollector
 from mario_agents.ops.schedules import linear_schedule
 from mario_agents.parallel.collector import Collector
+from mario_agents.parallel.desk import EventDesk
+from mario_agents.parallel.events import COORDINATOR
 from mario_agents.parallel.gradients import GradientComputer
-from mario_agents.parallel.reporting import RunReport
+from mario_agents.parallel.reporting import (
+    CoordinatorReport,
+    WorkerReport,
+    coordinator_metrics,
+    headline,
+    run_sinks,
+    worker_metrics,
+)
 from mario_agents.parallel.updater import Updater
 from mario_agents.replay.buffer import UniformReplay
 from mario_agents.replay.prioritized import PrioritizedReplay
@@ -93,9 +103,25 @@ class Session:
             config.epsilon_start, config.epsilon_end, config.epsilon_decay
         )
         self._beta = linear_schedule(config.per_beta, 1.0, config.total_steps)
-        self.report = RunReport(run, resume_step=checkpoint.step if checkpoint else None)
+        resume_step = checkpoint.step if checkpoint else None
+        self.desk = EventDesk(
+            run,
+            worker_metrics=worker_metrics(DDQNCollector),
+            coordinator_metrics=coordinator_metrics(),
+            sinks=run_sinks(run, resume_step=resume_step, wandb=config.wandb),
+        )
+        self.worker = WorkerReport(
+            run, 0, DDQNCollector, self.desk.publisher("worker_0"), resume_step=resume_step
+        )
+        self.coordinator = CoordinatorReport(
+            run, self.desk.publisher(COORDINATOR), resume_step=resume_step
+        )
         if checkpoint:
-            self._restore(checkpoint)
+            try:
+                self._restore(checkpoint)
+            except BaseException:
+                self.close()
+                raise
         # A resumed run gets new games, not the ones it began with.
         env_seed = int(np.random.SeedSequence([config.seed, self.steps]).generate_state(1)[0])
         self.collector = Collector(
@@ -108,14 +134,33 @@ class Session:
         epsilon = self._epsilon(self.steps)
         collected = self.collector.collect(config.collect_steps, epsilon)
         self.steps += collected.steps
-        self.report.collected(collected, epsilon=epsilon, buffer_size=len(self.replay))
+        self.worker.collected(collected)
         if len(self.replay) < config.learning_starts:
             return
         self._anneal()
         updates, self._credit = divmod(self._credit + collected.steps, config.train_every)
         for _ in range(updates):
             gradients, metrics = self.gradients.compute()
-            self.report.updated(metrics | self.updater.apply(gradients))
+            self.worker.trained(metrics)
+            self.coordinator.updated(self.updater.apply(gradients))
+
+    def report(self) -> dict[str, float]:
+        """Tell the desk how things are; returns what a progress bar has room for."""
+        self.worker.flush(self.steps)
+        self.coordinator.flush(self.steps)
+        self.desk.poll()
+        return headline(self.desk.workers.combined())
+
+    def write_metrics(self) -> None:
+        """Write rows of metrics for the present step."""
+        self.report()
+        for each in (self.worker, self.coordinator, self.desk):
+            each.write(self.steps)
+
+    def close(self) -> None:
+        """Close what the reports have open."""
+        for each in (self.worker, self.coordinator, self.desk):
+            each.close()
 
     def _anneal(self) -> None:
         if isinstance(self.replay, PrioritizedReplay):
@@ -142,7 +187,8 @@ class Session:
         state = {
             "credit": self._credit,
             "updater": self.updater.state(),
-            "report": self.report.state(),
+            "worker": self.worker.logger.state(),
+            "coordinator": self.coordinator.logger.state(),
             "replay_rng": self.replay.rng.bit_generator.state,
         }
         self.store.save(self.steps, tensors, state)
@@ -154,7 +200,8 @@ class Session:
             self._credit = int(state["credit"])
             self._rng.set_state(tensors["rng.actions"])
             self.replay.rng.bit_generator.state = state["replay_rng"]
-            self.report.restore(state["report"], checkpoint.step)
+            self.worker.logger.restore(state["worker"])
+            self.coordinator.logger.restore(state["coordinator"])
         except KeyError as error:
             raise CheckpointError(
                 f"The checkpoint of {self.run.path} lacks {error}; it was written by another "

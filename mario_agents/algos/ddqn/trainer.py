@@ -52,7 +52,7 @@ class DDQNTrainer:
             try:
                 self._loop(session)
             finally:
-                session.report.close()
+                session.close()
         finally:
             envs.close()
 
@@ -75,14 +75,14 @@ class DDQNTrainer:
             ):
                 before = session.steps
                 session.advance()
-                progress.update(session.steps, **session.report.headline())
+                progress.update(session.steps, **session.report())
                 if _passed(config.eval_interval, before, session.steps):
                     self._evaluate(session)
                 if _passed(config.log_interval, before, session.steps):
-                    session.report.write(session.steps)
+                    session.write_metrics()
                 if _passed(config.checkpoint_interval, before, session.steps):
                     session.save()
-            session.report.write(session.steps)
+            session.write_metrics()
             session.save()
         if stop.requested:
             raise stop.exception()
@@ -97,7 +97,7 @@ class DDQNTrainer:
         protocol = Protocol(episodes=config.eval_episodes, seed=config.seed)
         result = evaluate(policy, self.env_kwargs(config), protocol)
         log.info("Evaluation at step %d:\n%s", session.steps, result.text())
-        session.report.coordinator.track_all(
+        session.coordinator.logger.track_all(
             {
                 "eval_success": result.success_rate.mean,
                 "eval_x": result.mean_x.mean,

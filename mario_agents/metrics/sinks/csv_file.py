@@ -1,4 +1,4 @@
-"""Where rows of metrics go."""
+"""Rows of metrics as a CSV file."""
 
 from __future__ import annotations
 
@@ -8,22 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from mario_envkit.files import replace_text
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
-
-
-class MetricSink(Protocol):
-    """Takes rows, one at a time."""
-
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Take the values at agent step ``step``."""
-
-    def close(self) -> None:
-        """Flush and release; harmless when repeated."""
 
 
 class CsvSink:
@@ -72,26 +58,3 @@ def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
     whole = [line for line in lines if line.endswith("\n")]
     rows = csv.DictReader(whole)
     return [row for row in rows if (row.get("step") or "").isdigit() and int(row["step"]) <= step]
-
-
-class TensorBoardSink:
-    """TensorBoard scalars, tagged ``<prefix>/<metric>``."""
-
-    def __init__(self, directory: Path, prefix: str, *, resume_step: int | None = None) -> None:
-        """Open an event file in ``directory``; events after ``resume_step`` are hidden."""
-        # Imported here: it costs a second, and whoever reads CSV files does not need it.
-        from torch.utils.tensorboard import SummaryWriter
-
-        purge = None if resume_step is None else resume_step + 1
-        self._writer: SummaryWriter = SummaryWriter(str(directory), purge_step=purge)
-        self._prefix = prefix
-
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Write the values that are numbers."""
-        for name, value in values.items():
-            if not math.isnan(value):
-                self._writer.add_scalar(f"{self._prefix}/{name}", value, step)
-
-    def close(self) -> None:
-        """Flush and close the event file."""
-        self._writer.close()

@@ -1,0 +1,149 @@
+"""The books of running episodes: what every step of a vector environment adds to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """An episode that has ended.
+
+    Attributes:
+        env: number of the environment.
+        level: where it ended, such as "1-1".
+        reward: its return, undiscounted.
+        length: agent steps.
+        x_pos, best_x: where Mario was at the end, and the farthest he came in that level; pixels.
+        flags: levels cleared.
+        truncated: ended by a limit, not by the game.
+    """
+
+    env: int
+    level: str
+    reward: float
+    length: int
+    x_pos: int
+    best_x: int
+    flags: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A life lost, whether or not the episode went on: where, and why ("enemy", "pit"...)."""
+
+    level: str
+    x_pos: int
+    cause: str
+
+
+@dataclass(slots=True)
+class Collected:
+    """What a round of steps in a vector environment brought.
+
+    Attributes:
+        steps: agent steps, summed over the environments.
+        episodes, deaths: those that ended in the round.
+        gauges: current values of the one who collected, by metric (``epsilon``, ``buffer_size``).
+    """
+
+    steps: int = 0
+    episodes: list[Episode] = field(default_factory=list)
+    deaths: list[Death] = field(default_factory=list)
+    gauges: dict[str, float] = field(default_factory=dict)
+
+
+class StepInfo:
+    """``info`` by environment, where an ended episode's is found in ``final_info``."""
+
+    def __init__(self, infos: Mapping[str, Any], ended: NDArray[np.bool_]) -> None:
+        self._infos, self._ended = infos, ended
+        self._final: Mapping[str, Any] = infos.get("final_info", {})
+
+    def get(self, key: str, default: Any) -> NDArray[Any]:
+        """``(num_envs,)`` values; ``default`` where an environment does not give the key."""
+        kind = object if isinstance(default, str) else type(default)
+        values = np.full(self._ended.shape, default, dtype=kind)
+        for source, where in ((self._infos, ~self._ended), (self._final, self._ended)):
+            if key in source:
+                where = where & source.get(f"_{key}", True)
+                values[where] = source[key][where]
+        return values
+
+
+class EpisodeBooks:
+    """Return, length, progress and flags of the running episode of each environment.
+
+    Everybody who steps a vector environment keeps one, and tells it every step. All of it is done
+    on arrays; Python objects are made only for episodes and lives that end.
+    """
+
+    def __init__(self, num_envs: int) -> None:
+        self._reward = np.zeros(num_envs)
+        self._length = np.zeros(num_envs, dtype=np.int64)
+        self._best_x = np.zeros(num_envs, dtype=np.int64)
+        self._flags = np.zeros(num_envs, dtype=np.int64)
+        self._at_flag = np.zeros(num_envs, dtype=np.bool_)
+        self._level = np.full(num_envs, "", dtype=object)
+
+    def step(
+        self,
+        reward: NDArray[Any],
+        ended: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        info: StepInfo,
+        collected: Collected,
+    ) -> None:
+        """Enter one step of every environment, and close the books of the ended episodes.
+
+        Args:
+            reward, ended, truncated: ``(num_envs,)``; ended is terminated or truncated.
+            info: of the step.
+            collected: gets the steps, episodes and deaths.
+        """
+        x_pos, level = info.get("x_pos", 0), info.get("level", "")
+        cause = info.get("death_cause", "")
+        self._reward += reward
+        self._length += 1
+        # x starts anew in another level.
+        self._best_x = np.where(level == self._level, np.maximum(self._best_x, x_pos), x_pos)
+        self._level = level
+        # The flag may stay up for several steps of one full game.
+        at_flag = info.get("flag_get", False)
+        self._flags += at_flag & ~self._at_flag
+        self._at_flag = at_flag
+        collected.steps += len(ended)
+        for env in np.flatnonzero(info.get("died", False) | info.get("life_lost", False)):
+            collected.deaths.append(Death(str(level[env]), int(x_pos[env]), str(cause[env])))
+        if ended.any():
+            self._close(ended, truncated, x_pos, collected)
+
+    def _close(
+        self,
+        ended: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        x_pos: NDArray[np.int64],
+        collected: Collected,
+    ) -> None:
+        for env in np.flatnonzero(ended):
+            collected.episodes.append(
+                Episode(
+                    env=int(env),
+                    level=str(self._level[env]),
+                    reward=float(self._reward[env]),
+                    length=int(self._length[env]),
+                    x_pos=int(x_pos[env]),
+                    best_x=int(self._best_x[env]),
+                    flags=int(self._flags[env]),
+                    truncated=bool(truncated[env]),
+                )
+            )
+        for books in (self._reward, self._length, self._best_x, self._flags, self._at_flag):
+            books[ended] = 0
+        self._level[ended] = ""

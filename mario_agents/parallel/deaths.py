@@ -1,0 +1,67 @@
+"""Where Mario died in a run: the main process counts, everybody else reads the file."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+from mario_envkit.errors import HotspotError
+
+log = logging.getLogger(__name__)
+
+SAVE_SECONDS = 60.0
+
+
+class DeathLog:
+    """The only writer of a run's ``death_hotspots.json``; goes on from the one that is there.
+
+    Each death is counted once, when it is recorded. What a killed process had recorded since it
+    last saved is lost, and nothing is counted twice.
+
+    Args:
+        path: the file.
+        interval: seconds between two saves.
+        clock: seconds.
+
+    Raises:
+        HotspotError: if the file is damaged.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        interval: float = SAVE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.hotspots = DeathHotspotAggregate.load_or_create(path)
+        self._interval, self._clock = interval, clock
+        self._next = clock() + interval
+
+    def record(self, level: str, positions: Sequence[int]) -> None:
+        """Count deaths at ``positions``, in pixels."""
+        self.hotspots.record_deaths_batch(level, positions)
+
+    def tick(self) -> None:
+        """Save if it is time to and there is something new; call it often.
+
+        A disk that refuses is told of in the log and tried again at the next interval.
+        """
+        if self._clock() < self._next:
+            return
+        self._next = self._clock() + self._interval
+        try:
+            self.hotspots.save_if_dirty()
+        except HotspotError as error:
+            log.warning("%s", error)
+
+    def close(self) -> None:
+        """Save what is new.
+
+        Raises:
+            HotspotError: if the file cannot be written.
+        """
+        self.hotspots.save_if_dirty()

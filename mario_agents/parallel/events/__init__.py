@@ -1,0 +1,45 @@
+"""Events of a run: from every process to the main process, and from there to whoever watches."""
+
+from mario_agents.parallel.events.address import EventDirectory, EventServer, read_server
+from mario_agents.parallel.events.decoding import EventDecoder, Rejected
+from mario_agents.parallel.events.messages import (
+    COORDINATOR,
+    MAX_MESSAGE_BYTES,
+    PROTOCOL_VERSION,
+    AnyEvent,
+    DeathPositions,
+    Envelope,
+    LearnerStatus,
+    Log,
+    Metrics,
+    WorkerStatus,
+    new_token,
+)
+from mario_agents.parallel.events.observer import EventBroadcast, EventObserver
+from mario_agents.parallel.events.publisher import EventLogHandler, EventPublisher, Publisher
+from mario_agents.parallel.events.subscriber import EventSubscriber
+
+__all__ = [
+    "COORDINATOR",
+    "MAX_MESSAGE_BYTES",
+    "PROTOCOL_VERSION",
+    "AnyEvent",
+    "DeathPositions",
+    "Envelope",
+    "EventBroadcast",
+    "EventDecoder",
+    "EventDirectory",
+    "EventLogHandler",
+    "EventObserver",
+    "EventPublisher",
+    "EventServer",
+    "EventSubscriber",
+    "LearnerStatus",
+    "Log",
+    "Metrics",
+    "Publisher",
+    "Rejected",
+    "WorkerStatus",
+    "new_token",
+    "read_server",
+]

@@ -1,0 +1,120 @@
+"""From what a worker does to its metrics."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from mario_agents.metrics import COORDINATOR_METRICS, DDQN_METRICS, WORKER_METRICS, MetricLogger
+from mario_agents.metrics.collectors import (
+    CompositeCollector,
+    CoordinatorCollector,
+    DDQNCollector,
+    MarioCollector,
+    SystemCollector,
+)
+from mario_agents.metrics.episodes import Collected, Death, Episode
+from mario_agents.metrics.rate import Rate
+
+PIT = Death("1-1", 523, "pit")
+
+
+def episode(**changes):
+    fields = dict(env=0, level="1-1", reward=30.0, length=20, x_pos=523, best_x=600, flags=0)
+    return Episode(**(fields | {"truncated": False} | changes))
+
+
+class Post:
+    """Takes deaths, unless it is closed."""
+
+    def __init__(self):
+        self.open, self.taken = True, []
+
+    def __call__(self, level, positions):
+        if self.open:
+            self.taken.append((level, list(positions)))
+        return self.open
+
+
+def test_a_worker_in_full():
+    logger, post = MetricLogger([*WORKER_METRICS, *DDQN_METRICS]), Post()
+    worker = CompositeCollector(
+        [SystemCollector(logger), MarioCollector(logger, post), DDQNCollector(logger)]
+    )
+    ended = [episode(), episode(reward=70.0, length=40, best_x=3200, x_pos=3100, flags=1)]
+    gauges = {"epsilon": 0.25, "buffer_size": 64, "unknown": 1.0}
+    worker.on_step(Collected(64, ended, [PIT], gauges))
+    for each in ended:
+        worker.on_episode_end(each)
+    worker.on_episode_end(episode(best_x=100))
+    worker.on_train_step({"loss": 2.0, "q_mean": 1.0, "priority_sum": 3.0})
+    worker.on_train_step({"loss": 4.0})
+    worker.flush()
+    values = logger.snapshot()
+    assert values.pop("steps_per_second") > 0
+    assert math.isnan(values.pop("q_max"))
+    assert math.isnan(values.pop("td_error"))
+    assert values == {
+        "steps": 64,
+        "episodes": 3,
+        "train_steps": 2,
+        "deaths": 1,
+        "flags": 1,
+        "best_x": 3200,
+        "x_pos": 523,
+        "reward": pytest.approx(130 / 3),
+        "episode_length": pytest.approx(80 / 3),
+        "episode_x": 1300,
+        "speed": pytest.approx((30 + 80 + 5) / 3),
+        "success": pytest.approx(1 / 3),
+        "epsilon": 0.25,
+        "buffer_size": 64,
+        "loss": 3.0,
+        "q_mean": 1.0,
+    }
+    assert post.taken == [("1-1", [523])]
+
+
+def test_deaths_are_passed_on_once_and_kept_while_nobody_takes_them():
+    post = Post()
+    mario = MarioCollector(MetricLogger(WORKER_METRICS), post)
+    post.open = False
+    mario.on_step(Collected(1, deaths=[PIT, Death("1-2", 40, "enemy")]))
+    mario.flush()
+    mario.on_step(Collected(1, deaths=[PIT]))
+    post.open = True
+    mario.flush()
+    mario.flush()
+    assert post.taken == [("1-1", [523, 523]), ("1-2", [40])]
+
+
+def test_the_farthest_x_goes_on_after_a_resume():
+    first = MetricLogger(WORKER_METRICS)
+    MarioCollector(first).on_episode_end(episode(best_x=900))
+    second = MetricLogger(WORKER_METRICS)
+    second.restore(first.state())
+    MarioCollector(second).on_episode_end(episode(best_x=600))
+    assert second.value("best_x") == 900
+
+
+def test_the_coordinator():
+    logger = MetricLogger(COORDINATOR_METRICS)
+    coordinator = CoordinatorCollector(logger)
+    coordinator.on_update({"lr": 0.5, "grad_norm": 2.0, "loss": 1.0})
+    coordinator.on_update({"lr": 0.25, "grad_norm": 4.0})
+    coordinator.flush()
+    values = logger.snapshot()
+    assert values.pop("updates_per_second") > 0
+    assert values == {"updates": 2, "lr": 0.25, "grad_norm": 3.0}
+
+
+def test_a_rate_is_over_the_last_ten_seconds():
+    now = 100.0
+    rate = Rate(50, clock=lambda: now)
+    assert math.isnan(rate.per_second)
+    for second in range(1, 22):
+        now = 100.0 + second
+        # 5 a second at first, 20 later
+        rate.update(50 + 5 * min(second, 10) + 20 * max(second - 10, 0))
+    assert rate.per_second == 20

@@ -1,0 +1,301 @@
+"""The main process's side of metrics, deaths and events; and what is reported to it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mario_agents.config import TrainConfig
+from mario_agents.metrics.collectors import DDQNCollector
+from mario_agents.metrics.episodes import Collected, Death, Episode
+from mario_agents.parallel.deaths import DeathLog
+from mario_agents.parallel.desk import EventDesk
+from mario_agents.parallel.events import (
+    COORDINATOR,
+    DeathPositions,
+    EventObserver,
+    EventPublisher,
+    Log,
+    WorkerStatus,
+)
+from mario_agents.parallel.reporting import (
+    CoordinatorReport,
+    WorkerReport,
+    coordinator_metrics,
+    headline,
+    worker_metrics,
+)
+from mario_agents.run import RunDir
+from mario_envkit.errors import HotspotError
+
+EPISODE = Episode(0, "1-1", 30.0, 20, 523, 600, 0, False)
+ROUND = Collected(64, [EPISODE], [Death("1-1", 523, "pit")], {"epsilon": 0.5, "buffer_size": 64})
+
+
+class ListSink:
+    def __init__(self):
+        self.rows, self.closed = [], False
+
+    def write(self, step, values):
+        self.rows.append((step, dict(values)))
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunDir.create(tmp_path / "run", trainer="ddqn", config=TrainConfig())
+
+
+@pytest.fixture
+def sink():
+    return ListSink()
+
+
+@pytest.fixture
+def desk(run, sink):
+    with make_desk(run, sink) as desk:
+        yield desk
+
+
+def make_desk(run, *sinks):
+    return EventDesk(
+        run,
+        worker_metrics=worker_metrics(DDQNCollector),
+        coordinator_metrics=coordinator_metrics(),
+        sinks=sinks,
+    )
+
+
+def deaths_in(run):
+    return json.loads(run.hotspots_path.read_text())["levels"]
+
+
+def wait(desk, condition):
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        desk.poll(0.05)
+    assert condition()
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_worker_elsewhere_and_one_here_report_alike(run, desk, sink):
+    remote = EventPublisher(desk.address, run=desk.token, source="worker_1")
+    reports = [
+        WorkerReport(run, 0, DDQNCollector, desk.publisher("worker_0"), resume_step=None),
+        WorkerReport(run, 1, DDQNCollector, remote, resume_step=None),
+    ]
+    for report in reports:
+        report.collected(ROUND)
+        report.trained({"loss": 2.0})
+        report.flush(128)
+        report.write(128)
+        report.write(128)
+        report.close()
+    coordinator = CoordinatorReport(run, desk.publisher(COORDINATOR), resume_step=None)
+    coordinator.updated({"lr": 0.5, "grad_norm": 1.0})
+    coordinator.flush(130)
+    coordinator.close()
+    wait(desk, lambda: "worker_1" in desk.statuses)
+    for number, pid in enumerate([os.getpid()] * 2):
+        status = desk.statuses[f"worker_{number}"]
+        assert (status.pid, status.step, status.steps, status.deaths) == (pid, 128, 64, 1)
+        (row,) = rows(run.csv_path(f"worker_{number}"))
+        assert (row["step"], row["loss"], row["deaths"]) == ("128", "2", "1")
+    assert desk.statuses[COORDINATOR].updates == 1
+    combined = desk.workers.combined()
+    assert (combined["steps"], combined["deaths"], combined["loss"]) == (128, 2, 2)
+    assert headline(combined) == {
+        "best_x": 600,
+        "deaths": 2,
+        "flags": 0,
+        "epsilon": 0.5,
+        "loss": 2.0,
+    }
+    assert desk.deaths.hotspots.deaths("1-1") == 2
+
+    desk.write(140)
+    desk.write(140)
+    assert [step for step, _ in sink.rows] == [128, 128, 130, 140]
+    names = set().union(*(values for _, values in sink.rows))
+    assert {"worker_0/loss", "worker_1/reward", "coordinator/lr", "run/deaths"} <= names
+    assert sink.rows[-1][1]["run/deaths"] == 2
+    remote.close()
+
+
+def test_a_worker_that_has_ended_leaves_the_combination(run, desk):
+    report = WorkerReport(run, 0, DDQNCollector, desk.publisher("worker_0"), resume_step=None)
+    report.collected(ROUND)
+    report.flush(64, "starting")
+    assert desk.workers.combined()["epsilon"] == 0.5
+    report.flush(64, "stopped")
+    report.close()
+    assert math.isnan(desk.workers.combined()["epsilon"])
+    assert desk.workers.combined()["deaths"] == 1
+
+
+def test_a_report_that_goes_on_keeps_its_rows(run, desk):
+    publisher = desk.publisher("worker_0")
+    first = WorkerReport(run, 0, DDQNCollector, publisher, resume_step=None)
+    first.collected(ROUND)
+    first.flush(64)
+    first.write(64)
+    first.close()
+    second = WorkerReport(run, 0, DDQNCollector, publisher, resume_step=64)
+    second.logger.start_from(desk.workers.counters("worker_0"))
+    second.collected(ROUND)
+    second.write(128)
+    second.close()
+    written = rows(run.csv_path("worker_0"))
+    assert [(row["step"], row["steps"], row["deaths"]) for row in written] == [
+        ("64", "64", "1"),
+        ("128", "128", "2"),
+    ]
+
+
+def test_observers_get_what_the_desk_gets(run, desk):
+    observer = EventObserver(run.path)
+    local = desk.publisher("worker_0")
+    remote = EventPublisher(desk.address, run=desk.token, source="worker_1")
+    seen, deadline = set(), time.monotonic() + 10
+    while seen != {"worker_0", "worker_1"} and time.monotonic() < deadline:
+        for publisher in (local, remote):
+            publisher.publish(DeathPositions(level="1-1", positions=[1]))
+        desk.poll(0.05)
+        seen |= {envelope.source for envelope in observer.poll(0.05)}
+    assert seen == {"worker_0", "worker_1"}
+    observer.close()
+    remote.close()
+
+
+def test_log_records_of_other_processes_are_logged_here(desk, caplog):
+    with caplog.at_level(logging.INFO, "mario_agents"):
+        event = Log(level=logging.WARNING, logger="mario_agents.x", text="100 % slow")
+        desk.publisher("worker_3").publish(event)
+    assert caplog.messages == ["worker_3: 100 % slow"]
+
+
+def test_losses_are_told(desk, caplog):
+    remote = EventPublisher(desk.address, run="another run", source="worker_0")
+    remote.publish(DeathPositions(level="1-1", positions=[1]))
+    deadline = time.monotonic() + 10
+    while not caplog.messages and time.monotonic() < deadline:
+        desk.poll(0.05)
+    assert "1 messages were ignored" in caplog.messages[0]
+    remote.close()
+
+
+def test_deaths_are_counted_once_over_restarts_and_resumes(run):
+    for total in (3, 6):
+        with make_desk(run) as desk:
+            for generation in range(3):
+                publisher = EventPublisher(
+                    desk.address, run=desk.token, source="worker_0", generation=generation
+                )
+                publisher.publish(DeathPositions(level="1-1", positions=[523]))
+                publisher.close()
+            wait(desk, lambda desk=desk, total=total: desk.deaths.hotspots.deaths("1-1") == total)
+        assert deaths_in(run) == {"1-1": {"500": total}}
+        desk.close()
+
+
+def test_what_was_sent_before_closing_is_counted(run, sink):
+    with make_desk(run, sink) as desk:
+        publisher = EventPublisher(desk.address, run=desk.token, source="worker_0")
+        for x in range(900):
+            publisher.publish(DeathPositions(level="1-1", positions=[x]))
+        # Linger ends when everything has left this process; some of it waits at the desk.
+        wait(desk, lambda: desk.deaths.hotspots.deaths("1-1") >= 1)
+        status = WorkerStatus(
+            **dict(state="stopped", pid=1, step=1, steps=1, episodes=1, deaths=1, flags=1),
+            train_steps=1,
+        )
+        publisher.publish(status)
+        publisher.close(10)
+        wait(desk, lambda: "worker_0" in desk.statuses)
+    assert sum(deaths_in(run)["1-1"].values()) == 900
+    assert sink.closed
+
+
+def test_the_death_log_saves_in_time(tmp_path):
+    now, path = 0.0, tmp_path / "death_hotspots.json"
+    log = DeathLog(path, interval=60, clock=lambda: now)
+    log.record("1-1", [523])
+    now = 59.0
+    log.tick()
+    assert not path.exists()
+    now = 60.0
+    log.tick()
+    written = path.stat().st_mtime_ns
+    now = 120.0
+    log.tick()  # nothing new
+    assert path.stat().st_mtime_ns == written
+    log.record("1-1", [530, 40])
+    log.close()
+    assert json.loads(path.read_text())["levels"] == {"1-1": {"25": 1, "500": 1, "525": 1}}
+    assert DeathLog(path).hotspots.deaths("1-1") == 3
+
+
+def test_a_disk_that_refuses_is_told_and_tried_again(tmp_path, caplog):
+    now, folder = 0.0, tmp_path / "folder"
+    log = DeathLog(folder / "death_hotspots.json", interval=60, clock=lambda: now)
+    folder.write_text("in the way")
+    log.record("1-1", [523])
+    now = 60.0
+    log.tick()
+    assert "cannot be written" in caplog.text
+    with pytest.raises(HotspotError, match="cannot be written"):
+        log.close()
+    folder.unlink()
+    now = 120.0
+    log.tick()
+    assert DeathLog(folder / "death_hotspots.json").hotspots.deaths("1-1") == 1
+
+
+MAIN = """
+import sys
+from pathlib import Path
+from tests.agents.test_desk import *
+run = RunDir.open(Path(sys.argv[1]))
+desk = make_desk(run)
+desk.deaths._interval = 0
+desk.publisher("worker_0").publish(DeathPositions(level="1-1", positions=[523]))
+while True:
+    desk.poll(0.01)
+    print(desk.address, flush=True)
+"""
+
+
+def test_a_killed_main_process_leaves_a_run_that_goes_on(run):
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, str(run.path)], cwd=root, stdout=subprocess.PIPE, text=True
+    )
+    sockets = Path(process.stdout.readline().strip().removeprefix("ipc://")).parent
+    wait_for = time.monotonic() + 70
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    process.stdout.close()
+    assert time.monotonic() < wait_for
+    assert sockets.exists()
+    with make_desk(run) as desk:
+        assert not sockets.exists()
+        before = desk.deaths.hotspots.deaths("1-1")
+        desk.publisher("worker_0").publish(DeathPositions(level="1-1", positions=[523]))
+    assert deaths_in(run) == {"1-1": {"500": before + 1}}
+    assert not (run.path / "events.json").exists()
