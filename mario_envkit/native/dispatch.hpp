@@ -27,6 +27,9 @@ template <class T, bool kFromRom>
 MARIO_INLINE void Cpu<T, kFromRom>::run_plainly() {
   while (left > 0 && (kFromRom || pc < 0x8000u)) {
     const std::uint8_t opcode = code(pc);
+#ifdef MARIO_TRACE
+    MARIO_TRACE(pc, opcode);
+#endif
     if (kFromRom && opcode == kTrapOpcode && has_left_rom()) return;
     switch (opcode) {
 #define MARIO_CASE(opcode)        \
@@ -46,9 +49,9 @@ void Cpu<T, kFromRom>::run(Console<T>& console) {
   cpu.store();
 }
 
-// GCC and Clang can jump to computed places: one jump at the end of every instruction instead of one
-// for all, so that the processor predicts each by itself, and fewer of them, as the sequences of
-// fusions.inc need none. Elsewhere (or with MARIO_SWITCH) it is a switch in a loop.
+// GCC and Clang can jump to computed places: one jump at the end of every instruction instead of
+// one for all, so that the processor predicts each by itself, and none within the sequences of
+// fusions.inc. Elsewhere (or with MARIO_SWITCH) it is a switch in a loop.
 #if defined(__GNUC__) && !defined(MARIO_SWITCH)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"

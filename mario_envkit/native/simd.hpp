@@ -1,15 +1,17 @@
 // The three loops that observations spend their time in, with vector instructions where the build
-// has them (SSSE3, NEON) and plain C++ elsewhere. Results are the same integers.
+// has them (SSSE3 and AVX2, NEON) and plain C++ elsewhere. Results are the same integers.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
-#if defined(__SSSE3__)
+#if defined(MARIO_NO_SIMD)
+// plain C++
+#elif defined(__SSSE3__)
 #include <tmmintrin.h>
 #define MARIO_SSSE3 1
-#if defined(__GNUC__) && !defined(MARIO_NO_AVX2)
+#if defined(__GNUC__)
 #include "simd_avx2.hpp"
 #define MARIO_AVX2 1
 #endif

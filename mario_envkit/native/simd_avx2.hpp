@@ -27,10 +27,11 @@ MARIO_TARGET inline int look_up(const std::uint8_t* slots, int count, const std:
   int i = 0;
   for (; i + 32 <= count; i += 32) {
     const __m256i slot = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(slots + i));
-    const __m256i from_low = _mm256_shuffle_epi8(low, _mm256_add_epi8(slot, _mm256_set1_epi8(0x70)));
-    const __m256i from_high =
-        _mm256_shuffle_epi8(high, _mm256_sub_epi8(slot, _mm256_set1_epi8(0x10)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm256_or_si256(from_low, from_high));
+    const __m256i in_low = _mm256_add_epi8(slot, _mm256_set1_epi8(0x70));
+    const __m256i in_high = _mm256_sub_epi8(slot, _mm256_set1_epi8(0x10));
+    const __m256i values = _mm256_or_si256(_mm256_shuffle_epi8(low, in_low),
+                                           _mm256_shuffle_epi8(high, in_high));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), values);
   }
   return i;
 }
