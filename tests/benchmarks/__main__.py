@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import emulator, environment, parallel, snapshots, vector
+from tests.benchmarks import emulator, environment, parallel, snapshots, tiles, vector
 
 BENCHMARKS = {
     "emulator": emulator.main,
     "environment": environment.main,
     "parallel": parallel.main,
     "snapshots": snapshots.main,
+    "tiles": tiles.main,
     "vector": vector.main,
 }
 
