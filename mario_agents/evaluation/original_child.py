@@ -27,11 +27,7 @@ def make_env(game: str, level: str) -> tuple[Any, str]:
 
     found = version("gym-super-mario-bros")
     target = None if level == "full" else tuple(int(part) for part in level.split("-"))
-    if found.startswith("7."):
-        return SuperMarioBrosEnv("vanilla", game == "lost_levels", target), found
-    if game != "smb":
-        raise ValueError("versions other than 7.4 are driven for Super Mario Bros only")
-    return SuperMarioBrosEnv(target=target), found
+    return SuperMarioBrosEnv(lost_levels=game == "lost_levels", target=target), found
 
 
 def facts_of(info: dict[str, Any]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,6 @@ def test_an_interpreter_without_the_package(tmp_path: Path) -> None:
         OriginalGame(fake, "smb", "1-1", pictures=False)
 
 
-PEER = Path(__file__).parents[1] / "benchmarks" / ".peers" / "gym-7.4" / "bin" / "python"
-needs_peer = pytest.mark.skipif(
-    not PEER.exists(), reason="python -m tests.benchmarks vector installs gym-super-mario-bros 7.4"
-)
-
-
 class Hops:
     """Runs to the right and jumps; remembers what it saw."""
 
@@ -119,6 +114,70 @@ class Hops:
         self.seen.append(np.array(observations))
         self.number += 1
         return np.full(len(observations), 4 if self.number % 9 < 5 else 3, np.int64)
+
+
+FAKE = """
+import numpy as np
+
+class SuperMarioBrosEnv:  # with the interface of 9.x: five results, info from reset
+    def __init__(self, lost_levels=False, target=None, render_mode=None):
+        assert target == (1, 2) and not lost_levels
+        self.ram = np.zeros(2048, np.uint8)
+
+    def _get_info(self):
+        return dict(flag_get=False, world=1, stage=2, x_pos=int(self.ram[0x86]), time=400, area=9)
+
+    def reset(self):
+        self.ram[0x86] = 40
+        return np.zeros((240, 256, 3), np.uint8), {}
+
+    def step(self, byte):
+        print("noise")
+        self.ram[0x86] += byte >> 7
+        screen = np.full((240, 256, 3), self.ram[0x86], np.uint8)
+        return screen, 1.5, self.ram[0x86] == 60, False, self._get_info()
+"""
+
+
+@pytest.fixture
+def version_9(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    package = tmp_path / "gym_super_mario_bros"
+    about = tmp_path / "gym_super_mario_bros-9.1.dist-info"
+    package.mkdir()
+    about.mkdir()
+    (package / "__init__.py").touch()
+    (package / "smb_env.py").write_text(FAKE)
+    (about / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: gym-super-mario-bros\nVersion: 9.1\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return Path(sys.executable)
+
+
+@pytest.mark.parametrize("observation", ["tiles", "pixels", "ram"])
+def test_the_interface_of_9(version_9: Path, observation: str) -> None:
+    kwargs = {"level": "1-2", "observation": observation, "frame_stack": 1}
+    standard = Standard(episodes=2, noop_max=5)
+    report = evaluate_levels(
+        Hops(), kwargs, standard, conditions=["greedy-plain"], **original_vectors(version_9)
+    )
+    for episode in report.levels["1-2"]["greedy-plain"].episodes:
+        # 20 frames to the right, held 4 at a time, from 40 to where it ends.
+        assert (episode.best_x, episode.steps, episode.reward) == (60, 5, 30.0)
+        assert not episode.success
+
+
+def test_what_9_cannot_show(version_9: Path) -> None:
+    with pytest.raises(BackendUnavailable, match=r"cannot be drawn for gym-super-mario-bros 9\.1"):
+        original_vectors(version_9)["make"]({"level": "1-2", "palette": "contrast"}, 1)
+    with pytest.raises(OptionError, match="name stages with --levels"):
+        original_vectors(version_9)["make"]({"level": "random"}, 1)
+
+
+PEER = Path(__file__).parents[1] / "benchmarks" / ".peers" / "gym-7.4" / "bin" / "python"
+needs_peer = pytest.mark.skipif(
+    not PEER.exists(), reason="python -m tests.benchmarks vector installs gym-super-mario-bros 7.4"
+)
 
 
 @needs_peer
