@@ -65,8 +65,8 @@ def check_recipe(recipe: Recipe[Any, Any], config: TrainConfig, folder: Path) ->
     for greedy in (True, False):
         actions = np.asarray(policy.act(observations, greedy=greedy))
         kind = f"{actions.dtype} of shape {actions.shape}"
-        whole = np.issubdtype(actions.dtype, np.integer)
-        assert whole and actions.shape == (2,), f"Two actions must be integers (2,), not {kind}."
+        fitting = np.issubdtype(actions.dtype, np.integer) and actions.shape == (2,)
+        assert fitting, f"Two actions must be integers (2,), not {kind}."
         assert ((actions >= 0) & (actions < spaces.actions)).all(), f"There is no action {actions}."
 
     _check_resume(recipe, dataclasses.replace(config, total_steps=2 * checkpoint.step), path)
