@@ -57,7 +57,8 @@ class TrainConfig:
     """Fields that may differ from the stored ones when a run is resumed."""
 
     level: str = "1-1"
-    """Where episodes start: a stage such as 1-1, or random, sequential, full (the whole game)."""
+    """What is played: 1-1, full (the whole game), 1-1..2-4 (any of these), or an order of them:
+    random, sequential, on-success or weighted, alone for all levels or like weighted:1-1..2-4."""
     game: Literal["smb", "lost_levels"] = "smb"
     """The cartridge: Super Mario Bros, or The Lost Levels."""
     actions: str = "simple"

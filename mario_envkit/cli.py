@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mario_envkit.errors import MarioEnvkitError, OptionError
+from mario_envkit.errors import HotspotError, MarioEnvkitError, OptionError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,6 +52,19 @@ def _parser() -> argparse.ArgumentParser:
     solve.add_argument("--game", default="smb", help="smb or lost_levels (default smb)")
     solve.add_argument("--timing", default="console", help="console or nes-py (default console)")
     solve.add_argument("--rom", type=Path, help="cartridge image to use instead of the installed")
+
+    level_map = commands.add_parser(
+        "map",
+        help="draw a level from end to end, and where Mario died in it",
+        description="Draw a level from end to end as a PNG, with the deaths of a hotspot file.",
+    )
+    level_map.add_argument("--level", default="1-1", help="1-1 to 8-4 (default 1-1)")
+    level_map.add_argument("--out", type=Path, default=Path("map.png"), help="(default map.png)")
+    level_map.add_argument(
+        "--hotspots", type=Path, metavar="FILE", help="draw the deaths in this file, too"
+    )
+    level_map.add_argument("--game", default="smb", help="smb or lost_levels (default smb)")
+    level_map.add_argument("--rom", type=Path, help="cartridge image to use, not the installed")
 
     commands.add_parser(
         "doctor",
@@ -109,7 +122,24 @@ def _solve(options: argparse.Namespace) -> int:
     return 1 if unsolved else 0
 
 
-_COMMANDS = {"doctor": _doctor, "play": _play, "solve": _solve}
+def _map(options: argparse.Namespace) -> int:
+    from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+    from mario_envkit.maps import draw_deaths, draw_level, save_png
+
+    if options.hotspots is not None and not options.hotspots.exists():
+        raise HotspotError(f"There is no hotspot file {options.hotspots}; give one of a run.")
+    level_map = draw_level(options.level, game=options.game, rom=options.rom)
+    picture = level_map.picture
+    if options.hotspots is not None:
+        deaths = DeathHotspotAggregate.load_or_create(options.hotspots)
+        picture = draw_deaths(level_map, deaths)
+        print(f"{deaths.deaths(level_map.level)} deaths in {level_map.level}")
+    save_png(picture, options.out)
+    print(f"saved {options.out}")
+    return 0
+
+
+_COMMANDS = {"doctor": _doctor, "map": _map, "play": _play, "solve": _solve}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,8 @@ from gymnasium import spaces
 from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
-from mario_envkit.curriculum.schedule import resolve_schedule
+from mario_envkit.curriculum.level_text import resolve_schedule
+from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.backends import make_emulator
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.emulator.protocol import RAM_SIZE
@@ -24,6 +25,7 @@ from mario_envkit.game.actions import describe
 from mario_envkit.game.levels import Level, parse_level
 from mario_envkit.game.rewards import RewardFunction, resolve_reward
 from mario_envkit.game.rules import Game
+from mario_envkit.game.start import StartPoint
 from mario_envkit.game.state import STATUS_NAMES, GameState, read_state
 
 Observation = NDArray[np.uint8]
@@ -50,8 +52,10 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
 
     Args:
         game: "smb" or "lost_levels".
-        level: "1-1" or ``(1, 1)``; a list of levels (one is drawn at each reset); "random";
-            "sequential"; "full" is the whole game with three lives; or a ``LevelSchedule``.
+        level: "1-1" or ``(1, 1)``; "1-1..2-4" or a list of levels (one is drawn at each reset);
+            "random", "sequential", "on-success" or "weighted", over all levels or over some, like
+            "weighted:1-1..1-4"; "full" is the whole game with three lives; or a
+            ``LevelSchedule``. See :func:`~mario_envkit.curriculum.level_text.resolve_schedule`.
         reward: "v7" (7.4), "v9" (9.x), "progress", or a ``RewardFunction``.
         observation: "pixels", or "ram": the 2,048 bytes of work RAM.
         picture: crop, grey and size of the pixels; None is RGB ``(240, 256, 3)``.
@@ -99,6 +103,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         cartridge = find_rom(game, rom_variant, rom)
         self.game = game
         self.schedule = resolve_schedule(level, game)
+        self._levels = ScheduledLevels(self.schedule)
         self.reward_function = resolve_reward(reward)
         self.picture = picture or Picture()
         self.render_mode = render_mode
@@ -125,21 +130,25 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode; ``options={"level": "1-2"}`` overrides the schedule for this one.
+        """Start an episode.
+
+        Args:
+            seed: of everything random; None goes on with the random numbers there are.
+            options: ``level`` ("1-2") overrides the schedule for this one episode; ``start``, a
+                :class:`~mario_envkit.game.start.StartPoint`, does so and begins there.
 
         Raises:
             LevelError: for a level that the game does not have.
+            SnapshotMismatch: for a start of another game or core.
         """
         super().reset(seed=seed)
-        chosen = (options or {}).get("level")
-        if chosen is None:
-            level = self.schedule.next(self.np_random)
-        else:
-            level = None if chosen == "full" else parse_level(chosen, self.game)
-        self._begin(level)
-        self.level = level
+        if seed is not None:
+            self._levels.restart()
+        start = self._start_point(options or {})
+        self.emulator.load(start.console)
+        self._game.refresh()
+        self._game.frames, self.level = start.frame, start.level
         state = read_state(self._game.ram)
-        self._game.frames = 0
         self._stage = state.world, state.stage
         self._memory = self.reward_function.start(state)
         self._observation = self._observe()
@@ -159,7 +168,9 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         else:
             terminated = state.game_over
         info = self._info(state, parts)
-        if not terminated:
+        if terminated:
+            self._levels.end(success=state.flag_get and not info["died"])
+        else:
             game.skip_to_control(single_stage=single_stage)
             if not single_stage:
                 self._count_level(died=info["died"])
@@ -193,6 +204,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
 
     def load_context(self, values: tuple[Any, ...]) -> None:
         """Go on from :meth:`save_context`, the console having been loaded already."""
+        self._levels.drop()
         level, self._game.frames, self._stage, _, self._memory = values
         self.level = None if level is None else Level(*level)
         self._game.refresh()
@@ -213,10 +225,27 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
             self._starts[level] = self.emulator.save()
         return self._starts[level]
 
-    def _begin(self, level: Level | None) -> None:
-        """Bring the machine to the first playable frame of ``level``."""
-        self.emulator.load(self.start_of(level))
-        self._game.refresh()
+    def start_point(self) -> StartPoint:
+        """Where the game is now, to begin episodes at: ``reset(options={"start": ...})``."""
+        return StartPoint(self.emulator.save(), self.level, self._game.frames)
+
+    def _start_point(self, options: dict[str, Any]) -> StartPoint:
+        """Where an episode with these options begins."""
+        asked, chosen = options.get("start"), options.get("level")
+        if asked is not None:
+            self._levels.drop()
+            if not isinstance(asked, StartPoint):
+                raise OptionError(
+                    f"options['start']={asked!r} is not possible; give a StartPoint, as "
+                    "env.unwrapped.start_point() makes them."
+                )
+            return asked
+        if chosen is None:
+            level = self._levels.next(self.np_random)
+        else:
+            self._levels.drop()
+            level = None if chosen == "full" else parse_level(chosen, self.game)
+        return StartPoint(self.start_of(level), level, 0)
 
     def _observe(self) -> Observation:
         if self._of_ram:

@@ -193,6 +193,15 @@ class Run:
             env.close()
 
 
+def load_run(run: Run | str | os.PathLike[str]) -> Run:
+    """A run, which may be given by its file.
+
+    Raises:
+        ReplayError: if it cannot be read or is not a run.
+    """
+    return run if isinstance(run, Run) else Run.load(run)
+
+
 def _expand(held: Any) -> bytes:
     """The joypad bytes of run-length encoded actions."""
     if not isinstance(held, list) or not held:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.errors import SnapshotMismatch
 from mario_envkit.game import ram as m
+from mario_envkit.game.levels import Level
 from mario_envkit.snapshots.context import Saved
 
 X_BUCKET = 25
@@ -106,6 +107,12 @@ class ArchivedSnapshot:
     def x_pos(self) -> int:
         """Pixels from the left end of the area."""
         return int(self.info["x_pos"])
+
+    @property
+    def level(self) -> Level | None:
+        """The stage its environment plays; None is the full game."""
+        level = self.saved.layers[0][1][0]  # see MarioEnv.save_context
+        return None if level is None else Level(*level)
 
     @property
     def tick(self) -> int:

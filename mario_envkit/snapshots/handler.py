@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.level_stats import LevelStats
+from mario_envkit.curriculum.start_states import Start, StartStates
 from mario_envkit.errors import OptionError, SnapshotMismatch
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Restorable
@@ -62,7 +63,7 @@ class _Where(NamedTuple):
 class SnapshotHandler:
     """Decides and does: saves, restores, and keeps the books.
 
-    Call :meth:`begin` after every true start, :meth:`after_step` after every step, and
+    Call :meth:`begin` after every start, :meth:`after_step` after every step, and
     :meth:`restore` when that says so. A step that ends the episode in any other way is followed by
     :meth:`begin`. Steps within a :meth:`quiet_stretch` may be left out, if :meth:`catch_up` makes
     up for them before the next call.
@@ -73,6 +74,7 @@ class SnapshotHandler:
         hotspots: where Mario dies.
         rules: when to save, restore and give up.
         restore_noise: let a restore bring back the environment's random generator as well.
+        starts: hears what came of the starts that :meth:`begin` is told of.
 
     Attributes:
         total_saves, total_restores, total_give_ups: since construction.
@@ -91,6 +93,7 @@ class SnapshotHandler:
         rules: SnapshotRules | None = None,
         *,
         restore_noise: bool = True,
+        starts: StartStates | None = None,
     ) -> None:
         space = context.observation_space
         if not isinstance(space, gymnasium.spaces.Box):
@@ -106,20 +109,32 @@ class SnapshotHandler:
         self._context = context
         self._space = space
         self._restore_noise = restore_noise
+        self._starts = starts
+        self._start: Start | None = None
         for entry in archive:
             self._check_fits(entry)
 
     # -- the calls ---------------------------------------------------------------------------
 
-    def begin(self, info: dict[str, Any]) -> None:
-        """A true start: the info is that of ``reset``."""
+    def begin(
+        self, info: dict[str, Any], start: Start | None = None, *, true_start: bool = True
+    ) -> None:
+        """An episode begins: the info is that of its first observation.
+
+        Args:
+            info: of the environment.
+            start: where ``starts`` wanted it to begin, if not at its true start.
+            true_start: False if it begins elsewhere without that.
+        """
+        self._start = start
         self.machine.reset()
         self.hotspots.refresh()
         self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
         self._best = {self._where[:2]: self._where.x_pos}
         self._progress = 0
         self._last_save_tick = self._where.tick
-        self._true_start, self._attempt_x = True, self._where.x_pos
+        self._true_start = true_start and start is None
+        self._attempt_x = self._where.x_pos
         self._covered: set[tuple[str, int, int]] = set()
         self._practising: ArchivedSnapshot | None = None
         self._chosen: ArchivedSnapshot | None = None
@@ -171,6 +186,28 @@ class SnapshotHandler:
         self._aim()
         self.machine.advance(self._describe())
         return entry.observation.copy(), _copied(entry.info)
+
+    @property
+    def has_start(self) -> bool:
+        """Whether the outcome of a start that :meth:`begin` was told of is still open."""
+        return self._start is not None
+
+    def leave(self) -> None:
+        """The episode is left, if it is not over: what did its start lead to until now?"""
+        self._close_start(completed=False)
+
+    def forget(self) -> None:
+        """Forget the episode: nothing is to come of its start."""
+        self._start = None
+
+    def begun_at(self, entry: ArchivedSnapshot) -> None:
+        """Check that an episode can begin at ``entry``, and count it as a restore.
+
+        Raises:
+            SnapshotMismatch: if it belongs to another game or another kind of environment.
+        """
+        self._check_fits(entry)
+        self.total_restores += 1
 
     def quiet_stretch(self) -> QuietStretch:
         """Where, in this area of this level, :meth:`after_step` would only keep the books.
@@ -253,7 +290,8 @@ class SnapshotHandler:
         self._attempt_x = max(self._attempt_x, where.x_pos)
 
     def _close_books(self, *, completed: bool) -> None:
-        """The outcome is known: of the attempt from the true start, or of practice."""
+        """The outcome is known: of the attempt from the start, or of practice after a restore."""
+        self._close_start(completed=completed)
         if self._true_start:
             self._stats(self._where.level).record_attempt(
                 completed=completed,
@@ -265,6 +303,16 @@ class SnapshotHandler:
             success = completed or self.machine.progressed(self._progress)
             self.archive.record(self._practising, success=success)
             self._practising = None
+
+    def _close_start(self, *, completed: bool) -> None:
+        start, self._start = self._start, None
+        if start is None:
+            return
+        success = completed or (start.reach is not None and self._progress >= start.reach)
+        if self._starts is not None:
+            self._starts.record(start, success)
+        if isinstance(start.origin, ArchivedSnapshot):
+            self.archive.record(start.origin, success=success)
 
     def _stats(self, level: str) -> LevelStats:
         return self.level_stats.setdefault(level, LevelStats())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from mario_envkit.curriculum.runs import Run, load_run
+from mario_envkit.curriculum.start_states import StartStates
 from mario_envkit.registration import TRAIN_DEFAULTS, make_mario
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.wrapper import SnapshotMarioEnvironment
 
 
 def create_snapshot_mario_env(
-    level: Any = (1, 1),
+    level: Any = None,
     hotspot_path: str | os.PathLike[str] | None = None,
     checkpoint_interval: int = 500,
     max_restores_without_progress: int = 3,
@@ -20,19 +22,23 @@ def create_snapshot_mario_env(
     archive: SnapshotArchive | str | os.PathLike[str] | None = None,
     restore_noise: bool = False,
     hotspots: str = "shared",
+    start_states: float | StartStates | None = None,
+    backward: Run | str | os.PathLike[str] | None = None,
     **kwargs: Any,
 ) -> SnapshotMarioEnvironment:
     """``MarioTrain-v0`` with snapshots: the entry point of ``MarioSnapshot-v0``.
 
     Args:
-        level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`.
-        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``hotspots``.
+        level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`; None is
+            "1-1", or the level of the run that ``backward`` gives.
+        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``backward``.
         kwargs: what ``MarioTrain-v0`` takes.
 
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
-    env = make_mario(level=level, **{**TRAIN_DEFAULTS, **kwargs})
+    backward, options = with_run(backward, level, kwargs)
+    env = make_mario(**options)
     return SnapshotMarioEnvironment(
         env,
         hotspot_path,
@@ -42,4 +48,21 @@ def create_snapshot_mario_env(
         archive,
         restore_noise,
         hotspots,
+        start_states,
+        backward,
     )
+
+
+def with_run(
+    backward: Run | str | os.PathLike[str] | None, level: Any, kwargs: dict[str, Any]
+) -> tuple[Run | None, dict[str, Any]]:
+    """The run, and all options of the training environment, which may depend on it.
+
+    Raises:
+        ReplayError: if the file is not a run.
+    """
+    run = None if backward is None else load_run(backward)
+    if level is None:
+        level = (1, 1) if run is None else run.level
+    of_run = {} if run is None else {"game": run.game, "timing": run.timing}
+    return run, {**TRAIN_DEFAULTS, **of_run, "level": level, **kwargs}

@@ -6,13 +6,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 from numpy.typing import NDArray
 
+from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
+from mario_envkit.curriculum.runs import Run
+from mario_envkit.curriculum.start_states import Start, StartStates, resolve_start_states
 from mario_envkit.errors import ArchiveError, OptionError
+from mario_envkit.game.levels import Level
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Restorable
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler, Verdict
+from mario_envkit.snapshots.starting import EpisodeStarts, name_of
 from mario_envkit.snapshots.state_machine import SnapshotRules
 
 RESTORE_MODES = ("in_episode", "on_reset")
@@ -26,8 +32,9 @@ class SnapshotSession:
 
     Args:
         context: the environment.
+        env: that, or a single one like it, in which starts are played up to.
         hotspot_path, checkpoint_interval, max_restores_without_progress, restore, archive,
-            restore_noise, hotspots: see
+            restore_noise, hotspots, start_states, backward: see
             :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`.
 
     Raises:
@@ -39,6 +46,7 @@ class SnapshotSession:
     def __init__(
         self,
         context: Restorable,
+        env: gymnasium.Env[Any, Any],
         hotspot_path: str | os.PathLike[str] | None = None,
         checkpoint_interval: int = 500,
         max_restores_without_progress: int = 3,
@@ -46,6 +54,8 @@ class SnapshotSession:
         archive: SnapshotArchive | str | os.PathLike[str] | None = None,
         restore_noise: bool = False,
         hotspots: str = "shared",
+        start_states: float | StartStates | None = None,
+        backward: Run | str | os.PathLike[str] | None = None,
     ) -> None:
         for name, value, known in (
             ("restore", restore, RESTORE_MODES), ("hotspots", hotspots, HOTSPOT_MODES),
@@ -54,6 +64,7 @@ class SnapshotSession:
                 raise OptionError(
                     f"{name}={value!r} does not exist; choose one of {', '.join(known)}."
                 )
+        states = _start_states(start_states, backward)
         rules = SnapshotRules(
             checkpoint_interval=checkpoint_interval,
             max_restores_without_progress=max_restores_without_progress,
@@ -70,8 +81,10 @@ class SnapshotSession:
             Path(hotspot_path) if hotspot_path is not None else None, read_only=hotspots == "read"
         )
         self.handler = SnapshotHandler(
-            context, archive, known_deaths, rules, restore_noise=restore_noise
+            context, archive, known_deaths, rules, restore_noise=restore_noise, starts=states
         )
+        self._starts = None if states is None else EpisodeStarts(env, self.handler, states)
+        self._start_name = "true"
         self._pending = False
         self._until_flush = _FLUSH_EVERY
 
@@ -80,27 +93,56 @@ class SnapshotSession:
     def goes_back(self, seed: int | None, options: dict[str, Any] | None) -> bool:
         """Whether the reset that was asked for is to begin at a snapshot.
 
-        If so, :meth:`go_back` must follow; else a true start, and then :meth:`begin`.
+        If so, :meth:`go_back` must follow; else a true start, :meth:`choose_start`, if that says
+        so :meth:`go_to`, and then :meth:`begin`.
         """
-        asked = options or {}
-        true_start = seed is not None or asked.get("true_start") or asked.get("level") is not None
         pending, self._pending = self._pending, False
         if seed is not None:
-            self._forget()
-        return pending and not true_start
+            self._forget(seed)
+        self.handler.leave()
+        return pending and not _is_fixed(seed, options)
 
     def go_back(self) -> tuple[NDArray[Any], dict[str, Any]]:
         """Restore; the observation and the info of the reset."""
         observation, info = self.handler.restore()
-        info["snapshot_restored"] = True
+        self._begins(info, "archive")
         return observation, info
 
-    def begin(self, info: dict[str, Any]) -> None:
-        """A true start, with the info of its reset."""
+    def choose_start(
+        self, seed: int | None, options: dict[str, Any] | None, level: Level | None
+    ) -> Start | None:
+        """Where an episode of ``level`` that was reset with these is to begin; None: truly."""
+        if self._starts is None or _is_fixed(seed, options):
+            return None
+        return self._starts.choose(level)
+
+    def go_to(self, start: Start) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Play ``env`` up to there; the observation and the info of the reset."""
+        assert self._starts is not None
+        return self._starts.begin(start)
+
+    def begin(self, info: dict[str, Any], start: Start | None = None, options: Any = None) -> None:
+        """An episode begins at ``start``, with the info of its reset."""
         self._until_flush -= 1
         if self._until_flush <= 0:
             self.sync_files()
-        self.handler.begin(info)
+        elsewhere = (options or {}).get("start") is not None
+        self.handler.begin(info, start, true_start=not elsewhere)
+        self._begins(info, "run" if elsewhere else name_of(start))
+
+    @property
+    def start_name(self) -> str | None:
+        """Where the episode began, for infos; None if they do not say it."""
+        return None if self._starts is None else self._start_name
+
+    def _begins(self, info: dict[str, Any], name: str) -> None:
+        self._start_name = name
+        info["snapshot_restored"] = name == "archive"
+        self._name(info)
+
+    def _name(self, info: dict[str, Any]) -> None:
+        if self._starts is not None:
+            info["start"] = self._start_name
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -119,6 +161,7 @@ class SnapshotSession:
         verdict = self.handler.after_step(
             observation, info, terminated=terminated, truncated=truncated
         )
+        self._name(info)
         if verdict.outcome is Outcome.GO_ON:
             info["snapshot_saved"] = verdict.saved
         elif verdict.outcome is Outcome.RESTORE and not self._in_episode:
@@ -140,6 +183,7 @@ class SnapshotSession:
             final_obs=observation,
             final_info=info,
         )
+        self._name(restored_info)
         return restored, restored_info
 
     # -- files and figures -------------------------------------------------------------------
@@ -173,11 +217,31 @@ class SnapshotSession:
             "levels": {level: s.as_dict() for level, s in sorted(handler.level_stats.items())},
         }
 
-    def _forget(self) -> None:
+    def _forget(self, seed: int) -> None:
+        self.handler.forget()
+        if self._starts is not None:
+            self._starts.seed(seed)
         self.handler.hotspots.flush()
         self.handler.hotspots.forget()
         if self._private:
             self.handler.archive.clear()
+
+
+def _is_fixed(seed: int | None, options: dict[str, Any] | None) -> bool:
+    """Whether a reset with these says itself where the episode begins."""
+    asked = options or {}
+    where = (asked.get("true_start"), asked.get("level"), asked.get("start"))
+    return seed is not None or any(value is not None and value is not False for value in where)
+
+
+def _start_states(start_states: Any, backward: Any) -> StartStates | None:
+    if backward is None:
+        return resolve_start_states(start_states)
+    if start_states is not None:
+        raise OptionError(
+            "start_states and backward both say where episodes begin; give one of them."
+        )
+    return BackwardStarts(backward)
 
 
 def _writable(directory: Path) -> Path:

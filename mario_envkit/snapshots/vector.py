@@ -11,10 +11,12 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mario_envkit.curriculum.level_stats import LevelStats
-from mario_envkit.registration import TRAIN_DEFAULTS
+from mario_envkit.curriculum.runs import Run
+from mario_envkit.curriculum.start_states import Start, StartStates
 from mario_envkit.snapshots.archive import SnapshotArchive
-from mario_envkit.snapshots.context import Context
+from mario_envkit.snapshots.context import Context, load_noise, save_noise
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
+from mario_envkit.snapshots.make import with_run
 from mario_envkit.snapshots.session import SnapshotSession
 from mario_envkit.snapshots.slot import Slot
 from mario_envkit.snapshots.watch import Watch
@@ -39,9 +41,11 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         num_envs: how many games.
         level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`.
         hotspot_path, checkpoint_interval, max_restores_without_progress, restore, archive,
-            restore_noise, hotspots: see
+            restore_noise, hotspots, start_states, backward: see
             :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`. Every game keeps its
-            own hotspots and, unless ``archive`` is an object that all share, its own archive.
+            own hotspots and, unless ``archive`` is an object that all share, its own archive: of
+            a directory each holds all that is in it. Every game follows ``backward`` by itself;
+            with ``start_states=BackwardStarts(run)`` they move back together.
         max_episode_steps: steps, those after restores included, after which an episode is
             truncated; None is no limit.
         kwargs: what :class:`~mario_envkit.vector.MarioVectorEnv` and ``MarioTrain-v0`` take.
@@ -54,7 +58,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         self,
         num_envs: int = 1,
         *,
-        level: Any = (1, 1),
+        level: Any = None,
         hotspot_path: str | os.PathLike[str] | None = None,
         checkpoint_interval: int = 500,
         max_restores_without_progress: int = 3,
@@ -62,13 +66,16 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         archive: SnapshotArchive | str | os.PathLike[str] | None = None,
         restore_noise: bool = False,
         hotspots: str = "shared",
+        start_states: float | StartStates | None = None,
+        backward: Run | str | os.PathLike[str] | None = None,
         max_episode_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
         if max_episode_steps is not None:
             at_least_one("max_episode_steps", max_episode_steps)
         # Counted here: in the core the count would go back with every restore.
-        super().__init__(num_envs, level=level, **{**TRAIN_DEFAULTS, **kwargs})
+        backward, options = with_run(backward, level, kwargs)
+        super().__init__(num_envs, **options)
         self._max_episode_steps = max_episode_steps
         self._elapsed = np.zeros(num_envs, np.int64)
         self._saved: set[int] = set()  # this and the next: for the infos of this step
@@ -77,12 +84,14 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         pool = self._open
         self._watch = Watch(pool)
         single = Context(self._single)
+        self._playground = single
         self.slots = tuple(self._slot(i, pool, single) for i in range(num_envs))
         """The games, one by one, as values."""
         try:
             self._sessions = [
                 SnapshotSession(
                     slot,
+                    self._single,
                     hotspot_path,
                     checkpoint_interval,
                     max_restores_without_progress,
@@ -90,6 +99,8 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
                     archive,
                     restore_noise,
                     hotspots,
+                    start_states,
+                    backward,
                 )
                 for slot in self.slots
             ]
@@ -167,7 +178,8 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
     def close_extras(self, **kwargs: Any) -> None:
         """Write the files, end the threads and free the machines."""
         try:
-            if self._pool is not None and self._process == os.getpid():
+            whole = hasattr(self, "_sessions")  # not if an argument was wrong
+            if whole and self._pool is not None and self._process == os.getpid():
                 self.sync_files()
         finally:
             super().close_extras(**kwargs)
@@ -181,15 +193,34 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         self._saved.discard(i)
         self._restored.discard(i)
         session = self._sessions[i]
+        if session.handler.has_start:
+            self._watch.wake(i, session.handler)
         if session.goes_back(seed, options):
             self._put_back(i, *session.go_back())
             self._open.order_keep(i)
-        else:
-            super()._begin_episode(i, seed, options)
+            return
+        super()._begin_episode(i, seed, options)
+        start = session.choose_start(seed, options, self._levels[i])
+        if start is None:
             self._begun_truly.append(i)
+        else:
+            self._begin_at(i, start)
+
+    def _begin_at(self, i: int, start: Start) -> None:
+        """Begin at a start: a single environment plays up to there, and game ``i`` becomes that."""
+        session = self._sessions[i]
+        load_noise(self._game.np_random, save_noise(self._chances[i].np_random))
+        observation, info = session.go_to(start)
+        self.slots[i].load(self._playground.save())
+        session.begin(info, start)
+        self._put_back(i, observation, info)
+        if not info["snapshot_restored"]:
+            self._restored.discard(i)
+        self._open.order_keep(i)
 
     def _put_back(self, i: int, observation: NDArray[np.uint8], info: _Info) -> None:
         """The rest of a restore: the game itself is back already."""
+        self._scheduled[i].drop()
         self._open.restart_at(i, observation, info)
         self._watch.aim(i, self._sessions[i].handler)
         self._restored.add(i)
@@ -206,7 +237,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
 
     def _results(self, unfinished: Unfinished, out: Observations) -> Step:
         self._finish_resets(unfinished, out)
-        rewards, terminated, truncated = self._open.results()
+        rewards, terminated, truncated = self._outcomes()
         dead = self._decide(out, terminated, truncated)
         self._limit(truncated)
         self._ready = True
@@ -270,8 +301,23 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
 
     def _infos(self, only: NDArray[np.bool_] | None = None) -> _Info:
         infos = super()._infos(only)
+        self._name_starts(infos, only)
         for key, where in (("snapshot_saved", self._saved), ("snapshot_restored", self._restored)):
             if where:
                 infos[key][list(where)] = True
                 where.clear()
         return infos
+
+    def _endings(self, over: NDArray[np.bool_], out: Observations) -> _Info:
+        final = super()._endings(over, out)
+        self._name_starts(final["final_info"], over)
+        return final
+
+    def _name_starts(self, infos: _Info, only: NDArray[np.bool_] | None) -> None:
+        """Let infos say where episodes began, if there is a choice."""
+        names = np.array([session.start_name for session in self._sessions], object)
+        if names[0] is None:
+            return
+        mask = np.ones(self.num_envs, np.bool_) if only is None else only.copy()
+        names[~mask] = None
+        infos["start"], infos["_start"] = names, mask

@@ -9,6 +9,8 @@ import gymnasium
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
+from mario_envkit.curriculum.runs import Run
+from mario_envkit.curriculum.start_states import StartStates
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Context
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
@@ -27,6 +29,11 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     ``restore="on_reset"``: a death ends the episode with ``terminated=True``; the next ``reset()``
     begins at the snapshot, with ``info["snapshot_restored"]=True``. A reset with a seed, with
     ``options={"level": ...}`` or with ``options={"true_start": True}`` begins truly.
+
+    ``start_states`` lets some episodes begin elsewhere than at the true start, see
+    :mod:`mario_envkit.curriculum.start_states`; the infos then say where theirs did: ``start`` is
+    "true", "archive" (a snapshot) or "run" (along a recorded run). A reset that is asked to begin
+    truly, as above, does so.
 
     Where there is no point in restoring (see :class:`SnapshotRules`) the death ends the episode,
     and the next one is a true start. After a restore every observation, reward and info is, for
@@ -54,6 +61,12 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         hotspots: "shared" adds our deaths to the file at ``hotspot_path``, now and then and on
             ``close()``; "read" never writes it, for runs in which one process gathers the deaths
             of all. Our own then count until the file is next read, which is taken to hold them.
+        start_states: the share of episodes that begin at archived snapshots, like 0.35; or a
+            ``StartStates``: ``StartStateSampler`` of
+            :mod:`mario_envkit.curriculum.start_states`, or ``BackwardStarts`` of
+            :mod:`mario_envkit.curriculum.backward`; None begins all truly.
+        backward: a :class:`~mario_envkit.curriculum.runs.Run` that reaches the flag, or the file
+            of one, along which to learn from its end: ``start_states=BackwardStarts(backward)``.
 
     Raises:
         OptionError: for arguments that make no sense, and wrappers that cannot be restored.
@@ -71,6 +84,8 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         archive: SnapshotArchive | str | os.PathLike[str] | None = None,
         restore_noise: bool = False,
         hotspots: str = "shared",
+        start_states: float | StartStates | None = None,
+        backward: Run | str | os.PathLike[str] | None = None,
     ) -> None:
         arguments: dict[str, Any] = {
             "hotspot_path": hotspot_path,
@@ -80,11 +95,13 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             "archive": archive,
             "restore_noise": restore_noise,
             "hotspots": hotspots,
+            "start_states": start_states,
+            "backward": backward,
         }
         # An archive is shared, not copied.
         RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **arguments)
         super().__init__(env)
-        self._session = SnapshotSession(Context(env), **arguments)
+        self._session = SnapshotSession(Context(env), env, **arguments)
         self._begun = False
         self._closed = False
 
@@ -114,7 +131,11 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         if self._session.goes_back(seed, options):
             return self._session.go_back()
         observation, info = self.env.reset(seed=seed, options=options)
-        self._session.begin(info)
+        level = self.unwrapped.level  # type: ignore[attr-defined]
+        start = self._session.choose_start(seed, options, level)
+        if start is not None:
+            observation, info = self._session.go_to(start)
+        self._session.begin(info, start, options)
         self._begun = True
         return observation, info
 

@@ -15,7 +15,8 @@ from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
 
-from mario_envkit.curriculum.schedule import LevelSchedule, resolve_schedule
+from mario_envkit.curriculum.level_text import resolve_schedule
+from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import EmulatorClosed, OptionError
@@ -26,6 +27,7 @@ from mario_envkit.vector.cores import available_cores
 from mario_envkit.vector.options import (
     at_least_one,
     check_native,
+    lightened,
     parse_autoreset_mode,
     parse_mask,
     parse_seeds,
@@ -131,7 +133,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         self.render_mode = self._game.render_mode
         self.single_observation_space = single.observation_space
         self.single_action_space = single.action_space
-        self.observation_space = _lightened(batch_space(single.observation_space, self.num_envs))
+        self.observation_space = lightened(batch_space(single.observation_space, self.num_envs))
         self.action_space = batch_space(single.action_space, self.num_envs)
         actions = self._options["actions"]
         joypad = range(256) if actions == "raw" else resolve_actions(actions)
@@ -139,8 +141,8 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
 
     def _set_schedules(self, levels: Sequence[Any] | None) -> None:
         if levels is None:
-            self._schedules: list[LevelSchedule] = [
-                deepcopy(self._game.schedule) for _ in range(self.num_envs)
+            self._scheduled = [
+                ScheduledLevels(deepcopy(self._game.schedule)) for _ in range(self.num_envs)
             ]
             return
         if isinstance(levels, str) or len(levels) != self.num_envs:
@@ -148,7 +150,9 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
                 f"levels={levels!r} does not fit: give one level for each of the {self.num_envs} "
                 "environments, or the same to all with level=."
             )
-        self._schedules = [resolve_schedule(level, self._game.game) for level in levels]
+        self._scheduled = [
+            ScheduledLevels(resolve_schedule(level, self._game.game)) for level in levels
+        ]
 
     def _set_chances(self) -> None:
         probability = self._options["repeat_action_probability"]
@@ -208,11 +212,19 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         if not self._begun and not mask.all():
             raise ResetNeeded("the first reset() must be one of all environments")
         seeds = parse_seeds(seed, self.num_envs)
+        if options.get("start") is not None:
+            raise OptionError(
+                "options['start'] is for single environments; give the vector options['level'], or "
+                "nothing."
+            )
         chosen = options.get("level")
         if chosen not in (None, "full"):
             parse_level(chosen, self._game.game)
         self._ready = False
         pool.order_keep()
+        for i in np.flatnonzero(mask).tolist():  # first of all, as some may share a schedule
+            if seeds[i] is not None:
+                self._scheduled[i].restart()
         for i in np.flatnonzero(mask).tolist():
             self._begin_episode(i, seeds[i], options)
         out = self._next_observations()
@@ -282,8 +294,9 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
     def _order_reset(self, i: int, chosen: Any, noops: int | None = None) -> None:
         rng = self._chances[i].np_random
         if chosen is None:
-            level = self._schedules[i].next(rng)
+            level = self._scheduled[i].next(rng)
         else:
+            self._scheduled[i].drop()
             level = None if chosen == "full" else parse_level(chosen, self._game.game)
         if noops is None:
             noop_max = self._options["noop_max"]
@@ -337,9 +350,8 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         return np.empty_like(self._observations) if self._copy else self._observations
 
     def _results(self, unfinished: Unfinished, out: Observations) -> Step:
-        pool = self._open
         self._finish_resets(unfinished, out)
-        rewards, terminated, truncated = pool.results()
+        rewards, terminated, truncated = self._outcomes()
         self._ready = True
         over = terminated | truncated
         if self._mode is AutoresetMode.SAME_STEP and over.any():
@@ -348,6 +360,16 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
             return out, rewards, terminated, truncated, {**final, **self._infos()}
         self._over = over
         return out, rewards, terminated, truncated, self._infos()
+
+    def _outcomes(
+        self,
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Rewards, terminations and truncations; the schedules hear of the levels that ended."""
+        pool = self._open
+        rewards, terminated, truncated = pool.results()
+        for i in np.flatnonzero(terminated).tolist():
+            self._scheduled[i].end(success=pool.completed(i))
+        return rewards, terminated, truncated
 
     def _infos(self, only: NDArray[np.bool_] | None = None) -> dict[str, Any]:
         return self._open.infos.make(only)
@@ -379,14 +401,3 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
             for i, noops in unfinished:
                 self._order_reset(i, chosen, noops)
             unfinished = pool.run(out)
-
-
-def _lightened(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:
-    """The same space with one number for all of its bounds.
-
-    Gymnasium's Box keeps four arrays of its own shape: four times an environment's observation.
-    """
-    for name in ("low", "high", "bounded_below", "bounded_above"):
-        bounds = getattr(space, name)
-        setattr(space, name, np.broadcast_to(bounds.flat[0], bounds.shape))
-    return space

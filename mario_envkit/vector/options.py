@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
@@ -104,3 +105,14 @@ def parse_seeds(seed: int | Sequence[int | None] | None, num_envs: int) -> Seque
             f"There are {len(seed)} seeds for {num_envs} environments; give one for each."
         )
     return seed
+
+
+def lightened(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:
+    """The same space with one number for all of its bounds.
+
+    Gymnasium's Box keeps four arrays of its own shape: four times an environment's observation.
+    """
+    for name in ("low", "high", "bounded_below", "bounded_above"):
+        bounds = getattr(space, name)
+        setattr(space, name, np.broadcast_to(bounds.flat[0], bounds.shape))
+    return space

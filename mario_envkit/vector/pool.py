@@ -22,6 +22,8 @@ from mario_envkit.game.rewards import Memory
 from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.state import GameState
 from mario_envkit.vector.infos import (
+    DIED_ROW,
+    FLAG_GET_ROW,
     FLAG_ROWS,
     INT_ROWS,
     TERMINATED_ROW,
@@ -179,6 +181,10 @@ class GamePool:
         """Copies of rewards, terminations and truncations."""
         flags = self._flags.copy()
         return self._doubles[0].copy(), flags[TERMINATED_ROW], flags[TRUNCATED_ROW]
+
+    def completed(self, env: int) -> bool:
+        """Whether a game's last step reached the flag, alive."""
+        return bool(self._flags[FLAG_GET_ROW, env] and not self._flags[DIED_ROW, env])
 
     def restart_at(self, env: int, observation: NDArray[np.uint8], info: dict[str, Any]) -> None:
         """After :meth:`load`: its observation, and the info of the step that ended there."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mario_envkit.curriculum.schedule import resolve_schedule
+from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.errors import LevelError, OptionError
 from mario_envkit.game.actions import ACTION_SETS, describe, resolve_actions
 from mario_envkit.game.levels import Level, all_levels, parse_level

@@ -1,0 +1,78 @@
+"""Stable-Baselines3's PPO with snapshots, which it knows nothing of.
+
+    python examples/sb3_ppo.py [steps] [level]        needs pip install stable-baselines3
+
+With ``restore="on_reset"`` a death ends an episode as always; the next one begins at the snapshot
+before the place of the death, or (a third of the others) at a snapshot that is still worth
+practising. The evaluation knows none of this: true starts, sticky actions, no snapshots.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import gymnasium
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+
+import mario_envkit  # noqa: F401  (registers the ids)
+
+GAME: dict[str, Any] = dict(
+    reward="progress", palette="contrast", crop_top=32, screen_size=(52, 64), stall_limit=150
+)
+SNAPSHOTS: dict[str, Any] = dict(restore="on_reset", start_states=0.35)
+STICKY = 0.25
+
+
+class Report(BaseCallback):
+    """Evaluates after every 20 rollouts."""
+
+    def __init__(self, level: str) -> None:
+        super().__init__()
+        self._level, self._rollouts, self._start = level, 0, time.perf_counter()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._rollouts += 1
+        if self._rollouts % 20 == 0:
+            wins, x_pos = evaluate(self.model, self._level, episodes=10)
+            seconds = time.perf_counter() - self._start
+            print(f"{self.num_timesteps:8} steps {seconds:6.0f} s  flag {wins}/10  x {x_pos:.0f}")
+
+
+def evaluate(model: PPO, level: str, episodes: int) -> tuple[int, float]:
+    """Flags reached from the true start, and the mean x at the end, under sticky actions."""
+    env = gymnasium.make("MarioTrain-v0", level=level, repeat_action_probability=STICKY, **GAME)
+    wins = x_pos = 0
+    for episode in range(episodes):
+        observation, _ = env.reset(seed=episode)
+        over = False
+        while not over:
+            action, _ = model.predict(observation, deterministic=False)
+            observation, _, terminated, truncated, info = env.step(int(action))
+            over = terminated or truncated
+        wins += info["flag_get"]
+        x_pos += info["x_pos"]
+    env.close()
+    return wins, x_pos / episodes
+
+
+def main(steps: int, level: str) -> None:
+    kwargs = dict(level=level, repeat_action_probability=STICKY, **GAME, **SNAPSHOTS)
+    envs = make_vec_env("MarioSnapshot-v0", n_envs=16, seed=0, env_kwargs=kwargs)
+    model = PPO(
+        "CnnPolicy", envs, n_steps=64, batch_size=256, n_epochs=3, gamma=0.9, ent_coef=0.01,
+        learning_rate=5e-4, seed=0,
+    )  # fmt: skip
+    model.learn(steps, callback=Report(level))
+    print("restores:", [stats["total_restores"] for stats in envs.env_method("get_stats")])
+    envs.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000, (sys.argv[2:] or ["1-1"])[0])
