@@ -120,9 +120,11 @@ def _die_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
-    # The main process cannot do it any more, and nobody may come after us.
-    remove_leftovers()
-    os._exit(1)
+    try:
+        # The main process cannot do it any more, and nobody may come after us.
+        remove_leftovers()
+    finally:
+        os._exit(1)
 
 
 def _log_to(publisher: EventPublisher) -> None:
