@@ -56,8 +56,8 @@ class Plan:
     step: int
 
 
-class Outlook:
-    """A plan with its objects: what a child works with."""
+class AttachedRun:
+    """A run as a child sees it: its plan, with the objects that the plan names."""
 
     def __init__(self, plan: Plan, source: str, generation: int) -> None:
         self.plan = plan
@@ -75,7 +75,11 @@ class Outlook:
 
 
 def run_child(
-    plan: Plan, source: str, generation: int, failure: Connection, main: Callable[[Outlook], None]
+    plan: Plan,
+    source: str,
+    generation: int,
+    failure: Connection,
+    main: Callable[[AttachedRun], None],
 ) -> None:
     """Run ``main`` as the process ``source``; ends the process with status 1 if it fails.
 
@@ -93,16 +97,16 @@ def run_child(
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        outlook = Outlook(plan, source, generation)
-        torch.set_num_threads(outlook.config.torch_threads)
-        _log_to(outlook.publisher)
+        attached = AttachedRun(plan, source, generation)
+        torch.set_num_threads(attached.config.torch_threads)
+        _log_to(attached.publisher)
         try:
-            main(outlook)
+            main(attached)
         except Exception:
             log.exception("This process ends with an error.")
             raise
         finally:
-            outlook.publisher.close()
+            attached.publisher.close()
     except MarioEnvkitError as error:
         failure.send_bytes(str(error).encode())
         raise SystemExit(1) from None
@@ -116,9 +120,11 @@ def _die_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
-    # The main process cannot do it any more, and nobody may come after us.
-    remove_leftovers()
-    os._exit(1)
+    try:
+        # The main process cannot do it any more, and nobody may come after us.
+        remove_leftovers()
+    finally:
+        os._exit(1)
 
 
 def _log_to(publisher: EventPublisher) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from mario_agents.device import resolve_device
 from mario_agents.parallel.build import build_coordinator, build_learner, counters_of
-from mario_agents.parallel.child import Outlook, Plan, run_child
+from mario_agents.parallel.child import AttachedRun, Plan, run_child
 from mario_agents.parallel.coordinator import keep_going
 from mario_agents.parallel.drain import GradientDrain
 from mario_agents.parallel.evaluation import Evaluator
@@ -34,10 +34,10 @@ def coordinator_main(plan: Plan, failure: Connection) -> None:
     run_child(plan, COORDINATOR, 0, failure, _coordinate)
 
 
-def _coordinate(outlook: Outlook) -> None:
-    with closing(CoordinatorProcess(outlook)) as coordinator:
+def _coordinate(attached: AttachedRun) -> None:
+    with closing(CoordinatorProcess(attached)) as coordinator:
         coordinator.begin()
-        while not outlook.heartbeat.finishing:
+        while not attached.heartbeat.finishing:
             if not coordinator.update():
                 coordinator.nap()
             coordinator.routine()
@@ -49,26 +49,26 @@ def _coordinate(outlook: Outlook) -> None:
 class CoordinatorProcess:
     """A :class:`~mario_agents.parallel.coordinator.TrainingCoordinator` fed from shared memory."""
 
-    def __init__(self, outlook: Outlook) -> None:
-        plan, config, recipe = outlook.plan, outlook.config, outlook.recipe
-        self._heartbeat = outlook.heartbeat
+    def __init__(self, attached: AttachedRun) -> None:
+        plan, config, recipe = attached.plan, attached.config, attached.recipe
+        self._heartbeat = attached.heartbeat
         self._row = self._heartbeat.row(self._heartbeat.coordinator)
         checkpoint = None
         if plan.checkpoint is not None:
-            store = CheckpointStore(outlook.run.checkpoint_path, keep=config.keep_checkpoints)
+            store = CheckpointStore(attached.run.checkpoint_path, keep=config.keep_checkpoints)
             checkpoint = store.load(plan.checkpoint)
         self._device = resolve_device(config.device)
         self.learner = build_learner(recipe, config, plan.spaces, self._device)
         self.coordinator = build_coordinator(
-            recipe, config, outlook.run, self.learner, plan.spaces, outlook.publisher, checkpoint
+            recipe, config, attached.run, self.learner, plan.spaces, attached.publisher, checkpoint
         )
-        self._evaluator = Evaluator(recipe, config, outlook.run, plan.spaces, self._device)
-        self._weights = outlook.weights
+        self._evaluator = Evaluator(recipe, config, attached.run, plan.spaces, self._device)
+        self._weights = attached.weights
         self._weight_layout = weight_layout(self.learner)
         self._vector = np.empty(self._weight_layout.size, dtype=np.float32)
         self._gradient_layout = gradient_layout(self.learner)
         self._drain = GradientDrain(
-            outlook.pool,
+            attached.pool,
             lambda worker: self._heartbeat.row(worker).taken,
             max_staleness=config.max_staleness,
             lockstep=config.lockstep,

@@ -218,6 +218,8 @@ class Supervisor:
             self._check_coordinator()
             self.desk.poll(WATCH_SECONDS)
         for member in members:
+            if member.exit_status:
+                log.warning("%s failed at its end: %s", member.name, member.reason())
             member.kill()
         self.heartbeat.finish()
         assert self.coordinator is not None

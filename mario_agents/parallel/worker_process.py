@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 
 from mario_agents.device import resolve_device
 from mario_agents.parallel.build import build_learner, build_worker
-from mario_agents.parallel.child import Outlook, Plan, run_child
+from mario_agents.parallel.child import AttachedRun, Plan, run_child
 from mario_agents.parallel.exchange import SharedExchange
 from mario_agents.parallel.games import Games
 from mario_agents.parallel.heartbeat import COUNTERS
@@ -27,40 +27,40 @@ def worker_main(plan: Plan, number: int, generation: int, failure: Connection) -
         f"worker_{number}",
         generation,
         failure,
-        lambda outlook: _work(outlook, number, generation),
+        lambda attached: _work(attached, number, generation),
     )
 
 
-def _work(outlook: Outlook, number: int, generation: int) -> None:
-    plan, config, heartbeat = outlook.plan, outlook.config, outlook.heartbeat
+def _work(attached: AttachedRun, number: int, generation: int) -> None:
+    plan, config, heartbeat = attached.plan, attached.config, attached.heartbeat
     row = heartbeat.row(number)
     device = resolve_device(config.device)
-    learner = build_learner(outlook.recipe, config, plan.spaces, device)
+    learner = build_learner(attached.recipe, config, plan.spaces, device)
     exchange = SharedExchange(
         number,
         learner,
-        outlook.pool,
-        outlook.weights,
+        attached.pool,
+        attached.weights,
         heartbeat,
         lockstep=config.lockstep,
     )
     first = generation == 0 and plan.checkpoint is None
     step = heartbeat.total("steps")
     report = WorkerReport(
-        outlook.run,
+        attached.run,
         number,
-        outlook.recipe.collector,
-        outlook.publisher,
+        attached.recipe.collector,
+        attached.publisher,
         resume_step=None if first else plan.step if generation == 0 else step,
     )
     report.logger.start_from({name: row.count(name) for name in COUNTERS})
     place = Place(number, config.workers, config.seed, plan.step, generation, device)
-    with closing(report), closing(Games(outlook.recipe, config, outlook.run)) as games:
+    with closing(report), closing(Games(attached.recipe, config, attached.run)) as games:
         report.flush(step, "starting")
         # The games begin while the coordinator still gets ready; nothing is played before the
         # first weights are there.
         worker = build_worker(
-            outlook.recipe, config, learner, games.envs, place, exchange, heartbeat, report
+            attached.recipe, config, learner, games.envs, place, exchange, heartbeat, report
         )
         row.join()  # not before: in lockstep the others wait for it from here on
         rows, told = Every(config.log_interval, step), time.monotonic()

@@ -29,7 +29,7 @@ def measure(workers: int, folder: Path, seconds: float) -> None:
         max_minutes=seconds / 60,
         learning_starts=256,
         buffer_size=10_000,
-        log_interval=256,
+        log_interval=64,
         checkpoint_interval=10**9,
         device="cpu",
         snapshots=False,
