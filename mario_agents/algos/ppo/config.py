@@ -40,6 +40,8 @@ class PPOConfig(TrainConfig):
     """Pixels of an observed screen: the side of a square, or height and width."""
     crop_top: Annotated[int, Meta(ge=0, le=120)] = 32
     """Rows cut off at the top of the screen; 32 drop the score bar."""
+    noop_max: NonNegativeInt = 30
+    """Training episodes begin with a random number of idle frames up to this one."""
     num_envs: PositiveInt = 64
     """Number of environments that a worker steps together."""
     lockstep: bool = True
