@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from mario_agents.config import NonNegativeInt, PositiveInt
 from mario_agents.environments import make_vector
@@ -28,6 +30,8 @@ class Episode:
         best_x: farthest x in pixels.
         steps: agent steps.
         ending: "flag", "stalled" (truncated), or the cause of death ("enemy", "pit", "clock").
+        trajectory: digest of the x after every step: two episodes with the same one are the same
+            game, idle frames at its beginning apart. Empty where nobody asked for it.
     """
 
     level: str
@@ -36,13 +40,17 @@ class Episode:
     best_x: int
     steps: int
     ending: str
+    trajectory: str = field(default="", compare=False)
 
     @classmethod
-    def ended(cls, info: Mapping[str, Any], reward: float, best_x: int, steps: int) -> Episode:
+    def ended(
+        cls, info: Mapping[str, Any], reward: float, best_x: int, steps: int, trajectory: str = ""
+    ) -> Episode:
         """The episode whose last step gave ``info``."""
         success = bool(info["flag_get"])
         ending = "flag" if success else str(info["death_cause"] or "stalled")
-        return cls(str(info["level"]), success, float(reward), int(best_x), int(steps), ending)
+        level = str(info["level"])
+        return cls(level, success, float(reward), int(best_x), int(steps), ending, trajectory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +116,20 @@ class Evaluation:
         """Mean return, bootstrap interval."""
         return _mean([episode.reward for episode in self.episodes])
 
+    @property
+    def distinct(self) -> int:
+        """How many different games were played (see :attr:`Episode.trajectory`)."""
+        return len({episode.trajectory for episode in self.episodes})
+
+    @property
+    def endings(self) -> dict[str, int]:
+        """How many episodes ended in which way, the most frequent first."""
+        return dict(Counter(episode.ending for episode in self.episodes).most_common())
+
     def text(self) -> str:
         """A few lines for people."""
         rate, x, reward = self.success_rate, self.mean_x, self.mean_reward
         wins = sum(episode.success for episode in self.episodes)
-        endings = Counter(episode.ending for episode in self.episodes)
         return "\n".join(
             [
                 str(self.protocol),
@@ -122,7 +139,7 @@ class Evaluation:
                 f"(95 % bootstrap interval {x.low:.1f} to {x.high:.1f})",
                 f"mean return   {reward.mean:.2f}  "
                 f"(95 % bootstrap interval {reward.low:.2f} to {reward.high:.2f})",
-                "endings       " + ", ".join(f"{name} {n}" for name, n in endings.most_common()),
+                "endings       " + ", ".join(f"{name} {n}" for name, n in self.endings.items()),
             ]
         )
 
@@ -133,6 +150,8 @@ class Evaluation:
             "success_rate": asdict(self.success_rate),
             "mean_x": asdict(self.mean_x),
             "mean_return": asdict(self.mean_reward),
+            "distinct": self.distinct,
+            "endings": self.endings,
             "episodes": [asdict(episode) for episode in self.episodes],
         }
 
@@ -142,7 +161,13 @@ def _mean(values: Sequence[float]) -> Estimate:
 
 
 def evaluate(
-    policy: Policy, env_kwargs: Mapping[str, Any], protocol: Protocol, *, max_envs: int = 10
+    policy: Policy,
+    env_kwargs: Mapping[str, Any],
+    protocol: Protocol,
+    *,
+    max_envs: int = 10,
+    make: Callable[..., VectorEnv[Any, Any, Any]] | None = None,
+    on_episode: Callable[[], object] | None = None,
 ) -> Evaluation:
     """Play the episodes of a protocol, up to ``max_envs`` of them at once.
 
@@ -151,39 +176,52 @@ def evaluate(
         env_kwargs: as a trainer's ``env_kwargs`` gives them; the protocol overrides noise.
         protocol: what to play.
         max_envs: environments stepped together.
+        make: makes them, instead of :func:`~mario_agents.environments.make_vector`.
+        on_episode: called after each episode that counts.
 
     Raises:
         MarioEnvkitError: if the environment cannot be made.
     """
     count = min(protocol.episodes, max_envs)
-    env = make_vector(env_kwargs, count, **protocol.env_overrides())
+    env = (make or make_vector)(env_kwargs, count, **protocol.env_overrides())
     episodes: list[Episode] = []
     try:
         # Wave by wave: letting whichever environment is free start the next episode would count
         # more of the short episodes than of the long ones.
         while len(episodes) < protocol.episodes:
             seed = protocol.seed + len(episodes)
-            episodes += _play_wave(policy, env, greedy=protocol.greedy, seed=seed)
+            wanted = min(count, protocol.episodes - len(episodes))
+            episodes += _play_wave(
+                policy, env, wanted, greedy=protocol.greedy, seed=seed, on_episode=on_episode
+            )
     finally:
         env.close()
-    return Evaluation(protocol, tuple(episodes[: protocol.episodes]))
+    return Evaluation(protocol, tuple(episodes))
 
 
 def _play_wave(
-    policy: Policy, env: VectorEnv[Any, Any, Any], *, greedy: bool, seed: int
+    policy: Policy,
+    env: VectorEnv[Any, Any, Any],
+    wanted: int,
+    *,
+    greedy: bool,
+    seed: int,
+    on_episode: Callable[[], object] | None,
 ) -> list[Episode]:
-    """One episode in every environment; those that are over wait, playing on unobserved."""
+    """An episode in the first ``wanted`` environments; the others, and those over, play on."""
     count = env.num_envs
     observations, infos = env.reset(seed=seed)
     policy.reset(count)
     best_x = np.array(infos["x_pos"], dtype=np.int64)
+    path: list[NDArray[np.int64]] = []
     rewards = np.zeros(count)
     steps = np.zeros(count, dtype=np.int64)
     episodes: list[Episode | None] = [None] * count
-    while any(episode is None for episode in episodes):
+    while any(episode is None for episode in episodes[:wanted]):
         actions = policy.act(observations, greedy=greedy)
         observations, reward, terminated, truncated, infos = env.step(actions)
-        for i in range(count):
+        path.append(np.array(infos["x_pos"], dtype=np.int64))
+        for i in range(wanted):
             if episodes[i] is not None:
                 continue
             over = bool(terminated[i] or truncated[i])
@@ -191,8 +229,14 @@ def _play_wave(
             info = infos["final_info"] if over else infos
             rewards[i] += float(reward[i])
             steps[i] += 1
-            best_x[i] = max(best_x[i], int(info["x_pos"][i]))
+            path[-1][i] = x = int(info["x_pos"][i])
+            best_x[i] = max(best_x[i], x)
             if over:
                 last = {key: info[key][i] for key in ("level", "flag_get", "death_cause")}
-                episodes[i] = Episode.ended(last, rewards[i], best_x[i], steps[i])
-    return [episode for episode in episodes if episode is not None]
+                trajectory = hashlib.blake2b(
+                    b"".join(xs[i].tobytes() for xs in path), digest_size=8
+                ).hexdigest()
+                episodes[i] = Episode.ended(last, rewards[i], best_x[i], steps[i], trajectory)
+                if on_episode is not None:
+                    on_episode()
+    return [episode for episode in episodes[:wanted] if episode is not None]

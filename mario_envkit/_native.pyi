@@ -1,5 +1,7 @@
 """The native console, as mario_envkit/native/bindings.cpp exports it."""
 
+from enum import Enum
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,10 +40,18 @@ SKIP: int
 def read_state(ram: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
     """Fill ``out`` (17 int64) with the GameState that 2,048 bytes of RAM describe."""
 
+def read_tiles(ram: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    """Fill ``out`` (16 x 16 bytes) with the tiles that 2,048 bytes of RAM describe."""
+
+class Observes(Enum):
+    pixels = 0
+    ram = 1
+    tiles = 2
+
 class EnvSpec:
     frame_skip: int
     max_pool: bool
-    of_ram: bool
+    observes: Observes
     frame_stack: int
     stall_limit: int
     max_episode_steps: int

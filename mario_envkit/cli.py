@@ -34,6 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--rom", type=Path, help="cartridge image to use instead of the installed")
     play.add_argument("--backend", help="emulator backend (default: the best there is)")
     play.add_argument("--video", type=Path, help="save the game as an MP4 under this name")
+    play.add_argument(
+        "--tiles", action="store_true", help="show what observation='tiles' sees beside the game"
+    )
     play.add_argument("--scale", type=int, default=3, help="screen pixels a game pixel (default 3)")
 
     solve = commands.add_parser(
@@ -90,6 +93,7 @@ def _play(options: argparse.Namespace) -> int:
             options.level or "1-1",
             video=options.video,
             scale=options.scale,
+            tiles=options.tiles,
             game=options.game or "smb",
             rom=options.rom,
             backend=options.backend,
@@ -101,6 +105,7 @@ def _play(options: argparse.Namespace) -> int:
         options.replay,
         video=options.video,
         scale=options.scale,
+        tiles=options.tiles,
         rom=options.rom,
         backend=options.backend,
     )

@@ -21,6 +21,7 @@ from mario_envkit.emulator.rom import find_rom
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.errors import OptionError, WindowClosed
 from mario_envkit.game import ram as m
+from mario_envkit.game import tiles
 from mario_envkit.game.actions import describe
 from mario_envkit.game.levels import Level, parse_level
 from mario_envkit.game.rewards import RewardFunction, resolve_reward
@@ -57,7 +58,9 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
             "weighted:1-1..1-4"; "full" is the whole game with three lives; or a
             ``LevelSchedule``. See :func:`~mario_envkit.curriculum.level_text.resolve_schedule`.
         reward: "v7" (7.4), "v9" (9.x), "progress", or a ``RewardFunction``.
-        observation: "pixels", or "ram": the 2,048 bytes of work RAM.
+        observation: "pixels"; "tiles": a grid of codes around Mario and a few numbers,
+            ``(16, 16)`` uint8, see :mod:`mario_envkit.game.tiles`; or "ram": the 2,048 bytes of
+            work RAM.
         picture: crop, grey and size of the pixels; None is RGB ``(240, 256, 3)``.
         backend: "native" or "nes-py"; None takes the best there is.
         timing: where a frame ends: "console" (at vertical blank, as on the machine), "nes-py"
@@ -96,9 +99,9 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
             raise OptionError(
                 f"render_mode={render_mode!r} does not exist; choose 'rgb_array', 'human' or None."
             )
-        if observation not in ("pixels", "ram"):
+        if observation not in ("pixels", "tiles", "ram"):
             raise OptionError(
-                f"observation={observation!r} does not exist; choose 'pixels' or 'ram'."
+                f"observation={observation!r} does not exist; choose 'pixels', 'tiles' or 'ram'."
             )
         cartridge = find_rom(game, rom_variant, rom)
         self.game = game
@@ -116,9 +119,9 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         """Called with the RGB picture after every step, for windows and videos."""
 
         self.action_space = spaces.Discrete(256)
-        self._of_ram = observation == "ram"
-        shape = (RAM_SIZE,) if self._of_ram else self.picture.shape
-        self.observation_space = spaces.Box(0, 255, shape, np.uint8)
+        self._observes = observation
+        shapes = {"pixels": self.picture.shape, "tiles": tiles.SHAPE, "ram": (RAM_SIZE,)}
+        self.observation_space = spaces.Box(0, 255, shapes[observation], np.uint8)
         self._game = Game(self.emulator)
         self._starts: dict[Level | None, Snapshot] = {}
         self._window: Any = None
@@ -159,7 +162,8 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Hold the joypad byte ``action`` for one frame."""
         game = self._game
-        game.frame(int(action), render=self.draw or self.on_frame is not None)
+        seen = self.render_mode == "human" or self.on_frame is not None
+        game.frame(int(action), render=seen or (self.draw and self._observes == "pixels"))
         state = read_state(game.ram)
         reward, parts, self._memory = self.reward_function(self._memory, state)
         single_stage = self.level is not None
@@ -248,7 +252,9 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         return StartPoint(self.start_of(level), level, 0)
 
     def _observe(self) -> Observation:
-        if self._of_ram:
+        if self._observes == "tiles":
+            return tiles.read_tiles(self.emulator.ram)
+        if self._observes == "ram":
             return np.array(self.emulator.ram)
         return self.emulator.observe(self.picture)
 

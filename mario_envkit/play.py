@@ -6,22 +6,31 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mario_envkit.curriculum.runs import Run
+from mario_envkit.emulator.picture import STATUS_BAR_HEIGHT
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError
+from mario_envkit.game.tile_picture import draw_tiles
+from mario_envkit.game.tiles import read_tiles
 from mario_envkit.video import mp4_writer
 from mario_envkit.window import Window
 
 CONTROLS = "arrows move, X jumps (A), Z runs and fires (B), Return is START, Escape ends"
 
 
-def play(level: str, *, video: Path | None = None, scale: int = 3, **env_kwargs: Any) -> None:
+def play(
+    level: str, *, video: Path | None = None, scale: int = 3, tiles: bool = False, **env_kwargs: Any
+) -> None:
     """Open a window and let a person play until Escape, or until the window is closed.
 
     Args:
         level: as for :class:`~mario_envkit.env.MarioEnv`.
         video: MP4 to save the game to.
         scale: screen pixels a game pixel.
+        tiles: show what ``observation="tiles"`` sees beside the game.
         env_kwargs: further arguments of the environment.
 
     Raises:
@@ -36,7 +45,7 @@ def play(level: str, *, video: Path | None = None, scale: int = 3, **env_kwargs:
         stack.callback(env.close)
         recording = stack.enter_context(mp4_writer(video)) if video is not None else None
         env.reset()
-        while window.show(picture := env.emulator.screen()):
+        while window.show(picture := _picture(env, tiles)):
             if recording is not None:
                 recording.show(picture)
             *_, terminated, _, info = env.step(window.joypad())
@@ -48,13 +57,16 @@ def play(level: str, *, video: Path | None = None, scale: int = 3, **env_kwargs:
         print(f"saved {video}")
 
 
-def replay(path: Path, *, video: Path | None = None, scale: int = 3, **env_kwargs: Any) -> None:
+def replay(
+    path: Path, *, video: Path | None = None, scale: int = 3, tiles: bool = False, **env_kwargs: Any
+) -> None:
     """Show a recorded run in a window, or save it as a video (which needs no display).
 
     Args:
         path: of the run, as ``mario-envkit solve`` writes it.
         video: MP4 to save it to instead of showing it.
         scale: screen pixels a game pixel.
+        tiles: show what ``observation="tiles"`` sees beside the game.
         env_kwargs: ``backend`` and ``rom`` of the environment; the rest is the run's.
 
     Raises:
@@ -71,15 +83,27 @@ def replay(path: Path, *, video: Path | None = None, scale: int = 3, **env_kwarg
             window = Window(f"Super Mario Bros {run.level}: Escape ends", scale=scale)
             stack.callback(window.close)
             for _ in run.play(env):
-                if not window.show(env.emulator.screen()):
+                if not window.show(_picture(env, tiles)):
                     return
         else:
             recording = stack.enter_context(mp4_writer(video))
             for _ in run.play(env):
-                recording.show(env.emulator.screen())
+                recording.show(_picture(env, tiles))
     print(f"{run.level}: the flag after {run.frames} frames")
     if video is not None:
         print(f"saved {video}")
+
+
+def _picture(env: MarioEnv, tiles: bool) -> NDArray[np.uint8]:
+    """The screen, ``(240, 256, 3)``, or with the tiles on its right ``(240, 512, 3)``."""
+    screen = env.emulator.screen()
+    if not tiles:
+        return screen
+    seen = draw_tiles(read_tiles(env.emulator.ram))
+    # The grid begins below the score bar, and so is level with what it shows.
+    beside = np.zeros_like(screen)
+    beside[STATUS_BAR_HEIGHT:] = seen
+    return np.concatenate([screen, beside], axis=1)
 
 
 def _check_folder(video: Path | None) -> None:

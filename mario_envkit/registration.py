@@ -42,7 +42,7 @@ def make_mario(
     Args:
         actions: "raw" (256 joypad bytes), "right_only", "simple", "complex", or lists of buttons.
         frame_skip: frames an action is held.
-        max_pool: pixel-wise maximum of the last two of these frames.
+        max_pool: pixel-wise maximum of the last two of these frames; not for tiles.
         screen_size: side of a square picture, or ``(height, width)``; None is 240 x 256.
         grayscale: one luma channel instead of RGB.
         crop_top: rows cut off at the top of the screen; 32 drop the score bar.
@@ -56,10 +56,47 @@ def make_mario(
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
+    if max_pool and env_kwargs.get("observation") == "tiles":
+        raise OptionError(
+            "max_pool takes the larger of two pixels, and tiles are codes: leave it out."
+        )
+    picture = make_picture(screen_size, grayscale, crop_top, palette)
+    return add_wrappers(
+        MarioEnv(picture=picture, **env_kwargs),
+        actions=actions,
+        frame_skip=frame_skip,
+        max_pool=max_pool,
+        frame_stack=frame_stack,
+        repeat_action_probability=repeat_action_probability,
+        noop_max=noop_max,
+        stall_limit=stall_limit,
+    )
+
+
+def make_picture(
+    screen_size: int | tuple[int, int] | None = None,
+    grayscale: bool = False,
+    crop_top: int = 0,
+    palette: str | Sequence[int] = "luma",
+) -> Picture:
+    """The picture that these arguments of :func:`make_mario` describe."""
     size = (screen_size, screen_size) if isinstance(screen_size, int) else screen_size
     greys = palette if isinstance(palette, str) else tuple(palette)
-    picture = Picture(tuple(size) if size else None, grayscale, crop_top, greys)  # type: ignore[arg-type]
-    env: gymnasium.Env[Any, Any] = MarioEnv(picture=picture, **env_kwargs)
+    return Picture(tuple(size) if size else None, grayscale, crop_top, greys)  # type: ignore[arg-type]
+
+
+def add_wrappers(
+    env: gymnasium.Env[Any, Any],
+    *,
+    actions: str | Sequence[Sequence[str]] = "raw",
+    frame_skip: int = 1,
+    max_pool: bool = False,
+    frame_stack: int = 1,
+    repeat_action_probability: float = 0.0,
+    noop_max: int = 0,
+    stall_limit: int | None = None,
+) -> gymnasium.Env[Any, Any]:
+    """The wrappers that these arguments of :func:`make_mario` ask for, around a bare game."""
     if noop_max:
         env = NoopReset(env, noop_max)
     if frame_skip != 1:
@@ -90,6 +127,14 @@ TRAIN_DEFAULTS: dict[str, Any] = {
     "frame_stack": 4,
 }
 """What ``MarioTrain-v0`` is, as keyword arguments; all can be overridden in ``make``."""
+
+TILES_DEFAULTS: dict[str, Any] = {
+    "actions": "simple",
+    "observation": "tiles",
+    "frame_skip": 4,
+    "frame_stack": 2,
+}
+"""What ``MarioTiles-v0`` is."""
 
 _ENTRY_POINT = "mario_envkit.registration:make_mario"
 _VECTOR_ENTRY_POINT = "mario_envkit.vector:MarioVectorEnv"
@@ -123,6 +168,7 @@ def register_envs() -> None:
     """Register all ids; ``import mario_envkit`` does it."""
     _register("Mario-v0")
     _register("MarioTrain-v0", **TRAIN_DEFAULTS)
+    _register("MarioTiles-v0", **TILES_DEFAULTS)
     register(
         "MarioSnapshot-v0",
         entry_point="mario_envkit.snapshots:create_snapshot_mario_env",

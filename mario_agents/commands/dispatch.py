@@ -13,6 +13,14 @@ from tyro.conf import FlagCreatePairsOff, Positional
 from mario_envkit.errors import OptionError
 from mario_envkit.plugins import available_trainers
 
+Condition = Literal["greedy-plain", "greedy-sticky", "sampled-plain", "sampled-sticky"]
+CONDITIONS: tuple[Condition, ...] = (
+    "greedy-plain",
+    "greedy-sticky",
+    "sampled-plain",
+    "sampled-sticky",
+)
+
 DESCRIPTION = """Train agents on Super Mario Bros, and see what they learned.
 
 For example: mario-agents train ddqn --level 1-1 --total-steps 20000.
@@ -51,13 +59,36 @@ class Playing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eval(Playing):
-    """Measure a run: success rate, mean x and mean return, with 95 % intervals."""
+class Eval:
+    """Measure a run by one standard: episodes from true starts, greedy and sampled, with a console
+    that obeys (plain, after 0 to 30 idle frames) and with sticky actions; 95 % intervals."""
 
-    episodes: int = 20
-    """Episodes to play, all from true starts."""
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run directory."""
+    levels: tuple[str, ...] = ()
+    """Stages such as 1-1 1-2, or all; without it, where the run was trained."""
+    conditions: tuple[Condition, ...] = CONDITIONS
+    """Which of the four conditions to play."""
+    episodes: int = 100
+    """Episodes for each level and condition."""
+    quick: FlagCreatePairsOff[bool] = False
+    """Only ten episodes for each level and condition: a first look, not the standard."""
+    sticky: float = 0.25
+    """Probability, where sticky, that the console sees the previous action again."""
+    noop_max: int = 30
+    """Most idle frames before the agent takes over."""
+    seed: int = 0
+    """Seed of the first episode; each further one has the next seed."""
+    device: str = "auto"
+    """Where the networks live: cpu, cuda, ..., or auto."""
+    on: Literal["mario-envkit", "gym-super-mario-bros"] = "mario-envkit"
+    """The package in which the game is played; the original one is much slower."""
+    python: Path | None = None
+    """Python in which gym-super-mario-bros works, if not this one (7.4 needs NumPy 1)."""
     json: FlagCreatePairsOff[bool] = False
-    """Print JSON with every episode instead of text."""
+    """Print JSON with every episode instead of a table."""
+    out: Path | None = None
+    """Write the JSON to this file as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +117,14 @@ class Trainers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Presets:
+    """List the presets of the trainers, with what each was measured to do."""
+
+    trainer: Annotated[Positional[str | None], tyro.conf.arg(metavar="[TRAINER]")] = None
+    """Only those of this trainer."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train:
     """Train an agent, or continue a run: mario-agents train NAME [options]."""
 
@@ -108,16 +147,23 @@ def dispatch(args: list[str]) -> None:
         "watch": Watch,
         "record": Record,
         "trainers": Trainers,
+        "presets": Presets,
     }
     command = tyro.extras.subcommand_cli_from_dict(
         commands, prog="mario-agents", description=DESCRIPTION, args=args
     )
     if isinstance(command, Trainers):
         return list_trainers()
+    if isinstance(command, Presets):
+        from mario_agents.commands.presets import list_presets
+
+        return list_presets(command)
+    if isinstance(command, Eval):
+        from mario_agents.commands.evaluate import evaluate_run
+
+        return evaluate_run(command)
     from mario_agents.commands import play
 
-    if isinstance(command, Eval):
-        return play.evaluate_run(command)
     if isinstance(command, Watch):
         return play.watch_run(command)
     assert isinstance(command, Record)

@@ -1,37 +1,23 @@
-"""``mario-agents eval``, ``watch`` and ``record``: what a run learned."""
+"""``mario-agents watch`` and ``record``: what a run learned, to look at."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 from rich.console import Console
 
-from mario_agents.commands.dispatch import Eval, Playing, Record, Watch
+from mario_agents.commands.dispatch import Playing, Record, Watch
 from mario_agents.commands.runs import StoredRun
 from mario_agents.config import validate
 from mario_agents.environments import make_env
-from mario_agents.evaluate import Episode, Protocol, evaluate
+from mario_agents.evaluate import Episode, Protocol
 from mario_agents.playback import FrameTap, play_episode
 from mario_agents.terminal import TerminalScreen
 from mario_envkit.errors import DisplayUnavailable, OptionError, WindowClosed
 from mario_envkit.plugins import Policy
 from mario_envkit.video import mp4_writer
-
-
-def evaluate_run(command: Eval) -> None:
-    """Measure a run and print the result."""
-    protocol = _protocol(command, command.episodes)
-    run = StoredRun.open(command.run)
-    policy = _policy(run, command)
-    result = evaluate(policy, run.trainer.env_kwargs(run.config), protocol)
-    if command.json:
-        about = {"run": str(command.run), "trainer": run.directory.trainer}
-        print(json.dumps({**about, **result.plain()}, indent=2))
-    else:
-        print(f"{command.run} ({run.directory.trainer})\n{result.text()}")
 
 
 def watch_run(command: Watch) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import tyro
 
 from mario_agents.config import check_resume, make_config, read_options, validate
+from mario_agents.presets import find_preset
 from mario_envkit.errors import ConfigError, OptionError
 from mario_envkit.plugins import Trainer, available_trainers, load_trainer
 
@@ -27,6 +28,8 @@ DESCRIPTION = """Train an agent: mario-agents train NAME [options].
 class RunOptions:
     """Options that are about the run and not part of its configuration."""
 
+    preset: str | None = None
+    """Name of a preset (see mario-agents presets); all options given elsewhere win over it."""
     config: Path | None = None
     """YAML or JSON file of options; those on the command line win over it."""
     run_dir: Path | None = None
@@ -76,6 +79,8 @@ def _resume(name: str | None, path: Path, args: list[str], known: RunOptions) ->
         raise ConfigError(f"The run {path} is one of {run.trainer!r}, not of {name!r}.")
     if known.run_dir is not None:
         raise OptionError("--resume continues in the run's own directory; leave out --run-dir.")
+    if known.preset is not None:
+        raise OptionError("--resume continues with the run's own options; leave out --preset.")
     config = _parse(run.trainer, stored.trainer, run.options, args, known)
     check_resume(stored.config, config)
     _check_surroundings(stored.trainer, config)
@@ -88,8 +93,11 @@ def _resume(name: str | None, path: Path, args: list[str], known: RunOptions) ->
 def _parse(
     name: str, trainer: Trainer, base: dict[str, Any], args: list[str], known: RunOptions
 ) -> Any:
-    """The configuration from, in rising order: ``base``, ``--config``, the command line."""
+    """The configuration from, in rising order: ``base``, preset, file, the command line."""
     source = "stored options"
+    if known.preset is not None:
+        base = {**base, **find_preset(name, known.preset).options}
+        source = f"preset {known.preset}"
     if known.config is not None:
         base = {**base, **read_options(known.config)}
         source = str(known.config)

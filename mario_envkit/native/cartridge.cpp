@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "fusions.hpp"
+
 namespace mario {
 
 namespace {
@@ -72,6 +74,7 @@ Cartridge::Cartridge(const std::uint8_t* program, std::size_t program_size,
   for (std::size_t at = 0x8000; at < 0x10000; at += program_size) {
     std::copy_n(program, program_size, image_.begin() + static_cast<std::ptrdiff_t>(at));
   }
+  handlers_ = find_handlers(image_);
   for (int tile = 0; tile < 512; ++tile) {
     for (int row = 0; row < 8; ++row) {
       const int low = patterns[tile * 16 + row];

@@ -20,6 +20,9 @@ class Cartridge {
   // The CPU's 64 kB, ROM in the upper half; padded so that no fetch can leave it.
   const std::uint8_t* image() const { return image_.data(); }
 
+  // For every address of image(): what to do there, an opcode or a fusion (fusions.hpp).
+  const std::uint16_t* handlers() const { return handlers_.data(); }
+
   // Pattern memory as it is, 8 kB.
   const std::uint8_t* patterns() const { return patterns_.data(); }
 
@@ -40,6 +43,7 @@ class Cartridge {
   }
 
   std::vector<std::uint8_t> image_;
+  std::vector<std::uint16_t> handlers_;
   std::vector<std::uint8_t> patterns_;
   std::vector<std::uint8_t> tiles_;
   std::vector<std::uint8_t> flipped_;

@@ -46,7 +46,7 @@ void Console<T>::run_frame(Picture* picture) {
   do {
     event_ = next_event();
     while (s_.now < event_) {
-      Cpu<T, true>::run(*this);
+      run_rom(*this, cartridge_.handlers());
       // It came back early: the program counter has left the ROM.
       if (s_.now < event_) Cpu<T, false>::run(*this);
     }

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "console.hpp"
+#include "opcode.hpp"
 #include "status.hpp"
 
 #if defined(__GNUC__)
@@ -25,6 +26,12 @@ class Cpu {
   static void run(Console<T>& console);
 
  private:
+  template <class Timing>
+  friend void run_rom(Console<Timing>& console, const std::uint16_t* handlers);
+
+  MARIO_INLINE void run_plainly();
+  MARIO_INLINE bool has_left_rom();
+
   MARIO_INLINE explicit Cpu(Console<T>& console)
       : console_(console), ram(console.s_.ram), image(console.cartridge_.image()) {
     const State& s = console.s_;
@@ -275,9 +282,21 @@ class Cpu {
   MARIO_INLINE void return_from_interrupt();
   MARIO_INLINE void jump_indirect();
   MARIO_INLINE void software_interrupt();
-  MARIO_INLINE void skip_unofficial(int length, int cycles) {
-    pc += static_cast<std::uint64_t>(length);
-    spend(cycles);
+
+  // ----------------------------------------------------------------------------- instructions
+
+  static MARIO_INLINE std::uint8_t byte(unsigned value) { return static_cast<std::uint8_t>(value); }
+
+#define MARIO_OP(opcode, ...) \
+  MARIO_INLINE void execute(Opcode<0x##opcode>) { __VA_ARGS__; }
+#include "opcodes.inc"
+#undef MARIO_OP
+  // All others. Those that halt the chip stand still.
+  template <unsigned kCode>
+  MARIO_INLINE void execute(Opcode<kCode>) {
+    constexpr int kCycles = unofficial_cycles(kCode);
+    pc += kCycles ? instruction_length(kCode) : 0;
+    spend(kCycles ? kCycles : 2);
   }
 
   Console<T>& console_;

@@ -10,7 +10,7 @@ namespace {
 // Frame by frame, without pictures, rewards or limits.
 EnvSpec bare_spec() {
   EnvSpec spec;
-  spec.of_ram = true;
+  spec.observes = Observes::kRam;
   return spec;
 }
 

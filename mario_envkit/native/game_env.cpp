@@ -4,12 +4,23 @@
 #include <cstring>
 #include <utility>
 
+#include "tiles.hpp"
+
 namespace mario {
+
+namespace {
+
+std::size_t size_of_one(const EnvSpec& spec, const Observer& observer) {
+  if (spec.observes == Observes::kRam) return kRamSize;
+  return spec.observes == Observes::kTiles ? kTilePictureSize : observer.size();
+}
+
+}  // namespace
 
 EnvPlan::EnvPlan(const EnvSpec& env_spec)
     : spec(env_spec),
       observer(env_spec.picture),
-      observation_size(env_spec.of_ram ? static_cast<std::size_t>(kRamSize) : observer.size()) {}
+      observation_size(size_of_one(env_spec, observer)) {}
 
 template <class T>
 GameEnv<T>::GameEnv(std::shared_ptr<const Cartridge> cartridge, const EnvPlan& plan,
@@ -23,10 +34,14 @@ GameEnv<T>::GameEnv(std::shared_ptr<const Cartridge> cartridge, const EnvPlan& p
 
 template <class T>
 void GameEnv<T>::observe(std::uint8_t* out) {
-  if (plan_.spec.of_ram) {
-    std::memcpy(out, machine_.ram(), kRamSize);
-  } else {
-    plan_.observer.observe(machine_.picture(), out);
+  switch (plan_.spec.observes) {
+    case Observes::kPicture:
+      return plan_.observer.observe(machine_.picture(), out);
+    case Observes::kRam:
+      std::memcpy(out, machine_.ram(), kRamSize);
+      return;
+    case Observes::kTiles:
+      return read_tiles(machine_.ram(), out);
   }
 }
 
@@ -55,10 +70,11 @@ int GameEnv<T>::reset(const Start& start, int noops, History& history) {
   reward_.start(plan_.spec.reward, state);
   std::fill(parts_.begin(), parts_.end(), 0.0);
   history.add(state);
+  const bool draws = plan_.spec.observes == Observes::kPicture;
   for (int left = noops; left-- > 0;) {
     std::fill(parts_.begin(), parts_.end(), 0.0);
     outcome_ = Outcome{};
-    if (play_frame(0, left == 0 && !plan_.spec.of_ram, history)) return left;
+    if (play_frame(0, left == 0 && draws, history)) return left;
   }
   outcome_.reward = 0;
   observe(stack_);
@@ -117,11 +133,12 @@ void GameEnv<T>::step(std::uint8_t buttons, std::uint8_t* scratch, History& hist
   const int first_drawn = pool ? spec.frame_skip - 2 : spec.frame_skip - 1;
   outcome_ = Outcome{};
   std::fill(parts_.begin(), parts_.end(), 0.0);
+  const bool draws = spec.observes == Observes::kPicture;
   int played = 0;
   bool over = false;
   while (!over && played < spec.frame_skip) {
     if (pool && played == spec.frame_skip - 1) observe(scratch);  // the one before the last
-    over = play_frame(buttons, !spec.of_ram && played >= first_drawn, history);
+    over = play_frame(buttons, draws && played >= first_drawn, history);
     ++played;
   }
   progress_.newest = (progress_.newest + 1) % spec.frame_stack;

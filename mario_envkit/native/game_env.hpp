@@ -15,10 +15,12 @@
 
 namespace mario {
 
+enum class Observes : std::uint8_t { kPicture, kRam, kTiles };
+
 struct EnvSpec {
   int frame_skip = 1;
   bool max_pool = false;
-  bool of_ram = false;  // observe the work RAM instead of the picture
+  Observes observes = Observes::kPicture;  // the others need nothing drawn
   ObservationSpec picture;
   int frame_stack = 1;
   std::int64_t stall_limit = 0;        // 0: none

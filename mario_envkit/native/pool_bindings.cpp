@@ -16,6 +16,7 @@
 #include "env_pool.hpp"
 #include "env_saves.hpp"
 #include "pool_bindings.hpp"
+#include "tiles.hpp"
 
 namespace nb = nanobind;
 
@@ -199,12 +200,21 @@ void copy_state(const Array<std::uint8_t>& ram, const Array<std::int64_t>& out) 
   std::memcpy(out.data(), &state, sizeof state);
 }
 
+void copy_tiles(const Array<std::uint8_t>& ram, const Array<std::uint8_t>& out) {
+  require(ram.nbytes() == kRamSize && out.nbytes() == kTilePictureSize, "RAM or tiles");
+  read_tiles(ram.data(), out.data());
+}
+
 void bind_spec(nb::module_& module) {
+  nb::enum_<Observes>(module, "Observes")
+      .value("pixels", Observes::kPicture)
+      .value("ram", Observes::kRam)
+      .value("tiles", Observes::kTiles);
   nb::class_<EnvSpec>(module, "EnvSpec")
       .def(nb::init<>())
       .def_rw("frame_skip", &EnvSpec::frame_skip)
       .def_rw("max_pool", &EnvSpec::max_pool)
-      .def_rw("of_ram", &EnvSpec::of_ram)
+      .def_rw("observes", &EnvSpec::observes)
       .def_rw("frame_stack", &EnvSpec::frame_stack)
       .def_rw("stall_limit", &EnvSpec::stall_limit)
       .def_rw("max_episode_steps", &EnvSpec::max_episode_steps)
@@ -247,6 +257,8 @@ void bind_pool(nb::module_& module) {
       .def("ram", &Pool::ram, nb::arg("env"), nb::arg("out").noconvert());
   module.def("read_state", &copy_state, nb::arg("ram"), nb::arg("out").noconvert(),
              "Fills `out` (17 int64) with the GameState that 2,048 bytes of RAM describe.");
+  module.def("read_tiles", &copy_tiles, nb::arg("ram"), nb::arg("out").noconvert(),
+             "Fills `out` (16 x 16 bytes) with the tiles that 2,048 bytes of RAM describe.");
   module.attr("KEEP") = static_cast<int>(Order::kKeep);
   module.attr("SKIP") = static_cast<int>(Order::kSkip);
   module.attr("STEP") = static_cast<int>(Order::kStep);

@@ -67,6 +67,11 @@ class Ppu {
     std::uint8_t pixels[8];  // as in Cartridge::tile_row()
   };
 
+  struct LineSprites {
+    const std::uint8_t* numbers;  // in order of priority
+    int count;
+  };
+
   bool tiles_on() const { return (s_.mask & kMaskTiles) != 0; }
   bool both_on() const { return (s_.mask & kMaskBoth) == kMaskBoth; }
   bool v_moves() const {
@@ -112,7 +117,9 @@ class Ppu {
   void draw_lines(int line, int count);
   void draw_tiles(std::uint16_t v, int columns, std::uint8_t* out, int count) const;
   void draw_part(int line, int x0, int x1);
-  bool overlay(int line, std::uint8_t* pixels) const;
+  LineSprites sprites_on(int line) const;
+  void overlay(int line, const LineSprites& sprites, std::uint8_t* pixels) const;
+  void draw_sprites(int line, std::uint8_t* pixels) const;
 
   State& s_;
   const Cartridge& cartridge_;

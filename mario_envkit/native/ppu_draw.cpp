@@ -118,17 +118,20 @@ void Ppu<T>::find_sprites() {
   }
 }
 
-// Draws the sprites of a line over nothing: slots, with kBehind where the background hides them.
-// `pixels` has room for 8 more than a row and is cleared. Returns whether there are any.
+// The sprites to be shown on a line.
 template <class T>
-bool Ppu<T>::overlay(int line, std::uint8_t* pixels) const {
-  const bool top = T::kSpritesWrapToTop && line == 0;
-  const std::uint8_t* sprites = top ? s_.top_sprites : line_sprites_[line];
-  const int count = top ? s_.top_count : line_count_[line];
-  if (count == 0 || !(s_.mask & kMaskSprites)) return false;
-  std::memset(pixels, 0, kWidth + 8);
-  for (int i = count - 1; i >= 0; --i) {  // the first sprite is on top: draw it last
-    const int sprite = sprites[i] & 63;
+typename Ppu<T>::LineSprites Ppu<T>::sprites_on(int line) const {
+  if (!(s_.mask & kMaskSprites)) return {nullptr, 0};
+  if (T::kSpritesWrapToTop && line == 0) return {s_.top_sprites, s_.top_count};
+  return {line_sprites_[line], line_count_[line]};
+}
+
+// Draws the sprites of a line over nothing: slots, with kBehind where the background hides them.
+// `pixels` is clear, and has room for 8 more than a row.
+template <class T>
+void Ppu<T>::overlay(int line, const LineSprites& sprites, std::uint8_t* pixels) const {
+  for (int i = sprites.count - 1; i >= 0; --i) {  // the first sprite is on top: draw it last
+    const int sprite = sprites.numbers[i] & 63;
     const std::uint8_t* entry = s_.oam + sprite * 4;
     const unsigned mask = (entry[2] & 3u) << 2 | 3u;
     const unsigned flags = 0x10u | (entry[2] & 0x20u);
@@ -139,7 +142,21 @@ bool Ppu<T>::overlay(int line, std::uint8_t* pixels) const {
     }
   }
   if (!(s_.mask & kMaskLeftSprites)) std::memset(pixels, 0, 8);
-  return true;
+}
+
+// Draws the sprites of a line over its background. `pixels` is as for overlay(), and left clear.
+template <class T>
+void Ppu<T>::draw_sprites(int line, std::uint8_t* pixels) const {
+  const LineSprites sprites = sprites_on(line);
+  if (sprites.count == 0) return;
+  overlay(line, sprites, pixels);
+  std::uint8_t* row = picture_->row(line);
+  const auto column = [&](int i) { return s_.oam[(sprites.numbers[i] & 63) * 4 + 3]; };
+  // Where sprites overlap this is done twice, which changes nothing.
+  for (int i = 0; i < sprites.count; ++i) {
+    for (int x = column(i), end = x + 8; x < end; ++x) row[x] = compose(row[x], pixels[x]);
+  }
+  for (int i = 0; i < sprites.count; ++i) std::memset(pixels + column(i), 0, 8);
 }
 
 // ---------------------------------------------------------------------------------- background
@@ -217,12 +234,8 @@ void Ppu<T>::draw_lines(int line, int count) {
     v = after_lines(v, rows);
     y += rows;
   }
-  std::uint8_t sprites[kWidth + 8];
-  for (int y = line; y < line + count; ++y) {
-    if (!overlay(y, sprites)) continue;
-    std::uint8_t* row = picture_->row(y);
-    for (int x = 0; x < kWidth; ++x) row[x] = compose(row[x], sprites[x]);
-  }
+  std::uint8_t sprites[kWidth + 8] = {};
+  for (int y = line; y < line + count; ++y) draw_sprites(y, sprites);
   drawn_to_ = (line + count) * kWidth;
 }
 
@@ -236,7 +249,7 @@ void Ppu<T>::draw_part(int line, int x0, int x1) {
   const int start = (anchor & ~7) - s_.fine_x;
   if (tiles_on()) draw_tiles(s_.v, (x1 - start + 7) / 8, tiles, 1);
   std::uint8_t sprites[kWidth + 8] = {};
-  overlay(line, sprites);
+  overlay(line, sprites_on(line), sprites);
   std::uint8_t* row = picture_->row(line);
   const int clip = (s_.mask & kMaskLeftTiles) ? 0 : 8;
   for (int x = x0; x < x1; ++x) row[x] = compose(x < clip ? 0u : tiles[x - start], sprites[x]);

@@ -1,14 +1,20 @@
 // The three loops that observations spend their time in, with vector instructions where the build
-// has them (SSSE3, NEON) and plain C++ elsewhere. Results are the same integers.
+// has them (SSSE3 and AVX2, NEON) and plain C++ elsewhere. Results are the same integers.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
-#if defined(__SSSE3__)
+#if defined(MARIO_NO_SIMD)
+// plain C++
+#elif defined(__SSSE3__)
 #include <tmmintrin.h>
 #define MARIO_SSSE3 1
+#if defined(__GNUC__)
+#include "simd_avx2.hpp"
+#define MARIO_AVX2 1
+#endif
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 #include <arm_neon.h>
 #define MARIO_NEON 1
@@ -20,16 +26,17 @@ namespace mario::simd {
 inline void look_up(const std::uint8_t* slots, int count, const std::uint8_t* table,
                     std::uint8_t* out) {
   int i = 0;
+#if MARIO_AVX2
+  if (avx2::available()) i = avx2::look_up(slots, count, table, out);
+#endif
 #if MARIO_SSSE3
   const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
   const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 16));
   for (; i + 16 <= count; i += 16) {
     const __m128i slot = _mm_loadu_si128(reinterpret_cast<const __m128i*>(slots + i));
     // pshufb gives 0 where bit 7 of the index is set, and ignores bits 4 to 6.
-    const __m128i not_low = _mm_slli_epi16(_mm_and_si128(slot, _mm_set1_epi8(0x10)), 3);
-    const __m128i not_high = _mm_xor_si128(not_low, _mm_set1_epi8(static_cast<char>(0x80)));
-    const __m128i from_low = _mm_shuffle_epi8(low, _mm_or_si128(slot, not_low));
-    const __m128i from_high = _mm_shuffle_epi8(high, _mm_or_si128(slot, not_high));
+    const __m128i from_low = _mm_shuffle_epi8(low, _mm_add_epi8(slot, _mm_set1_epi8(0x70)));
+    const __m128i from_high = _mm_shuffle_epi8(high, _mm_sub_epi8(slot, _mm_set1_epi8(0x10)));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm_or_si128(from_low, from_high));
   }
 #elif MARIO_NEON
@@ -44,6 +51,11 @@ inline void look_up(const std::uint8_t* slots, int count, const std::uint8_t* ta
 template <int kPairs>
 inline void weigh_row_pairs(const std::uint8_t* rows, std::size_t stride,
                             const std::uint16_t* weights, int width, std::uint16_t* sums) {
+#if MARIO_AVX2
+  if (width % 32 == 0 && avx2::available()) {
+    return avx2::weigh_row_pairs<kPairs>(rows, stride, weights, width, sums);
+  }
+#endif
   __m128i weight[kPairs];
   for (int k = 0; k < kPairs; ++k) {
     weight[k] = _mm_set1_epi16(static_cast<short>(weights[2 * k] | weights[2 * k + 1] << 8));
@@ -131,6 +143,16 @@ inline void weigh_columns(const std::uint16_t* sums, const int* first,
                           const std::uint16_t* weights, int taps, int targets, bool small,
                           const Divisor& divisor, std::uint8_t* out) {
 #if MARIO_SSSE3
+#if MARIO_AVX2
+  if (small && taps == 4 && avx2::available()) {
+    const int done = avx2::weigh_columns_by_eight(sums, first, weights, targets, divisor.half,
+                                                  divisor.reciprocal, divisor.shift, out);
+    first += done;
+    weights += done * 4;
+    targets -= done;
+    out += done;
+  }
+#endif
   if (small && taps == 4) {
     return weigh_columns_by_four<4>(sums, first, weights, targets, divisor, out);
   }

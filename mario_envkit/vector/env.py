@@ -66,8 +66,8 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
     run while Python does something else.
 
     Observations are ``(num_envs, *single)`` uint8, where ``single`` is ``(stack, height, width)``
-    for grey, ``(stack, height, width, 3)`` for RGB and ``(stack, 2048)`` for "ram"; a stack of 1
-    adds no axis.
+    for grey, ``(stack, height, width, 3)`` for RGB, ``(stack, 16, 16)`` for "tiles" and
+    ``(stack, 2048)`` for "ram"; a stack of 1 adds no axis.
 
     Args:
         num_envs: how many games.

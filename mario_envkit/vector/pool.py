@@ -257,7 +257,7 @@ def _spec(
     spec = _native.EnvSpec()
     spec.frame_skip = options["frame_skip"]
     spec.max_pool = bool(options["max_pool"])
-    spec.of_ram = options["observation"] == "ram"
+    spec.observes = getattr(_native.Observes, options["observation"])
     spec.frame_stack = options["frame_stack"]
     spec.stall_limit = options["stall_limit"] or 0
     spec.max_episode_steps = max_episode_steps or 0

@@ -54,14 +54,14 @@ def test_whole_life_in_processes_of_their_own(cli_process: Any) -> None:
     assert cli_process("train", "toy", "--lrr", 3).returncode == 2
     done = cli_process("eval", "run", "--episodes", 2)
     assert done.returncode == 0
-    assert "success rate  100.0%" in done.stdout
+    assert "greedy-plain          2/2  100.0%" in done.stdout
     assert_refused(cli_process("watch", "run"), "no display")
 
 
 def test_help_names_the_commands(cli: Any) -> None:
     done = cli("--help")
     assert done.returncode == 0
-    for command in ("train", "eval", "watch", "record", "trainers"):
+    for command in ("train", "eval", "watch", "record", "trainers", "presets"):
         assert f"• {command}" in done.stdout
 
 
@@ -76,7 +76,7 @@ def test_train_help_lists_trainers_without_importing_them(cli: Any) -> None:
 
 
 def test_help_needs_no_torch(cli_env: dict[str, str]) -> None:
-    for words in (["--help"], ["train", "--help"], ["eval", "--help"], ["trainers"]):
+    for words in (["--help"], ["train", "--help"], ["eval", "--help"], ["trainers"], ["presets"]):
         code = (
             "import sys, mario_agents.cli as cli\n"
             "try:\n    cli.main(sys.argv[1:])\n"
@@ -156,22 +156,47 @@ def test_resume_continues(cli: Any, run: Path, name: list[str]) -> None:
     assert "weight 25" in done.stderr  # 50 steps of 0.5, not 20
 
 
-def test_eval_prints_rates_and_intervals(cli: Any, run: Path) -> None:
-    done = cli("eval", run, "--episodes", 20)
+def test_eval_prints_rates_and_intervals(cli: Any, run: Path, tmp_path: Path) -> None:
+    done = cli("eval", run, "--episodes", 20, "--out", "result.json")
     assert done.returncode == 0, done.stderr
-    assert "success rate  100.0%  (20/20; 95 % Wilson interval 83.9% to 100.0%)" in done.stdout
-    assert "mean x        12.0" in done.stdout
+    assert "20 episodes each, from true starts" in done.stdout
+    rows = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    for condition in ("greedy-plain", "greedy-sticky"):
+        assert f"1-1 {condition} 20/20 100.0% 83.9% to 100.0% 12.0 1 flag 20" in rows
+    assert any(row.startswith("1-1 sampled-plain 20/20 100.0%") for row in rows)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert set(result["levels"]["1-1"]) == {
+        "greedy-plain", "greedy-sticky", "sampled-plain", "sampled-sticky",
+    }  # fmt: skip
+    assert result["levels"]["1-1"]["sampled-plain"]["distinct"] > 10
 
 
 def test_eval_json(cli: Any, run: Path) -> None:
-    done = cli("eval", run, "--episodes", 4, "--sampled", "--sticky", 0.25, "--seed", 9, "--json")
+    done = cli("eval", run, "--quick", "--conditions", "sampled-sticky", "--seed", 9, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["protocol"] == {
-        "episodes": 4, "greedy": False, "sticky": 0.25, "noop_max": 30, "seed": 9,
+    assert result["standard"] == {"episodes": 10, "sticky": 0.25, "noop_max": 30, "seed": 9}
+    assert list(result["levels"]["1-1"]) == ["sampled-sticky"]
+    measured = result["levels"]["1-1"]["sampled-sticky"]
+    assert measured["protocol"] == {
+        "episodes": 10, "greedy": False, "sticky": 0.25, "noop_max": 30, "seed": 9,
     }  # fmt: skip
-    assert len(result["episodes"]) == 4
+    assert len(measured["episodes"]) == 10
     assert result["trainer"] == "toy"
+    assert result["on"] == "mario-envkit"
+
+
+def test_eval_of_levels(cli: Any, run: Path) -> None:
+    assert_refused(cli("eval", run, "--quick", "--levels", "1-1", "1-2"), "has no level '1-2'")
+    assert_refused(cli("eval", run, "--levels", "9-1"), "9-1")
+    assert_refused(cli("eval", run, "--levels", "1-1,1-1"), "a level twice")
+    done = cli("eval", run, "--quick", "--levels", "1-1")
+    assert done.returncode == 0, done.stderr
+
+
+def test_eval_on_another_package_needs_an_environment_of_it(cli: Any, run: Path) -> None:
+    words = ("eval", run, "--quick", "--on", "gym-super-mario-bros")
+    assert_refused(cli(*words), "only those for MarioTrain-v0")
 
 
 def test_record_writes_a_video(cli: Any, run: Path) -> None:
@@ -284,7 +309,8 @@ def test_bad_ways_to_play(cli: Any, run: Path) -> None:
     before = digest(run)
     assert_refused(cli("eval", run, "--episodes", 0), "episodes = 0 is not valid")
     assert_refused(cli("eval", run, "--sticky", 1), "sticky = 1.0 is not valid")
-    assert_refused(cli("eval", run, "--greedy", "--sampled"), "exclude each other")
+    assert_refused(cli("watch", run, "--greedy", "--sampled"), "exclude each other")
+    assert_refused(cli("eval", run, "--out", "no/where/result.json", "--quick"), "Cannot write")
     assert_refused(cli("record", run, "--out", "a.avi"), "ends in .mp4")
     assert_refused(cli("watch", run), "no display", "mario-agents record")
     assert_refused(cli("watch", run, "--view", "window"), "The toy never has a display.")

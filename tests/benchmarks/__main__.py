@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import emulator, environment, parallel, snapshots, training, vector
+from tests.benchmarks import (
+    emulator,
+    environment,
+    parallel,
+    snapshots,
+    tiles,
+    training,
+    vector,
+)
 
 BENCHMARKS = {
     "emulator": emulator.main,
     "environment": environment.main,
     "parallel": parallel.main,
     "snapshots": snapshots.main,
+    "tiles": tiles.main,
     "training": training.main,
     "vector": vector.main,
 }

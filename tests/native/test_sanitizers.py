@@ -1,42 +1,68 @@
-"""The core under AddressSanitizer and UndefinedBehaviorSanitizer, fed with garbage."""
+"""The core under AddressSanitizer and UndefinedBehaviorSanitizer, fed with garbage; and that every
+way to build it computes the same.
+
+``python -m tests.native.fuzz`` does this for millions of inputs.
+"""
 
 from __future__ import annotations
 
+import platform
 import shutil
-import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.lockstep.references import VANILLA, ReferenceMissingError, rom_path
+from tests.native.drivers import (
+    ARM64,
+    ARM64_COMPILER,
+    ARM64_RUNNER,
+    OPTIMISED,
+    PORTABLE,
+    SANITIZED,
+    build_fuzz_driver,
+    fuzz,
+)
 
-SOURCE = Path(__file__).parents[2] / "mario_envkit" / "native"
+SEED, INPUTS = 1, 20_000
 
 
 @pytest.fixture(scope="session")
-def fuzz_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not shutil.which("cmake") or not (shutil.which("c++") or shutil.which("g++")):
-        pytest.skip("needs CMake and a C++ compiler")
-    build = tmp_path_factory.mktemp("fuzz")
-    options = ["-DMARIO_PYTHON=OFF", "-DMARIO_FUZZ=ON", "-DMARIO_SANITIZE=address,undefined"]
-    options += ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS=-O1"]
-    configured = subprocess.run(
-        ["cmake", "-S", SOURCE, "-B", build, *options], capture_output=True, text=True
-    )
-    if configured.returncode:
-        pytest.skip(f"CMake cannot configure here: {configured.stderr.strip()[-200:]}")
-    subprocess.run(
-        ["cmake", "--build", build, "--parallel", "2"], check=True, capture_output=True, timeout=280
-    )
-    return build / "fuzz_driver"
+def optimised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The build for this machine, with fusions and vector instructions."""
+    return build_fuzz_driver(tmp_path_factory.mktemp("optimised"), OPTIMISED)
 
 
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_garbage_stays_in_bounds(fuzz_driver: Path, seed: int) -> None:
-    command = [str(fuzz_driver), str(seed), "60"]
-    with suppress(ReferenceMissingError):  # without the game: random cartridges only
-        command.append(str(rom_path(VANILLA)))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr[-3000:]
+@pytest.fixture(scope="session")
+def expected(optimised: Path) -> str:
+    return fuzz([str(optimised)], SEED, INPUTS)
+
+
+@pytest.mark.timeout(600)
+def test_garbage_stays_in_bounds(tmp_path: Path, expected: str) -> None:
+    driver = build_fuzz_driver(tmp_path, SANITIZED)
+    assert fuzz([str(driver)], SEED, INPUTS) == expected
+
+
+@pytest.mark.timeout(600)
+def test_plain_code_computes_the_same(tmp_path: Path, expected: str) -> None:
+    driver = build_fuzz_driver(tmp_path, PORTABLE)
+    assert fuzz([str(driver)], SEED, INPUTS) == expected
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or not shutil.which("qemu-x86_64"),
+    reason="needs qemu-x86_64 (Debian: qemu-user)",
+)
+def test_a_processor_without_avx2_computes_the_same(optimised: Path, expected: str) -> None:
+    assert fuzz(["qemu-x86_64", "-cpu", "Nehalem", str(optimised)], SEED, INPUTS) == expected
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(
+    not (shutil.which(ARM64_COMPILER) and shutil.which(ARM64_RUNNER)),
+    reason=f"needs {ARM64_COMPILER} and {ARM64_RUNNER} (Debian: g++-aarch64-linux-gnu, qemu-user)",
+)
+def test_arm64_computes_the_same(tmp_path: Path, expected: str) -> None:
+    driver = build_fuzz_driver(tmp_path, ARM64)
+    assert fuzz([ARM64_RUNNER, str(driver)], SEED, INPUTS) == expected

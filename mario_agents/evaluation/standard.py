@@ -1,0 +1,158 @@
+"""One standard for every success rate.
+
+Greedy success alone proves little: without perturbation a whole level is one game, played over and
+over. So every level is played under four conditions, always from true starts: the best action or a
+sampled one, and a console that obeys (plain) or now and then repeats the action before (sticky).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from mario_agents.config import NonNegativeInt, PositiveInt
+from mario_agents.evaluate import Evaluation, Protocol, evaluate
+from mario_envkit.errors import OptionError
+from mario_envkit.game.levels import all_levels, parse_level
+from mario_envkit.plugins import Policy
+
+CONDITIONS = ("greedy-plain", "greedy-sticky", "sampled-plain", "sampled-sticky")
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """How a level is measured.
+
+    Attributes:
+        episodes: for each condition.
+        sticky: probability, under the sticky conditions, that the console sees the action before
+            again (Machado et al., "Revisiting the Arcade Learning Environment", JAIR 2018).
+        noop_max: an episode begins with 0 to so many idle frames.
+        seed: episode ``i`` of every condition is seeded with ``seed + i``.
+    """
+
+    episodes: PositiveInt = 100
+    sticky: Annotated[float, Meta(gt=0, lt=1)] = 0.25
+    noop_max: NonNegativeInt = 30
+    seed: NonNegativeInt = 0
+
+    def protocol(self, condition: str) -> Protocol:
+        """How episodes are played under one of :data:`CONDITIONS`."""
+        choice, console = condition.split("-")
+        return Protocol(
+            episodes=self.episodes,
+            greedy=choice == "greedy",
+            sticky=self.sticky if console == "sticky" else 0.0,
+            noop_max=self.noop_max,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was measured: by level, by condition."""
+
+    standard: Standard
+    levels: Mapping[str, Mapping[str, Evaluation]]
+
+    def text(self) -> str:
+        """A table for people."""
+        standard = self.standard
+        lines = [
+            f"{standard.episodes} episodes each, from true starts, up to {standard.noop_max} no-op "
+            f"frames, sticky {standard.sticky:g}, seed {standard.seed}; 95 % intervals (Wilson)",
+            f"{'level':<10} {'condition':<15} {'cleared':>9} {'rate':>7}  {'interval':<16} "
+            f"{'mean x':>7} {'games':>5}  endings",
+        ]
+        for level, conditions in self.levels.items():
+            lines += [self._row(level, name, result) for name, result in conditions.items()]
+        if len(self.levels) > 1:
+            lines += [self._mean_row(name) for name in next(iter(self.levels.values()))]
+        return "\n".join([*lines, "games: different ones among the episodes"])
+
+    @staticmethod
+    def _row(level: str, condition: str, result: Evaluation) -> str:
+        rate = result.success_rate
+        wins = sum(episode.success for episode in result.episodes)
+        endings = ", ".join(f"{name} {count}" for name, count in result.endings.items())
+        interval = f"{rate.low:.1%} to {rate.high:.1%}"
+        return (
+            f"{level:<10} {condition:<15} {f'{wins}/{len(result.episodes)}':>9} {rate.mean:>7.1%}  "
+            f"{interval:<16} {result.mean_x.mean:>7.1f} {result.distinct:>5}  {endings}"
+        )
+
+    def _mean_row(self, condition: str) -> str:
+        rates = [conditions[condition].success_rate.mean for conditions in self.levels.values()]
+        return f"{'mean':<10} {condition:<15} {'':>9} {sum(rates) / len(rates):>7.1%}"
+
+    def plain(self) -> dict[str, Any]:
+        """The same as JSON-able values, episodes included."""
+        return {
+            "standard": asdict(self.standard),
+            "levels": {
+                level: {name: result.plain() for name, result in conditions.items()}
+                for level, conditions in self.levels.items()
+            },
+        }
+
+
+def parse_levels(words: Sequence[str], game: str) -> list[str]:
+    """Levels as people name them: ``["all"]``, ``["1-1", "1-2"]`` or ``["1-1,1-2"]``.
+
+    Raises:
+        LevelError: for a level that the game does not have.
+        OptionError: for a level that is given twice.
+    """
+    names = [name for word in words for name in word.split(",") if name]
+    if names == ["all"]:
+        return [str(level) for level in all_levels(game)]
+    levels = [str(parse_level(name, game)) for name in names]
+    if len(set(levels)) < len(levels):
+        raise OptionError(f"--levels {' '.join(levels)} has a level twice; give each once.")
+    return levels
+
+
+def evaluate_levels(
+    policy: Policy,
+    env_kwargs: Mapping[str, Any],
+    standard: Standard,
+    *,
+    levels: Sequence[str] = (),
+    conditions: Sequence[str] = CONDITIONS,
+    max_envs: int = 50,
+    make: Callable[..., Any] | None = None,
+    on_episode: Callable[[str, str], object] | None = None,
+) -> Report:
+    """Measure a policy.
+
+    Args:
+        policy: the agent.
+        env_kwargs: as a trainer's ``env_kwargs`` gives them.
+        standard: how.
+        levels: stages to play; none is where the policy was trained.
+        conditions: some of :data:`CONDITIONS`.
+        max_envs: environments stepped together.
+        make: see :func:`~mario_agents.evaluate.evaluate`.
+        on_episode: called with level and condition after each episode.
+
+    Raises:
+        MarioEnvkitError: if the environment cannot be made.
+    """
+    report: dict[str, dict[str, Evaluation]] = {}
+    places: list[tuple[str, dict[str, Any]]] = [(level, {"level": level}) for level in levels]
+    for level, place in places or [(str(env_kwargs.get("level", "as trained")), {})]:
+        report[level] = {}
+        for condition in conditions:
+
+            def count(level: str = level, condition: str = condition) -> None:
+                if on_episode is not None:
+                    on_episode(level, condition)
+
+            report[level][condition] = evaluate(
+                policy, {**env_kwargs, **place}, standard.protocol(condition),
+                max_envs=max_envs, make=make, on_episode=count,
+            )  # fmt: skip
+    return Report(standard, report)

@@ -1,0 +1,67 @@
+"""Named sets of options, each with what it was measured to do: the YAML files beside this one.
+
+A preset has the keys ``trainer``, ``name``, ``description`` (one sentence), ``measured`` (figures
+and how they were obtained, or "not measured yet") and ``options`` (of the trainer's configuration).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mario_agents.config import read_options
+from mario_envkit.errors import ConfigError
+
+FOLDER = Path(__file__).parent
+NOT_MEASURED = "not measured yet"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One file."""
+
+    trainer: str
+    name: str
+    description: str
+    measured: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@cache
+def all_presets() -> tuple[Preset, ...]:
+    """Every preset, by trainer and name.
+
+    Raises:
+        ConfigError: if a file of the package is damaged.
+    """
+    presets = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        try:
+            preset = msgspec.convert(read_options(path), Preset)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"The preset {path} is damaged: {error}; reinstall it.") from error
+        presets.append(preset)
+    return tuple(sorted(presets, key=lambda preset: (preset.trainer, preset.name)))
+
+
+def find_preset(trainer: str, name: str) -> Preset:
+    """The preset ``name`` of a trainer.
+
+    Raises:
+        ConfigError: if there is none; the message lists those there are.
+    """
+    known = {preset.name: preset for preset in all_presets() if preset.trainer == trainer}
+    if name in known:
+        return known[name]
+    if not known:
+        raise ConfigError(f"The trainer {trainer!r} has no presets; leave out --preset.")
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ConfigError(
+        f"The trainer {trainer!r} has no preset {name!r}; it has {', '.join(known)}.{hint}"
+    )

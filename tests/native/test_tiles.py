@@ -1,0 +1,97 @@
+"""The tiles of the native core are those of mario_envkit.game.tiles, byte for byte."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mario_envkit.emulator import native
+from mario_envkit.game.levels import all_levels
+from mario_envkit.game.tiles import Tile, read_tiles
+from tests.kit.test_tiles import play
+from tests.native.vectors import compare, hold_some, make_both
+
+pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native core is not built")
+
+
+def natively(ram):
+    from mario_envkit import _native
+
+    out = np.full((16, 16), 77, np.uint8)
+    _native.read_tiles(ram, out)
+    return out
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.dictionaries(
+    st.integers(0, 0x7FF), st.integers(0, 255), max_size=40))  # fmt: skip
+def test_any_bytes_at_all(seed, density, pokes):
+    rng = np.random.default_rng(seed)
+    ram = rng.integers(0, 256, 0x800, dtype=np.uint8)
+    ram[rng.random(0x800) > density] = 0
+    for address, byte in pokes.items():
+        ram[address] = byte
+    assert np.array_equal(natively(ram), read_tiles(ram))
+
+
+def test_every_object_of_the_game_near_mario():
+    rng = np.random.default_rng(0)
+    seen = set()
+    for kind in range(256):
+        for _ in range(40):
+            ram = rng.integers(0, 256, 0x800, dtype=np.uint8)
+            ram[0x0500:0x06A0] = 0
+            ram[0x006D:0x0086] = ram[0x00B5:0x00CE] = 1  # all on one page of the screen
+            ram[0x000F:0x0015] = rng.integers(0, 2, 6)
+            ram[0x0016:0x001C] = kind
+            ram[0x049A:0x04A0] = rng.integers(3, 8, 6)
+            tiles = read_tiles(ram)
+            seen |= set(tiles[:13].flat)
+            assert np.array_equal(natively(ram), tiles)
+    blocks = {Tile.SOLID, Tile.BRICK, Tile.QUESTION, Tile.PIPE, Tile.HIDDEN, Tile.COIN, Tile.VINE}
+    assert seen == set(Tile) - blocks - {Tile.GOAL}
+
+
+SHOWN = {
+    "1-1": {Tile.SOLID, Tile.BRICK, Tile.QUESTION, Tile.ENEMY, Tile.MARIO, Tile.HIDDEN, Tile.GOAL},
+    "1-2": {Tile.PLATFORM, Tile.SPIKY, Tile.COIN},
+    "1-3": {Tile.PLATFORM, Tile.COIN, Tile.FLYER},
+    "1-4": {Tile.HAZARD, Tile.BOWSER, Tile.GOAL},
+    "2-2": {Tile.SPIKY, Tile.PIPE},
+    "3-1": {Tile.FLYER, Tile.HAZARD},
+    "4-3": {Tile.PLATFORM},
+    "5-4": {Tile.HAZARD, Tile.BOWSER},
+    "8-3": {Tile.FLYER, Tile.HAZARD},
+}
+
+
+@pytest.mark.parametrize("level", SHOWN)
+def test_games_that_reach_the_flag(level):
+    seen = set()
+    for ram in play(level):
+        tiles = read_tiles(ram)
+        assert np.array_equal(natively(ram), tiles)
+        seen |= set(tiles[:13].flat)
+    assert seen >= SHOWN[level]
+
+
+def test_play_of_every_level():
+    levels = [str(level) for level in all_levels()]
+    vector, singles = make_both(
+        "MarioTiles-v0", len(levels), levels=levels, noop_max=10, frame_skip=6,
+    )  # fmt: skip
+    assert vector.single_observation_space.shape == (2, 16, 16)
+    assert vector.single_observation_space == singles.single_observation_space
+    compare(vector, singles, 100, hold_some(len(levels), 5, 3), seed=2)
+
+
+def test_lost_levels_and_the_other_timing():
+    levels = [str(level) for level in all_levels("lost_levels")]
+    compare(
+        *make_both(
+            "MarioTiles-v0", len(levels), levels=levels, game="lost_levels", timing="nes-py",
+        ),
+        40, hold_some(len(levels), 7, 5),
+    )  # fmt: skip
