@@ -21,8 +21,11 @@ Metrics = dict[str, float]
 class Model(Protocol):
     """Networks that choose actions. ``state_dict`` and the like are ``nn.Module``'s own."""
 
-    def select_action(self, obs: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
-        """Epsilon-greedy actions ``(B,)`` int64 for observations ``(B, ...)`` uint8."""
+    def select_action(self, obs: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
+        """Epsilon-greedy actions ``(B,)`` int64 for observations ``(B, ...)`` uint8.
+
+        ``epsilon`` is one for all, or ``(B,)`` on the CPU, as is ``rng``.
+        """
 
 
 class Learner(Protocol):

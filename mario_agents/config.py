@@ -44,8 +44,14 @@ class TrainConfig:
             "checkpoint_interval",
             "eval_interval",
             "eval_episodes",
-            "progress",
+            "gradient_dtype",
+            "heartbeat_timeout",
+            "keep_checkpoints",
+            "max_staleness",
+            "torch_threads",
+            "ui",
             "wandb",
+            "workers",
         }
     )
     """Fields that may differ from the stored ones when a run is resumed."""
@@ -83,17 +89,36 @@ class TrainConfig:
     device: str = "auto"
     """Where the networks live: cpu, cuda, cuda:1, ..., or auto (cuda if there is one)."""
     num_envs: PositiveInt = 8
-    """Number of environments that are stepped together."""
+    """Number of environments that a worker steps together."""
+    workers: NonNegativeInt = 0
+    """Worker processes that play and compute gradients; 0 does everything in one process."""
+    accumulate_grads: PositiveInt = 1
+    """Batches whose mean gradients are sent to the coordinator together."""
+    max_staleness: NonNegativeInt = 16
+    """Gradients of weights that are older by more updates than this are dropped."""
+    lockstep: bool = False
+    """Make each update from one packet of gradients of every worker, none of them stale."""
+    gradient_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format of gradients on their way to the coordinator; bfloat16 is half as large."""
+    heartbeat_timeout: PositiveFloat = 60.0
+    """Seconds without a sign of life after which a worker is replaced; a round of playing, and a
+    batch, must take less."""
+    torch_threads: PositiveInt = 1
+    """Threads of each process for PyTorch on the CPU; more pay off only on idle cores."""
+    snapshots: bool = True
+    """Practise where Mario dies: go on from snapshots before the places of many deaths."""
 
     log_interval: PositiveInt = 1_000
     """Agent steps between two rows of the metrics files."""
     checkpoint_interval: PositiveInt = 20_000
     """Agent steps between two checkpoints; there is always one at the end."""
+    keep_checkpoints: PositiveInt = 3
+    """Number of checkpoints kept on disk."""
     eval_interval: NonNegativeInt = 0
     """Agent steps between two greedy evaluations during training; 0 for none."""
     eval_episodes: PositiveInt = 5
     """Episodes of one such evaluation."""
-    progress: bool = True
+    ui: bool = True
     """Show progress while training (a bar in a terminal, plain lines elsewhere)."""
     wandb: str | None = None
     """Project at Weights & Biases to send metrics to (needs the extra "wandb"); None for none."""

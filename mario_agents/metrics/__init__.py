@@ -11,7 +11,7 @@ from mario_agents.metrics.schema import (
     MetricDef,
     MetricKind,
 )
-from mario_agents.metrics.sinks import CsvSink, MetricSink, TensorBoardSink, WandbSink
+from mario_agents.metrics.sinks import CsvSink, GuardedSink, MetricSink, TensorBoardSink, WandbSink
 from mario_agents.metrics.snapshot import MetricSnapshot, RollingMean
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "WORKER_METRICS",
     "Across",
     "CsvSink",
+    "GuardedSink",
     "MetricAggregator",
     "MetricDef",
     "MetricKind",

@@ -103,8 +103,12 @@ DDQN_METRICS: tuple[MetricDef, ...] = (
 
 COORDINATOR_METRICS: tuple[MetricDef, ...] = (
     counter("updates", "optimizer steps"),
+    counter("packets", "packets of gradients that updates were made of"),
+    counter("stale", "packets dropped because their weights were too old"),
     gauge("lr", "learning rate"),
     gauge("updates_per_second", "optimizer steps per second over the last ten seconds"),
+    gauge("optimizing", "share of the time since the last row spent in optimizer steps"),
+    gauge("waiting", "share of the time since the last row spent waiting for gradients"),
     rolling("grad_norm", "gradient norm before clipping"),
 )
 """Of the process that owns the optimizer (``coordinator.csv``)."""

@@ -36,3 +36,13 @@ def cosine_with_warmup(total: int, warmup: int, final_fraction: float) -> Callab
         return final_fraction + (1.0 - final_fraction) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
     return factor
+
+
+def apex_epsilon(index: int, count: int) -> float:
+    """The probability of a random action of one of ``count`` actors: ``0.4**(1 + 7i / (N - 1))``.
+
+    Section 4.1 of Horgan et al., "Distributed Prioritized Experience Replay" (ICLR 2018). The first
+    one plays 0.4 of its actions at random, the last one 0.4**8 (0.07 %); a single one plays 0.4.
+    """
+    share = index / (count - 1) if count > 1 else 0.0
+    return float(0.4 ** (1.0 + 7.0 * share))

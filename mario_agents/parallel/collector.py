@@ -44,18 +44,19 @@ class Collector:
         self._obs = np.array(envs.reset(seed=seed)[0])
         self._books = EpisodeBooks(envs.num_envs)
 
-    def collect(self, steps: int, epsilon: float) -> Collected:
+    def collect(self, steps: int, epsilon: float | torch.Tensor) -> Collected:
         """Make at least ``steps`` agent steps, counted over all environments.
 
-        The gauges of the result: ``epsilon`` and ``buffer_size``.
+        The gauges of the result: ``epsilon`` (mean over environments) and ``buffer_size``.
         """
         collected = Collected()
         while collected.steps < steps:
             self._step(epsilon, collected)
-        collected.gauges = {"epsilon": epsilon, "buffer_size": len(self.replay)}
+        mean = float(torch.as_tensor(epsilon, dtype=torch.float64).mean())
+        collected.gauges = {"epsilon": mean, "buffer_size": len(self.replay)}
         return collected
 
-    def _step(self, epsilon: float, collected: Collected) -> None:
+    def _step(self, epsilon: float | torch.Tensor, collected: Collected) -> None:
         obs = torch.from_numpy(self._obs).to(self.device)
         action = self.model.select_action(obs, epsilon, self.rng).cpu().numpy()
         obs_next, reward, terminated, truncated, infos = self.envs.step(action)

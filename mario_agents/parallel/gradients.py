@@ -1,12 +1,14 @@
-"""The worker's half of an update: from experience to gradients."""
+"""From a batch to gradients."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from mario_agents.api import Learner, Metrics, ReplayBuffer
+from mario_agents.api import Learner
 
 Gradients = list[Tensor]
 """One tensor for each trainable parameter, in the order of :func:`trainable`."""
@@ -18,27 +20,35 @@ def trainable(module: torch.nn.Module) -> list[torch.nn.Parameter]:
 
 
 class GradientComputer:
-    """Samples a batch, computes the loss and its gradients, and feeds priorities back.
+    """Computes the mean gradients of a few batches; reads the model, and never changes it.
 
-    The model is only read; applying gradients is the business of
-    :class:`~mario_agents.parallel.updater.Updater`, in this process or another one.
+    Applying gradients is the business of :class:`~mario_agents.parallel.updater.Updater`, in this
+    process or another one.
     """
 
-    def __init__(
-        self, learner: Learner, replay: ReplayBuffer, *, batch_size: int, device: torch.device
-    ) -> None:
-        self.learner, self.replay = learner, replay
-        self.batch_size, self.device = batch_size, device
+    def __init__(self, learner: Learner, device: torch.device) -> None:
+        self.learner, self.device = learner, device
+        self.batches = 0
+        """Batches since the last :meth:`take`."""
         self._parameters = trainable(learner.model)
+        self._sum: Gradients = []
 
-    def compute(self) -> tuple[Gradients, Metrics]:
-        """Gradients of the loss on a fresh batch, and what the learner wants plotted."""
-        sampled = self.replay.sample(self.batch_size)
-        batch = {name: torch.from_numpy(array).to(self.device) for name, array in sampled.items()}
-        loss, measured = self.learner.compute_loss(batch)
-        gradients = torch.autograd.grad(loss, self._parameters)
-        metrics = {name: float(value) for name, value in measured.items() if value.ndim == 0}
-        if "priority" in measured:
-            priority = measured["priority"].cpu().numpy().astype(np.float32)
-            self.replay.update_priorities(sampled["index"], priority)
-        return list(gradients), metrics
+    def add(self, batch: Mapping[str, Any]) -> Mapping[str, Tensor]:
+        """Take in the gradients of a batch of arrays; returns what the learner measured on it."""
+        tensors = {name: torch.as_tensor(array).to(self.device) for name, array in batch.items()}
+        loss, measured = self.learner.compute_loss(tensors)
+        gradients = list(torch.autograd.grad(loss, self._parameters))
+        if self.batches:
+            torch._foreach_add_(self._sum, gradients)
+        else:
+            self._sum = gradients
+        self.batches += 1
+        return measured
+
+    def take(self) -> Gradients:
+        """The mean over the batches since the last call; they are the caller's from now on."""
+        gradients, count = self._sum, self.batches
+        self._sum, self.batches = [], 0
+        if count > 1:
+            torch._foreach_div_(gradients, float(count))
+        return gradients

@@ -13,6 +13,8 @@ import time
 import zlib
 from dataclasses import dataclass
 
+import numpy as np
+
 from mario_agents.parallel.segments import SharedSegments, attach
 from mario_agents.parallel.words import (
     LINE,
@@ -27,10 +29,13 @@ from mario_agents.parallel.words import (
 )
 from mario_envkit.errors import OptionError
 
-COUNTERS = ("steps", "episodes", "deaths", "flags", "packets", "updates", "stale")
+COUNTERS = (
+    *("steps", "episodes", "deaths", "flags", "train_steps", "packets"),
+    *("updates", "stale"),
+)
 """Names of the counters in every row: agent steps, episodes ended, lives lost, levels cleared,
-gradient packets published (a worker) or applied (the coordinator), optimizer steps, packets
-dropped because their weights were too old."""
+batches that gradients were computed on, gradient packets published (a worker) or applied (the
+coordinator), optimizer steps, packets dropped because their weights were too old."""
 
 _KIND = kind_of("marioHB1")
 _STOP, _CHECKPOINTS = 0, 1
@@ -95,8 +100,18 @@ class SharedHeartbeat:
         if workers < 0:
             raise OptionError(f"The number of workers cannot be negative, but is {workers}.")
         name, memory = segments.create(2 * LINE + (workers + 1) * _row_bytes())
+        return cls._formatted(name, memory, workers)
+
+    @classmethod
+    def _formatted(cls, name: str, memory: Memory, workers: int) -> SharedHeartbeat:
         write_header(memory, _KIND, [workers, zlib.crc32(" ".join(COUNTERS).encode())])
         return cls(name, memory)
+
+    @classmethod
+    def private(cls, *, workers: int) -> SharedHeartbeat:
+        """Rows in this process's own memory, for a run that has no other."""
+        memory = np.zeros(2 * LINE + (workers + 1) * _row_bytes(), dtype=np.uint8)
+        return cls._formatted("", memory, workers)
 
     @classmethod
     def attach(cls, name: str) -> SharedHeartbeat:
@@ -121,8 +136,17 @@ class SharedHeartbeat:
         return self._run[_STOP] != 0
 
     def stop(self) -> None:
-        """Ask all processes to finish what they are at, and end. Any process may."""
-        self._run[_STOP] = 1
+        """Ask the workers to finish what they are at, and end. Any process may."""
+        self._run[_STOP] = max(self._run[_STOP], 1)
+
+    @property
+    def finishing(self) -> bool:
+        """Whether all workers have ended, and the coordinator is to save and end as well."""
+        return self._run[_STOP] > 1
+
+    def finish(self) -> None:
+        """Ask the coordinator to end, once no worker is left."""
+        self._run[_STOP] = 2
 
     @property
     def checkpoints(self) -> int:
@@ -135,7 +159,7 @@ class SharedHeartbeat:
 
 
 class HeartbeatRow:
-    """One process's row. All but :meth:`read` and :meth:`count` are for that process alone."""
+    """One process's row. All that writes is for that process alone, or for who has buried it."""
 
     def __init__(self, row: memoryview[int]) -> None:
         self._row = row
@@ -153,6 +177,15 @@ class HeartbeatRow:
         self._fence()
         self._row[_GENERATION] = generation
         return generation
+
+    def vacate(self) -> None:
+        """Say, in the place of a process that is dead, that nobody has the row."""
+        self._row[_PID] = 0
+
+    @property
+    def taken(self) -> bool:
+        """Whether a process has the row, as far as is known."""
+        return self._row[_PID] != 0
 
     def beat(self) -> None:
         """Say that the process is alive and moving."""

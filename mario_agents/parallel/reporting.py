@@ -11,6 +11,7 @@ from mario_agents.metrics import (
     EVAL_METRICS,
     WORKER_METRICS,
     CsvSink,
+    GuardedSink,
     MetricDef,
     MetricLogger,
     MetricSink,
@@ -64,7 +65,7 @@ def run_sinks(
     sinks: list[MetricSink] = []
     if wandb is not None:
         sinks.append(WandbSink(wandb, run.path, run.options))
-    sinks.append(TensorBoardSink(run.tensorboard_path, resume_step=resume_step))
+    sinks.append(GuardedSink(TensorBoardSink(run.tensorboard_path, resume_step=resume_step)))
     return sinks
 
 
@@ -96,7 +97,7 @@ class Report:
     ) -> None:
         self.publisher = publisher
         names = [metric.name for metric in defs]
-        sink = CsvSink(run.csv_path(source), names, resume_step=resume_step)
+        sink = GuardedSink(CsvSink(run.csv_path(source), names, resume_step=resume_step))
         self.logger = MetricLogger(defs, [sink], self._send)
         self._written: int | None = resume_step
 

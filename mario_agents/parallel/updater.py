@@ -23,8 +23,9 @@ class Updater:
     Args:
         learner: its model is changed in place.
         lr, lr_min: learning rate after the warm-up, and at the end.
-        warmup, total_updates: lengths in updates, see
-            :func:`~mario_agents.ops.schedules.cosine_with_warmup`.
+        warmup, total_packets: lengths in packets of gradients, of which an update takes one or the
+            mean of several, see :func:`~mario_agents.ops.schedules.cosine_with_warmup`. A run with
+            more workers makes larger updates, not more packets.
         weight_decay: of AdamW.
         max_grad_norm: gradients are scaled down to this norm.
         tau: share by which targets move to the online weights in each update.
@@ -37,16 +38,16 @@ class Updater:
         lr: float,
         lr_min: float,
         warmup: int,
-        total_updates: int,
+        total_packets: int,
         weight_decay: float,
         max_grad_norm: float,
         tau: float,
     ) -> None:
         self.learner = learner
         self.max_grad_norm, self.tau = max_grad_norm, tau
-        self.updates = 0
+        self.updates = self.packets = 0
         self._lr = lr
-        self._factor = cosine_with_warmup(total_updates, warmup, lr_min / lr)
+        self._factor = cosine_with_warmup(total_packets, warmup, lr_min / lr)
         self._parameters = trainable(learner.model)
         self._optimizer = torch.optim.AdamW(
             self._parameters, lr=lr, eps=1e-5, weight_decay=weight_decay
@@ -54,11 +55,11 @@ class Updater:
 
     @property
     def lr(self) -> float:
-        """Learning rate of the next update; it depends on the number of updates alone."""
-        return self._lr * self._factor(self.updates)
+        """Learning rate of the next update; it depends on the number of packets alone."""
+        return self._lr * self._factor(self.packets)
 
-    def apply(self, gradients: Sequence[Tensor]) -> Metrics:
-        """One update from gradients in the order of the trainable parameters.
+    def apply(self, gradients: Sequence[Tensor], packets: int = 1) -> Metrics:
+        """One update from the mean gradients of ``packets`` packets, by trainable parameter.
 
         The gradients belong to the updater from now on: clipping changes them.
 
@@ -81,6 +82,7 @@ class Updater:
         self._optimizer.zero_grad(set_to_none=True)
         self.learner.update_targets(self.tau)
         self.updates += 1
+        self.packets += packets
         return {"grad_norm": norm, "lr": lr}
 
     def tensors(self) -> dict[str, Tensor]:
@@ -92,7 +94,7 @@ class Updater:
 
     def state(self) -> dict[str, Any]:
         """Counters for a checkpoint, JSON-able."""
-        return {"updates": self.updates}
+        return {"updates": self.updates, "packets": self.packets}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Take over :meth:`tensors` and :meth:`state`; the schedule goes on where it was.
@@ -117,4 +119,4 @@ class Updater:
             ) from error
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.updates = int(state["updates"])
+        self.updates, self.packets = int(state["updates"]), int(state["packets"])

@@ -32,6 +32,9 @@ from mario_envkit.files import replace_file, replace_text, sha256_of
 FORMAT = 1
 _NAME = re.compile(r"(\d{6,})-step\d+\.(json|safetensors)")
 
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, SafetensorError)
+"""What reading a damaged checkpoint raises."""
+
 log = logging.getLogger(__name__)
 
 
@@ -40,11 +43,13 @@ class Checkpoint:
     """What a store gives back.
 
     Attributes:
+        name: of the pair of files, for :meth:`CheckpointStore.load`.
         step: agent steps at the time of saving.
         tensors: by name, on the CPU.
         state: everything else, as JSON gives it back (tuples are lists, keys are strings).
     """
 
+    name: str
     step: int
     tensors: dict[str, torch.Tensor]
     state: dict[str, Any]
@@ -104,7 +109,7 @@ class CheckpointStore:
         for path in reversed(manifests):
             try:
                 checkpoint = _read(path)
-            except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            except _DAMAGE as error:
                 reasons.append(f"{path.name}: {error}")
                 continue
             for reason in reasons:
@@ -113,6 +118,19 @@ class CheckpointStore:
         raise CheckpointError(
             f"No checkpoint in {self.directory} can be read ({'; '.join(reasons)})."
         )
+
+    def load(self, name: str) -> Checkpoint:
+        """The checkpoint of this name, which :meth:`load_latest` gave before.
+
+        Raises:
+            CheckpointError: if it cannot be read any more.
+        """
+        try:
+            return _read(self.directory / f"{name}.json")
+        except _DAMAGE as error:
+            raise CheckpointError(
+                f"The checkpoint {name} in {self.directory} cannot be read ({error})."
+            ) from error
 
     def __len__(self) -> int:
         """Number of checkpoints, whole or not."""
@@ -172,4 +190,4 @@ def _read(path: Path) -> Checkpoint:
     data = path.with_suffix(".safetensors")
     if sha256_of(data) != manifest["tensors"]["sha256"]:
         raise ValueError("the tensors do not match their checksum")
-    return Checkpoint(manifest["step"], load_file(data, device="cpu"), manifest["state"])
+    return Checkpoint(path.stem, manifest["step"], load_file(data, device="cpu"), manifest["state"])

@@ -141,6 +141,11 @@ class RunDir:
         """Directory of the recorded games."""
         return self.path / "videos"
 
+    @property
+    def snapshots_path(self) -> Path:
+        """Directory of the snapshots that all workers practise from."""
+        return self.path / "snapshots"
+
     def csv_path(self, name: str) -> Path:
         """Metrics of one process: ``worker_0``, ``coordinator``."""
         return self.path / f"{name}.csv"

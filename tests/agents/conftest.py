@@ -21,7 +21,7 @@ ROOT = HERE.parents[1]
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that, on the module path, is an installed distribution with two trainers."""
+    """A folder that, on the module path, is an installed distribution with three trainers."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copy(HERE / "toy_trainer.py", folder)
     info = folder / "toy_trainer-1.2.dist-info"
@@ -30,6 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (info / "entry_points.txt").write_text(
         "[mario_envkit.trainers]\n"
         "toy = toy_trainer:TRAINER\n"
+        "walk = mario_agents.testing.toy:TRAINER\n"
         "broken = toy_trainer_that_is_not_there:TRAINER\n"
     )
     return folder

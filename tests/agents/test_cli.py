@@ -97,6 +97,15 @@ def test_a_trainers_help_explains_every_option(cli: Any) -> None:
         assert text in done.stdout
 
 
+def test_ddqn_has_the_options_of_distributed_training(cli: Any) -> None:
+    done = cli("train", "ddqn", "--help")
+    assert done.returncode == 0
+    words = ("--workers --lr --lr-min --gamma --n-step --batch-size --buffer-size --collect-steps "
+             "--accumulate-grads --max-staleness --no-lockstep --exploration --gradient-dtype "
+             "--heartbeat-timeout --level --resume --no-ui --no-snapshots --config")  # fmt: skip
+    assert [word for word in words.split() if f"{word} " not in done.stdout] == []
+
+
 def test_a_missing_extra_is_explained(cli_env: dict[str, str]) -> None:
     code = (
         "import sys, importlib.util as util\n"

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Discrete
 from mario_agents.environments import make_vector
 from mario_agents.metrics.episodes import Death
 from mario_agents.parallel.collector import Collector
-from tests.agents.fake_games import CORRIDOR, DEATH, DIE, RIGHT, STAY
+from mario_agents.testing.corridor import CORRIDOR, DEATH, DIE, RIGHT, STAY
 
 CPU = torch.device("cpu")
 

@@ -16,15 +16,15 @@ from mario_agents.parallel.collector import Collector
 from mario_agents.parallel.gradients import GradientComputer, trainable
 from mario_agents.parallel.updater import Updater
 from mario_agents.replay.prioritized import PrioritizedReplay
+from mario_agents.testing.corridor import CORRIDOR, corridor_q
 from mario_envkit.errors import ConfigError, TrainerError
-from tests.agents.fake_games import CORRIDOR, corridor_q
 
 CPU = torch.device("cpu")
 UPDATER = {
     "lr": 1e-3,
     "lr_min": 1e-4,
     "warmup": 3,
-    "total_updates": 100,
+    "total_packets": 100,
     "weight_decay": 0.0,
     "max_grad_norm": 10.0,
     "tau": 0.01,
@@ -239,12 +239,14 @@ def test_the_whole_machinery_finds_the_optimal_values_of_a_corridor():
     assert any(episode.truncated for episode in collected.episodes)
     assert any(episode.flags for episode in collected.episodes)
     learner = DDQNLearner(model)
-    computer = GradientComputer(learner, replay, batch_size=64, device=CPU)
-    schedule = {"lr": 0.05, "lr_min": 0.001, "warmup": 0, "total_updates": 1500, "tau": 0.05}
+    computer = GradientComputer(learner, CPU)
+    schedule = {"lr": 0.05, "lr_min": 0.001, "warmup": 0, "total_packets": 1500, "tau": 0.05}
     updater = Updater(learner, **UPDATER | schedule)
     for _ in range(1500):
-        gradients, _ = computer.compute()
-        updater.apply(gradients)
+        batch = replay.sample(64)
+        measured = computer.add(batch)
+        replay.update_priorities(batch["index"], measured["priority"].numpy())
+        updater.apply(computer.take())
     envs.close()
     learned = model.online.q[:length].detach().numpy()
     assert learned == pytest.approx(corridor_q(length, gamma), abs=0.05)

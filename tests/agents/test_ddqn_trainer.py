@@ -12,15 +12,17 @@ import pytest
 import torch
 
 from mario_agents.algos.ddqn.config import DDQNConfig
-from mario_agents.algos.ddqn.session import Session
-from mario_agents.algos.ddqn.trainer import DDQNTrainer
 from mario_agents.config import check_resume, make_config, to_plain
 from mario_agents.environments import make_vector
 from mario_agents.evaluate import Protocol, evaluate
+from mario_agents.parallel.build import open_desk
+from mario_agents.parallel.local import LocalRun
+from mario_agents.parallel.trainer import RecipeTrainer
 from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_agents.testing.corridor import CORRIDOR, RIGHT
 from mario_envkit.errors import CheckpointError, ConfigError, RunError
 from mario_envkit.plugins import Trainer
-from tests.agents.fake_games import CORRIDOR, RIGHT
+from tests.agents.recipes import CorridorRecipe
 
 CPU = torch.device("cpu")
 SMALL = DDQNConfig(
@@ -36,16 +38,11 @@ SMALL = DDQNConfig(
     epsilon_decay=300,
     lr=1e-3,
     lr_warmup=10,
-    progress=False,
+    ui=False,
 )
 
 
-class CorridorTrainer(DDQNTrainer):
-    def env_kwargs(self, config):
-        return {"id": CORRIDOR}
-
-
-TRAINER = CorridorTrainer()
+TRAINER = RecipeTrainer(CorridorRecipe(), "Walk to the flag.")
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +158,9 @@ def session(path, resume):
     run = RunDir.open(path)
     checkpoint = CheckpointStore(run.checkpoint_path).load_latest() if resume else None
     envs = make_vector({"id": CORRIDOR}, SMALL.num_envs)
-    return Session(dataclasses.replace(SMALL, save_replay=True), run, envs, CPU, checkpoint)
+    config = dataclasses.replace(SMALL, save_replay=True)
+    desk = open_desk(CorridorRecipe(), config, run, checkpoint)
+    return LocalRun(CorridorRecipe(), config, run, envs, desk, CPU, checkpoint)
 
 
 @pytest.mark.parametrize("prioritized", [True, False])
@@ -174,29 +173,32 @@ def test_updates_after_a_resume_are_those_of_the_uninterrupted_run(
     ours = session(tmp_path / "run", resume=False)
     for _ in range(12):
         ours.advance()
-    ours.replay.cut()  # as resuming does
+    ours.worker.experience.replay.cut()  # as resuming does
     ours.save()
     theirs = session(tmp_path / "run", resume=True)
-    assert (theirs.steps, theirs._credit) == (ours.steps, ours._credit)
+    assert theirs.steps == ours.steps
+    assert theirs.worker.experience.state() == ours.worker.experience.state()
     for _ in range(10):
         for each in (ours, theirs):
-            gradients, _ = each.gradients.compute()
-            each.updater.apply(gradients)
-    assert_equal(ours.updater.tensors(), theirs.updater.tensors())
-    assert torch.equal(ours._rng.get_state(), theirs._rng.get_state())
-    ours.close()
-    theirs.close()
+            each.worker.experience._credit = SMALL.train_every
+            each.worker.train()
+    assert ours.coordinator.version == theirs.coordinator.version > 10
+    assert_equal(ours.coordinator.updater.tensors(), theirs.coordinator.updater.tensors())
+    assert_equal(ours.worker.experience.tensors(), theirs.worker.experience.tensors())
+    for each in (ours, theirs):
+        each.close()
+        each.desk.close()
 
 
 def test_ctrl_c_saves_and_stops(tmp_path, monkeypatch):
-    advance = Session.advance
+    advance = LocalRun.advance
 
     def interrupted(self):
         advance(self)
         if self.steps == 160:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(Session, "advance", interrupted)
+    monkeypatch.setattr(LocalRun, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
         start(tmp_path / "run")
     assert CheckpointStore(tmp_path / "run" / "checkpoint").load_latest().step == 160
@@ -212,7 +214,7 @@ def test_a_run_killed_in_its_first_steps_can_be_resumed(tmp_path, monkeypatch):
     def kill(self):
         raise Killed
 
-    monkeypatch.setattr(Session, "advance", kill)
+    monkeypatch.setattr(LocalRun, "advance", kill)
     with pytest.raises(Killed):
         start(tmp_path / "run")
     monkeypatch.undo()

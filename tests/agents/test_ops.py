@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from mario_agents.ops.bounding import softsign_bound
 from mario_agents.ops.nstep import n_step_returns
 from mario_agents.ops.prioritized import PRIORITY_EPSILON, importance_weights, scaled_priority
-from mario_agents.ops.schedules import cosine_with_warmup, linear_schedule
+from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
 from mario_agents.ops.td import double_q_target, weighted_huber_loss
+from mario_agents.parallel.intervals import Every
 
 
 def test_double_q_target_by_hand():
@@ -145,3 +146,18 @@ def test_cosine_drives_torch():
         schedule.step()
     # One update of warm-up, then half a cosine from 2 to 1 over three updates.
     assert rates == pytest.approx([1.0, 2.0, 1.75, 1.25, 1.0])
+
+
+def test_apex_epsilons_are_those_of_the_paper():
+    epsilons = [apex_epsilon(index, 8) for index in range(8)]
+    assert epsilons == pytest.approx([0.4 ** (1 + index) for index in range(8)])
+    assert apex_epsilon(0, 1) == 0.4
+
+
+@given(st.integers(0, 50), st.integers(0, 30), st.lists(st.integers(0, 40), max_size=20))
+def test_every_multiple_is_due_once(interval, start, strides):
+    every, step = Every(interval, start), start
+    for stride in strides:
+        before, step = step, step + stride
+        passed = [n for n in range(before + 1, step + 1) if interval and n % interval == 0]
+        assert every.due(step) == bool(passed)

@@ -130,7 +130,7 @@ class ToyTrainer:
         defs = [counter("steps", "steps"), gauge("weight", "the weight")]
         sink = CsvSink(run.csv_path("worker_0"), ["steps", "weight"], resume_step=step or None)
         metrics = MetricLogger(defs, [sink])
-        progress = TrainingProgress(config.total_steps, initial_step=step, enabled=config.progress)
+        progress = TrainingProgress(config.total_steps, initial_step=step, enabled=config.ui)
         with progress, StopRequest() as stop:
             while step < config.total_steps and not stop.requested:
                 step, weight = step + 1, weight + config.lr

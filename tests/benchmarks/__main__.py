@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import emulator, environment, parallel, snapshots, tiles, vector
+from tests.benchmarks import (
+    emulator,
+    environment,
+    parallel,
+    snapshots,
+    tiles,
+    training,
+    vector,
+)
 
 BENCHMARKS = {
     "emulator": emulator.main,
@@ -12,6 +20,7 @@ BENCHMARKS = {
     "parallel": parallel.main,
     "snapshots": snapshots.main,
     "tiles": tiles.main,
+    "training": training.main,
     "vector": vector.main,
 }
 

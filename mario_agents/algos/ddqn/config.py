@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, ClassVar
-
-from msgspec import Meta
+from typing import ClassVar, Literal
 
 from mario_agents.config import (
     Fraction,
@@ -25,9 +23,7 @@ class DDQNConfig(TrainConfig):
 
     RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {
         "eval_epsilon",
-        "keep_checkpoints",
         "save_replay",
-        "torch_threads",
     }
 
     lr: PositiveFloat = 1e-4
@@ -35,7 +31,7 @@ class DDQNConfig(TrainConfig):
     lr_min: NonNegativeFloat = 1e-5
     """Learning rate at the end of the cosine decay, which lasts total_steps."""
     lr_warmup: NonNegativeInt = 500
-    """Updates over which the learning rate rises from 0."""
+    """Packets of gradients (with one worker: updates) over which the learning rate rises from 0."""
     weight_decay: NonNegativeFloat = 0.0
     """Weight decay of AdamW."""
     max_grad_norm: PositiveFloat = 10.0
@@ -53,16 +49,16 @@ class DDQNConfig(TrainConfig):
     """Width of the value stream and of the advantage stream."""
 
     batch_size: PositiveInt = 32
-    """Transitions in an update."""
+    """Transitions in a batch."""
     train_every: PositiveInt = 4
-    """Agent steps for each update."""
+    """A worker's agent steps for each of its batches."""
     collect_steps: PositiveInt = 64
-    """Agent steps, summed over the environments, between two rounds of updates."""
+    """A worker's agent steps, summed over its environments, between two rounds of batches."""
     learning_starts: PositiveInt = 2_000
-    """Transitions in the replay buffer before the first update."""
+    """Transitions in a worker's replay buffer before its first batch."""
 
     buffer_size: PositiveInt = 100_000
-    """Transitions in the replay buffer (100,000 take 0.76 GB with 84x84 pictures)."""
+    """Transitions in each worker's replay buffer (100,000 take 0.76 GB with 84x84 pictures)."""
     prioritized: bool = True
     """Prioritized replay; without it all transitions have the same chance."""
     per_alpha: Fraction = 0.6
@@ -70,6 +66,9 @@ class DDQNConfig(TrainConfig):
     per_beta: Fraction = 0.4
     """How far prioritized sampling is corrected for at first; rises to 1 over total_steps."""
 
+    exploration: Literal["linear", "apex"] = "linear"
+    """Random actions: linear is one falling epsilon for all environments (the options below); apex
+    gives environment i of N the fixed epsilon 0.4 ** (1 + 7 * i / (N - 1)), over all workers."""
     epsilon_start: Fraction = 1.0
     """Probability of a random action at first."""
     epsilon_end: Fraction = 0.05
@@ -79,12 +78,9 @@ class DDQNConfig(TrainConfig):
     eval_epsilon: Fraction = 0.02
     """Probability of a random action when the agent is evaluated by sampling."""
 
-    keep_checkpoints: Annotated[int, Meta(ge=1)] = 3
-    """Number of checkpoints kept on disk."""
     save_replay: bool = False
-    """Save the replay buffer in checkpoints as well (its whole size each time)."""
-    torch_threads: PositiveInt = 1
-    """Threads for PyTorch on the CPU; more pay off only on a machine with nothing else to do."""
+    """Save the replay buffer in checkpoints as well (its whole size each time); those of worker
+    processes are never saved."""
 
     def __post_init__(self) -> None:
         if self.frame_stack < 2:
@@ -107,6 +103,7 @@ class DDQNConfig(TrainConfig):
             raise ConfigError(f"ddqn needs lr_min <= lr, not {self.lr_min:g} and {self.lr:g}.")
 
     @property
-    def total_updates(self) -> int:
-        """Updates in a whole run, which the learning rate's schedule spans."""
-        return max((self.total_steps - self.learning_starts) // self.train_every, 1)
+    def total_packets(self) -> int:
+        """Packets of gradients in a whole run, which the learning rate's schedule spans."""
+        steps = self.total_steps - self.learning_starts * max(self.workers, 1)
+        return max(steps // (self.train_every * self.accumulate_grads), 1)

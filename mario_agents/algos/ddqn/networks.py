@@ -43,7 +43,7 @@ class DoubleDQN(nn.Module):
         return q
 
     @torch.no_grad()
-    def select_action(self, obs: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
+    def select_action(self, obs: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
         """See :class:`mario_agents.api.Model`; ``rng`` is on the CPU."""
         return epsilon_greedy(self(obs), epsilon, rng)
 
@@ -54,8 +54,11 @@ class DoubleDQN(nn.Module):
             target.lerp_(online, tau)
 
 
-def epsilon_greedy(q: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
-    """The best action of each row of ``q`` ``(B, A)``, or with probability ``epsilon`` any."""
+def epsilon_greedy(q: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
+    """The best action of each row of ``q`` ``(B, A)``, or with probability ``epsilon`` any.
+
+    ``epsilon`` is one for all rows, or ``(B,)``; it and ``rng`` are on the CPU.
+    """
     batch, actions = q.shape
     explore = torch.rand(batch, generator=rng) < epsilon
     anything = torch.randint(actions, (batch,), generator=rng)

@@ -1,0 +1,122 @@
+"""What double DQN is made of, for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+from torch import Tensor, nn
+
+from mario_agents.algos.ddqn.config import DDQNConfig
+from mario_agents.algos.ddqn.learner import DDQNLearner
+from mario_agents.algos.ddqn.networks import DoubleDQN, QNetwork
+from mario_agents.algos.ddqn.policy import DDQNPolicy
+from mario_agents.metrics.collectors import DDQNCollector
+from mario_agents.ops.schedules import apex_epsilon, linear_schedule
+from mario_agents.parallel.collector import Collector
+from mario_agents.parallel.experience import ReplayExperience
+from mario_agents.parallel.recipe import Place, Spaces
+from mario_agents.parallel.updater import Updater
+from mario_agents.replay.buffer import UniformReplay
+from mario_agents.replay.prioritized import PrioritizedReplay
+
+
+class DDQNRecipe:
+    """Implements :class:`mario_agents.parallel.recipe.Recipe`."""
+
+    config_class = DDQNConfig
+    collector = DDQNCollector
+
+    def env_kwargs(self, config: DDQNConfig) -> dict[str, Any]:
+        """See :class:`~mario_agents.parallel.recipe.Recipe`."""
+        return config.env_kwargs()
+
+    def learner(self, config: DDQNConfig, spaces: Spaces) -> DDQNLearner:
+        """See :class:`~mario_agents.parallel.recipe.Recipe`."""
+        stack, height, width = spaces.obs_shape
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            network = QNetwork(
+                (stack, height, width),
+                spaces.actions,
+                hidden=config.hidden,
+                q_scale=config.q_scale,
+            )
+        return DDQNLearner(DoubleDQN(network))
+
+    def experience(
+        self,
+        config: DDQNConfig,
+        envs: VectorEnv[Any, Any, Any],
+        learner: DDQNLearner,
+        place: Place,
+    ) -> ReplayExperience:
+        """See :class:`~mario_agents.parallel.recipe.Recipe`."""
+        spaces = Spaces.of(envs)
+        replay = build_replay(config, spaces, place.seed_for("replay"))
+        collector = Collector(
+            envs,
+            learner.model,
+            replay,
+            seed=place.seed_for("games"),
+            rng=torch.Generator().manual_seed(place.seed_for("actions")),
+            device=place.device,
+        )
+        return ReplayExperience(
+            collector,
+            replay,
+            epsilon=exploration(config, place),
+            batch_size=config.batch_size,
+            collect_steps=config.collect_steps,
+            learning_starts=config.learning_starts,
+            train_every=config.train_every,
+            beta=linear_schedule(config.per_beta, 1.0, config.total_steps),
+            save_replay=config.save_replay,
+        )
+
+    def updater(self, config: DDQNConfig, learner: DDQNLearner) -> Updater:
+        """See :class:`~mario_agents.parallel.recipe.Recipe`."""
+        return Updater(
+            learner,
+            lr=config.lr,
+            lr_min=config.lr_min,
+            warmup=config.lr_warmup,
+            total_packets=config.total_packets,
+            weight_decay=config.weight_decay,
+            max_grad_norm=config.max_grad_norm,
+            tau=config.tau,
+        )
+
+    def player(self, learner: DDQNLearner) -> nn.Module:
+        """See :class:`~mario_agents.parallel.recipe.Recipe`: the online network."""
+        return learner.model.online
+
+    def policy(self, config: DDQNConfig, learner: DDQNLearner, device: torch.device) -> DDQNPolicy:
+        """See :class:`~mario_agents.parallel.recipe.Recipe`."""
+        return DDQNPolicy(
+            learner.model.online, epsilon=config.eval_epsilon, seed=config.seed, device=device
+        )
+
+
+def build_replay(config: DDQNConfig, spaces: Spaces, seed: int) -> UniformReplay:
+    """The replay buffer of a configuration."""
+    shape = (config.buffer_size, config.num_envs, spaces.obs_shape)
+    rng = np.random.default_rng(seed)
+    n_step, gamma = config.n_step, config.gamma
+    if not config.prioritized:
+        return UniformReplay(*shape, n_step=n_step, gamma=gamma, rng=rng)
+    alpha, beta = config.per_alpha, config.per_beta
+    return PrioritizedReplay(*shape, n_step=n_step, gamma=gamma, rng=rng, alpha=alpha, beta=beta)
+
+
+def exploration(config: DDQNConfig, place: Place) -> Callable[[int], float | Tensor]:
+    """Epsilon by the run's agent steps, see ``DDQNConfig.exploration``."""
+    if config.exploration == "linear":
+        return linear_schedule(config.epsilon_start, config.epsilon_end, config.epsilon_decay)
+    first = place.worker * config.num_envs
+    total = place.workers * config.num_envs
+    mine = torch.tensor([apex_epsilon(first + env, total) for env in range(config.num_envs)])
+    return lambda step: mine

@@ -1,0 +1,110 @@
+"""Putting the parts of a run together, the same way in every process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from gymnasium.vector import VectorEnv
+
+from mario_agents.api import Learner
+from mario_agents.config import TrainConfig
+from mario_agents.parallel.coordinator import TrainingCoordinator
+from mario_agents.parallel.desk import EventDesk
+from mario_agents.parallel.events import Publisher
+from mario_agents.parallel.exchange import GradientExchange
+from mario_agents.parallel.heartbeat import COUNTERS, SharedHeartbeat
+from mario_agents.parallel.recipe import Place, Recipe, Spaces
+from mario_agents.parallel.reporting import (
+    CoordinatorReport,
+    WorkerReport,
+    coordinator_metrics,
+    run_sinks,
+    worker_metrics,
+)
+from mario_agents.parallel.worker import TrainingWorker
+from mario_agents.run import Checkpoint, CheckpointStore, RunDir
+
+
+def open_desk(
+    recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
+) -> EventDesk:
+    """Where the events of a run come together."""
+    resume_step = checkpoint.step if checkpoint else None
+    return EventDesk(
+        run,
+        worker_metrics=worker_metrics(recipe.collector),
+        coordinator_metrics=coordinator_metrics(),
+        sinks=run_sinks(run, resume_step=resume_step, wandb=config.wandb),
+    )
+
+
+def build_coordinator(
+    recipe: Recipe[Any, Any],
+    config: TrainConfig,
+    run: RunDir,
+    learner: Learner,
+    spaces: Spaces,
+    publisher: Publisher,
+    checkpoint: Checkpoint | None,
+) -> TrainingCoordinator:
+    """The coordinator of a run, with the weights and counters of ``checkpoint``.
+
+    Raises:
+        CheckpointError: if ``checkpoint`` does not fit.
+    """
+    return TrainingCoordinator(
+        run,
+        CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints),
+        recipe.updater(config, learner),
+        recipe.player(learner),
+        {"obs_shape": list(spaces.obs_shape), "actions": spaces.actions},
+        CoordinatorReport(run, publisher, resume_step=checkpoint.step if checkpoint else None),
+        checkpoint,
+    )
+
+
+def build_worker(
+    recipe: Recipe[Any, Any],
+    config: TrainConfig,
+    learner: Learner,
+    envs: VectorEnv[Any, Any, Any],
+    place: Place,
+    exchange: GradientExchange,
+    heartbeat: SharedHeartbeat,
+    report: WorkerReport,
+) -> TrainingWorker:
+    """A worker of a run."""
+    return TrainingWorker(
+        place,
+        learner,
+        recipe.experience(config, envs, learner, place),
+        exchange,
+        heartbeat,
+        report,
+        accumulate_grads=config.accumulate_grads,
+    )
+
+
+def build_learner(
+    recipe: Recipe[Any, Any], config: TrainConfig, spaces: Spaces, device: torch.device
+) -> Learner:
+    """A learner with the run's initial weights, on ``device``."""
+    learner: Learner = recipe.learner(config, spaces)
+    learner.model.to(device)
+    return learner
+
+
+def counters_of(heartbeat: SharedHeartbeat) -> list[dict[str, int]]:
+    """The counters of all workers, for a checkpoint."""
+    rows = [heartbeat.row(worker) for worker in range(heartbeat.workers)]
+    return [{name: row.count(name) for name in COUNTERS} for row in rows]
+
+
+def restore_counters(heartbeat: SharedHeartbeat, saved: list[Mapping[str, int]]) -> None:
+    """Go on from :func:`counters_of`; what workers counted that are no more counts for worker 0."""
+    for number, counters in enumerate(saved):
+        row = heartbeat.row(number if number < heartbeat.workers else 0)
+        for name in COUNTERS:
+            row.add(name, int(counters.get(name, 0)))

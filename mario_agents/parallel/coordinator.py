@@ -1,0 +1,123 @@
+"""The coordinator: owns the weights, and saves them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from mario_agents.api import Metrics
+from mario_agents.parallel.gradients import Gradients
+from mario_agents.parallel.reporting import CoordinatorReport
+from mario_agents.parallel.updater import Updater
+from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
+from mario_envkit.errors import CheckpointError, RunError
+
+log = logging.getLogger(__name__)
+
+
+class TrainingCoordinator:
+    """Applies gradients, and writes checkpoints and weights.
+
+    Args:
+        run, store: where to.
+        updater: owns the weights.
+        player: what ``weights.safetensors`` holds.
+        metadata: what it carries beside the weights.
+        report: what is measured goes there.
+        checkpoint: what a resumed run begins with.
+
+    Raises:
+        CheckpointError: if ``checkpoint`` does not fit.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        store: CheckpointStore,
+        updater: Updater,
+        player: nn.Module,
+        metadata: Mapping[str, object],
+        report: CoordinatorReport,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.run, self.store, self.updater, self.player = run, store, updater, player
+        self.report = report
+        self._metadata = metadata
+        self._optimizing, self._waiting, self._since = 0.0, 0.0, time.monotonic()
+        self._saved: tuple[int, int] | None = None
+        if checkpoint:
+            self._restore(checkpoint)
+            self._saved = checkpoint.step, self.version
+
+    @property
+    def version(self) -> int:
+        """Number of the present weights: updates so far."""
+        return self.updater.updates
+
+    def apply(self, gradients: Gradients, packets: int = 1) -> Metrics:
+        """Make an update from the mean gradients of ``packets`` packets.
+
+        Raises:
+            TrainerError: if they are not finite; the weights are unchanged.
+        """
+        begin = time.monotonic()
+        metrics = self.updater.apply(gradients, packets)
+        self._optimizing += time.monotonic() - begin
+        self.report.updated({**metrics, "packets": packets})
+        return metrics
+
+    def waited(self, seconds: float) -> None:
+        """There were no gradients to apply for so long."""
+        self._waiting += seconds
+
+    def write(self, step: int) -> None:
+        """Write a row of metrics."""
+        now = time.monotonic()
+        seconds = max(now - self._since, 1e-9)
+        shares = {"optimizing": self._optimizing / seconds, "waiting": self._waiting / seconds}
+        self._optimizing, self._waiting, self._since = 0.0, 0.0, now
+        self.report.logger.track_all(shares)
+        self.report.write(step)
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Write the latest weights, and a checkpoint unless nothing has happened since the last.
+
+        Args:
+            step: agent steps of the whole run.
+            tensors, state: what others want to have saved, by names of their own.
+
+        Raises:
+            RunError: if the disk refuses; what was there before is intact.
+        """
+        if self._saved != (step, self.version):  # a second one would push an older one out
+            own = {"updater": self.updater.state(), "coordinator": self.report.logger.state()}
+            self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own})
+            self._saved = step, self.version
+        write_weights(self.run, self.player.state_dict(), {**self._metadata, "step": step})
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        try:
+            self.updater.restore(checkpoint.tensors, checkpoint.state["updater"])
+            self.report.logger.restore(checkpoint.state["coordinator"])
+        except KeyError as error:
+            raise incomplete(self.run, error) from error
+
+
+def keep_going(save: Callable[[], None]) -> None:
+    """Save in the middle of a run: a disk that refuses is no reason to stop training."""
+    try:
+        save()
+    except RunError as error:
+        log.warning("%s Training goes on, and tries again at the next checkpoint.", error)
+
+
+def incomplete(run: RunDir, error: KeyError) -> CheckpointError:
+    """What to raise if a checkpoint lacks something."""
+    return CheckpointError(
+        f"The checkpoint of {run.path} lacks {error}; it was written by another version of "
+        "mario-envkit: resume with that one, or start a new run."
+    )

@@ -1,0 +1,164 @@
+"""The coordinator as a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import closing
+from multiprocessing.connection import Connection
+
+import numpy as np
+import torch
+
+from mario_agents.device import resolve_device
+from mario_agents.parallel.build import build_coordinator, build_learner, counters_of
+from mario_agents.parallel.child import AttachedRun, Plan, run_child
+from mario_agents.parallel.coordinator import keep_going
+from mario_agents.parallel.drain import GradientDrain
+from mario_agents.parallel.evaluation import Evaluator
+from mario_agents.parallel.events import COORDINATOR
+from mario_agents.parallel.exchange import NAP, gradient_layout, weight_layout
+from mario_agents.parallel.gradients import Gradients, trainable
+from mario_agents.parallel.intervals import Every
+from mario_agents.run import CheckpointStore
+
+FLUSH_SECONDS = 1.0
+"""Seconds between two messages to the main process."""
+LONGEST_NAP = 0.004
+
+log = logging.getLogger(__name__)
+
+
+def coordinator_main(plan: Plan, failure: Connection) -> None:
+    """Entry point of the coordinator's process."""
+    run_child(plan, COORDINATOR, 0, failure, _coordinate)
+
+
+def _coordinate(attached: AttachedRun) -> None:
+    with closing(CoordinatorProcess(attached)) as coordinator:
+        coordinator.begin()
+        while not attached.heartbeat.finishing:
+            if not coordinator.update():
+                coordinator.nap()
+            coordinator.routine()
+        while coordinator.update():  # what the workers left
+            pass
+        coordinator.end()
+
+
+class CoordinatorProcess:
+    """A :class:`~mario_agents.parallel.coordinator.TrainingCoordinator` fed from shared memory."""
+
+    def __init__(self, attached: AttachedRun) -> None:
+        plan, config, recipe = attached.plan, attached.config, attached.recipe
+        self._heartbeat = attached.heartbeat
+        self._row = self._heartbeat.row(self._heartbeat.coordinator)
+        checkpoint = None
+        if plan.checkpoint is not None:
+            store = CheckpointStore(attached.run.checkpoint_path, keep=config.keep_checkpoints)
+            checkpoint = store.load(plan.checkpoint)
+        self._device = resolve_device(config.device)
+        self.learner = build_learner(recipe, config, plan.spaces, self._device)
+        self.coordinator = build_coordinator(
+            recipe, config, attached.run, self.learner, plan.spaces, attached.publisher, checkpoint
+        )
+        self._evaluator = Evaluator(recipe, config, plan.spaces, self._device)
+        self._weights = attached.weights
+        self._weight_layout = weight_layout(self.learner)
+        self._vector = np.empty(self._weight_layout.size, dtype=np.float32)
+        self._gradient_layout = gradient_layout(self.learner)
+        self._drain = GradientDrain(
+            attached.pool,
+            lambda worker: self._heartbeat.row(worker).taken,
+            max_staleness=config.max_staleness,
+            lockstep=config.lockstep,
+        )
+        step = self._heartbeat.total("steps")
+        self._evaluation, self._rows, self._checkpoints = (
+            Every(interval, step)
+            for interval in (config.eval_interval, config.log_interval, config.checkpoint_interval)
+        )
+        self._nap = NAP
+        self._told = 0.0
+
+    def begin(self) -> None:
+        """Save the beginning, so that from here on the run can be resumed; let the workers go."""
+        self._save()
+        self._row.join()
+        self._publish()
+
+    def update(self) -> bool:
+        """Make the next update, if there are gradients for one."""
+        stale = self._drain.stale
+        packets = self._drain.take(self._weights.version)
+        if self._drain.stale > stale:
+            self._row.add("stale", self._drain.stale - stale)
+            self.coordinator.report.logger.track("stale", self._drain.stale - stale)
+        if not packets:
+            return False
+        self.coordinator.apply(self._gradients(), packets)
+        self._publish()
+        self._drain.release()
+        self._row.add("updates")
+        self._row.add("packets", packets)
+        self._nap = NAP
+        return True
+
+    def nap(self) -> None:
+        """Nothing has come: rest, the longer the longer that lasts."""
+        begin = time.monotonic()
+        time.sleep(self._nap)
+        self._nap = min(2 * self._nap, LONGEST_NAP)
+        self.coordinator.waited(time.monotonic() - begin)
+
+    def routine(self) -> None:
+        """Beat, and do what is due by now."""
+        self._row.beat()
+        step = self._heartbeat.total("steps")
+        if self._evaluation.due(step):
+            self._evaluator.start(self.learner, step)
+        result = self._evaluator.result()
+        if result is not None:
+            self.coordinator.report.logger.track_all(result)
+        if self._rows.due(step):
+            self.coordinator.write(step)
+        if self._checkpoints.due(step):
+            keep_going(self._save)
+        if time.monotonic() - self._told > FLUSH_SECONDS:
+            self._told = time.monotonic()
+            self.coordinator.report.flush(step)
+
+    def end(self) -> None:
+        """Write everything for the last time.
+
+        Raises:
+            RunError: if the disk refuses.
+        """
+        step = self._heartbeat.total("steps")
+        result = self._evaluator.result(wait=True)
+        if result is not None:
+            self.coordinator.report.logger.track_all(result)
+        self.coordinator.write(step)
+        self._save()
+        self.coordinator.report.flush(step, "stopped")
+
+    def close(self) -> None:
+        """Close the files."""
+        self.coordinator.report.close()
+
+    def _gradients(self) -> Gradients:
+        views = self._gradient_layout.views(self._drain.mean)
+        if self._device.type == "cpu":
+            return views
+        gradients = [torch.empty_like(parameter) for parameter in trainable(self.learner.model)]
+        self._gradient_layout.unpack(self._drain.mean, gradients)
+        return gradients
+
+    def _publish(self) -> None:
+        tensors = list(self.learner.model.state_dict().values())
+        self._weights.publish(self._weight_layout.pack(tensors, out=self._vector))
+
+    def _save(self) -> None:
+        step = self._heartbeat.total("steps")
+        self.coordinator.save(step, {}, {"counters": counters_of(self._heartbeat)})
+        self._heartbeat.checkpoint_written()

@@ -1,0 +1,61 @@
+"""The games that a worker plays."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from gymnasium.vector import SyncVectorEnv, VectorEnv
+
+from mario_agents.config import TrainConfig
+from mario_agents.environments import make_vector
+from mario_agents.parallel.recipe import Recipe
+from mario_agents.run import RunDir
+from mario_envkit.errors import ArchiveError
+from mario_envkit.snapshots import MarioSnapshotVectorEnv
+
+SNAPSHOT_ID = "mario_envkit:MarioSnapshot-v0"
+SYNC_SECONDS = 30.0
+"""Seconds after which a worker takes in the deaths and snapshots of the others."""
+
+log = logging.getLogger(__name__)
+
+
+class Games:
+    """A worker's environments: those of evaluation, with snapshots if they are wanted.
+
+    Deaths are read from the run's ``death_hotspots.json``, which the main process alone writes.
+    Snapshots go to the directory ``snapshots`` of the run, and come from there.
+    """
+
+    def __init__(self, recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir) -> None:
+        kwargs = recipe.env_kwargs(config)
+        # Snapshots are the game's; a recipe with an environment of its own has its own way.
+        self._practising = config.snapshots and "id" not in kwargs
+        if self._practising:
+            kwargs |= {
+                "id": SNAPSHOT_ID,
+                "hotspot_path": run.hotspots_path,
+                "hotspots": "read",
+                "archive": run.snapshots_path,
+            }
+        self.envs: VectorEnv[Any, Any, Any] = make_vector(kwargs, config.num_envs)
+        self._due = time.monotonic() + SYNC_SECONDS
+
+    def tick(self) -> None:
+        """Exchange files with the other workers, if it is time to; call it often."""
+        if not self._practising or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + SYNC_SECONDS
+        try:
+            if isinstance(self.envs, MarioSnapshotVectorEnv):
+                self.envs.sync_files()
+            elif isinstance(self.envs, SyncVectorEnv):
+                self.envs.call("sync_files")
+        except ArchiveError as error:
+            log.warning("%s Training goes on.", error)
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.envs.close()

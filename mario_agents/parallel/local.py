@@ -1,0 +1,198 @@
+"""A run in one process: one worker and the coordinator take turns."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import closing
+from typing import Any
+
+import torch
+from gymnasium.vector import VectorEnv
+
+from mario_agents.config import TrainConfig
+from mario_agents.device import resolve_device
+from mario_agents.parallel.build import (
+    build_coordinator,
+    build_learner,
+    build_worker,
+    counters_of,
+    open_desk,
+    restore_counters,
+)
+from mario_agents.parallel.coordinator import incomplete, keep_going
+from mario_agents.parallel.desk import EventDesk
+from mario_agents.parallel.evaluation import Evaluator
+from mario_agents.parallel.events import COORDINATOR
+from mario_agents.parallel.exchange import LocalExchange
+from mario_agents.parallel.games import Games
+from mario_agents.parallel.heartbeat import SharedHeartbeat
+from mario_agents.parallel.intervals import Every
+from mario_agents.parallel.recipe import Place, Recipe, Spaces
+from mario_agents.parallel.reporting import WorkerReport, headline
+from mario_agents.progress import TrainingProgress
+from mario_agents.run import Checkpoint, RunDir
+from mario_agents.stopping import StopRequest
+
+
+class LocalRun:
+    """The parts of a run in one process.
+
+    What a checkpoint restores exactly: weights, targets, optimizer, all counters and schedules, the
+    state of the experience (its random states, and the replay buffer if it was saved). What it does
+    not: the games, which begin new episodes, and an unsaved replay buffer.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe[Any, Any],
+        config: TrainConfig,
+        run: RunDir,
+        envs: VectorEnv[Any, Any, Any],
+        desk: EventDesk,
+        device: torch.device,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.config = config
+        spaces = Spaces.of(envs)
+        step = checkpoint.step if checkpoint else 0
+        self.learner = build_learner(recipe, config, spaces, device)
+        self.desk = desk
+        self.coordinator = build_coordinator(
+            recipe,
+            config,
+            run,
+            self.learner,
+            spaces,
+            self.desk.publisher(COORDINATOR),
+            checkpoint,
+        )
+        self.heartbeat = SharedHeartbeat.private(workers=1)
+        self.worker = build_worker(
+            recipe,
+            config,
+            self.learner,
+            envs,
+            Place(0, 1, config.seed, step, 0, device),
+            LocalExchange(self.coordinator),
+            self.heartbeat,
+            WorkerReport(
+                run,
+                0,
+                recipe.collector,
+                self.desk.publisher("worker_0"),
+                resume_step=checkpoint.step if checkpoint else None,
+            ),
+        )
+        self.evaluator = Evaluator(recipe, config, spaces, device)
+        if checkpoint:
+            self._restore(run, checkpoint)
+
+    @property
+    def steps(self) -> int:
+        """Agent steps so far, those before a resume included."""
+        return self.heartbeat.total("steps")
+
+    def advance(self) -> None:
+        """Collect for a while, then make the updates that are due."""
+        self.worker.advance()
+
+    def evaluate(self) -> None:
+        """Play a few greedy episodes with the weights as they are now."""
+        self.evaluator.start(self.learner, self.steps)
+        result = self.evaluator.result(wait=True)
+        assert result is not None
+        self.coordinator.report.logger.track_all(result)
+
+    def tell(self) -> dict[str, float]:
+        """Tell the desk how things are; returns what a progress bar has room for."""
+        self.worker.report.flush(self.steps)
+        self.coordinator.report.flush(self.steps)
+        self.desk.poll()
+        return headline(self.desk.workers.combined())
+
+    def write(self) -> None:
+        """Write a row of all metrics."""
+        self.tell()
+        for each in (self.worker.report, self.coordinator, self.desk):
+            each.write(self.steps)
+
+    def save(self) -> None:
+        """Write weights, and a checkpoint unless there is one of this step.
+
+        Raises:
+            RunError: if the disk refuses.
+        """
+        experience = self.worker.experience
+        tensors = {f"worker.{name}": tensor for name, tensor in experience.tensors().items()}
+        state = {"experience": experience.state(), "report": self.worker.report.logger.state()}
+        self.coordinator.save(
+            self.steps, tensors, {"counters": counters_of(self.heartbeat), "worker": state}
+        )
+
+    def close(self) -> None:
+        """Close the metrics files; harmless when repeated."""
+        self.worker.report.close()
+        self.coordinator.report.close()
+
+    def _restore(self, run: RunDir, checkpoint: Checkpoint) -> None:
+        """The worker's half; the coordinator has its own already."""
+        try:
+            restore_counters(self.heartbeat, checkpoint.state["counters"])
+            # A run that had worker processes saved nothing of theirs: the worker begins anew.
+            if "worker" in checkpoint.state:
+                state = checkpoint.state["worker"]
+                prefix = "worker."
+                tensors = {
+                    name.removeprefix(prefix): tensor
+                    for name, tensor in checkpoint.tensors.items()
+                    if name.startswith(prefix)
+                }
+                self.worker.experience.restore(tensors, state["experience"])
+                self.worker.report.logger.restore(state["report"])
+        except KeyError as error:
+            raise incomplete(run, error) from error
+
+
+def train_in_process(
+    recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
+) -> None:
+    """Train without any other process; see :func:`mario_agents.parallel.engine.train`."""
+    torch.set_num_threads(config.torch_threads)
+    device = resolve_device(config.device)
+    with (
+        closing(Games(recipe, config, run)) as games,
+        open_desk(recipe, config, run, checkpoint) as desk,
+        closing(LocalRun(recipe, config, run, games.envs, desk, device, checkpoint)) as parts,
+    ):
+        _loop(parts, games)
+
+
+def _loop(parts: LocalRun, games: Games) -> None:
+    config = parts.config
+    minutes = math.inf if config.max_minutes is None else config.max_minutes
+    deadline = time.monotonic() + 60 * minutes
+    # The first thing saved is the beginning: from here on, every run can be resumed.
+    parts.save()
+    progress = TrainingProgress(config.total_steps, initial_step=parts.steps, enabled=config.ui)
+    evaluation, rows, checkpoints = (
+        Every(interval, parts.steps)
+        for interval in (config.eval_interval, config.log_interval, config.checkpoint_interval)
+    )
+    with progress, StopRequest() as stop:
+        while (
+            parts.steps < config.total_steps and time.monotonic() < deadline and not stop.requested
+        ):
+            parts.advance()
+            games.tick()
+            progress.update(parts.steps, **parts.tell())
+            if evaluation.due(parts.steps):
+                parts.evaluate()
+            if rows.due(parts.steps):
+                parts.write()
+            if checkpoints.due(parts.steps):
+                keep_going(parts.save)
+        parts.write()
+        parts.save()
+    if stop.requested:
+        raise stop.exception()

@@ -1,0 +1,54 @@
+"""A recipe as a plug-in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Generic
+
+from mario_agents.device import resolve_device
+from mario_agents.parallel.engine import train
+from mario_agents.parallel.recipe import Config, Recipe, Spaces
+from mario_agents.run import RunDir, read_weights
+from mario_envkit.errors import RunError
+from mario_envkit.plugins import Policy
+
+
+class RecipeTrainer(Generic[Config]):
+    """Implements :class:`mario_envkit.plugins.Trainer` for anything that has a recipe."""
+
+    def __init__(self, recipe: Recipe[Config, Any], summary: str) -> None:
+        self.recipe, self.summary = recipe, summary
+        self.config_class = recipe.config_class
+
+    def train(self, config: Config, run_path: Path, *, resume: bool) -> None:
+        """See :class:`mario_envkit.plugins.Trainer` and :func:`mario_agents.parallel.engine.train`.
+
+        Raises:
+            CheckpointError: if ``resume`` finds no checkpoint that is whole.
+            KeyboardInterrupt: after saving, if Ctrl-C or SIGTERM asked to stop.
+        """
+        train(self.recipe, config, RunDir.open(run_path), resume=resume)
+
+    def env_kwargs(self, config: Config) -> dict[str, Any]:
+        """See :class:`mario_envkit.plugins.Trainer`."""
+        return self.recipe.env_kwargs(config)
+
+    def load_policy(self, config: Config, run_path: Path, *, device: str) -> Policy:
+        """See :class:`mario_envkit.plugins.Trainer`.
+
+        Raises:
+            RunError: if the run has no weights, or they do not fit its configuration.
+        """
+        run = RunDir.open(run_path)
+        tensors, metadata = read_weights(run)
+        try:
+            shape = tuple(int(size) for size in json.loads(metadata["obs_shape"]))
+            learner = self.recipe.learner(config, Spaces(shape, int(metadata["actions"])))
+            self.recipe.player(learner).load_state_dict(tensors)
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise RunError(
+                f"The weights {run.weights_path} do not fit the configuration of the run: "
+                f"{' '.join(str(error).split())}"
+            ) from error
+        return self.recipe.policy(config, learner, resolve_device(device))

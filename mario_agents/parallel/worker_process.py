@@ -1,0 +1,77 @@
+"""A worker as a process of its own."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from multiprocessing.connection import Connection
+
+from mario_agents.device import resolve_device
+from mario_agents.parallel.build import build_learner, build_worker
+from mario_agents.parallel.child import AttachedRun, Plan, run_child
+from mario_agents.parallel.exchange import SharedExchange
+from mario_agents.parallel.games import Games
+from mario_agents.parallel.heartbeat import COUNTERS
+from mario_agents.parallel.intervals import Every
+from mario_agents.parallel.recipe import Place
+from mario_agents.parallel.reporting import WorkerReport
+
+FLUSH_SECONDS = 1.0
+"""Seconds between two messages to the main process."""
+
+
+def worker_main(plan: Plan, number: int, generation: int, failure: Connection) -> None:
+    """Entry point of the process of worker ``number``; ``generation`` counts replacements."""
+    run_child(
+        plan,
+        f"worker_{number}",
+        generation,
+        failure,
+        lambda attached: _work(attached, number, generation),
+    )
+
+
+def _work(attached: AttachedRun, number: int, generation: int) -> None:
+    plan, config, heartbeat = attached.plan, attached.config, attached.heartbeat
+    row = heartbeat.row(number)
+    device = resolve_device(config.device)
+    learner = build_learner(attached.recipe, config, plan.spaces, device)
+    exchange = SharedExchange(
+        number,
+        learner,
+        attached.pool,
+        attached.weights,
+        heartbeat,
+        lockstep=config.lockstep,
+    )
+    first = generation == 0 and plan.checkpoint is None
+    step = heartbeat.total("steps")
+    report = WorkerReport(
+        attached.run,
+        number,
+        attached.recipe.collector,
+        attached.publisher,
+        resume_step=None if first else plan.step if generation == 0 else step,
+    )
+    report.logger.start_from({name: row.count(name) for name in COUNTERS})
+    place = Place(number, config.workers, config.seed, plan.step, generation, device)
+    with closing(report), closing(Games(attached.recipe, config, attached.run)) as games:
+        report.flush(step, "starting")
+        # The games begin while the coordinator still gets ready; nothing is played before the
+        # first weights are there.
+        worker = build_worker(
+            attached.recipe, config, learner, games.envs, place, exchange, heartbeat, report
+        )
+        row.join()  # not before: in lockstep the others wait for it from here on
+        rows, told = Every(config.log_interval, step), time.monotonic()
+        while step < config.total_steps and not heartbeat.stopping:
+            worker.advance()
+            games.tick()
+            step = heartbeat.total("steps")
+            if rows.due(step):
+                report.write(step)
+            if time.monotonic() - told > FLUSH_SECONDS:
+                told = time.monotonic()
+                report.flush(step)
+        report.write(step)
+        report.flush(step, "stopped")

@@ -1,0 +1,91 @@
+"""Does a recipe keep what it promises?"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mario_agents.config import TrainConfig
+from mario_agents.environments import make_vector
+from mario_agents.parallel.engine import train
+from mario_agents.parallel.gradients import trainable
+from mario_agents.parallel.recipe import Recipe, Spaces, name_of, recipe_named
+from mario_agents.parallel.trainer import RecipeTrainer
+from mario_agents.run import CheckpointStore, RunDir, read_weights
+
+
+def check_recipe(recipe: Recipe[Any, Any], config: TrainConfig, folder: Path) -> None:
+    """Train a recipe in this process for ``config.total_steps``, and hold it against its contract.
+
+    Workers can import it; the seed decides on its weights; training changes them and leaves
+    numbers; the trained policy plays; and two runs that go on from the same checkpoint, for as long
+    again, end with the same weights.
+
+    Args:
+        recipe: to be checked.
+        config: small, so that it takes seconds: a few updates suffice.
+        folder: an empty directory, for runs.
+
+    Raises:
+        AssertionError: with a sentence about what it does not keep.
+        MarioEnvkitError: if it cannot be trained at all.
+    """
+    config = dataclasses.replace(config, workers=0, device="cpu", ui=False)
+    twin = recipe_named(name_of(recipe))
+    assert twin.config_class is recipe.config_class, "Workers would import another recipe."
+
+    envs = make_vector(recipe.env_kwargs(config), 2)
+    spaces, (observations, _) = Spaces.of(envs), envs.reset(seed=0)
+    envs.close()
+    first, second = (each.learner(config, spaces).model for each in (recipe, twin))
+    _check_equal(first, second, "Two learners of one seed have different weights")
+    assert trainable(first), "The model has no parameters that ask for gradients."
+
+    path = folder / "run"
+    run = RunDir.create(path, trainer="recipe", config=config)
+    train(recipe, config, run, resume=False)
+    checkpoint = CheckpointStore(run.checkpoint_path).load_latest()
+    updates = checkpoint.state["updater"]["updates"]
+    assert updates > 0, f"{checkpoint.step} steps led to no update; give a larger total_steps."
+    before = first.state_dict()
+    after = {name: checkpoint.tensors[f"model.{name}"] for name in before}
+    assert any(not torch.equal(before[name], after[name]) for name in before), (
+        f"After {updates} updates the weights are what they were."
+    )
+    for name, tensor in after.items():
+        assert bool(torch.isfinite(tensor).all()), f"{name} holds values that are not finite."
+
+    policy = RecipeTrainer(recipe, "").load_policy(config, path, device="cpu")
+    policy.reset(2)
+    for greedy in (True, False):
+        actions = np.asarray(policy.act(observations, greedy=greedy))
+        kind = f"{actions.dtype} of shape {actions.shape}"
+        fitting = np.issubdtype(actions.dtype, np.integer) and actions.shape == (2,)
+        assert fitting, f"Two actions must be integers (2,), not {kind}."
+        assert ((actions >= 0) & (actions < spaces.actions)).all(), f"There is no action {actions}."
+
+    _check_resume(recipe, dataclasses.replace(config, total_steps=2 * checkpoint.step), path)
+
+
+def _check_resume(recipe: Recipe[Any, Any], config: TrainConfig, path: Path) -> None:
+    copy = path.with_name("copy")
+    shutil.copytree(path, copy)
+    for each in (path, copy):
+        train(recipe, config, RunDir.open(each), resume=True)
+    ours, theirs = (read_weights(RunDir.open(each))[0] for each in (path, copy))
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), (
+            f"Two runs that were resumed from one checkpoint differ in {name}: something random "
+            "does not come from the place's seeds, or is not restored."
+        )
+
+
+def _check_equal(first: torch.nn.Module, second: torch.nn.Module, what: str) -> None:
+    ours, theirs = first.state_dict(), second.state_dict()
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), f"{what} ({name})."

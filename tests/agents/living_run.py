@@ -1,0 +1,157 @@
+"""A run with worker processes, seen from outside: by its events, its files and its processes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from mario_agents.parallel.events import (
+    COORDINATOR,
+    EventObserver,
+    LearnerStatus,
+    WorkerStatus,
+)
+from mario_agents.run import CheckpointStore
+from mario_envkit.errors import RunError
+
+PATIENCE = 120.0
+"""Seconds that a test waits for something; machines that test are slow and busy."""
+SHM = Path("/dev/shm")
+
+
+def processes_with(token: str) -> list[int]:
+    """Processes that were started, by whomever, with ``token`` in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            state = (path / "stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z" and token.encode() in (path / "environ").read_bytes():
+                found.append(int(path.name))
+        except OSError:  # it has just ended, or is somebody else's
+            continue
+    return found
+
+
+class LivingRun:
+    """``mario-agents train`` in a process of its own.
+
+    Args:
+        folder: working directory; the run is ``run`` in it.
+        temporary: where leases and sockets lie; a short path.
+        env: environment variables.
+        words: of the command line.
+    """
+
+    def __init__(self, folder: Path, temporary: Path, env: dict[str, str], *words: object) -> None:
+        self.path = folder / "run"
+        self.token = uuid.uuid4().hex
+        self.temporary = temporary
+        self._env = {**env, "MARIO_TEST_RUN": self.token, "TMPDIR": str(self.temporary)}
+        self._folder = folder
+        self._observer: EventObserver | None = None
+        self.statuses: dict[str, WorkerStatus | LearnerStatus] = {}
+        self.leases: set[Path] = set()
+        self.segments: set[str] = set()
+        self._foreign: set[Path] = set()
+        self.start(*words)
+
+    def start(self, *words: object) -> None:
+        """Start, or resume."""
+        self._foreign = set(self.temporary.glob("*/*.lease"))
+        command = [sys.executable, "-m", "mario_agents.cli", "train", *map(str, words)]
+        self.process = subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=self._env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.statuses = {}
+        self._observer = None
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds; the run must go on meanwhile."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline, (self.statuses, self.log())
+            self._look()
+
+    def _look(self) -> None:
+        for lease in self.temporary.glob("*/*.lease"):
+            if lease not in self.leases and lease not in self._foreign:
+                self.leases.add(lease)
+        for lease in self.leases:
+            if lease.exists():
+                self.segments |= set(lease.read_text().split())
+        if self._observer is None:
+            try:
+                self._observer = EventObserver(self.path)
+            except RunError:
+                time.sleep(0.05)
+                return
+        for envelope in self._observer.poll(0.05):
+            if isinstance(envelope.event, (WorkerStatus, LearnerStatus)):
+                self.statuses[envelope.source] = envelope.event
+
+    def pid(self, source: str) -> int:
+        return self.statuses[source].pid
+
+    @property
+    def updates(self) -> int:
+        """Of the coordinator, as far as it has told."""
+        learner = self.statuses.get(COORDINATOR)
+        return learner.updates if isinstance(learner, LearnerStatus) else 0
+
+    def running(self, workers: int) -> bool:
+        """Whether all workers have played, and the coordinator has made updates."""
+        statuses = [self.statuses.get(f"worker_{number}") for number in range(workers)]
+        played = [isinstance(status, WorkerStatus) and status.steps > 0 for status in statuses]
+        return all(played) and self.updates > 0
+
+    def kill(self, source: str, number: signal.Signals = signal.SIGKILL) -> int:
+        pid = self.pid(source)
+        os.kill(pid, number)
+        return pid
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end: exit status and the standard error stream."""
+        _, errors = self.process.communicate(timeout=PATIENCE)
+        assert "Traceback" not in errors
+        return self.process.returncode, errors
+
+    def log(self) -> str:
+        path = self.path / "training.log"
+        return path.read_text() if path.is_file() else ""
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        with (self.path / f"{name}.csv").open() as file:
+            return list(csv.DictReader(file))
+
+    def checkpoint(self) -> CheckpointStore:
+        return CheckpointStore(self.path / "checkpoint")
+
+    def assert_nothing_left(self) -> None:
+        """No process, no shared memory, no lease; processes have a moment to go."""
+        deadline = time.monotonic() + 20
+        while processes_with(self.token) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert processes_with(self.token) == []
+        assert self.segments, "the test never saw the shared memory of the run"
+        assert [name for name in self.segments if (SHM / name.lstrip("/")).exists()] == []
+        assert [lease for lease in self.leases if lease.exists()] == []
+
+    def close(self) -> None:
+        for pid in processes_with(self.token):
+            os.kill(pid, signal.SIGKILL)
+        self.process.communicate()
+        if self._observer is not None:
+            self._observer.close()

@@ -1,0 +1,38 @@
+"""Recipes that go wrong, where workers can import them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mario_agents.algos.ddqn.recipe import DDQNRecipe
+from mario_agents.testing.corridor import CORRIDOR
+from mario_agents.testing.toy import ToyConfig, ToyExperience, ToyLearner, ToyRecipe
+
+
+class CorridorRecipe(DDQNRecipe):
+    """Double DQN in the corridor."""
+
+    def env_kwargs(self, config: Any) -> dict[str, Any]:
+        return {"id": CORRIDOR}
+
+
+class BrokenWorkers(ToyRecipe):
+    """No worker gets far."""
+
+    def experience(self, *args: Any) -> ToyExperience:
+        raise RuntimeError("the cartridge is dusty")
+
+
+class Diverging(ToyRecipe):
+    """Gradients that are not finite."""
+
+    def learner(self, config: ToyConfig, spaces: Any) -> ToyLearner:
+        learner = super().learner(config, spaces)
+        compute = learner.compute_loss
+
+        def infinite(batch: Any) -> Any:
+            loss, measured = compute(batch)
+            return loss * float("inf"), measured
+
+        learner.compute_loss = infinite  # type: ignore[method-assign]
+        return learner

@@ -1,0 +1,160 @@
+"""Training with worker processes where nothing goes wrong, and where the algorithm does."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mario_agents.algos.ddqn.config import DDQNConfig
+from mario_agents.config import TrainConfig
+from mario_agents.parallel.engine import train
+from mario_agents.parallel.recipe import Recipe
+from mario_agents.run import Checkpoint, CheckpointStore, RunDir
+from mario_agents.testing.toy import ToyConfig, ToyRecipe
+from mario_envkit.errors import TrainerError
+from tests.agents.recipes import BrokenWorkers, CorridorRecipe, Diverging
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
+TOY = ToyConfig(
+    total_steps=1600,
+    num_envs=4,
+    checkpoint_interval=800,
+    log_interval=400,
+    device="cpu",
+    ui=False,
+)
+DDQN = DDQNConfig(
+    total_steps=320,
+    num_envs=4,
+    learning_starts=64,
+    buffer_size=600,
+    batch_size=8,
+    collect_steps=16,
+    hidden=8,
+    epsilon_decay=300,
+    lr=1e-3,
+    lr_warmup=10,
+    device="cpu",
+    ui=False,
+)
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Any:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def trained(path: Path, recipe: Recipe[Any, Any], config: TrainConfig) -> Checkpoint:
+    """A run to its end."""
+    train(recipe, config, RunDir.create(path, trainer="any", config=config), resume=False)
+    return latest(path)
+
+
+def latest(path: Path) -> Checkpoint:
+    return CheckpointStore(path / "checkpoint").load_latest()
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_worker_in_lockstep_does_what_one_in_this_process_does(
+    tmp_path: Path, accumulate: int
+) -> None:
+    config = dataclasses.replace(DDQN, accumulate_grads=accumulate)
+    ours = trained(tmp_path / "local", CorridorRecipe(), config)
+    apart = dataclasses.replace(config, workers=1, lockstep=True)
+    theirs = trained(tmp_path / "apart", CorridorRecipe(), apart)
+    # A round of 16 steps has four batches: four packets, or two of three and one.
+    updates = 17 * 4 if accumulate == 1 else 17 * 2
+    assert ours.state["updater"]["updates"] == theirs.state["updater"]["updates"] == updates
+    learned = [name for name in ours.tensors if name.startswith(("model.", "optimizer."))]
+    assert len(learned) > 30
+    for name in learned:
+        assert torch.equal(ours.tensors[name], theirs.tensors[name]), name
+    for key in ("steps", "episodes", "deaths", "flags", "train_steps", "packets"):
+        assert ours.state["counters"][0][key] == theirs.state["counters"][0][key], key
+
+
+def test_two_resumes_of_a_worker_in_lockstep_are_equal(tmp_path: Path) -> None:
+    config = dataclasses.replace(DDQN, workers=1, lockstep=True, total_steps=160)
+    trained(tmp_path / "a", CorridorRecipe(), config)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    more = dataclasses.replace(config, total_steps=320)
+    for name in "ab":
+        train(CorridorRecipe(), more, RunDir.open(tmp_path / name), resume=True)
+    ours, theirs = latest(tmp_path / "a"), latest(tmp_path / "b")
+    assert ours.state["updater"]["updates"] == theirs.state["updater"]["updates"] > 24
+    for name in ours.tensors:
+        assert torch.equal(ours.tensors[name], theirs.tensors[name]), name
+
+
+def test_workers_can_come_and_go_between_resumes(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    two = dataclasses.replace(TOY, workers=2, lockstep=True)
+    first = trained(path, ToyRecipe(), two)
+    updates = first.state["updater"]
+    assert updates["packets"] == sum(worker["packets"] for worker in first.state["counters"])
+    # Each round of either is a packet, and an update takes one of each (but for the last ones).
+    assert updates["packets"] - 2 * updates["updates"] in (-2, -1, 0)
+    alone = dataclasses.replace(TOY, total_steps=first.step + 800)
+    train(ToyRecipe(), alone, RunDir.open(path), resume=True)
+    second = latest(path)
+    assert second.step == first.step + 832  # rounds of 64
+    assert second.state["updater"]["updates"] == updates["updates"] + 13
+    assert [worker["steps"] for worker in second.state["counters"]] == [second.step]
+    again = dataclasses.replace(two, total_steps=second.step + 800)
+    train(ToyRecipe(), again, RunDir.open(path), resume=True)
+    third = latest(path)
+    assert third.step >= second.step + 800
+    counters = third.state["counters"]
+    assert sum(worker["steps"] for worker in counters) == third.step
+    assert counters[0]["steps"] > second.step
+    # It has learned which action pays, whoever it was who learned it.
+    reward = third.tensors["model.reward"][:81:20]
+    assert reward.argmax(dim=1).tolist() == [1] * 5
+
+
+def test_workers_that_cannot_start_end_the_run_in_a_sentence(tmp_path: Path) -> None:
+    config = dataclasses.replace(TOY, workers=1)
+    with pytest.raises(TrainerError) as caught:
+        trained(tmp_path / "run", BrokenWorkers(), config)
+    assert str(caught.value) == (
+        "Worker 0 ended 3 times in a row soon after its start, so the run was stopped: "
+        "RuntimeError: the cartridge is dusty"
+    )
+
+
+def test_divergence_ends_the_run_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(TrainerError, match="not finite, so training has diverged"):
+        trained(tmp_path / "run", Diverging(), dataclasses.replace(TOY, workers=1))
+
+
+def test_a_recipe_that_workers_could_not_import_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    class Local(ToyRecipe):
+        pass
+
+    with pytest.raises(TrainerError, match="must be a class at the top of an importable module"):
+        trained(tmp_path / "run", Local(), dataclasses.replace(TOY, workers=1))
+    assert trained(tmp_path / "local", Local(), TOY).step == 1600
+
+
+def test_evaluation_goes_on_beside_the_updates(tmp_path: Path) -> None:
+    config = dataclasses.replace(TOY, workers=1, eval_interval=640, eval_episodes=2, pause=0.02)
+    trained(tmp_path / "run", ToyRecipe(), config)
+    with (tmp_path / "run" / "coordinator.csv").open() as file:
+        last = list(csv.DictReader(file))[-1]
+    assert 0 <= float(last["eval_success"]) <= 1
+    assert float(last["eval_x"]) >= 0
+    assert 0 < float(last["optimizing"]) + float(last["waiting"]) <= 1
+
+
+def test_the_time_budget_ends_a_run_with_workers(tmp_path: Path) -> None:
+    config = dataclasses.replace(TOY, workers=1, total_steps=10**9, max_minutes=1e-9)
+    assert trained(tmp_path / "run", ToyRecipe(), config).step < 10**9

@@ -1,0 +1,164 @@
+"""A worker's way to the coordinator through shared memory: waiting, leaving, weights."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mario_agents.parallel.drain import GradientDrain
+from mario_agents.parallel.exchange import SharedExchange, gradient_layout, weight_layout
+from mario_agents.parallel.gradient_pool import SharedGradientPool
+from mario_agents.parallel.gradients import trainable
+from mario_agents.parallel.heartbeat import SharedHeartbeat
+from mario_agents.parallel.segments import SharedSegments
+from mario_agents.parallel.shared_weights import SharedWeights
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
+
+
+class Net(nn.Module):
+    """Trainable weights, a frozen target and a counter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.online = nn.Linear(2, 3)
+        self.target = nn.Linear(2, 3).requires_grad_(False)
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+
+class FakeLearner:
+    def __init__(self) -> None:
+        self.model = Net()
+
+
+@dataclass
+class Ends:
+    """Both ends of an exchange in one process."""
+
+    learner: FakeLearner
+    owner: FakeLearner
+    pool: SharedGradientPool
+    weights: SharedWeights
+    heartbeat: SharedHeartbeat
+
+    def exchange(self, *, lockstep: bool) -> SharedExchange:
+        return SharedExchange(
+            0, self.learner, self.pool, self.weights, self.heartbeat, lockstep=lockstep
+        )
+
+    def publish(self) -> None:
+        tensors = list(self.owner.model.state_dict().values())
+        self.weights.publish(weight_layout(self.owner).pack(tensors))
+
+    def gradients(self, value: float) -> list[torch.Tensor]:
+        return [torch.full_like(p, value) for p in trainable(self.learner.model)]
+
+
+@pytest.fixture
+def ends(tmp_path: Path) -> Iterator[Ends]:
+    learner, owner = FakeLearner(), FakeLearner()
+    with SharedSegments(tmp_path / "leases") as segments:
+        size = gradient_layout(learner).size
+        yield Ends(
+            learner,
+            owner,
+            SharedGradientPool.create(segments, workers=1, size=size, slots=2),
+            SharedWeights.create(segments, size=weight_layout(learner).size),
+            SharedHeartbeat.create(segments, workers=1),
+        )
+
+
+def in_background(call: Callable[[], object]) -> Callable[[], object]:
+    """Start a call in a thread; the result waits for its end."""
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(call()), daemon=True)
+    thread.start()
+
+    def wait() -> object:
+        thread.join(timeout=60)
+        assert results, "the call never came back"
+        return results[0]
+
+    return wait
+
+
+def test_weights_targets_and_buffers_arrive(ends: Ends) -> None:
+    exchange = ends.exchange(lockstep=False)
+    with torch.no_grad():
+        ends.owner.model.seen += 2**40 + 1
+    wait = in_background(exchange.sync)  # there are no weights yet
+    time.sleep(0.05)
+    assert exchange.version == 0
+    ends.publish()
+    wait()
+    assert exchange.version == 1
+    ours, theirs = ends.learner.model.state_dict(), ends.owner.model.state_dict()
+    for name in theirs:
+        assert torch.equal(ours[name], theirs[name]), name
+    parameter = ends.learner.model.online.weight
+    exchange.sync()
+    assert ends.learner.model.online.weight is parameter  # optimizers and others hold on to it
+
+
+def test_a_full_ring_makes_a_worker_wait_and_beat(ends: Ends) -> None:
+    exchange = ends.exchange(lockstep=False)
+    ends.publish()
+    exchange.sync()
+    assert all(exchange.submit(ends.gradients(value)) for value in (1.0, 2.0))
+    wait = in_background(lambda: exchange.submit(ends.gradients(3.0)))
+    before = ends.heartbeat.row(0).read().beat
+    time.sleep(0.05)
+    assert ends.heartbeat.row(0).read().beat > before
+    assert ends.pool.waiting(0) == 2
+    drain = GradientDrain(ends.pool, lambda worker: True, max_staleness=9, lockstep=False)
+    means = []
+    while len(means) < 3:
+        if drain.take(1):
+            means.append(drain.mean[0])
+        drain.release()
+    assert wait() is True
+    assert means == [1.0, 2.0, 3.0]
+    assert ends.pool.stats(0).dropped == 0
+
+
+def test_who_waits_leaves_when_the_run_stops(ends: Ends) -> None:
+    exchange = ends.exchange(lockstep=True)
+    ends.publish()
+    exchange.sync()
+    assert exchange.submit(ends.gradients(1.0))
+    syncing = in_background(exchange.sync)
+    time.sleep(0.05)
+    ends.heartbeat.stop()
+    syncing()
+    assert exchange.submit(ends.gradients(2.0))  # there was room
+    assert not exchange.submit(ends.gradients(3.0))
+    assert ends.pool.waiting(0) == 2
+
+
+def test_in_lockstep_new_weights_are_those_of_the_own_gradients(ends: Ends) -> None:
+    exchange = ends.exchange(lockstep=True)
+    drain = GradientDrain(ends.pool, lambda worker: True, max_staleness=0, lockstep=True)
+    ends.publish()
+    exchange.sync()
+    for version in range(1, 30):
+        assert exchange.version == version
+        assert exchange.submit(ends.gradients(float(version)))
+        syncing = in_background(exchange.sync)
+        while not drain.take(ends.weights.version):
+            pass
+        assert np.all(drain.mean == version)
+        with torch.no_grad():
+            ends.owner.model.online.weight.fill_(version + 1)
+        ends.publish()
+        drain.release()
+        syncing()
+        assert torch.all(ends.learner.model.online.weight == version + 1)

@@ -1,0 +1,203 @@
+"""Runs with worker processes of which something dies, stops or breaks: on the real thing."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mario_agents.parallel.events import COORDINATOR, WorkerStatus
+from tests.agents.living_run import LivingRun
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm")
+Start = Callable[..., LivingRun]
+ENDLESS = ("--total-steps", 10**9, "--pause", 0.02)
+
+
+@pytest.fixture
+def start(cli_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    runs: list[LivingRun] = []
+    temporary = Path(tempfile.mkdtemp(prefix="run"))
+
+    def start(*words: object, workers: int = 1, trainer: str = "walk") -> LivingRun:
+        folder = tmp_path / str(len(runs))
+        folder.mkdir()
+        common = ("--workers", workers, "--run-dir", "run", "--checkpoint-interval", 1000,
+                  "--log-interval", 500, "--device", "cpu")  # fmt: skip
+        runs.append(LivingRun(folder, temporary, cli_env, trainer, *common, *words))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.close()
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def go_on(run: LivingRun) -> None:
+    """Wait for more updates."""
+    updates = run.updates
+    run.until(lambda: run.updates > updates + 5)
+
+
+def stop(run: LivingRun) -> None:
+    """End a run as people do, and check that it leaves everything behind and nothing around."""
+    run.process.send_signal(signal.SIGINT)
+    status, errors = run.end()
+    assert status == 130, errors
+    assert "Continue with: mario-agents train --resume run" in errors
+    run.assert_nothing_left()
+    latest = run.checkpoint().load_latest()
+    counters = latest.state["counters"]
+    assert sum(worker["steps"] for worker in counters) == latest.step
+    for number, worker in enumerate(counters):
+        rows = run.rows(f"worker_{number}")
+        assert int(rows[-1]["steps"]) == worker["steps"]
+        assert [int(row["steps"]) for row in rows] == sorted(int(row["steps"]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("how", "workers", "mode", "reason"),
+    [
+        (signal.SIGKILL, 2, "--lockstep", "It was killed by SIGKILL."),
+        (signal.SIGSTOP, 1, "--no-lockstep", "It gave no sign of life for 4 seconds."),
+    ],
+)
+def test_a_dead_or_stopped_worker_is_replaced(
+    start: Start, how: signal.Signals, workers: int, mode: str, reason: str
+) -> None:
+    run = start(*ENDLESS, "--heartbeat-timeout", 4, mode, workers=workers)
+    run.until(lambda: run.running(workers))
+    before = run.statuses["worker_0"]
+    assert isinstance(before, WorkerStatus)
+    pid = run.kill("worker_0", how)
+    run.until(lambda: run.pid("worker_0") != pid and run.statuses["worker_0"].state == "running")
+    after = run.statuses["worker_0"]
+    assert isinstance(after, WorkerStatus)
+    assert after.steps >= before.steps  # its counters were kept
+    assert after.episodes >= before.episodes
+    go_on(run)
+    stop(run)
+    assert f"Worker 0 is gone and will be replaced in 0.5 seconds: {reason}" in run.log()
+
+
+def test_a_dead_coordinator_ends_the_run_which_can_be_resumed(start: Start) -> None:
+    run = start(*ENDLESS)
+    run.until(lambda: run.running(1) and len(run.checkpoint()) >= 2)
+    run.kill(COORDINATOR)
+    status, errors = run.end()
+    assert status == 2
+    assert errors.splitlines()[-1].startswith("mario-agents: The coordinator of the run is gone.")
+    assert "killed by SIGKILL" in errors
+    assert "mario-agents train --resume" in errors
+    run.assert_nothing_left()
+    latest = run.checkpoint().load_latest()
+    assert latest.step > 0
+    run.start("--resume", "run", "--total-steps", latest.step + 2000)
+    status, errors = run.end()
+    assert status == 0, errors
+    run.assert_nothing_left()
+    after = run.checkpoint().load_latest()
+    assert after.step >= latest.step + 2000
+    assert after.state["updater"]["updates"] > latest.state["updater"]["updates"]
+    for number in range(1):
+        earlier, later = (c.state["counters"][number]["steps"] for c in (latest, after))
+        assert later >= earlier
+        steps = [int(row["step"]) for row in run.rows(f"worker_{number}")]
+        assert steps == sorted(set(steps))
+
+
+def test_children_do_not_outlive_a_killed_main_process(start: Start) -> None:
+    run = start(*ENDLESS)
+    run.until(lambda: run.running(1))
+    run.process.kill()
+    run.assert_nothing_left()
+
+
+def test_a_signal_to_all_processes_stops_the_run_once(start: Start) -> None:
+    """So do terminals (Ctrl-C) and service managers; only the main process may listen."""
+    run = start(*ENDLESS)
+    run.until(lambda: run.running(1))
+    for source in (COORDINATOR, "worker_0"):
+        run.kill(source, signal.SIGTERM)
+    run.process.send_signal(signal.SIGTERM)
+    code, errors = run.end()
+    assert code == 143, errors
+    run.assert_nothing_left()
+    latest = run.checkpoint().load_latest()
+    assert latest.step == sum(worker["steps"] for worker in latest.state["counters"])
+    assert "gone" not in run.log()
+
+
+def test_a_full_disk_costs_checkpoints_but_not_the_run(start: Start) -> None:
+    run = start(*ENDLESS)
+    run.until(lambda: run.running(1) and len(run.checkpoint()) >= 2)
+    # Whatever the coordinator writes beyond 2 kB fails now, as if there were no space.
+    limits = resource.prlimit(run.pid(COORDINATOR), resource.RLIMIT_FSIZE)
+    resource.prlimit(run.pid(COORDINATOR), resource.RLIMIT_FSIZE, (2000, limits[1]))
+    run.until(lambda: "Cannot write a checkpoint" in run.log())
+    kept = run.checkpoint().load_latest()
+    go_on(run)
+    assert "Training goes on" in run.log()
+    resource.prlimit(run.pid(COORDINATOR), resource.RLIMIT_FSIZE, limits)
+    run.until(lambda: run.checkpoint().load_latest().step > kept.step)
+    stop(run)
+
+
+def test_a_damaged_checkpoint_is_passed_over(start: Start) -> None:
+    run = start("--total-steps", 4000)
+    run.until(lambda: bool(run.segments))
+    assert run.end()[0] == 0
+    good, bad = sorted((run.path / "checkpoint").glob("*.json"))[-2:]
+    bad.with_suffix(".safetensors").write_bytes(b"rubbish")
+    run.start("--resume", "run", "--total-steps", 8000)
+    status, errors = run.end()
+    assert status == 0, errors
+    assert "WARNING: Skipped a damaged checkpoint" in errors
+    assert good.name in errors
+    assert run.checkpoint().load_latest().step >= 8000
+    run.assert_nothing_left()
+
+
+def test_two_runs_at_once_do_not_touch_each_other(start: Start) -> None:
+    first = start(*ENDLESS)
+    first.until(lambda: first.running(1))
+    second = start(*ENDLESS)
+    second.until(lambda: second.running(1))
+    assert not first.segments & second.segments
+    first.process.kill()
+    first.assert_nothing_left()
+    go_on(second)
+    stop(second)
+
+
+def test_the_real_game_survives_a_dead_worker_and_a_dead_coordinator(start: Start) -> None:
+    small = ("--num-envs", 2, "--screen-size", 36, "--hidden", 8, "--buffer-size", 2000,
+             "--learning-starts", 32, "--batch-size", 8, "--collect-steps", 16)  # fmt: skip
+    run = start("--total-steps", 10**9, *small, trainer="ddqn")
+    run.until(lambda: run.running(1))
+    pid = run.kill("worker_0")
+    run.until(lambda: run.pid("worker_0") != pid and run.statuses["worker_0"].state == "running")
+    go_on(run)
+    run.until(lambda: len(run.checkpoint()) >= 2)
+    run.kill(COORDINATOR)
+    status, errors = run.end()
+    assert status == 2
+    assert "mario-agents train --resume" in errors
+    run.assert_nothing_left()
+    before = run.checkpoint().load_latest()
+    run.start("--resume", "run", "--total-steps", before.step + 500)
+    status, errors = run.end()
+    assert status == 0, errors
+    run.assert_nothing_left()
+    after = run.checkpoint().load_latest()
+    assert after.step >= before.step + 500
+    assert after.state["updater"]["updates"] > before.state["updater"]["updates"]
+    counters = after.state["counters"][0]
+    assert counters["steps"] == after.step
+    assert int(run.rows("worker_0")[-1]["steps"]) == after.step
