@@ -20,6 +20,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from mario_envkit.emulator.picture import PALETTE_SLOTS
 from mario_envkit.errors import ConfigError
 
 C = TypeVar("C")
@@ -28,7 +29,13 @@ PositiveInt = Annotated[int, Meta(ge=1)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 NonNegativeFloat = Annotated[float, Meta(ge=0)]
+ScreenSide = Annotated[int, Meta(ge=16, le=240)]
+# Not a tuple of fixed length: msgspec 0.22 crashes on one beside a number with limits.
+HeightWidth = Annotated[tuple[ScreenSide, ...], Meta(min_length=2, max_length=2)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
+Grey = Annotated[int, Meta(ge=0, le=255)]
+Greys = Annotated[tuple[Grey, ...], Meta(min_length=PALETTE_SLOTS, max_length=PALETTE_SLOTS)]
+Palette = Literal["luma", "contrast"] | Greys
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,8 +76,15 @@ class TrainConfig:
     """Frames for which an action is held; one agent step is this many frames (60 a second)."""
     frame_stack: PositiveInt = 4
     """Number of screens, one agent step apart, in an observation."""
-    screen_size: Annotated[int, Meta(ge=16, le=240)] = 84
-    """Width and height of an observed screen in pixels."""
+    observation: Literal["pixels", "tiles"] = "pixels"
+    """What the agent sees: the screen, or the tiles around Mario."""
+    screen_size: ScreenSide | HeightWidth = 84
+    """Pixels of an observed screen: the side of a square, or height and width."""
+    palette: Palette = "contrast"
+    """How colours become grey: contrast, which shows Mario well, luma as on television, which hides
+    him, or 32 grey values, one for each entry of the console's palette memory."""
+    crop_top: Annotated[int, Meta(ge=0, le=120)] = 0
+    """Rows cut off at the top of the screen; 32 drop the score bar."""
     stall_limit: PositiveInt | None = 150
     """Agent steps without a new best x after which an episode is truncated; None for no limit."""
     noop_max: NonNegativeInt = 0
@@ -114,14 +128,22 @@ class TrainConfig:
     """Agent steps between two checkpoints; there is always one at the end."""
     keep_checkpoints: PositiveInt = 3
     """Number of checkpoints kept on disk."""
-    eval_interval: NonNegativeInt = 0
-    """Agent steps between two greedy evaluations during training; 0 for none."""
-    eval_episodes: PositiveInt = 5
-    """Episodes of one such evaluation."""
+    eval_interval: NonNegativeInt = 50_000
+    """Agent steps between two greedy evaluations during training; 0 for none. The best weights of
+    all are kept beside the latest."""
+    eval_episodes: PositiveInt = 10
+    """Episodes of one such evaluation, and as many again with sticky actions."""
     ui: bool = True
     """Show progress while training (a bar in a terminal, plain lines elsewhere)."""
     wandb: str | None = None
     """Project at Weights & Biases to send metrics to (needs the extra "wandb"); None for none."""
+
+    def resolved(self: C) -> C:
+        """The same options with what was left to this machine decided.
+
+        That is what a run stores, so that another machine builds the same networks from it.
+        """
+        return self
 
     def env_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``MarioTrain-v0`` for the options above."""
@@ -131,8 +153,11 @@ class TrainConfig:
             "actions": self.actions,
             "reward": self.reward,
             "frame_skip": self.frame_skip,
+            "observation": self.observation,
             "frame_stack": self.frame_stack,
             "screen_size": self.screen_size,
+            "palette": self.palette,
+            "crop_top": self.crop_top,
             "stall_limit": self.stall_limit,
             "noop_max": self.noop_max,
             "repeat_action_probability": self.repeat_action_probability,

@@ -25,3 +25,14 @@ def resolve_device(name: str) -> torch.device:
             f"The device {name!r} cannot be used here ({reason}); choose auto or cpu."
         ) from error
     return device
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 arithmetic pays off on a device: on GPUs from Ampere on, and on CPUs with
+    instructions for it (Intel since Cooper Lake, AMD since Zen 4)."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    # Not in every version of torch; without them we do not know and stay with float32.
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    known = [getattr(torch.cpu, check) for check in checks if hasattr(torch.cpu, check)]
+    return device.type == "cpu" and any(check() for check in known)

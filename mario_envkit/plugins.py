@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +73,14 @@ class Trainer(Protocol):
         ``level`` in its info.
         """
 
-    def load_policy(self, config: Any, run_path: Path, *, device: str) -> Policy:
-        """The trained agent of a run."""
+    def load_policy(
+        self, config: Any, run_path: Path, *, device: str, weights: Literal["best", "latest"]
+    ) -> Policy:
+        """The trained agent of a run.
+
+        ``weights`` says which: the best one that an evaluation during training found, or the
+        latest. A trainer that keeps only one has this one for both.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,9 @@ class Playing:
     """Most idle frames before the agent takes over; without them greedy games are all alike."""
     seed: int = 0
     """Seed of the first episode; each further one has the next seed."""
+    weights: Literal["best", "latest"] = "best"
+    """The best weights of the evaluations during training, or the latest; without evaluations there
+    are latest ones only."""
     device: str = "auto"
     """Where the networks live: cpu, cuda, ..., or auto."""
 
@@ -79,6 +82,8 @@ class Eval:
     """Most idle frames before the agent takes over."""
     seed: int = 0
     """Seed of the first episode; each further one has the next seed."""
+    weights: Literal["best", "latest"] = "best"
+    """The best weights of the evaluations during training, or the latest."""
     device: str = "auto"
     """Where the networks live: cpu, cuda, ..., or auto."""
     on: Literal["mario-envkit", "gym-super-mario-bros"] = "mario-envkit"

@@ -37,7 +37,8 @@ def evaluate_run(command: Eval) -> None:
     run = StoredRun.open(command.run)
     levels = parse_levels(command.levels, str(getattr(run.config, "game", "smb")))
     report = _measure(command, run, standard, levels)
-    about = {"run": str(command.run), "trainer": run.directory.trainer, "on": command.on}
+    about = {"run": str(command.run), "trainer": run.directory.trainer, "weights": command.weights}
+    about["on"] = command.on
     document = json.dumps({**about, **report.plain()}, indent=2)
     if command.out is not None:
         try:
@@ -52,7 +53,9 @@ def evaluate_run(command: Eval) -> None:
 
 
 def _measure(command: Eval, run: StoredRun, standard: Standard, levels: list[str]) -> Report:
-    policy = run.trainer.load_policy(run.config, run.directory.path, device=command.device)
+    policy = run.trainer.load_policy(
+        run.config, run.directory.path, device=command.device, weights=command.weights
+    )
     env_kwargs = run.trainer.env_kwargs(run.config)
     options: dict[str, Any] = {}
     if command.on == "gym-super-mario-bros":

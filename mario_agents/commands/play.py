@@ -73,7 +73,9 @@ def _protocol(command: Playing, episodes: int) -> Protocol:
 
 
 def _policy(run: StoredRun, command: Playing) -> Policy:
-    return run.trainer.load_policy(run.config, run.directory.path, device=command.device)
+    return run.trainer.load_policy(
+        run.config, run.directory.path, device=command.device, weights=command.weights
+    )
 
 
 def _play(

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from mario_agents.config import check_resume, make_config, read_options, validate
+from mario_agents.config import TrainConfig, check_resume, make_config, read_options, validate
 from mario_agents.presets import find_preset
 from mario_envkit.errors import ConfigError, OptionError
 from mario_envkit.plugins import Trainer, available_trainers, load_trainer
@@ -64,6 +64,8 @@ def _start(name: str, args: list[str], known: RunOptions) -> None:
     trainer = load_trainer(name)
     config = _parse(name, trainer, {}, args, known)
     _check_surroundings(trainer, config)
+    if isinstance(config, TrainConfig):
+        config = config.resolved()
     path = known.run_dir or default_run_path(name, str(getattr(config, "level", "run")))
     run = RunDir.create(path, trainer=name, config=config)
     with run.lock():

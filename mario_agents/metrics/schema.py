@@ -101,6 +101,19 @@ DDQN_METRICS: tuple[MetricDef, ...] = (
 )
 """Of a worker with a value-based learner, tracked per batch."""
 
+PPO_METRICS: tuple[MetricDef, ...] = (
+    gauge(
+        "explained_variance", "1 if the values foresaw the returns of a rollout, 0 if not at all"
+    ),
+    rolling("loss", "training loss"),
+    rolling("policy_loss", "clipped objective, negated"),
+    rolling("value_loss", "error of the values"),
+    rolling("entropy", "undecidedness of the policy, in nats"),
+    rolling("approx_kl", "divergence of the policy from that of the rollout, in nats"),
+    rolling("clip_fraction", "share of actions whose probability left the clip range"),
+)
+"""Of a worker with PPO; the rolling ones are tracked per batch."""
+
 COORDINATOR_METRICS: tuple[MetricDef, ...] = (
     counter("updates", "optimizer steps"),
     counter("packets", "packets of gradients that updates were made of"),
@@ -117,5 +130,7 @@ EVAL_METRICS: tuple[MetricDef, ...] = (
     gauge("eval_success", "share of greedy episodes that reached the flag"),
     gauge("eval_x", "mean farthest x of greedy episodes, in pixels"),
     gauge("eval_reward", "mean return of greedy episodes"),
+    gauge("eval_sticky_success", "the share of greedy episodes with sticky actions"),
+    gauge("eval_best", "mean of both shares in the best evaluation so far"),
 )
 """Of evaluations during training (``coordinator.csv``)."""

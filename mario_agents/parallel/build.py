@@ -59,7 +59,7 @@ def build_coordinator(
         CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints),
         recipe.updater(config, learner),
         recipe.player(learner),
-        {"obs_shape": list(spaces.obs_shape), "actions": spaces.actions},
+        spaces.metadata(),
         CoordinatorReport(run, publisher, resume_step=checkpoint.step if checkpoint else None),
         checkpoint,
     )

@@ -62,7 +62,7 @@ class CoordinatorProcess:
         self.coordinator = build_coordinator(
             recipe, config, attached.run, self.learner, plan.spaces, attached.publisher, checkpoint
         )
-        self._evaluator = Evaluator(recipe, config, plan.spaces, self._device)
+        self._evaluator = Evaluator(recipe, config, attached.run, plan.spaces, self._device)
         self._weights = attached.weights
         self._weight_layout = weight_layout(self.learner)
         self._vector = np.empty(self._weight_layout.size, dtype=np.float32)

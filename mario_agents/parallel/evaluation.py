@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -12,22 +12,42 @@ from mario_agents.api import Learner, Metrics
 from mario_agents.config import TrainConfig
 from mario_agents.evaluate import Evaluation, Protocol, evaluate
 from mario_agents.parallel.recipe import Recipe, Spaces
+from mario_agents.run import BestWeights, RunDir
 from mario_envkit.errors import MarioEnvkitError
 
 log = logging.getLogger(__name__)
 
+STICKY = 0.25
+"""Probability of repeating an action in the perturbed half of an evaluation. Without it all greedy
+episodes are nearly one and the same, and their success says little (Machado et al., "Revisiting the
+Arcade Learning Environment", JAIR 2018, section 5)."""
+
+
+class _Result(NamedTuple):
+    plain: Evaluation
+    sticky: Evaluation
+
 
 class Evaluator:
-    """Plays with a copy of the weights in a thread, so that updates need not wait for it."""
+    """Plays with a copy of the weights in a thread, so that updates need not wait for it.
+
+    The weights are kept as the run's best ones if none did better: by the mean success of plain and
+    sticky episodes, and with equal success by how far they came.
+    """
 
     def __init__(
-        self, recipe: Recipe[Any, Any], config: TrainConfig, spaces: Spaces, device: torch.device
+        self,
+        recipe: Recipe[Any, Any],
+        config: TrainConfig,
+        run: RunDir,
+        spaces: Spaces,
+        device: torch.device,
     ) -> None:
         self._recipe, self._config, self._device = recipe, config, device
-        self._spaces = spaces
+        self._spaces, self._best = spaces, BestWeights(run)
         self._learner: Learner | None = None
         self._thread: Thread | None = None
-        self._result: Evaluation | MarioEnvkitError | None = None
+        self._result: _Result | MarioEnvkitError | None = None
         self._step = 0
 
     def start(self, learner: Learner, step: int) -> None:
@@ -46,7 +66,7 @@ class Evaluator:
         """What an evaluation found, once after it has ended.
 
         Raises:
-            MarioEnvkitError: if it could not be made.
+            MarioEnvkitError: if it could not be made, or the best weights not be written.
         """
         if self._thread is None or (self._thread.is_alive() and not wait):
             return None
@@ -55,20 +75,38 @@ class Evaluator:
         if isinstance(result, MarioEnvkitError):
             raise result
         assert result is not None
-        log.info("Evaluation at step %d:\n%s", self._step, result.text())
+        plain, sticky = result
+        log.info("Evaluation at step %d:\n%s\n%s", self._step, plain.text(), sticky.text())
         return {
-            "eval_success": result.success_rate.mean,
-            "eval_x": result.mean_x.mean,
-            "eval_reward": result.mean_reward.mean,
+            "eval_success": plain.success_rate.mean,
+            "eval_x": plain.mean_x.mean,
+            "eval_reward": plain.mean_reward.mean,
+            "eval_sticky_success": sticky.success_rate.mean,
+            "eval_best": self._offer(result),
         }
+
+    def _offer(self, result: _Result) -> float:
+        """Offer what was evaluated as the best; returns the success of the best."""
+        assert self._learner is not None
+        success = sum(each.success_rate.mean for each in result) / 2
+        score = (success, sum(each.mean_x.mean for each in result) / 2)
+        weights = self._recipe.player(self._learner).state_dict()
+        if self._best.offer(score, weights, {**self._spaces.metadata(), "step": self._step}):
+            log.info("The best weights are those of step %d.", self._step)
+        assert self._best.score is not None
+        return self._best.score[0]
 
     def _play(self, learner: Learner) -> None:
         config = self._config
         torch.set_num_threads(config.torch_threads)  # a new thread begins with all cores
-        policy = self._recipe.policy(config, learner, self._device)
-        protocol = Protocol(episodes=config.eval_episodes, seed=config.seed)
+        kwargs = self._recipe.env_kwargs(config)
         self._result = None
         try:
-            self._result = evaluate(policy, self._recipe.env_kwargs(config), protocol)
+            results = []
+            for sticky in (0.0, STICKY):
+                policy = self._recipe.policy(config, learner, self._device)
+                protocol = Protocol(config.eval_episodes, sticky=sticky, seed=config.seed)
+                results.append(evaluate(policy, kwargs, protocol))
+            self._result = _Result(*results)
         except MarioEnvkitError as error:
             self._result = error

@@ -84,7 +84,7 @@ class LocalRun:
                 resume_step=checkpoint.step if checkpoint else None,
             ),
         )
-        self.evaluator = Evaluator(recipe, config, spaces, device)
+        self.evaluator = Evaluator(recipe, config, run, spaces, device)
         if checkpoint:
             self._restore(run, checkpoint)
 
@@ -98,11 +98,17 @@ class LocalRun:
         self.worker.advance()
 
     def evaluate(self) -> None:
-        """Play a few greedy episodes with the weights as they are now."""
+        """Begin to play a few greedy episodes with the weights as they are now.
+
+        Training goes on meanwhile, on cores that it leaves idle while it learns.
+        """
         self.evaluator.start(self.learner, self.steps)
-        result = self.evaluator.result(wait=True)
-        assert result is not None
-        self.coordinator.report.logger.track_all(result)
+
+    def take_evaluation(self, *, wait: bool = False) -> None:
+        """Take in an evaluation that has ended."""
+        result = self.evaluator.result(wait=wait)
+        if result is not None:
+            self.coordinator.report.logger.track_all(result)
 
     def tell(self) -> dict[str, float]:
         """Tell the desk how things are; returns what a progress bar has room for."""
@@ -186,12 +192,14 @@ def _loop(parts: LocalRun, games: Games) -> None:
             parts.advance()
             games.tick()
             progress.update(parts.steps, **parts.tell())
+            parts.take_evaluation()
             if evaluation.due(parts.steps):
                 parts.evaluate()
             if rows.due(parts.steps):
                 parts.write()
             if checkpoints.due(parts.steps):
                 keep_going(parts.save)
+        parts.take_evaluation(wait=True)
         parts.write()
         parts.save()
     if stop.requested:

@@ -55,6 +55,10 @@ class Spaces:
             raise TrainerError(f"Training needs a Discrete action space, not {action}.")
         return cls(observation.shape, int(action.n))
 
+    def metadata(self) -> dict[str, object]:
+        """What a file of weights says about them; JSON-able."""
+        return {"obs_shape": list(self.obs_shape), "actions": self.actions}
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -9,7 +9,7 @@ from typing import Any, Generic
 from mario_agents.device import resolve_device
 from mario_agents.parallel.engine import train
 from mario_agents.parallel.recipe import Config, Recipe, Spaces
-from mario_agents.run import RunDir, read_weights
+from mario_agents.run import RunDir, Which, read_weights, weights_path
 from mario_envkit.errors import RunError
 from mario_envkit.plugins import Policy
 
@@ -34,21 +34,23 @@ class RecipeTrainer(Generic[Config]):
         """See :class:`mario_envkit.plugins.Trainer`."""
         return self.recipe.env_kwargs(config)
 
-    def load_policy(self, config: Config, run_path: Path, *, device: str) -> Policy:
+    def load_policy(
+        self, config: Config, run_path: Path, *, device: str, weights: Which = "best"
+    ) -> Policy:
         """See :class:`mario_envkit.plugins.Trainer`.
 
         Raises:
             RunError: if the run has no weights, or they do not fit its configuration.
         """
         run = RunDir.open(run_path)
-        tensors, metadata = read_weights(run)
+        tensors, metadata = read_weights(run, weights)
         try:
             shape = tuple(int(size) for size in json.loads(metadata["obs_shape"]))
             learner = self.recipe.learner(config, Spaces(shape, int(metadata["actions"])))
             self.recipe.player(learner).load_state_dict(tensors)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise RunError(
-                f"The weights {run.weights_path} do not fit the configuration of the run: "
-                f"{' '.join(str(error).split())}"
+                f"The weights {weights_path(run, weights)} do not fit the configuration of "
+                f"the run: {' '.join(str(error).split())}"
             ) from error
         return self.recipe.policy(config, learner, resolve_device(device))

@@ -117,6 +117,11 @@ class RunDir:
         return self.path / "weights.safetensors"
 
     @property
+    def best_path(self) -> Path:
+        """The best weights of all evaluations during training."""
+        return self.path / "best.safetensors"
+
+    @property
     def checkpoint_path(self) -> Path:
         """Directory of the run's :class:`~mario_agents.run.checkpoint.CheckpointStore`."""
         return self.path / "checkpoint"

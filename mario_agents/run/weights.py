@@ -1,8 +1,10 @@
-"""The latest weights of a run, and tensors in safetensors files in general."""
+"""The latest and the best weights of a run, and tensors in safetensors files in general."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,6 +13,15 @@ from safetensors.torch import save_file
 from mario_agents.run.directory import RunDir
 from mario_envkit.errors import RunError
 from mario_envkit.files import replace_file
+
+Which = Literal["best", "latest"]
+"""Weights of a run: the best ones of its evaluations, or the latest."""
+
+
+def weights_path(run: RunDir, which: Which) -> Path:
+    """The file of these weights; a run that was never evaluated has latest ones only."""
+    best = which == "best" and run.best_path.is_file()
+    return run.best_path if best else run.weights_path
 
 
 def storable(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -28,35 +39,43 @@ def storable(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def write_weights(
-    run: RunDir, state_dict: Mapping[str, torch.Tensor], metadata: Mapping[str, object]
+    run: RunDir,
+    state_dict: Mapping[str, torch.Tensor],
+    metadata: Mapping[str, object],
+    which: Which = "latest",
 ) -> None:
-    """Replace ``weights.safetensors`` of a run in one step; readers see the old or the new one.
+    """Replace ``weights.safetensors`` or ``best.safetensors`` of a run in one step; readers see the
+    old or the new one.
 
     Args:
         run: the run.
         state_dict: tensors by name, any device.
         metadata: such as ``{"step": 12000}``; stored as strings beside the trainer's name.
+        which: the file to replace.
 
     Raises:
         RunError: if the disk refuses (full, read-only); the old weights are intact.
     """
     texts = {"trainer": run.trainer, **{key: str(value) for key, value in metadata.items()}}
     tensors = storable(state_dict)
+    target = run.best_path if which == "best" else run.weights_path
     try:
-        replace_file(run.weights_path, lambda path: save_file(tensors, path, metadata=texts))
+        replace_file(target, lambda path: save_file(tensors, path, metadata=texts))
     except (OSError, SafetensorError) as error:
-        raise RunError(
-            f"Cannot write {run.weights_path} ({error}); the old weights are intact."
-        ) from error
+        raise RunError(f"Cannot write {target} ({error}); the old weights are intact.") from error
 
 
-def read_weights(run: RunDir) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read_weights(
+    run: RunDir, which: Which = "latest"
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Weights on the CPU by name, and the metadata given to :func:`write_weights`.
+
+    A run that was never evaluated has no best weights: its latest ones take their place.
 
     Raises:
         RunError: if the run has no weights yet, or the file is damaged.
     """
-    path = run.weights_path
+    path = weights_path(run, which)
     if not path.is_file():
         raise RunError(
             f"The run {run.path} has no weights yet: train it until its first checkpoint."

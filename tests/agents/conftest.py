@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from mario_agents.cli import main
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """Networks this small take a hundred times as long where threads fight for the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

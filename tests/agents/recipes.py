@@ -1,16 +1,24 @@
-"""Recipes that go wrong, where workers can import them."""
+"""Recipes for the corridor, and such as go wrong, where workers can import them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mario_agents.algos.ddqn.recipe import DDQNRecipe
+from mario_agents.algos.ppo.recipe import PPORecipe
 from mario_agents.testing.corridor import CORRIDOR
 from mario_agents.testing.toy import ToyConfig, ToyExperience, ToyLearner, ToyRecipe
 
 
 class CorridorRecipe(DDQNRecipe):
     """Double DQN in the corridor."""
+
+    def env_kwargs(self, config: Any) -> dict[str, Any]:
+        return {"id": CORRIDOR}
+
+
+class PPOCorridorRecipe(PPORecipe):
+    """PPO in the corridor."""
 
     def env_kwargs(self, config: Any) -> dict[str, Any]:
         return {"id": CORRIDOR}

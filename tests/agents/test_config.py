@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from msgspec import Meta
@@ -18,6 +18,7 @@ from mario_agents.config import (
     to_plain,
     validate,
 )
+from mario_agents.environments import make_env
 from mario_envkit.errors import ConfigError
 
 
@@ -113,3 +114,24 @@ def test_resume_allows_budgets_and_refuses_another_experiment() -> None:
 
 def test_every_resumable_field_exists() -> None:
     assert set(TrainConfig.RESUMABLE) <= set(to_plain(TrainConfig()))
+
+
+def test_what_the_agent_sees_follows_the_options() -> None:
+    greys = make_config(
+        Config,
+        {"palette": [7] * 32, "screen_size": [52, 64], "crop_top": 32, "frame_stack": 2},
+        source="a.yaml",
+    )
+    env = make_env(greys.env_kwargs())
+    observation, _ = env.reset()
+    assert observation.shape == (2, 52, 64)
+    assert (observation == 7).all()
+    assert make_env(Config(observation="tiles").env_kwargs()).observation_space.shape == (4, 16, 16)
+    assert list(to_plain(greys)["palette"]) == [7] * 32
+    assert validate(greys, source="itself") == greys
+
+
+@pytest.mark.parametrize("palette", ["green", [1, 2, 3], [256] * 32])
+def test_palettes_that_are_none(palette: Any) -> None:
+    with pytest.raises(ConfigError, match="palette"):
+        make_config(Config, {"palette": palette}, source="a.yaml")

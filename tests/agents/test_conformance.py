@@ -11,8 +11,9 @@ import torch
 
 from mario_agents.testing.conformance import check_recipe
 from mario_agents.testing.toy import ToyConfig, ToyExperience, ToyLearner, ToyPolicy, ToyRecipe
-from tests.agents.recipes import CorridorRecipe
+from tests.agents.recipes import CorridorRecipe, PPOCorridorRecipe
 from tests.agents.test_distributed import DDQN
+from tests.agents.test_ppo_trainer import SMALL as PPO
 
 TOY = ToyConfig(total_steps=256, num_envs=2)
 
@@ -43,7 +44,10 @@ class Clumsy(ToyRecipe):
         return policy
 
 
-@pytest.mark.parametrize(("recipe", "config"), [(ToyRecipe(), TOY), (CorridorRecipe(), DDQN)])
+@pytest.mark.parametrize(
+    ("recipe", "config"),
+    [(ToyRecipe(), TOY), (CorridorRecipe(), DDQN), (PPOCorridorRecipe(), PPO)],
+)
 def test_ours_pass(recipe: Any, config: Any, tmp_path: Path) -> None:
     check_recipe(recipe, config, tmp_path)
 

@@ -264,7 +264,7 @@ def test_sampled_play_explores(tmp_path):
     ("values", "message"),
     [
         ({"frame_stack": 1}, "frame_stack >= 2"),
-        ({"screen_size": 32}, "screen_size >= 36, not 32"),
+        ({"network": "nature", "screen_size": 32}, "screen_size >= 36, not 32"),
         ({"learning_starts": 10, "batch_size": 32}, "batch_size <= learning_starts"),
         ({"buffer_size": 1000}, "learning_starts <= buffer_size"),
         ({"lr": 1e-6}, "lr_min <= lr"),

@@ -16,7 +16,7 @@ from mario_envkit.plugins import load_trainer
 
 def test_every_preset_is_one_of_its_trainer() -> None:
     presets = all_presets()
-    assert {preset.trainer for preset in presets} >= {"ddqn"}
+    assert {preset.trainer for preset in presets} >= {"ddqn", "ppo"}
     for preset in presets:
         assert (FOLDER / f"{preset.trainer}-{preset.name}.yaml").exists()
         trainer = load_trainer(preset.trainer)
@@ -68,12 +68,12 @@ def test_files_and_the_command_line_win_over_the_preset(
 
 def test_a_preset_starts_a_run_of_its_trainer(cli: Any, tmp_path: Path) -> None:
     done = cli(
-        "train", "ddqn", "--preset", "pixels-cpu", "--total-steps", 64, "--run-dir", "run",
+        "train", "ddqn", "--preset", "tiles-cpu", "--total-steps", 64, "--run-dir", "run",
         "--device", "cpu",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
-    assert (config["n_step"], config["total_steps"]) == (5, 64)
+    assert (config["observation"], config["total_steps"]) == ("tiles", 64)
     done = cli("eval", "run", "--episodes", 1, "--conditions", "greedy-plain", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert "1-1        greedy-plain          0/1" in done.stdout

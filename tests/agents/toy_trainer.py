@@ -149,7 +149,9 @@ class ToyTrainer:
     def env_kwargs(self, config: ToyConfig) -> dict[str, Any]:
         return {"id": "toy_trainer:Toy-v0", "level": config.level, "danger": config.danger}
 
-    def load_policy(self, config: ToyConfig, run_path: Path, *, device: str) -> ToyPolicy:
+    def load_policy(
+        self, config: ToyConfig, run_path: Path, *, device: str, weights: str
+    ) -> ToyPolicy:
         read_weights(RunDir.open(run_path))
         return ToyPolicy()
 

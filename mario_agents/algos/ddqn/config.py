@@ -13,7 +13,8 @@ from mario_agents.config import (
     PositiveInt,
     TrainConfig,
 )
-from mario_agents.nn.encoders import NatureEncoder
+from mario_agents.device import resolve_device
+from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
 from mario_envkit.errors import ConfigError
 
 
@@ -45,8 +46,11 @@ class DDQNConfig(TrainConfig):
     """Action values are bounded to the range from -q_scale to q_scale."""
     tau: Fraction = 0.005
     """Share by which the target network moves to the online network in each update."""
+    network: NetworkChoice = "auto"
+    """small, nature, impala, impala-large, or mlp (for tiles); auto chooses by observation and
+    device."""
     hidden: PositiveInt = 256
-    """Width of the value stream and of the advantage stream."""
+    """Width of the value stream, of the advantage stream, and of mlp."""
 
     batch_size: PositiveInt = 32
     """Transitions in a batch."""
@@ -87,11 +91,7 @@ class DDQNConfig(TrainConfig):
             raise ConfigError(
                 "ddqn needs frame_stack >= 2: a single screen does not show how things move."
             )
-        if self.screen_size < NatureEncoder.MIN_SIZE:
-            raise ConfigError(
-                f"ddqn needs screen_size >= {NatureEncoder.MIN_SIZE}, not {self.screen_size}: the "
-                "kernels of its convolutions do not fit in smaller pictures."
-            )
+        check_screen(self.network, self.observation, self.screen_size)
         if not self.batch_size <= self.learning_starts <= self.buffer_size:
             raise ConfigError(
                 f"ddqn needs batch_size <= learning_starts <= buffer_size, not {self.batch_size}, "
@@ -101,6 +101,12 @@ class DDQNConfig(TrainConfig):
             raise ConfigError("ddqn needs a buffer_size of at least num_envs.")
         if self.lr_min > self.lr:
             raise ConfigError(f"ddqn needs lr_min <= lr, not {self.lr_min:g} and {self.lr:g}.")
+
+    def resolved(self) -> DDQNConfig:
+        """See :meth:`TrainConfig.resolved <mario_agents.config.TrainConfig.resolved>`."""
+        device = resolve_device(self.device).type
+        network = choose_network(self.network, self.observation, device)
+        return dataclasses.replace(self, network=network)
 
     @property
     def total_packets(self) -> int:

@@ -9,18 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from mario_agents.nn.dueling import DuelingHead
-from mario_agents.nn.encoders import NatureEncoder
+from mario_agents.nn.encoders import Encoder
 
 
 class QNetwork(nn.Module):
-    """Action values ``(B, actions)`` of observations ``(B, stack, H, W)`` uint8."""
+    """Action values ``(B, actions)`` of uint8 observations, which ``encoder`` takes."""
 
-    def __init__(
-        self, obs_shape: tuple[int, int, int], actions: int, *, hidden: int, q_scale: float
-    ) -> None:
+    def __init__(self, encoder: Encoder, actions: int, *, hidden: int, q_scale: float) -> None:
         super().__init__()
-        self.encoder = NatureEncoder(*obs_shape)
-        self.head = DuelingHead(self.encoder.features, hidden, actions, q_scale)
+        self.encoder = encoder
+        self.head = DuelingHead(encoder.features, hidden, actions, q_scale)
 
     def forward(self, obs: Tensor) -> Tensor:
         q: Tensor = self.head(self.encoder(obs))

@@ -14,7 +14,9 @@ from mario_agents.algos.ddqn.config import DDQNConfig
 from mario_agents.algos.ddqn.learner import DDQNLearner
 from mario_agents.algos.ddqn.networks import DoubleDQN, QNetwork
 from mario_agents.algos.ddqn.policy import DDQNPolicy
+from mario_agents.device import resolve_device
 from mario_agents.metrics.collectors import DDQNCollector
+from mario_agents.nn.registry import build_encoder, choose_network
 from mario_agents.ops.schedules import apex_epsilon, linear_schedule
 from mario_agents.parallel.collector import Collector
 from mario_agents.parallel.experience import ReplayExperience
@@ -36,14 +38,15 @@ class DDQNRecipe:
 
     def learner(self, config: DDQNConfig, spaces: Spaces) -> DDQNLearner:
         """See :class:`~mario_agents.parallel.recipe.Recipe`."""
-        stack, height, width = spaces.obs_shape
+        device = resolve_device(config.device).type
+        name = choose_network(config.network, config.observation, device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
+            encoder = build_encoder(
+                name, spaces.obs_shape, config.hidden, observation=config.observation
+            )
             network = QNetwork(
-                (stack, height, width),
-                spaces.actions,
-                hidden=config.hidden,
-                q_scale=config.q_scale,
+                encoder, spaces.actions, hidden=config.hidden, q_scale=config.q_scale
             )
         return DDQNLearner(DoubleDQN(network))
 

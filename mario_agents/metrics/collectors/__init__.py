@@ -5,6 +5,7 @@ from mario_agents.metrics.collectors.coordinator import CoordinatorCollector
 from mario_agents.metrics.collectors.ddqn import DDQNCollector
 from mario_agents.metrics.collectors.learner import LearnerCollector
 from mario_agents.metrics.collectors.mario import MarioCollector
+from mario_agents.metrics.collectors.ppo import PPOCollector
 from mario_agents.metrics.collectors.protocol import MetricCollector
 from mario_agents.metrics.collectors.system import SystemCollector
 
@@ -15,5 +16,6 @@ __all__ = [
     "LearnerCollector",
     "MarioCollector",
     "MetricCollector",
+    "PPOCollector",
     "SystemCollector",
 ]

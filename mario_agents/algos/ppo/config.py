@@ -1,0 +1,137 @@
+"""Options of ``mario-agents train ppo``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from mario_agents.config import (
+    Fraction,
+    HeightWidth,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ScreenSide,
+    TrainConfig,
+)
+from mario_agents.device import resolve_device
+from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
+from mario_envkit.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PPOConfig(TrainConfig):
+    """Configuration of the trainer ``ppo``; the reasons for the defaults are in its README."""
+
+    RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {
+        "precision",
+        "compile",
+        "channels_last",
+    }
+
+    observation: Literal["pixels", "tiles"] = "tiles"
+    """What the agent sees: the screen, or the tiles around Mario."""
+    frame_stack: PositiveInt = 2
+    """Number of pictures, one agent step apart, in an observation."""
+    screen_size: ScreenSide | HeightWidth = (52, 64)
+    """Pixels of an observed screen: the side of a square, or height and width."""
+    crop_top: Annotated[int, Meta(ge=0, le=120)] = 32
+    """Rows cut off at the top of the screen; 32 drop the score bar."""
+    noop_max: NonNegativeInt = 30
+    """Training episodes begin with a random number of idle frames up to this one."""
+    num_envs: PositiveInt = 64
+    """Number of environments that a worker steps together."""
+    lockstep: bool = True
+    """Make each update from one packet of gradients of every worker, none of them stale."""
+
+    rollout_steps: PositiveInt = 64
+    """Steps that each environment makes with the same weights."""
+    epochs: PositiveInt = 3
+    """How often each rollout is learned from."""
+    minibatch_size: Annotated[int, Meta(ge=2)] = 256
+    """Steps in a batch; rollout_steps * num_envs must be a multiple of it."""
+    gamma: Fraction = 0.9
+    """Discount for each agent step."""
+    gae_lambda: Fraction = 0.95
+    """Between one-step errors (0) and whole returns (1) in the advantages."""
+
+    clip: PositiveFloat = 0.2
+    """Probabilities of actions gain nothing by changing by more than this share."""
+    value_clip: PositiveFloat | None = None
+    """Values gain nothing by changing by more than this; None does not clip them."""
+    value_huber: PositiveFloat | None = 1.0
+    """Errors of values count linearly beyond this (Huber loss); None squares them."""
+    value_coef: NonNegativeFloat = 0.5
+    """Weight of the value loss."""
+    entropy_coef: NonNegativeFloat = 0.01
+    """Reward for undecided action choices at first."""
+    entropy_coef_end: NonNegativeFloat = 0.01
+    """The same at the end of total_steps; in between a straight line."""
+    normalize_advantage: Literal["minibatch", "rollout", "none"] = "minibatch"
+    """Over what advantages are brought to mean 0 and deviation 1."""
+    target_kl: PositiveFloat | None = None
+    """Leave the rest of a rollout's batches once the policy has moved this far (approximate KL
+    divergence in nats); None uses all of them."""
+
+    lr: PositiveFloat = 1e-3
+    """Learning rate of Adam after the warm-up."""
+    lr_min: NonNegativeFloat = 1e-3
+    """Learning rate at the end of the cosine decay, which lasts total_steps."""
+    lr_warmup: NonNegativeInt = 0
+    """Updates over which the learning rate rises from 0."""
+    max_grad_norm: PositiveFloat = 0.5
+    """Gradients with a larger norm are scaled down to it."""
+
+    network: NetworkChoice = "auto"
+    """small, nature, impala, impala-large, or mlp (for tiles); auto chooses by observation and
+    device."""
+    hidden: PositiveInt = 256
+    """Width of the layer behind the convolutions, and of the layers of mlp."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Numbers for the arithmetic of the network; auto is bfloat16 where the processor is fast at
+    it. Weights are float32 anyhow."""
+    compile: bool = False
+    """Compile the network with torch.compile: a slow start, then faster on a GPU."""
+    channels_last: bool = False
+    """Keep pictures as (height, width, channels) in memory: faster on a GPU."""
+
+    def __post_init__(self) -> None:
+        check_screen(self.network, self.observation, self.screen_size)
+        if self.rollout % self.minibatch_size:
+            raise ConfigError(
+                f"ppo needs rollout_steps * num_envs to be a multiple of minibatch_size, but "
+                f"{self.rollout_steps} * {self.num_envs} = {self.rollout} is none of "
+                f"{self.minibatch_size}."
+            )
+        if self.lr_min > self.lr:
+            raise ConfigError(f"ppo needs lr_min <= lr, not {self.lr_min:g} and {self.lr:g}.")
+        if self.workers > 1 and not self.lockstep:
+            raise ConfigError(
+                "ppo needs lockstep: gradients of an older policy's games mislead the newer one."
+            )
+        if self.workers > 1 and self.target_kl is not None:
+            raise ConfigError(
+                "ppo cannot have target_kl with several workers: each would leave its batches at "
+                "another point, while the others wait for it."
+            )
+
+    def resolved(self) -> PPOConfig:
+        """See :meth:`TrainConfig.resolved <mario_agents.config.TrainConfig.resolved>`."""
+        device = resolve_device(self.device).type
+        network = choose_network(self.network, self.observation, device)
+        return dataclasses.replace(self, network=network)
+
+    @property
+    def rollout(self) -> int:
+        """Agent steps of a worker between two rounds of updates."""
+        return self.rollout_steps * self.num_envs
+
+    @property
+    def total_packets(self) -> int:
+        """Packets of gradients in a whole run, which the learning rate's schedule spans."""
+        rollouts = -(-self.total_steps // self.rollout)
+        batches = self.epochs * (self.rollout // self.minibatch_size)
+        return rollouts * -(-batches // self.accumulate_grads)

@@ -1,0 +1,48 @@
+"""PPO as a :class:`mario_agents.api.Learner`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from mario_agents.algos.ppo.config import PPOConfig
+from mario_agents.algos.ppo.loss import ppo_loss
+from mario_agents.algos.ppo.networks import ActorCritic, Judgement
+from mario_agents.api import Batch
+from mario_agents.device import fast_bfloat16
+
+
+class PPOLearner:
+    """What a worker computes gradients with; owns no optimizer and no environment."""
+
+    def __init__(self, model: ActorCritic, config: PPOConfig) -> None:
+        self.model = model
+        self._config = config
+
+    def judge(self, obs: Tensor) -> Judgement:
+        """The network's output on uint8 observations on its device, in the chosen precision."""
+        precision = self._config.precision
+        low = precision == "bfloat16" or (precision == "auto" and fast_bfloat16(obs.device))
+        with torch.autocast(obs.device.type, torch.bfloat16, enabled=low):
+            judgement: Judgement = self.model(obs)
+        return judgement
+
+    def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The loss, and detached metrics; see :func:`~mario_agents.algos.ppo.loss.ppo_loss`."""
+        config = self._config
+        result = ppo_loss(
+            self.judge(batch["obs"]),
+            batch,
+            clip=config.clip,
+            value_coef=config.value_coef,
+            value_clip=config.value_clip,
+            value_huber=config.value_huber,
+            normalize=config.normalize_advantage == "minibatch",
+        )
+        measured = result._asdict()
+        return result.loss, {**measured, "loss": result.loss.detach()}
+
+    def update_targets(self, tau: float) -> None:
+        """There are none."""

@@ -1,0 +1,98 @@
+"""Networks by name, for every algorithm's option ``network``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mario_agents.nn.encoders import Encoder, NatureEncoder, SmallEncoder
+from mario_agents.nn.flat import BytesEncoder, TileEncoder
+from mario_agents.nn.impala import ImpalaEncoder
+from mario_agents.nn.pixels import PixelConv
+from mario_envkit.errors import ConfigError
+
+NetworkName = Literal["small", "nature", "impala", "impala-large", "mlp"]
+"""small: two convolutions, for CPUs. nature: the DQN of 2015. impala: residual, 15 convolutions;
+impala-large: with twice the channels. mlp: no convolutions, for tiles."""
+
+NetworkChoice = Literal["auto", "small", "nature", "impala", "impala-large", "mlp"]
+"""A :data:`NetworkName`, or auto: by kind of observation and device, see :func:`choose_network`."""
+
+Observation = Literal["pixels", "tiles"]
+
+
+def choose_network(choice: NetworkChoice, observation: Observation, device: str) -> NetworkName:
+    """The network that ``choice`` means.
+
+    Args:
+        choice: a name stays what it is.
+        observation: what the environment shows.
+        device: type of the device that trains, "cpu" or "cuda".
+
+    Raises:
+        ConfigError: for convolutions over tiles.
+    """
+    if observation == "tiles":
+        if choice not in ("auto", "mlp"):
+            raise ConfigError(f"network {choice!r} sees pixels only; tiles need network mlp.")
+        return "mlp"
+    if choice == "auto":
+        return "small" if device == "cpu" else "impala"
+    return choice
+
+
+def check_screen(
+    choice: NetworkChoice, observation: Observation, screen_size: int | tuple[int, ...]
+) -> None:
+    """Say early that a screen is too small, or that tiles are none.
+
+    Raises:
+        ConfigError: as :func:`build_encoder` would.
+    """
+    choose_network(choice, observation, "cpu")
+    smallest = NatureEncoder.MIN_SIZE if choice == "nature" else ImpalaEncoder.MIN_SIZE
+    side = screen_size if isinstance(screen_size, int) else min(screen_size)
+    if observation == "pixels" and side < smallest:
+        raise ConfigError(
+            f"network {choice!r} needs screen_size >= {smallest}, not {screen_size}: the kernels "
+            "of its convolutions do not fit in smaller pictures."
+        )
+
+
+def build_encoder(
+    name: NetworkName,
+    obs_shape: tuple[int, ...],
+    hidden: int,
+    *,
+    observation: Observation = "pixels",
+    channels_last: bool = False,
+) -> Encoder:
+    """A network from observations to features, with fresh random weights.
+
+    Args:
+        name: which.
+        obs_shape: of one observation, such as ``(4, 84, 84)``.
+        hidden: width of a layer that is no convolution.
+        observation: what the environment shows.
+        channels_last: layout of pictures, see :class:`~mario_agents.nn.pixels.PixelConv`.
+
+    Raises:
+        ConfigError: if the network cannot see such observations.
+    """
+    encoder = _encoder(name, obs_shape, hidden, observation)
+    for module in encoder.modules():
+        if isinstance(module, PixelConv):
+            module.channels_last = channels_last
+    return encoder
+
+
+def _encoder(
+    name: NetworkName, obs_shape: tuple[int, ...], hidden: int, observation: Observation
+) -> Encoder:
+    if name == "mlp":
+        kind = TileEncoder if observation == "tiles" else BytesEncoder
+        return kind(obs_shape, hidden)
+    if name == "small":
+        return SmallEncoder(obs_shape)
+    if name == "nature":
+        return NatureEncoder(obs_shape)
+    return ImpalaEncoder(obs_shape, width=2 if name == "impala-large" else 1)
