@@ -15,12 +15,20 @@ else:
     import fcntl
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+def replace_file(
+    path: Path, write: Callable[[Path], object], *, survives_power_cut: bool = True
+) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in ``path``'s place.
 
     The data is on the disk before the name changes, and the name before this returns, so that
     neither a crash nor a power cut leaves a damaged file under ``path``. If ``write`` raises, the
     temporary file is removed and ``path`` is as it was.
+
+    Args:
+        path: the file.
+        write: fills the temporary file that it is given.
+        survives_power_cut: False does not wait for the disk, which takes milliseconds: for many
+            small files that carry a checksum and can be spared.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -29,13 +37,15 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         mode = temporary.stat().st_mode
         write(temporary)
         temporary.chmod(mode)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if survives_power_cut:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    if survives_power_cut:
+        _sync_directory(path.parent)
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -202,7 +202,8 @@ class SnapshotArchive:
 
 
 def _write(path: Path, raw: bytes) -> None:
-    replace_file(path, lambda temporary: temporary.write_bytes(raw))
+    # Hundreds of them, each with a checksum: not worth waiting for the disk while training.
+    replace_file(path, lambda temporary: temporary.write_bytes(raw), survives_power_cut=False)
 
 
 def _newest_first(directory: Path) -> list[Path]:

@@ -315,9 +315,9 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
 
     def _name_starts(self, infos: _Info, only: NDArray[np.bool_] | None) -> None:
         """Let infos say where episodes began, if there is a choice."""
-        names = np.array([session.start_name for session in self._sessions], object)
-        if names[0] is None:
+        if self._sessions[0].start_name is None:
             return
+        names = np.array([session.start_name for session in self._sessions], object)
         mask = np.ones(self.num_envs, np.bool_) if only is None else only.copy()
         names[~mask] = None
         infos["start"], infos["_start"] = names, mask

@@ -367,8 +367,9 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         """Rewards, terminations and truncations; the schedules hear of the levels that ended."""
         pool = self._open
         rewards, terminated, truncated = pool.results()
-        for i in np.flatnonzero(terminated).tolist():
-            self._scheduled[i].end(success=pool.completed(i))
+        if terminated.any():
+            for i in np.flatnonzero(terminated).tolist():
+                self._scheduled[i].end(success=pool.completed(i))
         return rewards, terminated, truncated
 
     def _infos(self, only: NDArray[np.bool_] | None = None) -> dict[str, Any]:
