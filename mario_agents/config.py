@@ -36,6 +36,7 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 Grey = Annotated[int, Meta(ge=0, le=255)]
 Greys = Annotated[tuple[Grey, ...], Meta(min_length=PALETTE_SLOTS, max_length=PALETTE_SLOTS)]
 Palette = Literal["luma", "contrast"] | Greys
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,7 @@ class TrainConfig:
             "max_staleness",
             "torch_threads",
             "ui",
+            "precision",
             "wandb",
             "workers",
         }
@@ -102,6 +104,9 @@ class TrainConfig:
     """Seed of everything random: environments, exploration, replay, initial weights."""
     device: str = "auto"
     """Where the networks live: cpu, cuda, cuda:1, ..., or auto (cuda if there is one)."""
+    precision: Precision = "auto"
+    """Numbers for the arithmetic of networks; auto is bfloat16 where the processor is fast at it.
+    Weights are float32 anyhow."""
     num_envs: PositiveInt = 8
     """Number of environments that a worker steps together."""
     workers: NonNegativeInt = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from mario_agents.config import Precision
 from mario_envkit.errors import ConfigError
 
 
@@ -25,6 +26,12 @@ def resolve_device(name: str) -> torch.device:
             f"The device {name!r} cannot be used here ({reason}); choose auto or cpu."
         ) from error
     return device
+
+
+def arithmetic(precision: Precision, device: torch.device) -> torch.autocast:
+    """A context in which networks on ``device`` compute in ``precision``."""
+    low = precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=low)
 
 
 def fast_bfloat16(device: torch.device) -> bool:

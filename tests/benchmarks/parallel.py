@@ -135,12 +135,13 @@ def packing(shape: tuple[int, int, int], hidden: int) -> tuple[int, float, float
     import torch
 
     from mario_agents.algos.ddqn.networks import QNetwork
+    from mario_agents.nn.encoders import NatureEncoder
     from mario_agents.parallel.gradients import trainable
     from mario_agents.parallel.packing import TensorLayout
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    network = QNetwork(shape, 7, hidden=hidden, q_scale=50.0)
+    network = QNetwork(NatureEncoder(shape), 7, hidden=hidden, q_scale=50.0)
     layout = TensorLayout(network.named_parameters(), numeric=True)
     parameters, vector = trainable(network), np.empty(layout.size, dtype=np.float32)
     pack = per_call(lambda: layout.pack(parameters, out=vector))

@@ -17,7 +17,7 @@ from mario_agents.algos.ddqn.recipe import DDQNRecipe
 from mario_agents.parallel.engine import train
 from mario_agents.run import RunDir
 
-SECONDS = 60.0
+SECONDS = 30.0
 WORKERS = (0, 1, 2, 4)
 
 
@@ -58,7 +58,7 @@ def measure(workers: int, folder: Path, seconds: float) -> None:
 
 
 def main() -> None:
-    print(f"ddqn, Nature network, 84x84, 8 environments a worker, {SECONDS:g} s each")
+    print(f"ddqn, network of the default on this machine, 84x84, 8 environments a worker, {SECONDS:g} s each")
     print(
         "workers  steps/s  updates/s  packets/s  stale  optimizing  otherwise  waiting  wall time"
     )

@@ -8,20 +8,36 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mario_agents.config import Precision
+from mario_agents.device import arithmetic
 from mario_agents.nn.dueling import DuelingHead
 from mario_agents.nn.encoders import Encoder
 
 
 class QNetwork(nn.Module):
-    """Action values ``(B, actions)`` of uint8 observations, which ``encoder`` takes."""
+    """Action values ``(B, actions)`` of uint8 observations, which ``encoder`` takes.
 
-    def __init__(self, encoder: Encoder, actions: int, *, hidden: int, q_scale: float) -> None:
+    The encoder computes in ``precision``; the head always in float32, because actions may differ
+    in value by less than bfloat16 can tell.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        actions: int,
+        *,
+        hidden: int,
+        q_scale: float,
+        precision: Precision = "float32",
+    ) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.precision = encoder, precision
         self.head = DuelingHead(encoder.features, hidden, actions, q_scale)
 
     def forward(self, obs: Tensor) -> Tensor:
-        q: Tensor = self.head(self.encoder(obs))
+        with arithmetic(self.precision, obs.device):
+            features = self.encoder(obs)
+        q: Tensor = self.head(features.float())
         return q
 
 

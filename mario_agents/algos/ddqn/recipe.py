@@ -46,7 +46,11 @@ class DDQNRecipe:
                 name, spaces.obs_shape, config.hidden, observation=config.observation
             )
             network = QNetwork(
-                encoder, spaces.actions, hidden=config.hidden, q_scale=config.q_scale
+                encoder,
+                spaces.actions,
+                hidden=config.hidden,
+                q_scale=config.q_scale,
+                precision=config.precision,
             )
         return DDQNLearner(DoubleDQN(network))
 

@@ -27,7 +27,6 @@ class PPOConfig(TrainConfig):
     """Configuration of the trainer ``ppo``; the reasons for the defaults are in its README."""
 
     RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {
-        "precision",
         "compile",
         "channels_last",
     }
@@ -90,9 +89,6 @@ class PPOConfig(TrainConfig):
     device."""
     hidden: PositiveInt = 256
     """Width of the layer behind the convolutions, and of the layers of mlp."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Numbers for the arithmetic of the network; auto is bfloat16 where the processor is fast at
-    it. Weights are float32 anyhow."""
     compile: bool = False
     """Compile the network with torch.compile: a slow start, then faster on a GPU."""
     channels_last: bool = False

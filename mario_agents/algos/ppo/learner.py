@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.loss import ppo_loss
 from mario_agents.algos.ppo.networks import ActorCritic, Judgement
 from mario_agents.api import Batch
-from mario_agents.device import fast_bfloat16
+from mario_agents.device import arithmetic
 
 
 class PPOLearner:
@@ -23,9 +22,7 @@ class PPOLearner:
 
     def judge(self, obs: Tensor) -> Judgement:
         """The network's output on uint8 observations on its device, in the chosen precision."""
-        precision = self._config.precision
-        low = precision == "bfloat16" or (precision == "auto" and fast_bfloat16(obs.device))
-        with torch.autocast(obs.device.type, torch.bfloat16, enabled=low):
+        with arithmetic(self._config.precision, obs.device):
             judgement: Judgement = self.model(obs)
         return judgement
 
