@@ -102,7 +102,7 @@ class ReinforceRecipe(Recipe):
 
     def learner(self, config, spaces):
         torch.manual_seed(config.seed)
-        encoder = NatureEncoder(*spaces.obs_shape)
+        encoder = NatureEncoder(spaces.obs_shape)
         return ReinforceLearner(nn.Sequential(encoder, nn.Linear(encoder.features, spaces.actions)))
 
     def experience(self, config, envs, learner, place):
