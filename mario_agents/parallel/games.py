@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from typing import Any
 
 from gymnasium.vector import SyncVectorEnv, VectorEnv
@@ -13,7 +14,7 @@ from mario_agents.environments import make_vector
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import RunDir
 from mario_envkit.errors import ArchiveError
-from mario_envkit.snapshots import MarioSnapshotVectorEnv
+from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
 
 SNAPSHOT_ID = "mario_envkit:MarioSnapshot-v0"
 SYNC_SECONDS = 30.0
@@ -48,13 +49,21 @@ class Games:
         if not self._practising or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + SYNC_SECONDS
-        try:
-            if isinstance(self.envs, MarioSnapshotVectorEnv):
-                self.envs.sync_files()
-            elif isinstance(self.envs, SyncVectorEnv):
-                self.envs.call("sync_files")
-        except ArchiveError as error:
-            log.warning("%s Training goes on.", error)
+        # A full archive or a file that is passed over is for the log, not for the screen.
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always", ArchiveWarning)
+            try:
+                self._exchange()
+            except ArchiveError as error:
+                log.warning("%s Training goes on.", error)
+        for warning in heard:
+            log.info("%s", warning.message)
+
+    def _exchange(self) -> None:
+        if isinstance(self.envs, MarioSnapshotVectorEnv):
+            self.envs.sync_files()
+        elif isinstance(self.envs, SyncVectorEnv):
+            self.envs.call("sync_files")
 
     def close(self) -> None:
         """Close the environments."""
