@@ -58,7 +58,7 @@ def measure(workers: int, folder: Path, seconds: float) -> None:
 
 
 def main() -> None:
-    print(f"ddqn, network of the default on this machine, 84x84, 8 environments a worker, {SECONDS:g} s each")
+    print(f"ddqn with its default network, 84x84, 8 environments a worker, {SECONDS:g} s each")
     print(
         "workers  steps/s  updates/s  packets/s  stale  optimizing  otherwise  waiting  wall time"
     )
