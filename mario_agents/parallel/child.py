@@ -20,7 +20,7 @@ from mario_agents.parallel.events import EventLogHandler, EventPublisher
 from mario_agents.parallel.gradient_pool import SharedGradientPool
 from mario_agents.parallel.heartbeat import SharedHeartbeat
 from mario_agents.parallel.recipe import Recipe, Spaces, recipe_named
-from mario_agents.parallel.segments import remove_leftovers
+from mario_agents.parallel.segments import remove_after_owner
 from mario_agents.parallel.shared_weights import SharedWeights
 from mario_agents.run import RunDir
 from mario_envkit.errors import MarioEnvkitError
@@ -95,7 +95,7 @@ def run_child(
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=[plan], daemon=True).start()
     try:
         attached = AttachedRun(plan, source, generation)
         torch.set_num_threads(attached.config.torch_threads)
@@ -115,14 +115,14 @@ def run_child(
         raise SystemExit(1) from None
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(plan: Plan) -> None:
     """Wait until the main process is gone, and go as well, whatever else is going on."""
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
     try:
         # The main process cannot do it any more, and nobody may come after us.
-        remove_leftovers()
+        remove_after_owner(plan.heartbeat)
     finally:
         os._exit(1)
 

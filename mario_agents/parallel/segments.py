@@ -24,6 +24,7 @@ import re
 import secrets
 import stat
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -171,6 +172,21 @@ def remove_leftovers(leases: Path | None = None) -> list[str]:
         finally:
             os.close(descriptor)
     return removed
+
+
+def remove_after_owner(name: str, leases: Path | None = None, *, seconds: float = 5.0) -> None:
+    """Remove the segments of the run whose owner has just died; ``name`` is one of them.
+
+    The owner's lock may be there for a moment longer than anything else of it: the files of a
+    dying process are closed one after another.
+    """
+    match = _NAME.fullmatch(name)
+    assert match is not None, name
+    lease = (leases or default_leases()) / f"{match[1]}.lease"
+    deadline = time.monotonic() + seconds
+    while lease.exists() and time.monotonic() < deadline:
+        remove_leftovers(leases)
+        time.sleep(0.02)
 
 
 def _owned(name: str, token: str) -> bool:

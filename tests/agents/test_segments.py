@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import _posixshmem
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mario_agents.parallel import segments as module
-from mario_agents.parallel.segments import SharedSegments, attach, remove_leftovers
+from mario_agents.parallel.segments import (
+    SharedSegments,
+    attach,
+    remove_after_owner,
+    remove_leftovers,
+)
 from mario_envkit.errors import RunError
 
 from .hammering import SPAWN, attach_and_leave, own_segments, running
@@ -109,6 +116,18 @@ def test_a_new_run_removes_what_a_killed_one_left(leases):
         assert segments.leftovers == names
         assert not any(map(exists, names))
         assert [path.name for path in leases.iterdir()] == [f"{segments.token}.lease"]
+
+
+def test_an_owner_whose_lock_outlives_it_for_a_moment(leases):
+    (name,) = killed_owner(leases, [10])
+    (lease,) = leases.iterdir()
+    lock = lease.open()
+    fcntl.flock(lock, fcntl.LOCK_EX)  # as if the dying owner had not closed all its files yet
+    assert remove_leftovers(leases) == []
+    threading.Timer(0.2, lock.close).start()
+    remove_after_owner(name, leases)
+    assert not exists(name)
+    assert list(leases.iterdir()) == []
 
 
 def test_living_runs_do_not_touch_each_other(leases):
