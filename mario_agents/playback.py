@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -45,8 +45,17 @@ def play_episode(
     greedy: bool,
     seed: int,
     tap: FrameTap | None = None,
+    visit: Callable[[Mapping[str, Any]], object] | None = None,
+    max_steps: int | None = None,
 ) -> Episode:
-    """Play one episode in a single environment."""
+    """Play one episode in a single environment.
+
+    Args:
+        policy, env, greedy, seed: who plays what, and how.
+        tap: shows the pictures.
+        visit: called with the info of the reset and of every step.
+        max_steps: agent steps after which the episode is left, as "stalled".
+    """
     observation, info = env.reset(seed=seed)
     policy.reset(1)
     total, steps, best_x = 0.0, 0, int(info["x_pos"])
@@ -54,6 +63,8 @@ def play_episode(
     while True:
         if tap is not None:
             tap.after_step()
+        if visit is not None:
+            visit(info)
         if over:
             break
         action = policy.act(np.asarray(observation)[None], greedy=greedy)[0]
@@ -61,5 +72,5 @@ def play_episode(
         total += float(reward)
         steps += 1
         best_x = max(best_x, int(info["x_pos"]))
-        over = terminated or truncated
+        over = terminated or truncated or steps == max_steps
     return Episode.ended(info, total, best_x, steps)

@@ -59,10 +59,12 @@ class LevelMap:
         level: "1-1".
         picture: ``(208, width, 3)`` uint8 RGB without the status bar; column x is ``x_pos`` x.
             Enemies, lifts and the like move, and are not in it.
+        area: which of the level's areas it shows, as in the info.
     """
 
     level: str
     picture: Picture
+    area: int = 0
 
 
 def draw_level(
@@ -92,10 +94,10 @@ def draw_level(
         game, stage, backend="native", timing="console", rom=rom, rom_variant=rom_variant
     )
     try:
-        env.reset()
+        _, info = env.reset()
         # A header of 16 bytes, then the 32 kB that the processor sees from 0x8000 on.
         prg = find_rom(game, rom_variant, rom).data[16:]
-        return LevelMap(str(stage), _fly(env, prg))
+        return LevelMap(str(stage), _fly(env, prg), info["area"])
     finally:
         env.close()
 

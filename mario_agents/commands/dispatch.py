@@ -114,6 +114,32 @@ class Record(Playing):
     """Episodes to play, one after the other in the same video."""
     out: Path | None = None
     """The file; without it a new one in the run's directory videos/."""
+    grid: str | None = None
+    """Columns x rows, such as 4x4: as many games at once, side by side, each with its own seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write a report of one or more runs: a single HTML file with curves, maps of the levels with
+    all deaths, success per level, and the video of the best episode. It needs no network."""
+
+    runs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [RUN...]")]
+    """Run directories; damaged and half-written ones are reported as far as they go."""
+    out: Path | None = None
+    """The file; without it report.html, in the run's directory if there is one run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """Draw metrics of one or more runs over agent steps: the mean over the seeds of each
+    configuration, and a standard deviation around it."""
+
+    runs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [RUN...]")]
+    """Run directories."""
+    metric: str = "return,success"
+    """What to draw, one panel each: columns of the runs' CSV files, or return, x, length."""
+    out: Path = Path("curve.png")
+    """The figure: a PNG, PDF or SVG."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +177,8 @@ def dispatch(args: list[str]) -> None:
         "eval": Eval,
         "watch": Watch,
         "record": Record,
+        "report": Report,
+        "plot": Plot,
         "trainers": Trainers,
         "presets": Presets,
     }
@@ -167,6 +195,14 @@ def dispatch(args: list[str]) -> None:
         from mario_agents.commands.evaluate import evaluate_run
 
         return evaluate_run(command)
+    if isinstance(command, (Report, Plot)):
+        if not command.runs:
+            raise OptionError("Name at least one run directory.")
+        from mario_agents.commands import report
+
+        if isinstance(command, Report):
+            return report.report_runs(command)
+        return report.plot_runs(command)
     from mario_agents.commands import play
 
     if isinstance(command, Watch):

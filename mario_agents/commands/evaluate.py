@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich.console import Console
@@ -22,7 +22,8 @@ QUICK_EPISODES = 10
 
 
 def evaluate_run(command: Eval) -> None:
-    """Measure a run and print the result.
+    """Measure a run and print the result; it is kept in the run's ``eval.json`` for reports,
+    unless it was only a quick look.
 
     Raises:
         MarioEnvkitError: for anything wrong that a sentence can explain.
@@ -40,6 +41,9 @@ def evaluate_run(command: Eval) -> None:
     about = {"run": str(command.run), "trainer": run.directory.trainer, "weights": command.weights}
     about["on"] = command.on
     document = json.dumps({**about, **report.plain()}, indent=2)
+    if not command.quick:
+        with suppress(OSError):  # a run that may only be read can be measured all the same
+            replace_text(run.directory.standard_path, document + "\n")
     if command.out is not None:
         try:
             replace_text(command.out, document + "\n")

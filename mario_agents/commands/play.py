@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,15 @@ from mario_agents.commands.runs import StoredRun
 from mario_agents.config import validate
 from mario_agents.environments import make_env
 from mario_agents.evaluate import Episode, Protocol
+from mario_agents.mosaic import play_mosaic
 from mario_agents.playback import FrameTap, play_episode
 from mario_agents.terminal import TerminalScreen
 from mario_envkit.errors import DisplayUnavailable, OptionError, WindowClosed
 from mario_envkit.plugins import Policy
 from mario_envkit.video import mp4_writer
+
+MOST_GAMES = 64
+"""Of a mosaic."""
 
 
 def watch_run(command: Watch) -> None:
@@ -44,8 +50,19 @@ def record_run(command: Record) -> None:
     path = command.out or _new_video(run.directory.videos_path)
     if path.suffix.lower() != ".mp4":
         raise OptionError(f"The video {path} must have a name that ends in .mp4.")
+    grid = None if command.grid is None else _grid(command)
     policy = _policy(run, command)
     kwargs = {**run.trainer.env_kwargs(run.config), **protocol.env_overrides()}
+    if grid is None:
+        _record_episodes(policy, kwargs, protocol, path)
+    else:
+        _record_mosaic(policy, kwargs, protocol, grid, path)
+
+
+def _record_episodes(
+    policy: Policy, kwargs: dict[str, Any], protocol: Protocol, path: Path
+) -> None:
+    """Write a video of one episode after the other."""
     env = make_env(kwargs, render_mode="rgb_array")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +76,47 @@ def record_run(command: Record) -> None:
     finally:
         env.close()
     print(f"Wrote {path} ({video.frames} frames, {video.frames / fps:.1f} s).")
+
+
+def _record_mosaic(
+    policy: Policy, kwargs: dict[str, Any], protocol: Protocol, grid: tuple[int, int], path: Path
+) -> None:
+    """Write a video of many games at once."""
+    columns, rows = grid
+    with ExitStack() as stack:
+        envs = []
+        for _ in range(columns * rows):
+            envs.append(make_env(kwargs, render_mode="rgb_array"))
+            stack.callback(envs[-1].close)
+        fps = FrameTap(envs[0], lambda picture: None).fps
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with mp4_writer(path, fps, scale=1, quick=True) as video:
+                episodes = play_mosaic(
+                    policy, envs, columns, video.show, greedy=protocol.greedy, seed=protocol.seed
+                )
+        except OSError as error:
+            raise OptionError(f"Cannot write the video {path}: {error}.") from error
+    flags = sum(episode.success for episode in episodes)
+    print(f"{flags} of {len(episodes)} games reached the flag.")
+    print(f"Wrote {path} ({video.frames} frames, {video.frames / fps:.1f} s).")
+
+
+def _grid(command: Record) -> tuple[int, int]:
+    """Columns and rows.
+
+    Raises:
+        OptionError: if they are not given as 4x4, are too many, or --episodes is given, too.
+    """
+    match = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", command.grid or "")
+    if match is None or int(match[1]) * int(match[2]) > MOST_GAMES:
+        raise OptionError(
+            f"--grid {command.grid!r} must be columns x rows, such as 4x4, and at most "
+            f"{MOST_GAMES} games."
+        )
+    if command.episodes != 1:
+        raise OptionError("--grid plays one episode in each of its games; leave out --episodes.")
+    return int(match[1]), int(match[2])
 
 
 def _protocol(command: Playing, episodes: int) -> Protocol:

@@ -153,14 +153,16 @@ def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
 
 @contextmanager
 def _logging(path: Path) -> Iterator[logging.Logger]:
-    """Log to a file, and warnings to the standard error stream as well."""
+    """Log to a file; warnings and good news to the standard error stream as well."""
+    from mario_agents.filming import NOTICE
+
     log = logging.getLogger("mario_agents")
     file = logging.FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     # Errors reach people as the one sentence that ends the command.
     screen = logging.StreamHandler()
     screen.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    screen.addFilter(lambda record: record.levelno == logging.WARNING)
+    screen.addFilter(lambda record: record.levelno in (NOTICE, logging.WARNING))
     level, propagate = log.level, log.propagate
     log.setLevel(logging.INFO)
     log.propagate = False

@@ -11,8 +11,10 @@ import torch
 from mario_agents.api import Learner, Metrics
 from mario_agents.config import TrainConfig
 from mario_agents.evaluate import Evaluation, Protocol, evaluate
+from mario_agents.filming import FilmCrew
 from mario_agents.parallel.recipe import Recipe, Spaces
 from mario_agents.run import BestWeights, RunDir
+from mario_agents.run.records import EvaluationRecord, PlayedEpisode, append_evaluation
 from mario_envkit.errors import MarioEnvkitError
 
 log = logging.getLogger(__name__)
@@ -27,12 +29,25 @@ class _Result(NamedTuple):
     plain: Evaluation
     sticky: Evaluation
 
+    @property
+    def score(self) -> tuple[float, float]:
+        """Mean success, and how far they came."""
+        success = sum(each.success_rate.mean for each in self) / 2
+        return success, sum(each.mean_x.mean for each in self) / 2
+
+    def record(self, step: int) -> EvaluationRecord:
+        """What is kept of it."""
+        plain, sticky = (tuple(map(PlayedEpisode.of, each.episodes)) for each in self)
+        return EvaluationRecord(step, plain, sticky)
+
 
 class Evaluator:
     """Plays with a copy of the weights in a thread, so that updates need not wait for it.
 
     The weights are kept as the run's best ones if none did better: by the mean success of plain and
-    sticky episodes, and with equal success by how far they came.
+    sticky episodes, and with equal success by how far they came. The same thread films what is
+    worth it (see :class:`~mario_agents.filming.FilmCrew`). Every evaluation is a line in the run's
+    ``evaluations.jsonl``.
     """
 
     def __init__(
@@ -44,7 +59,8 @@ class Evaluator:
         device: torch.device,
     ) -> None:
         self._recipe, self._config, self._device = recipe, config, device
-        self._spaces, self._best = spaces, BestWeights(run)
+        self._spaces, self._best, self._run = spaces, BestWeights(run), run
+        self._crew = FilmCrew(run.videos_path, recipe.env_kwargs(config))
         self._learner: Learner | None = None
         self._thread: Thread | None = None
         self._result: _Result | MarioEnvkitError | None = None
@@ -76,6 +92,7 @@ class Evaluator:
             raise result
         assert result is not None
         plain, sticky = result
+        self._keep(result)
         log.info("Evaluation at step %d:\n%s\n%s", self._step, plain.text(), sticky.text())
         return {
             "eval_success": plain.success_rate.mean,
@@ -85,13 +102,17 @@ class Evaluator:
             "eval_best": self._offer(result),
         }
 
+    def _keep(self, result: _Result) -> None:
+        try:
+            append_evaluation(self._run.evaluations_path, result.record(self._step))
+        except OSError as error:
+            log.warning("The evaluation at step %d cannot be kept: %s.", self._step, error)
+
     def _offer(self, result: _Result) -> float:
         """Offer what was evaluated as the best; returns the success of the best."""
         assert self._learner is not None
-        success = sum(each.success_rate.mean for each in result) / 2
-        score = (success, sum(each.mean_x.mean for each in result) / 2)
         weights = self._recipe.player(self._learner).state_dict()
-        if self._best.offer(score, weights, {**self._spaces.metadata(), "step": self._step}):
+        if self._best.offer(result.score, weights, {**self._spaces.metadata(), "step": self._step}):
             log.info("The best weights are those of step %d.", self._step)
         assert self._best.score is not None
         return self._best.score[0]
@@ -107,6 +128,10 @@ class Evaluator:
                 policy = self._recipe.policy(config, learner, self._device)
                 protocol = Protocol(config.eval_episodes, sticky=sticky, seed=config.seed)
                 results.append(evaluate(policy, kwargs, protocol))
-            self._result = _Result(*results)
+            result = _Result(*results)
+            # The best score changes only when a result is fetched: not while this thread lives.
+            policy = self._recipe.policy(config, learner, self._device)
+            self._crew.offer(result, result.score, self._best.score, policy, self._step)
+            self._result = result
         except MarioEnvkitError as error:
             self._result = error

@@ -16,7 +16,6 @@ from mario_agents.metrics import (
     MetricLogger,
     MetricSink,
     MetricSnapshot,
-    TensorBoardSink,
     WandbSink,
 )
 from mario_agents.metrics.collectors import (
@@ -35,6 +34,7 @@ from mario_agents.parallel.events import (
     Publisher,
     WorkerStatus,
 )
+from mario_agents.parallel.tensorboard_run import TensorBoardRun
 from mario_agents.run import RunDir
 
 HEADLINE = ("best_x", "deaths", "flags", "epsilon", "loss")
@@ -65,7 +65,7 @@ def run_sinks(
     sinks: list[MetricSink] = []
     if wandb is not None:
         sinks.append(WandbSink(wandb, run.path, run.options))
-    sinks.append(GuardedSink(TensorBoardSink(run.tensorboard_path, resume_step=resume_step)))
+    sinks.append(GuardedSink(TensorBoardRun(run, resume_step=resume_step)))
     return sinks
 
 

@@ -142,6 +142,16 @@ class RunDir:
         return self.path / "death_hotspots.json"
 
     @property
+    def evaluations_path(self) -> Path:
+        """A line for each evaluation made while it trained."""
+        return self.path / "evaluations.jsonl"
+
+    @property
+    def standard_path(self) -> Path:
+        """The latest result of ``mario-agents eval``."""
+        return self.path / "eval.json"
+
+    @property
     def videos_path(self) -> Path:
         """Directory of the recorded games."""
         return self.path / "videos"

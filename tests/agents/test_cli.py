@@ -61,7 +61,7 @@ def test_whole_life_in_processes_of_their_own(cli_process: Any) -> None:
 def test_help_names_the_commands(cli: Any) -> None:
     done = cli("--help")
     assert done.returncode == 0
-    for command in ("train", "eval", "watch", "record", "trainers", "presets"):
+    for command in ("train", "eval", "watch", "record", "report", "plot", "trainers"):
         assert f"• {command}" in done.stdout
 
 

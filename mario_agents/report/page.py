@@ -1,0 +1,187 @@
+"""The page: everything that runs tell, in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from mario_agents.report.figures import Figured, Series, bars, curves
+from mario_agents.report.levels import BARS, NUMBERS, scenes
+from mario_agents.report.rundata import RunData
+from mario_agents.report.success import evaluation_series, level_success, success_bars
+
+FOLDER = Path(__file__).parent
+MOST_VIDEO_BYTES = 16 << 20
+"""A larger video is named instead of being part of the page."""
+
+CURVES = (
+    ("reward", "Return", "return of an episode"),
+    ("success", "Success in training", "share of episodes at the flag"),
+    ("episode_x", "Progress", "farthest x of an episode, pixels"),
+    ("episode_length", "Length", "agent steps of an episode"),
+    ("loss", "Loss", "training loss"),
+    ("steps_per_second", "Speed", "agent steps per second"),
+)
+
+
+@dataclass(frozen=True)
+class Video:
+    """A film for the page: ``url`` is empty if it is too large, and ``problem`` says so."""
+
+    run: str
+    url: str
+    path: Path
+    caption: str
+    problem: str = ""
+
+
+def build_page(runs: Sequence[RunData]) -> str:
+    """The report of some runs as HTML.
+
+    Args:
+        runs: one or more, with names of their own.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=_number, duration=_duration)
+    success = [row for run in runs for row in level_success(run)]
+    return environment.get_template("page.html.j2").render(
+        title=runs[0].name if len(runs) == 1 else f"{len(runs)} runs",
+        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
+        runs=runs,
+        made=time.strftime("%Y-%m-%d %H:%M"),
+        summary=[_summary(run) for run in runs],
+        options=_options(runs),
+        figures=_learning(runs),
+        success=success,
+        success_figure=_success_figure(success, runs),
+        scenes=scenes(runs),
+        bars=BARS,
+        numbers=NUMBERS,
+        videos=[video for run in runs if (video := _video(run)) is not None],
+    )
+
+
+def _summary(run: RunData) -> dict[str, Any]:
+    best = run.curve("best_x").values
+    evaluated = [(sum(p.success for p in e.plain) / len(e.plain)) for e in run.evaluations]
+    return {
+        "name": run.name,
+        "trainer": run.trainer or "unknown",
+        "level": str(run.options.get("level", "unknown")),
+        "seed": str(run.options.get("seed", "unknown")),
+        "steps": run.steps,
+        "seconds": run.seconds,
+        "episodes": run.total("episodes"),
+        "deaths": run.total("deaths"),
+        "flags": run.total("flags"),
+        "best_x": float(best.max()) if best.size else math.nan,
+        "success": _last(run, "success"),
+        "evaluated": max(evaluated, default=math.nan),
+    }
+
+
+def _last(run: RunData, name: str) -> float:
+    values = run.curve(name).values
+    return float(values[-1]) if values.size else math.nan
+
+
+def _options(runs: Sequence[RunData]) -> list[tuple[str, list[str], bool]]:
+    """Name, value in each run, and whether they differ; those that differ come first."""
+    rows = []
+    for name in dict.fromkeys(name for run in runs for name in run.options):
+        values = [_option(run.options, name) for run in runs]
+        rows.append((name, values, len(set(values)) > 1))
+    return sorted(rows, key=lambda row: not row[2])
+
+
+def _option(options: dict[str, Any], name: str) -> str:
+    if name not in options:
+        return "–"  # noqa: RUF001
+    value = options[name]
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _learning(runs: Sequence[RunData]) -> list[Figured]:
+    figures = []
+    several = len(runs) > 1
+    evaluated = [
+        series
+        for color, run in enumerate(runs)
+        for series in evaluation_series(run, color, several=several)
+    ]
+    if evaluated:
+        title = "Success in evaluations"
+        label = "share of episodes at the flag"
+        figures.append(curves("evaluations", title, label, evaluated, share=True))
+    for name, title, label in CURVES:
+        found = [(color, run.name, run.curve(name)) for color, run in enumerate(runs)]
+        series = [
+            Series(run, curve, color, dashes=color) for color, run, curve in found if len(curve)
+        ]
+        if series:
+            share = name == "success"
+            figures.append(curves(name.replace("_", "-"), title, label, series, share=share))
+    return figures
+
+
+def _success_figure(success: Sequence[Any], runs: Sequence[RunData]) -> Figured | None:
+    if not success:
+        return None
+    title = "Success per level, with 95 % intervals"
+    names = [run.name for run in runs]
+    return bars("success-per-level", title, "share of episodes at the flag",
+                success_bars(success, names))  # fmt: skip
+
+
+def _video(run: RunData) -> Video | None:
+    if run.best_film is None:
+        return None
+    path, film = run.best_film
+    episode = film.episode
+    outcome = "reaches the flag" if episode.success else f"ends ({episode.ending})"
+    why = ", ".join(film.occasions) or "film"
+    caption = (
+        f"{run.name} after {film.step:,} agent steps ({why}): level "
+        f"{episode.level}, {outcome}, farthest x {episode.best_x}, return {episode.reward:.1f}, "
+        f"{episode.steps} agent steps."
+    )
+    try:
+        size = path.stat().st_size
+        if size > MOST_VIDEO_BYTES:
+            problem = f"The video is too large ({size >> 20} MB) to be part of this file: {path}"
+            return Video(run.name, "", path, caption, problem)
+        raw = path.read_bytes()
+    except OSError as error:
+        problem = f"The video {path} cannot be read: {error.strerror}."
+        return Video(run.name, "", path, caption, problem)
+    return Video(run.name, "data:video/mp4;base64," + base64.b64encode(raw).decode(), path, caption)
+
+
+def _number(value: float, form: str = ",.0f") -> str:
+    """A number as people write it; nothing known is a dash."""
+    return "–" if math.isnan(value) else format(value, form)  # noqa: RUF001
+
+
+def _duration(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "–"  # noqa: RUF001
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,276 @@
+"""Everything a run directory has to say, as far as it is there."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mario_agents.report.tables import Curve, Table, combine, curve_of, read_table
+from mario_agents.run.directory import CONFIG_NAME, RunDir
+from mario_agents.run.records import (
+    EvaluationRecord,
+    FilmRecord,
+    PlayedEpisode,
+    read_evaluations,
+    read_films,
+)
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+from mario_envkit.errors import ArchiveError, HotspotError, RunError
+from mario_envkit.snapshots.archive import ArchiveWarning, SnapshotArchive
+
+MOST_SNAPSHOTS = 1_000
+_WORKER = re.compile(r"worker_\d+")
+_SIGNS = (CONFIG_NAME, "coordinator.csv", "death_hotspots.json", "weights.safetensors")
+"""Files by one of which a run is known, be it whole or damaged."""
+
+
+@dataclass(frozen=True)
+class SnapshotSpot:
+    """Where a snapshot was taken, ``x`` and ``y`` in pixels as in the info, and how practice from
+    there went."""
+
+    level: str
+    area: int
+    x: int
+    y: int
+    attempts: int
+    successes: int
+
+
+class _Measured(msgspec.Struct, frozen=True):
+    episodes: tuple[PlayedEpisode, ...]
+
+
+class _Standard(msgspec.Struct, frozen=True):
+    levels: dict[str, dict[str, _Measured]]
+
+
+@dataclass(eq=False)
+class RunData:
+    """A run as its files tell it.
+
+    Attributes:
+        path, name: the directory, and what it is called in the report.
+        trainer, version, options: of its ``config.json``; empty if that is missing.
+        workers: metrics by worker.
+        coordinator: metrics of the one who owns the weights.
+        hotspots: where Mario died.
+        evaluations: by step.
+        standard: episodes of ``mario-agents eval`` by level and condition.
+        films: videos and what they show, by step.
+        snapshots: where they were taken.
+        missing: a sentence for everything that is not there or damaged.
+    """
+
+    path: Path
+    name: str
+    trainer: str = ""
+    version: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    workers: dict[str, Table] = field(default_factory=dict)
+    coordinator: Table | None = None
+    hotspots: DeathHotspotAggregate | None = None
+    evaluations: list[EvaluationRecord] = field(default_factory=list)
+    standard: dict[str, dict[str, tuple[PlayedEpisode, ...]]] = field(default_factory=dict)
+    films: list[tuple[Path, FilmRecord]] = field(default_factory=list)
+    snapshots: list[SnapshotSpot] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, path: Path, name: str | None = None) -> RunData:
+        """Read what there is.
+
+        Raises:
+            RunError: if there is no such directory, or nothing of a run in it.
+        """
+        if not path.is_dir():
+            raise RunError(f"There is no run directory {path}.")
+        files = RunDir(path, "", "", {})  # only knows the names
+        if not any(path.joinpath(name).exists() for name in _SIGNS) and not _workers(path):
+            raise RunError(
+                f"The directory {path} holds nothing of a run; name a directory that "
+                "'mario-agents train' made."
+            )
+        data = cls(path, name or path.resolve().name)
+        data._read_config()
+        data._read_tables(files)
+        data._read_hotspots(files.hotspots_path)
+        data._read_evaluations(files.evaluations_path)
+        data._read_standard(files.standard_path)
+        data._read_films(files.videos_path)
+        data._read_snapshots(files.snapshots_path)
+        data._check_weights(files)
+        return data
+
+    # -- asking ------------------------------------------------------------------------------
+
+    def curve(self, name: str) -> Curve:
+        """A metric over agent steps: of the coordinator, else of all workers together."""
+        if self.coordinator is not None:
+            curve = curve_of(self.coordinator, name)
+            if len(curve):
+                return curve
+        return combine([*self.workers.values()], name, total=name == "steps_per_second")
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of all metrics that were measured."""
+        tables: Iterable[Table] = [*self.workers.values()]
+        if self.coordinator is not None:
+            tables = [self.coordinator, *tables]
+        names = {name for table in tables for name in table.columns}
+        return sorted(names - {"step", "time"})
+
+    @property
+    def game(self) -> str:
+        """Name of the cartridge, "smb" unless the configuration says otherwise."""
+        return str(self.options.get("game", "smb"))
+
+    @property
+    def levels(self) -> set[str]:
+        """Levels in which something is known to have happened."""
+        levels = {spot.level for spot in self.snapshots}
+        levels |= {leg.level for _, film in self.films for leg in film.path}
+        levels |= {episode.level for e in self.evaluations for episode in (*e.plain, *e.sticky)}
+        return levels | set(self.hotspots.levels if self.hotspots is not None else ())
+
+    @property
+    def steps(self) -> int:
+        """Agent steps of the run, as far as its metrics go."""
+        return max((int(t.columns["step"][-1]) for t in self._tables() if len(t)), default=0)
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time from the first row of its metrics to the last."""
+        times = [t.columns["time"] for t in self._tables() if len(t) and "time" in t.columns]
+        if not times:
+            return float("nan")
+        return float(max(t[-1] for t in times) - min(t[0] for t in times))
+
+    def total(self, name: str) -> float:
+        """A counter, summed over workers; NaN if nobody counted."""
+        values = [table.last(name) for table in self.workers.values()]
+        known = [value for value in values if value == value]
+        return sum(known) if known else float("nan")
+
+    @property
+    def best_film(self) -> tuple[Path, FilmRecord] | None:
+        """The film of the best episode; of equals the last."""
+        key = [(f.episode.success, f.episode.best_x, i) for i, (_, f) in enumerate(self.films)]
+        return self.films[max(key)[2]] if key else None
+
+    def _tables(self) -> list[Table]:
+        return [*self.workers.values(), *([self.coordinator] if self.coordinator else [])]
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def _read_config(self) -> None:
+        try:
+            run = RunDir.open(self.path)
+        except RunError as error:
+            self.missing.append(f"The configuration: {error}")
+        else:
+            self.trainer, self.version, self.options = run.trainer, run.version, run.options
+
+    def _read_tables(self, files: RunDir) -> None:
+        names = _workers(self.path)
+        for name in [*names, "coordinator"]:
+            path = files.csv_path(name)
+            try:
+                table = read_table(path)
+            except FileNotFoundError:
+                self.missing.append(f"{path.name}: the run has not written it.")
+                continue
+            except (OSError, ValueError) as error:
+                self.missing.append(f"{path.name} cannot be read: {error}.")
+                continue
+            if table.damaged:
+                self.missing.append(f"{path.name}: {table.damaged} damaged lines were left out.")
+            if not len(table):
+                self.missing.append(f"{path.name} has no rows yet.")
+            elif name == "coordinator":
+                self.coordinator = table
+            else:
+                self.workers[name] = table
+        if not names:
+            self.missing.append("worker_0.csv: the run has no metrics of its workers.")
+
+    def _read_hotspots(self, path: Path) -> None:
+        if not path.is_file():
+            self.missing.append(f"{path.name}: no deaths were saved.")
+            return
+        try:
+            self.hotspots = DeathHotspotAggregate.load_or_create(path)
+        except HotspotError as error:
+            self.missing.append(f"Deaths: {error}")
+
+    def _read_evaluations(self, path: Path) -> None:
+        try:
+            self.evaluations, damaged = read_evaluations(path)
+        except FileNotFoundError:
+            self.missing.append(f"{path.name}: the run was not evaluated while it trained.")
+        except OSError as error:
+            self.missing.append(f"{path.name} cannot be read: {error.strerror}.")
+        else:
+            if damaged:
+                self.missing.append(f"{path.name}: {damaged} damaged lines were left out.")
+
+    def _read_standard(self, path: Path) -> None:
+        try:
+            standard = msgspec.json.decode(path.read_bytes(), type=_Standard)
+        except FileNotFoundError:
+            self.missing.append(f"{path.name}: 'mario-agents eval' has not measured the run.")
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            self.missing.append(f"{path.name} cannot be read: {error}.")
+        else:
+            self.standard = {
+                level: {name: measured.episodes for name, measured in conditions.items()}
+                for level, conditions in standard.levels.items()
+            }
+
+    def _read_films(self, directory: Path) -> None:
+        self.films, damaged = read_films(directory)
+        self.missing += [f"videos/{path.name} is damaged." for path in damaged]
+        if not self.films:
+            self.missing.append("Videos: none was made while it trained.")
+
+    def _read_snapshots(self, directory: Path) -> None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ArchiveWarning)
+            try:
+                archive = SnapshotArchive.load(directory, MOST_SNAPSHOTS)
+            except ArchiveError as error:
+                self.missing.append(f"Snapshots: {error}")
+                return
+        self.missing += [f"Snapshots: {warning.message}" for warning in caught]
+        for entry in archive:
+            x, y = entry.x_pos, int(entry.info.get("y_pos", 0))
+            practice = entry.practice
+            self.snapshots.append(
+                SnapshotSpot(
+                    entry.place.level,
+                    entry.place.area,
+                    x,
+                    y,
+                    practice.attempts,
+                    practice.successes,
+                )
+            )
+        if not self.snapshots:
+            self.missing.append("Snapshots: there are none.")
+
+    def _check_weights(self, files: RunDir) -> None:
+        if not files.weights_path.is_file():
+            self.missing.append("weights.safetensors: no weights were saved.")
+
+
+def _workers(path: Path) -> list[str]:
+    """Names of the workers that have metrics, by number."""
+    found = [file.stem for file in path.glob("worker_*.csv") if _WORKER.fullmatch(file.stem)]
+    return sorted(found, key=lambda name: int(name.removeprefix("worker_")))

@@ -1,0 +1,136 @@
+"""What a run leaves behind about its evaluations and films, for people and reports to read.
+
+``evaluations.jsonl`` has a line for each evaluation; beside every film, ``videos/NAME.mp4``, lies
+``videos/NAME.json``. Both are msgspec structs: what does not fit them is damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from mario_envkit.files import replace_file
+
+Step = Annotated[int, Meta(ge=0)]
+
+
+class PlayedEpisode(Struct, frozen=True):
+    """An episode of an evaluation; fields as of :class:`mario_agents.evaluate.Episode`."""
+
+    level: str
+    success: bool
+    reward: float
+    best_x: int
+    steps: Step
+    ending: str
+
+    @classmethod
+    def of(cls, episode: Any) -> PlayedEpisode:
+        """From the dataclass."""
+        values = asdict(episode)
+        return cls(**{name: values[name] for name in cls.__struct_fields__})
+
+
+class EvaluationRecord(Struct, frozen=True):
+    """An evaluation at agent step ``step``: episodes on a console that obeys, and as many on one
+    that sometimes repeats the action before (``sticky``)."""
+
+    step: Step
+    plain: tuple[PlayedEpisode, ...]
+    sticky: tuple[PlayedEpisode, ...] = ()
+
+
+class Leg(Struct, frozen=True):
+    """A stretch of an episode within one area of a level.
+
+    Attributes:
+        level, area: where; as in the environment's info.
+        points: ``(x_pos, y_pos)`` after every agent step, in pixels, y from the bottom.
+    """
+
+    level: str
+    area: int
+    points: tuple[tuple[int, int], ...]
+
+
+class FilmRecord(Struct, frozen=True):
+    """What a film shows.
+
+    Attributes:
+        step: agent steps that the agent had learned from.
+        occasions: why it was made, such as "first flag" and "new best".
+        score: of the evaluation, see :class:`~mario_agents.run.best.BestWeights`.
+        episode: the one that was filmed.
+        path: the way that Mario took.
+    """
+
+    step: Step
+    occasions: tuple[str, ...]
+    score: tuple[float, ...]
+    episode: PlayedEpisode
+    path: tuple[Leg, ...]
+
+
+def append_evaluation(path: Path, record: EvaluationRecord) -> None:
+    """Add a line to ``evaluations.jsonl``.
+
+    Raises:
+        OSError: if the disk refuses.
+    """
+    with path.open("ab") as file:
+        file.write(msgspec.json.encode(record) + b"\n")
+
+
+def read_evaluations(path: Path) -> tuple[list[EvaluationRecord], int]:
+    """The evaluations of a file by step, and how many of its lines are damaged.
+
+    Of several at one step, which a resumed run may have made again, the last one counts.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    found: dict[int, EvaluationRecord] = {}
+    damaged = 0
+    for line in path.read_bytes().splitlines():
+        try:
+            record = msgspec.json.decode(line, type=EvaluationRecord)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            damaged += 1
+        else:
+            found[record.step] = record
+    return [found[step] for step in sorted(found)], damaged
+
+
+def write_film_record(video: Path, record: FilmRecord) -> None:
+    """Write what ``video`` shows beside it.
+
+    Raises:
+        OSError: if the disk refuses.
+    """
+    raw = msgspec.json.encode(record)
+    replace_file(video.with_suffix(".json"), lambda path: path.write_bytes(raw))
+
+
+def read_films(directory: Path) -> tuple[list[tuple[Path, FilmRecord]], list[Path]]:
+    """Films whose video is there, by step; and the records that are damaged."""
+    films: list[tuple[Path, FilmRecord]] = []
+    damaged: list[Path] = []
+    for path in _records(directory):
+        try:
+            record = msgspec.json.decode(path.read_bytes(), type=FilmRecord)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            damaged.append(path)
+        else:
+            video = path.with_suffix(".mp4")
+            if video.is_file():
+                films.append((video, record))
+    return sorted(films, key=lambda film: (film[1].step, film[0].name)), damaged
+
+
+def _records(directory: Path) -> Iterable[Path]:
+    return sorted(directory.glob("*.json")) if directory.is_dir() else ()
