@@ -73,6 +73,11 @@ class DeathHotspotAggregate:
 
     # -- asking ------------------------------------------------------------------------------
 
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Levels with deaths, in order."""
+        return tuple(sorted(self._levels))
+
     def deaths(self, level_id: str) -> int:
         """All deaths of a level."""
         return sum(self._levels.get(level_id, {}).values())
