@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from mario_envkit.errors import MarioEnvkitError
 
-NEEDED = ("msgspec", "rich", "safetensors", "torch", "tyro", "yaml")
+NEEDED = ("msgspec", "rich", "safetensors", "textual", "torch", "tyro", "yaml")
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143

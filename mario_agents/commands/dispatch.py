@@ -117,6 +117,14 @@ class Record(Playing):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Monitor:
+    """Show a run that is being trained, or was: a dashboard in a terminal, else a summary."""
+
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run directory."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trainers:
     """List the installed trainers."""
 
@@ -151,6 +159,7 @@ def dispatch(args: list[str]) -> None:
         "eval": Eval,
         "watch": Watch,
         "record": Record,
+        "monitor": Monitor,
         "trainers": Trainers,
         "presets": Presets,
     }
@@ -167,6 +176,10 @@ def dispatch(args: list[str]) -> None:
         from mario_agents.commands.evaluate import evaluate_run
 
         return evaluate_run(command)
+    if isinstance(command, Monitor):
+        from mario_agents.commands.monitor import monitor_run
+
+        return monitor_run(command)
     from mario_agents.commands import play
 
     if isinstance(command, Watch):
