@@ -20,7 +20,7 @@ class Series:
     """
 
     points: tuple[float, ...] = ()
-    interval: float = 1.0
+    interval: float = 2.0
     last: float = math.nan
 
     def due(self, now: float) -> bool:

@@ -36,6 +36,7 @@ class Curve(Horizontal):
         super().__init__()
         self.metric, self._label = metric, label
         self._points: tuple[float, ...] = ()
+        self._value = ""
 
     def compose(self) -> ComposeResult:
         """The number, and the course."""
@@ -44,8 +45,10 @@ class Curve(Horizontal):
 
     def show_curve(self, state: Dashboard, value: str) -> None:
         """Draw the curve of this metric, with its latest value."""
-        text = Text.assemble((f"{self._label:<8}", "bold"), value.rjust(8))
-        self.query_one(Static).update(text, layout=False)
+        if value != self._value:
+            self._value = value
+            text = Text.assemble((f"{self._label:<8}", "bold"), value.rjust(8))
+            self.query_one(Static).update(text, layout=False)
         points = state.curves[self.metric].points
         if points != self._points:
             self._points = points

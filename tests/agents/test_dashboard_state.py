@@ -64,7 +64,7 @@ def test_the_latest_of_everything():
     assert state.deaths["1-1"][1100] >= 31 * 3
     assert [line.text for line in state.logs] == [f"Second {s} of many." for s in (0, 10, 20, 30)]
     assert state.mean("reward") == pytest.approx((300 + 280 + 260) / 3)
-    assert len(state.curves["reward"].points) == 31
+    assert len(state.curves["reward"].points) == 16
 
 
 def test_workers_are_in_the_order_of_their_numbers():
