@@ -35,11 +35,11 @@ log = logging.getLogger(__name__)
 
 
 def open_beside(run_path: Path, total_steps: int, *, initial_step: int, enabled: bool) -> Display:
-    """A dashboard if there is a terminal for it and one is wanted, else a progress line; an
+    """A dashboard if it is enabled and there is a terminal for it, else a progress line; an
     :class:`~mario_agents.progress.OpenDisplay`."""
     if enabled and interactive():
         return DashboardBeside(run_path, total_steps, initial_step=initial_step)
-    return TrainingProgress(total_steps, initial_step=initial_step, enabled=enabled)
+    return TrainingProgress(total_steps, initial_step=initial_step)
 
 
 def interactive() -> bool:

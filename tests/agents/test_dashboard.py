@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -277,3 +278,46 @@ def test_the_report_says_so_where_there_is_none(show, monkeypatch):
         await seen(pilot, "writes no reports yet")
 
     show(state_after(4, 1), SMALL, scenario)
+
+
+@pytest.fixture
+def reporter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReportJob:
+    """Where reports are written by a program that only says that it did, unless told to fail."""
+    program = tmp_path / "python"
+    program.write_text(
+        '#!/bin/sh\ntest -e "$4/broken" && echo "It is damaged." && exit 2\n'
+        'touch "$4/report.html"; echo "Wrote $4/report.html."\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr("mario_agents.monitor.report.find_spec", lambda name: object())
+    monkeypatch.setattr("mario_agents.monitor.report.sys.executable", str(program))
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    return ReportJob(tmp_path)
+
+
+def result_of(job: ReportJob) -> str:
+    deadline = time.monotonic() + 20
+    while (words := job.poll()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return words
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+def test_a_report_is_written_and_opened_where_there_is_a_display(reporter, tmp_path, monkeypatch):
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    monkeypatch.setattr("mario_agents.monitor.report.sys.platform", "linux")
+    assert reporter.poll() is None
+    assert reporter.start() == "The report is being written..."
+    assert reporter.start() == "The report is being written."
+    assert result_of(reporter) == f"Wrote {tmp_path}/report.html."
+    assert opened == []
+    monkeypatch.setenv("DISPLAY", ":0")
+    reporter.start()
+    assert result_of(reporter) == f"Opened {tmp_path}/report.html."
+    assert opened == [(tmp_path / "report.html").as_uri()]
+    (tmp_path / "broken").touch()
+    reporter.start()
+    assert result_of(reporter) == "No report: It is damaged."

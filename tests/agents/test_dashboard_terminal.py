@@ -95,6 +95,7 @@ def test_no_ui_and_no_terminal_keep_the_plain_line(terminal, tmp_path, cli_env):
     shell = terminal(*TRAIN, "--total-steps", "640", "--no-ui")
     assert shell.end() == 0
     assert "\x1b[?1049h" not in shell.output
+    assert "100%" in shell.output
     (tmp_path / "run").rename(tmp_path / "other")
     plain = subprocess.run(
         [*TRAIN, "--total-steps", "640"], cwd=tmp_path, env=cli_env, capture_output=True, text=True
