@@ -23,8 +23,19 @@ _SHOWN_ELSEWHERE = frozenset(
 )
 
 
-def short(value: float) -> str:
-    """A number with three digits that count, in at most seven characters; below 1e-9 it is 0."""
+def short(value: float, room: int = 7) -> str:
+    """A number with three digits that count, or as many as there is room for; below 1e-9 it is 0.
+
+    What does not fit at all is "…": nothing is cut off that would make it another number.
+    """
+    for digits in (3, 2, 1):
+        text = _with_digits(value, digits)
+        if len(text) <= room:
+            return text
+    return "…"
+
+
+def _with_digits(value: float, digits: int) -> str:
     if math.isnan(value):
         return "-"
     size = abs(value)
@@ -35,10 +46,13 @@ def short(value: float) -> str:
     if size < 10_000 and (size >= 1_000 or value == int(value)):
         return f"{value:.0f}"
     if size < 0.01:
-        return f"{value:.1e}".replace("e-0", "e-")
+        return f"{value:.{min(digits - 1, 1)}e}".replace("e-0", "e-")
     for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (0.0, "")):
         if size >= limit * 0.9995:  # what rounds to 1000 is 1 of the next
-            return f"{value / (limit or 1.0):.3g}{unit}"
+            scaled = value / (limit or 1.0)
+            whole = len(f"{abs(scaled):.0f}") if abs(scaled) >= 1 else 0
+            text = f"{scaled:.{max(digits - whole, 0)}f}"
+            return (text.rstrip("0").rstrip(".") if "." in text else text) + unit
     raise AssertionError(value)
 
 
@@ -52,10 +66,15 @@ def clock(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago something was."""
-    if math.isnan(seconds):
+    """How long ago something was, in four characters."""
+    if not math.isfinite(seconds):
         return "-"
-    return f"{seconds:.1f}s" if seconds < 9.95 else f"{short(round(min(seconds, 1e15)))}s"
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f}s"
+    for unit, length in (("s", 1.0), ("m", 60.0)):
+        if seconds < 999.5 * length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{min(seconds / 3600, 999):.0f}h"
 
 
 def header(state: Dashboard, condition: str, width: int) -> Text:
@@ -142,21 +161,22 @@ def _pairs(pairs: list[tuple[str, str]]) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table of workers."""
+    """A column of the table of workers; a cell gets the worker, the time, and its width."""
 
     title: str
     width: int
-    cell: Callable[[Worker, float], str]
+    cell: Callable[[Worker, float, int], str]
 
 
-def _status(name: str) -> Callable[[Worker, float], str]:
-    def cell(worker: Worker, now: float) -> str:
-        return "-" if worker.status is None else short(getattr(worker.status, name))
+def _status(name: str) -> Callable[[Worker, float, int], str]:
+    def cell(worker: Worker, now: float, width: int) -> str:
+        return "-" if worker.status is None else short(getattr(worker.status, name), width)
 
     return cell
 
 
-def _share(value: float) -> str:
+def _epsilon(worker: Worker, now: float, width: int) -> str:
+    value = worker.status.epsilon if worker.status else math.nan
     return f"{value:.2f}" if 0.0 <= value <= 1.0 else "-"
 
 
@@ -174,12 +194,12 @@ COLUMNS = (
     Column("/s", 4, _status("steps_per_second")),
     Column("epis.", 5, _status("episodes")),
     Column("return", 6, _status("reward")),
-    Column("ε", 4, lambda worker, now: _share(worker.status.epsilon) if worker.status else "-"),
+    Column("ε", 4, _epsilon),
     Column("max x", 5, _status("best_x")),
     Column("deaths", 6, _status("deaths")),
     Column("flags", 5, _status("flags")),
     Column("grads", 5, _status("packets")),
-    Column("beat", 4, lambda worker, now: age(worker.age(now))),
+    Column("beat", 4, lambda worker, now, width: age(worker.age(now))),
 )
 _LAST, _LAST_WIDTH = "💾 ⏮(stuck/max)", 16
 _NAME = 3
@@ -212,7 +232,7 @@ def _row(worker: Worker, now: float, gap: str) -> Text:
         return row
     beat_style = _BAD if worker.age(now) > SILENT_SECONDS else ""
     for column in COLUMNS:
-        text = column.cell(worker, now)[: column.width].rjust(column.width)
+        text = column.cell(worker, now, column.width).rjust(column.width)
         row.append(gap + text, beat_style if column.title == "beat" else "")
     row.append(gap + practice(worker))
     if worker.pulse is not None and worker.pulse.restarts > 0:

@@ -231,24 +231,49 @@ def test_a_flood_takes_bounded_memory():
 # -- numbers and pictures --------------------------------------------------------------------
 
 
-@given(st.floats())
-def test_a_number_takes_little_room(value):
-    text = draw.short(value)
-    assert len(text) <= 7
-    if math.isfinite(value) and 0.01 <= abs(value) < 1000:
-        assert float(text) == pytest.approx(value, rel=0.006)
+UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+@given(st.one_of(st.floats(), st.floats(-1e6, 1e6)), st.integers(1, 8))
+def test_a_number_fits_and_is_never_another_one(value, room):
+    text = draw.short(value, room)
+    assert len(text) <= room
+    if text in ("…", "-", "inf", "-inf"):
+        assert room < 7 or not math.isfinite(value) or abs(value) >= 1e15
+    else:
+        unit = UNITS.get(text[-1], 1.0)
+        number = unit * float(text[:-1] if unit > 1 else text)
+        # The fewest digits are one.
+        assert number == pytest.approx(value, rel=0.006 if room >= 7 else 0.5, abs=1e-9)
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [
         (0, "0"), (3161, "3161"), (12_345, "12.3k"), (999_600, "1M"), (1_234_567, "1.23M"),
-        (0.05, "0.05"), (0.00025, "2.5e-4"), (1234.6, "1235"), (-0.5, "-0.5"),
+        (0.05, "0.05"), (0.00025, "2.5e-4"), (1234.6, "1235"), (-0.5, "-0.5"), (0.123, "0.123"),
         (math.nan, "-"), (math.inf, "inf"),
     ],
 )  # fmt: skip
 def test_numbers(value, text):
     assert draw.short(value) == text
+
+
+def test_where_there_is_little_room_digits_go_and_not_units():
+    assert [draw.short(12_345, room) for room in (5, 4, 3, 2)] == ["12.3k", "12k", "12k", "…"]
+    assert [draw.short(-0.00123, room) for room in (7, 6)] == ["-1.2e-3", "-1e-3"]
+
+
+@given(st.floats())
+def test_an_age_takes_four_characters(value):
+    assert len(draw.age(value)) <= 4
+
+
+def test_ages():
+    ages = [0.04, 9.94, 9.96, 999, 1000, 59_969, 86_400, 1e30, math.nan, -3]
+    assert [draw.age(seconds) for seconds in ages] == [
+        *("0.0s", "9.9s", "10s", "999s", "17m", "999m", "24h", "999h", "-", "0.0s"),
+    ]
 
 
 @given(st.dictionaries(st.integers(0, 300).map(lambda n: 25 * n), st.integers(1, 99), min_size=1),
