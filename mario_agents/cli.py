@@ -12,7 +12,10 @@ from importlib.util import find_spec
 
 from mario_envkit.errors import MarioEnvkitError
 
-NEEDED = ("jinja2", "matplotlib", "msgspec", "rich", "safetensors", "torch", "tyro", "yaml")
+NEEDED = (
+    *("jinja2", "matplotlib", "msgspec", "rich", "safetensors"),
+    *("textual", "torch", "tyro", "yaml"),
+)
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143

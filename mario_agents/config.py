@@ -139,7 +139,8 @@ class TrainConfig:
     eval_episodes: PositiveInt = 10
     """Episodes of one such evaluation, and as many again with sticky actions."""
     ui: bool = True
-    """Show progress while training (a bar in a terminal, plain lines elsewhere)."""
+    """Show the run in a dashboard while it trains, if there is a terminal; the command line shows a
+    progress line otherwise."""
     wandb: str | None = None
     """Project at Weights & Biases to send metrics to (needs the extra "wandb"); None for none."""
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -12,6 +17,22 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from mario_agents.metrics.rate import Rate
 
 LINE_SECONDS = 10.0
+
+
+class Display(Protocol):
+    """Shows how far a run is, between entering and leaving it as a context."""
+
+    def __enter__(self) -> Display: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def update(self, step: int, **values: float) -> None:
+        """See :meth:`TrainingProgress.update`."""
 
 
 class TrainingProgress:
@@ -102,6 +123,37 @@ class TrainingProgress:
         parts = [f"{_number(self.steps_per_second)} steps/s"]
         parts += [f"{name} {_number(value)}" for name, value in self._values.items()]
         return "  ".join(parts)
+
+
+class OpenDisplay(Protocol):
+    """Makes a display for the run in ``run_path``; the other arguments are those of
+    :class:`TrainingProgress`."""
+
+    def __call__(
+        self, run_path: Path, total_steps: int, *, initial_step: int, enabled: bool
+    ) -> Display: ...
+
+
+def _plain(run_path: Path, total_steps: int, *, initial_step: int, enabled: bool) -> Display:
+    return TrainingProgress(total_steps, initial_step=initial_step, enabled=enabled)
+
+
+_opener: ContextVar[OpenDisplay] = ContextVar("_opener", default=_plain)
+
+
+def open_display(run_path: Path, total_steps: int, *, initial_step: int, enabled: bool) -> Display:
+    """What shows a run: a :class:`TrainingProgress`, unless :func:`displayed_by` says otherwise."""
+    return _opener.get()(run_path, total_steps, initial_step=initial_step, enabled=enabled)
+
+
+@contextmanager
+def displayed_by(opener: OpenDisplay) -> Iterator[None]:
+    """Let runs that begin in this context be shown by something else."""
+    token = _opener.set(opener)
+    try:
+        yield
+    finally:
+        _opener.reset(token)
 
 
 def _number(value: float) -> str:

@@ -143,6 +143,14 @@ class Plot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Monitor:
+    """Show a run that is being trained, or was: a dashboard in a terminal, else a summary."""
+
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run directory."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trainers:
     """List the installed trainers."""
 
@@ -179,6 +187,7 @@ def dispatch(args: list[str]) -> None:
         "record": Record,
         "report": Report,
         "plot": Plot,
+        "monitor": Monitor,
         "trainers": Trainers,
         "presets": Presets,
     }
@@ -203,6 +212,10 @@ def dispatch(args: list[str]) -> None:
         if isinstance(command, Report):
             return report.report_runs(command)
         return report.plot_runs(command)
+    if isinstance(command, Monitor):
+        from mario_agents.commands.monitor import monitor_run
+
+        return monitor_run(command)
     from mario_agents.commands import play
 
     if isinstance(command, Watch):

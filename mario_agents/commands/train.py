@@ -135,12 +135,16 @@ def _check_surroundings(trainer: Trainer, config: Any) -> None:
 
 def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
     """Train, with the log going to the run directory."""
+    from mario_agents.monitor.beside import open_beside
+    from mario_agents.progress import displayed_by
+
     quoted = shlex.quote(str(path))
     print(f"Run directory: {path}", flush=True)
     with _logging(path / "training.log") as log:
         log.info("%s %s with %s", "Resuming" if resume else "Training", path, config)
         try:
-            trainer.train(config, path, resume=resume)
+            with displayed_by(open_beside):
+                trainer.train(config, path, resume=resume)
         except KeyboardInterrupt as stop:
             log.info("Stopped by a signal.")
             raise type(stop)(f"Continue with: mario-agents train --resume {quoted}") from None

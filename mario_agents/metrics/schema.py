@@ -71,6 +71,7 @@ SYSTEM_METRICS: tuple[MetricDef, ...] = (
     counter("steps", "agent steps"),
     counter("episodes", "finished episodes"),
     counter("train_steps", "batches that gradients were computed on"),
+    counter("packets", "packets of gradients handed over"),
     gauge("steps_per_second", "agent steps per second over the last ten seconds", Across.SUM),
 )
 """Of every process that steps environments."""
@@ -79,6 +80,9 @@ MARIO_METRICS: tuple[MetricDef, ...] = (
     counter("deaths", "lives lost"),
     counter("flags", "levels cleared"),
     gauge("best_x", "farthest x of the run, in pixels", Across.MAX),
+    counter("saves", "snapshots saved"),
+    counter("restores", "snapshots gone back to"),
+    gauge("stuck", "restores in a row without progress, in the game with most of them", Across.MAX),
     gauge("x_pos", "x at the end of the latest episode, in pixels"),
     rolling("reward", "return of an episode"),
     rolling("episode_length", "agent steps of an episode"),
@@ -122,6 +126,7 @@ COORDINATOR_METRICS: tuple[MetricDef, ...] = (
     gauge("updates_per_second", "optimizer steps per second over the last ten seconds"),
     gauge("optimizing", "share of the time since the last row spent in optimizer steps"),
     gauge("waiting", "share of the time since the last row spent waiting for gradients"),
+    rolling("staleness", "updates that the weights of an applied packet were behind"),
     rolling("grad_norm", "gradient norm before clipping"),
 )
 """Of the process that owns the optimizer (``coordinator.csv``)."""

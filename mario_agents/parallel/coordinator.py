@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mario_agents.api import Metrics
 from mario_agents.parallel.gradients import Gradients
-from mario_agents.parallel.reporting import CoordinatorReport
+from mario_agents.parallel.reporting import CoordinatorReport, State
 from mario_agents.parallel.updater import Updater
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
 from mario_envkit.errors import CheckpointError, RunError
@@ -58,8 +58,13 @@ class TrainingCoordinator:
         """Number of the present weights: updates so far."""
         return self.updater.updates
 
-    def apply(self, gradients: Gradients, packets: int = 1) -> Metrics:
+    def apply(self, gradients: Gradients, packets: int = 1, staleness: float = 0.0) -> Metrics:
         """Make an update from the mean gradients of ``packets`` packets.
+
+        Args:
+            gradients: the mean.
+            packets: how many it is made of.
+            staleness: updates that their weights were behind, on average.
 
         Raises:
             TrainerError: if they are not finite; the weights are unchanged.
@@ -67,12 +72,16 @@ class TrainingCoordinator:
         begin = time.monotonic()
         metrics = self.updater.apply(gradients, packets)
         self._optimizing += time.monotonic() - begin
-        self.report.updated({**metrics, "packets": packets})
+        self.report.updated({**metrics, "packets": packets, "staleness": staleness})
         return metrics
 
     def waited(self, seconds: float) -> None:
         """There were no gradients to apply for so long."""
         self._waiting += seconds
+
+    def flush(self, step: int, state: State = "running") -> None:
+        """Tell the main process how things are; never blocks."""
+        self.report.flush(step, self.version, state)
 
     def write(self, step: int) -> None:
         """Write a row of metrics."""

@@ -96,7 +96,7 @@ class CoordinatorProcess:
             self.coordinator.report.logger.track("stale", self._drain.stale - stale)
         if not packets:
             return False
-        self.coordinator.apply(self._gradients(), packets)
+        self.coordinator.apply(self._gradients(), packets, self._drain.staleness)
         self._publish()
         self._drain.release()
         self._row.add("updates")
@@ -126,7 +126,7 @@ class CoordinatorProcess:
             keep_going(self._save)
         if time.monotonic() - self._told > FLUSH_SECONDS:
             self._told = time.monotonic()
-            self.coordinator.report.flush(step)
+            self.coordinator.flush(step)
 
     def end(self) -> None:
         """Write everything for the last time.
@@ -140,7 +140,7 @@ class CoordinatorProcess:
             self.coordinator.report.logger.track_all(result)
         self.coordinator.write(step)
         self._save()
-        self.coordinator.report.flush(step, "stopped")
+        self.coordinator.flush(step, "stopped")
 
     def close(self) -> None:
         """Close the files."""

@@ -11,6 +11,7 @@ from mario_agents.metrics import MetricAggregator, MetricDef, MetricSink
 from mario_agents.parallel.deaths import DeathLog
 from mario_agents.parallel.events import (
     COORDINATOR,
+    MAIN,
     AnyEvent,
     DeathPositions,
     Envelope,
@@ -21,10 +22,12 @@ from mario_agents.parallel.events import (
     Log,
     Metrics,
     Publisher,
+    Pulses,
     WorkerStatus,
     new_token,
 )
 from mario_agents.parallel.events.publisher import Stamp
+from mario_agents.parallel.pulses import LogRelay
 from mario_agents.run import RunDir
 
 log = logging.getLogger(__name__)
@@ -74,6 +77,9 @@ class EventDesk:
         self._broadcast = EventBroadcast(
             self._directory.address("out"), run=self.token, run_path=run.path
         )
+        self._stamp = Stamp(self.token, MAIN, 0)
+        self._relay = LogRelay()
+        _own_logger().addHandler(self._relay)
         self._written: dict[str, int] = {}
         self._losses = (0, 0, 0)
         self._closed = False
@@ -99,7 +105,14 @@ class EventDesk:
             self.take(envelope, message)
         self.deaths.tick()
         self._warn_of_losses()
+        while (record := self._relay.take()) is not None:
+            self.announce(record)
         return len(received)
+
+    def announce(self, event: AnyEvent) -> None:
+        """Tell observers, and only them, something that this process has to say."""
+        self._broadcast.send(self._stamp.encode(self._stamp.envelope(event)))
+        self._stamp.sequence += 1
 
     def publisher(self, source: str) -> Publisher:
         """For a part of the run in this process: its events take no detour over a socket."""
@@ -135,8 +148,8 @@ class EventDesk:
         elif isinstance(event, DeathPositions):
             self.deaths.record(event.level, event.positions)
         elif isinstance(event, Log):
-            log.log(event.level, "%s: %s", source, event.text)
-        else:
+            log.log(event.level, "%s: %s", source, event.text, extra={"relayed": True})
+        elif not isinstance(event, Pulses):  # they are of this process's own making
             self.statuses[source] = event
             if event.state == "stopped":
                 self.retire(source)
@@ -170,6 +183,7 @@ class EventDesk:
                     break
             self.deaths.close()
         finally:
+            _own_logger().removeHandler(self._relay)
             self._subscriber.close()
             self._broadcast.close()
             self._directory.close()
@@ -186,6 +200,10 @@ class EventDesk:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _own_logger() -> logging.Logger:
+    return logging.getLogger("mario_agents")
 
 
 class _DeskPublisher:

@@ -62,6 +62,8 @@ class GradientDrain:
         """The mean gradients of the last :meth:`take` that found some."""
         self.stale = 0
         """Packets dropped because their weights were too old."""
+        self.staleness = 0.0
+        """Versions that the packets of the last such :meth:`take` were behind, on average."""
 
     def take(self, version: int) -> int:
         """Average the packets of the next update into :attr:`mean`, and return their number.
@@ -81,6 +83,8 @@ class GradientDrain:
                 packet.add_to(self.mean)
         if count > 1:
             self.mean /= count
+        if packets:
+            self.staleness = sum(version - packet.version for packet in packets) / count
         self._taken = packets
         return count
 

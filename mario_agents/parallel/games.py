@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 from gymnasium.vector import SyncVectorEnv, VectorEnv
@@ -21,6 +22,22 @@ SYNC_SECONDS = 30.0
 """Seconds after which a worker takes in the deaths and snapshots of the others."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """What became of a worker's snapshots.
+
+    Attributes:
+        saves, restores: since its games began, all of them together.
+        stuck, max_stuck: restores in a row without progress, in the game with the most of them,
+            and how many of them make it give up.
+    """
+
+    saves: int = 0
+    restores: int = 0
+    stuck: int = 0
+    max_stuck: int = 0
 
 
 class Games:
@@ -64,6 +81,20 @@ class Games:
             self.envs.sync_files()
         elif isinstance(self.envs, SyncVectorEnv):
             self.envs.call("sync_files")
+
+    def practice(self) -> Practice:
+        """How practising goes; all zero without snapshots."""
+        if not self._practising:
+            return Practice()
+        envs: Any = self.envs
+        vector = isinstance(envs, MarioSnapshotVectorEnv)
+        handlers = envs.handlers if vector else envs.get_attr("handler")
+        return Practice(
+            sum(handler.total_saves for handler in handlers),
+            sum(handler.total_restores for handler in handlers),
+            max(handler.machine.restores_without_progress for handler in handlers),
+            max(handler.machine.rules.max_restores_without_progress for handler in handlers),
+        )
 
     def close(self) -> None:
         """Close the environments."""

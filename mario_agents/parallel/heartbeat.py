@@ -31,11 +31,12 @@ from mario_envkit.errors import OptionError
 
 COUNTERS = (
     *("steps", "episodes", "deaths", "flags", "train_steps", "packets"),
-    *("updates", "stale"),
+    *("updates", "stale", "saves", "restores"),
 )
 """Names of the counters in every row: agent steps, episodes ended, lives lost, levels cleared,
 batches that gradients were computed on, gradient packets published (a worker) or applied (the
-coordinator), optimizer steps, packets dropped because their weights were too old."""
+coordinator), optimizer steps, packets dropped because their weights were too old, snapshots of the
+games saved and gone back to."""
 
 _KIND = kind_of("marioHB1")
 _STOP, _CHECKPOINTS = 0, 1

@@ -28,9 +28,10 @@ from mario_agents.parallel.exchange import LocalExchange
 from mario_agents.parallel.games import Games
 from mario_agents.parallel.heartbeat import SharedHeartbeat
 from mario_agents.parallel.intervals import Every
+from mario_agents.parallel.pulses import PulseTaker
 from mario_agents.parallel.recipe import Place, Recipe, Spaces
 from mario_agents.parallel.reporting import WorkerReport, headline
-from mario_agents.progress import TrainingProgress
+from mario_agents.progress import open_display
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.stopping import StopRequest
 
@@ -68,6 +69,8 @@ class LocalRun:
             checkpoint,
         )
         self.heartbeat = SharedHeartbeat.private(workers=1)
+        self.heartbeat.row(0).join()
+        self._pulses = PulseTaker(self.heartbeat)
         self.worker = build_worker(
             recipe,
             config,
@@ -113,8 +116,11 @@ class LocalRun:
     def tell(self) -> dict[str, float]:
         """Tell the desk how things are; returns what a progress bar has room for."""
         self.worker.report.flush(self.steps)
-        self.coordinator.report.flush(self.steps)
+        self.coordinator.flush(self.steps)
         self.desk.poll()
+        pulses = self._pulses.take()
+        if pulses is not None:
+            self.desk.announce(pulses)
         return headline(self.desk.workers.combined())
 
     def write(self) -> None:
@@ -171,16 +177,18 @@ def train_in_process(
         open_desk(recipe, config, run, checkpoint) as desk,
         closing(LocalRun(recipe, config, run, games.envs, desk, device, checkpoint)) as parts,
     ):
-        _loop(parts, games)
+        _loop(parts, games, run)
 
 
-def _loop(parts: LocalRun, games: Games) -> None:
+def _loop(parts: LocalRun, games: Games, run: RunDir) -> None:
     config = parts.config
     minutes = math.inf if config.max_minutes is None else config.max_minutes
     deadline = time.monotonic() + 60 * minutes
     # The first thing saved is the beginning: from here on, every run can be resumed.
     parts.save()
-    progress = TrainingProgress(config.total_steps, initial_step=parts.steps, enabled=config.ui)
+    progress = open_display(
+        run.path, config.total_steps, initial_step=parts.steps, enabled=config.ui
+    )
     evaluation, rows, checkpoints = (
         Every(interval, parts.steps)
         for interval in (config.eval_interval, config.log_interval, config.checkpoint_interval)
@@ -191,6 +199,7 @@ def _loop(parts: LocalRun, games: Games) -> None:
         ):
             parts.advance()
             games.tick()
+            parts.worker.practised(games.practice())
             progress.update(parts.steps, **parts.tell())
             parts.take_evaluation()
             if evaluation.due(parts.steps):

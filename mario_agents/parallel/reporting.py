@@ -34,6 +34,7 @@ from mario_agents.parallel.events import (
     Publisher,
     WorkerStatus,
 )
+from mario_agents.parallel.games import Practice
 from mario_agents.parallel.tensorboard_run import TensorBoardRun
 from mario_agents.run import RunDir
 
@@ -139,6 +140,7 @@ class WorkerReport(Report):
     ) -> None:
         defs = worker_metrics(collector)
         super().__init__(run, f"worker_{number}", defs, publisher, resume_step=resume_step)
+        self._max_stuck = 0
         self.collectors = CompositeCollector(
             [
                 SystemCollector(self.logger),
@@ -159,6 +161,17 @@ class WorkerReport(Report):
     def trained(self, metrics: Mapping[str, float]) -> None:
         """Take in what the learner measured on a batch."""
         self.collectors.on_train_step(metrics)
+
+    def submitted(self) -> None:
+        """A packet of gradients was handed over."""
+        self.logger.track("packets")
+
+    def practised(self, now: Practice, before: Practice) -> None:
+        """Take in how snapshots were used since ``before``."""
+        self.logger.track("saves", now.saves - before.saves)
+        self.logger.track("restores", now.restores - before.restores)
+        self.logger.track("stuck", now.stuck)
+        self._max_stuck = now.max_stuck
 
     def refresh(self) -> None:
         """Bring values up to date, and send deaths that wait."""
@@ -182,6 +195,11 @@ class WorkerReport(Report):
                 best_x=snapshot.get("best_x"),
                 reward=snapshot.get("reward"),
                 steps_per_second=snapshot.get("steps_per_second"),
+                packets=round(snapshot.get("packets")),
+                saves=round(snapshot.get("saves")),
+                restores=round(snapshot.get("restores")),
+                stuck=0 if self._max_stuck == 0 else round(snapshot.get("stuck")),
+                max_stuck=self._max_stuck,
             )
         )
 
@@ -203,8 +221,14 @@ class CoordinatorReport(Report):
         """Bring values up to date."""
         self.collector.flush()
 
-    def flush(self, step: int, state: State = "running") -> None:
-        """Send metrics and the coordinator's status; never blocks."""
+    def flush(self, step: int, version: int = 0, state: State = "running") -> None:
+        """Send metrics and the coordinator's status; never blocks.
+
+        Args:
+            step: run-wide agent steps.
+            version: number of the present weights.
+            state: of the process.
+        """
         self.refresh()
         snapshot = self.logger.publish(step)
         self.publisher.publish(
@@ -216,5 +240,8 @@ class CoordinatorReport(Report):
                 lr=snapshot.get("lr"),
                 grad_norm=snapshot.get("grad_norm"),
                 updates_per_second=snapshot.get("updates_per_second"),
+                version=version,
+                stale=round(snapshot.get("stale")),
+                staleness=snapshot.get("staleness"),
             )
         )

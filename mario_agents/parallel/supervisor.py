@@ -24,12 +24,13 @@ from mario_agents.parallel.exchange import gradient_layout, weight_layout
 from mario_agents.parallel.gradient_pool import SharedGradientPool
 from mario_agents.parallel.heartbeat import SharedHeartbeat
 from mario_agents.parallel.intervals import Every
+from mario_agents.parallel.pulses import PulseTaker
 from mario_agents.parallel.recipe import Recipe, Spaces, name_of
 from mario_agents.parallel.reporting import headline
 from mario_agents.parallel.segments import SharedSegments
 from mario_agents.parallel.shared_weights import SharedWeights
 from mario_agents.parallel.worker_process import worker_main
-from mario_agents.progress import TrainingProgress
+from mario_agents.progress import open_display
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.stopping import StopRequest
 from mario_envkit.errors import RunError, TrainerError
@@ -286,14 +287,21 @@ def _loop(supervisor: Supervisor, stop: StopRequest) -> None:
     minutes = math.inf if config.max_minutes is None else config.max_minutes
     deadline = time.monotonic() + 60 * minutes
     rows = Every(config.log_interval, supervisor.steps)
-    progress = TrainingProgress(
-        config.total_steps, initial_step=supervisor.steps, enabled=config.ui
+    pulses = PulseTaker(supervisor.heartbeat)
+    progress = open_display(
+        supervisor.run.path,
+        config.total_steps,
+        initial_step=supervisor.steps,
+        enabled=config.ui,
     )
     with progress:
         supervisor.start()
         while not (supervisor.done or stop.requested or time.monotonic() > deadline):
             desk.poll(WATCH_SECONDS)
             supervisor.watch()
+            seen = pulses.take()
+            if seen is not None:
+                desk.announce(seen)
             progress.update(supervisor.steps, **headline(desk.workers.combined()))
             if rows.due(supervisor.steps):
                 desk.write(supervisor.steps)

@@ -6,6 +6,7 @@ from mario_agents.api import Learner
 from mario_agents.metrics.episodes import Collected
 from mario_agents.parallel.exchange import GradientExchange
 from mario_agents.parallel.experience import Experience
+from mario_agents.parallel.games import Practice
 from mario_agents.parallel.gradients import GradientComputer
 from mario_agents.parallel.heartbeat import SharedHeartbeat
 from mario_agents.parallel.recipe import Place
@@ -41,6 +42,7 @@ class TrainingWorker:
         self._row = heartbeat.row(place.worker)
         self._accumulate = accumulate_grads
         self._gradients = GradientComputer(learner, place.device)
+        self._practice = Practice()
 
     def advance(self) -> None:
         """Collect once, then :meth:`train`."""
@@ -69,10 +71,18 @@ class TrainingWorker:
         if self._gradients.batches:
             self._submit()
 
+    def practised(self, practice: Practice) -> None:
+        """Take note of how the snapshots of this worker's games are used."""
+        before, self._practice = self._practice, practice
+        self._row.add("saves", practice.saves - before.saves)
+        self._row.add("restores", practice.restores - before.restores)
+        self.report.practised(practice, before)
+
     def _submit(self) -> None:
         self._row.beat()
         if self._exchange.submit(self._gradients.take()):
             self._row.add("packets")
+            self.report.submitted()
         self._exchange.sync()
 
     def _count(self, collected: Collected) -> None:

@@ -72,6 +72,8 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
                 report.write(step)
             if time.monotonic() - told > FLUSH_SECONDS:
                 told = time.monotonic()
+                worker.practised(games.practice())
                 report.flush(step)
+        worker.practised(games.practice())
         report.write(step)
         report.flush(step, "stopped")

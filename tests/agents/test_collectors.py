@@ -54,6 +54,7 @@ def test_a_worker_in_full():
     values = logger.snapshot()
     assert values.pop("steps_per_second") > 0
     assert math.isnan(values.pop("q_max"))
+    assert math.isnan(values.pop("stuck"))
     assert math.isnan(values.pop("td_error"))
     assert values == {
         "steps": 64,
@@ -70,6 +71,7 @@ def test_a_worker_in_full():
         "success": pytest.approx(1 / 3),
         "epsilon": 0.25,
         "buffer_size": 64,
+        **{"packets": 0.0, "saves": 0.0, "restores": 0.0},
         "loss": 3.0,
         "q_mean": 1.0,
     }

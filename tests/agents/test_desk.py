@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from mario_agents.config import TrainConfig
 from mario_agents.metrics.collectors import DDQNCollector
@@ -26,8 +27,13 @@ from mario_agents.parallel.events import (
     EventObserver,
     EventPublisher,
     Log,
+    Pulses,
     WorkerStatus,
 )
+from mario_agents.parallel.games import Practice
+from mario_agents.parallel.heartbeat import SharedHeartbeat
+from mario_agents.parallel.pulses import PulseTaker
+from mario_agents.parallel.recipe import Place
 from mario_agents.parallel.reporting import (
     CoordinatorReport,
     WorkerReport,
@@ -35,7 +41,9 @@ from mario_agents.parallel.reporting import (
     headline,
     worker_metrics,
 )
+from mario_agents.parallel.worker import TrainingWorker
 from mario_agents.run import RunDir
+from mario_agents.testing.toy import ToyLearner, ToyModel
 from mario_envkit.errors import HotspotError
 
 EPISODE = Episode(0, "1-1", 30.0, 20, 523, 600, 0, False)
@@ -181,6 +189,76 @@ def test_observers_get_what_the_desk_gets(run, desk):
     assert seen == {"worker_0", "worker_1"}
     observer.close()
     remote.close()
+
+
+def test_observers_hear_the_main_process_and_nobody_twice(run, desk):
+    observer = EventObserver(run.path)
+    taker = PulseTaker(heartbeat := SharedHeartbeat.private(workers=2))
+    heartbeat.row(1).join()
+    heartbeat.row(1).join()
+    heartbeat.row(1).add("steps", 7)
+    pulses = taker.take()
+    assert taker.take() is None  # not yet again
+    (member,) = pulses.members
+    assert (member.source, member.pid, member.restarts) == ("worker_1", os.getpid(), 1)
+    assert 0 <= member.age < 60
+    other = Log(level=logging.WARNING, logger="mario_agents.x", text="from a worker")
+    heard, deadline = [], time.monotonic() + 10
+    logger = logging.getLogger("mario_agents.somewhere")
+    while not heard and time.monotonic() < deadline:  # until the observer has subscribed
+        desk.announce(pulses)
+        heard = observer.poll(0.05)
+    desk.publisher("worker_1").publish(other)
+    logger.warning("%s is gone", "worker_1")
+    desk.poll()
+    logger.warning("the last")
+    desk.poll()
+    while time.monotonic() < deadline:
+        heard += observer.poll(0.05)
+        if any(isinstance(e.event, Log) and e.event.text == "the last" for e in heard):
+            break
+    observer.close()
+    assert {e.source for e in heard if isinstance(e.event, Pulses)} == {"main"}
+    assert next(e.event for e in heard if isinstance(e.event, Pulses)) == pulses
+    told = [(e.source, e.event.text) for e in heard if isinstance(e.event, Log)]
+    assert told == [
+        ("worker_1", "from a worker"),
+        ("main", "worker_1 is gone"),
+        ("main", "the last"),
+    ]
+    assert observer.decoder.lost == observer.decoder.rejected.total == 0
+
+
+def test_a_worker_tells_how_its_snapshots_are_used(run, desk):
+    heartbeat = SharedHeartbeat.private(workers=1)
+    heartbeat.row(0).add("saves", 10)  # of the process that it replaces
+    report = WorkerReport(run, 0, DDQNCollector, desk.publisher("worker_0"), resume_step=None)
+    report.logger.start_from({"saves": 10})
+    place = Place(0, 1, 0, 0, 1, torch.device("cpu"))
+    worker = TrainingWorker(
+        place, ToyLearner(ToyModel(2)), None, None, heartbeat, report, accumulate_grads=1
+    )
+    worker.practised(Practice(2, 1, 1, 3))
+    worker.practised(Practice(5, 4, 2, 3))
+    report.submitted()
+    report.flush(64)
+    report.close()
+    status = desk.statuses["worker_0"]
+    assert (status.saves, status.restores, status.stuck, status.max_stuck) == (15, 4, 2, 3)
+    assert status.packets == 1
+    row = heartbeat.row(0)
+    assert (row.count("saves"), row.count("restores")) == (15, 4)
+
+
+def test_the_coordinator_tells_version_and_staleness(run, desk):
+    report = CoordinatorReport(run, desk.publisher(COORDINATOR), resume_step=None)
+    report.updated({"packets": 2, "staleness": 1.0})
+    report.updated({"packets": 1, "staleness": 2.0})
+    report.logger.track("stale", 3)
+    report.flush(64, 17)
+    report.close()
+    status = desk.statuses[COORDINATOR]
+    assert (status.version, status.staleness, status.stale) == (17, 1.5, 3)
 
 
 def test_log_records_of_other_processes_are_logged_here(desk, caplog):

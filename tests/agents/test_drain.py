@@ -75,6 +75,8 @@ def test_asynchronous_updates_take_everything_that_is_fresh_once(events, max_sta
                 assert all(version - packet.version <= max_staleness for packet in taken)
                 mean = np.mean([packet.value for packet in taken], dtype=np.float32)
                 assert np.allclose(drain.mean, mean)
+                behind = np.mean([version - packet.version for packet in taken])
+                assert drain.staleness == behind
                 used += count
                 version += 1
             drain.release()

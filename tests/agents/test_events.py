@@ -34,7 +34,9 @@ from mario_agents.parallel.events import (
     EventSubscriber,
     LearnerStatus,
     Log,
+    MemberPulse,
     Metrics,
+    Pulses,
     WorkerStatus,
     read_server,
 )
@@ -53,6 +55,7 @@ EVENTS = [
         state="running", pid=1, step=2, steps=3, episodes=4, deaths=5, flags=6, train_steps=7
     ),
     LearnerStatus(state="stopped", pid=1, step=2, updates=3, lr=0.5),
+    Pulses(step=9, members=[MemberPulse(source="worker_0", pid=1, age=0.5, restarts=2)]),
 ]
 
 

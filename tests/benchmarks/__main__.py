@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tests.benchmarks import (
+    dashboard,
     emulator,
     environment,
     parallel,
@@ -15,6 +16,7 @@ from tests.benchmarks import (
 )
 
 BENCHMARKS = {
+    "dashboard": dashboard.main,
     "emulator": emulator.main,
     "environment": environment.main,
     "parallel": parallel.main,

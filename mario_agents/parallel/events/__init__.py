@@ -4,6 +4,7 @@ from mario_agents.parallel.events.address import EventDirectory, EventServer, re
 from mario_agents.parallel.events.decoding import EventDecoder, Rejected
 from mario_agents.parallel.events.messages import (
     COORDINATOR,
+    MAIN,
     MAX_MESSAGE_BYTES,
     PROTOCOL_VERSION,
     AnyEvent,
@@ -11,7 +12,9 @@ from mario_agents.parallel.events.messages import (
     Envelope,
     LearnerStatus,
     Log,
+    MemberPulse,
     Metrics,
+    Pulses,
     WorkerStatus,
     new_token,
 )
@@ -21,6 +24,7 @@ from mario_agents.parallel.events.subscriber import EventSubscriber
 
 __all__ = [
     "COORDINATOR",
+    "MAIN",
     "MAX_MESSAGE_BYTES",
     "PROTOCOL_VERSION",
     "AnyEvent",
@@ -36,8 +40,10 @@ __all__ = [
     "EventSubscriber",
     "LearnerStatus",
     "Log",
+    "MemberPulse",
     "Metrics",
     "Publisher",
+    "Pulses",
     "Rejected",
     "WorkerStatus",
     "new_token",

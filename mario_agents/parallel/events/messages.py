@@ -11,6 +11,8 @@ import msgspec
 from mario_agents.metrics import MetricSnapshot
 
 PROTOCOL_VERSION = 1
+MAIN = "main"
+"""Source of the events of the main process, which only observers get."""
 COORDINATOR = "coordinator"
 """Source of the events of the process that owns the weights; workers are ``worker_0``..."""
 MAX_MESSAGE_BYTES = 1 << 20
@@ -54,6 +56,10 @@ class WorkerStatus(Event, frozen=True, kw_only=True, tag="worker_status"):
         step: run-wide agent steps, as far as it knows.
         steps, episodes, deaths, flags, train_steps: its own counts.
         epsilon, best_x, reward, steps_per_second: see the definitions of the metrics.
+        packets: packets of gradients handed over.
+        saves, restores: snapshots of the games that were saved and gone back to.
+        stuck, max_stuck: restores in a row without progress, in the game with the most of them,
+            and how many of them make it give up.
     """
 
     state: Literal["starting", "running", "stopped"]
@@ -68,6 +74,11 @@ class WorkerStatus(Event, frozen=True, kw_only=True, tag="worker_status"):
     best_x: float = math.nan
     reward: float = math.nan
     steps_per_second: float = math.nan
+    packets: int = 0
+    saves: int = 0
+    restores: int = 0
+    stuck: int = 0
+    max_stuck: int = 0
 
 
 class LearnerStatus(Event, frozen=True, kw_only=True, tag="learner_status"):
@@ -78,7 +89,9 @@ class LearnerStatus(Event, frozen=True, kw_only=True, tag="learner_status"):
         pid: of its process.
         step: run-wide agent steps.
         updates: optimizer steps.
-        lr, grad_norm, updates_per_second: see the definitions of the metrics.
+        lr, grad_norm, updates_per_second, staleness: see the definitions of the metrics.
+        version: number of the present weights.
+        stale: packets dropped because their weights were too old.
 
     What the loss measures (``loss``, ``q_mean``...) is known to the workers, and in their metrics.
     """
@@ -90,9 +103,37 @@ class LearnerStatus(Event, frozen=True, kw_only=True, tag="learner_status"):
     lr: float = math.nan
     grad_norm: float = math.nan
     updates_per_second: float = math.nan
+    version: int = 0
+    stale: int = 0
+    staleness: float = math.nan
 
 
-AnyEvent = Union[Metrics, Log, DeathPositions, WorkerStatus, LearnerStatus]  # noqa: UP007
+class MemberPulse(msgspec.Struct, frozen=True, kw_only=True):
+    """A sign of life, or of the lack of it.
+
+    Attributes:
+        source: name of the process.
+        pid: of the process, 0 if there is none at the moment.
+        age: seconds since it last beat.
+        restarts: how often it has been replaced.
+    """
+
+    source: str
+    pid: int
+    age: float
+    restarts: int
+
+
+class Pulses(Event, frozen=True, kw_only=True, tag="pulses"):
+    """What the main process sees of all others, at run-wide agent step ``step``."""
+
+    step: int
+    members: list[MemberPulse]
+
+
+AnyEvent = Union[  # noqa: UP007
+    Metrics, Log, DeathPositions, WorkerStatus, LearnerStatus, Pulses
+]
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

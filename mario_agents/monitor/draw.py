@@ -1,0 +1,305 @@
+"""What a dashboard says, as styled text: pure functions of the state and of the room there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from mario_agents.metrics import WORKER_METRICS
+from mario_agents.monitor.state import BUCKET, Dashboard, LogLine, Worker, clean, severity
+
+SILENT_SECONDS = 5.0
+"""A worker that has not beaten for longer is worth a look."""
+
+_DIM, _GOOD, _WARN, _BAD = "dim", "green", "yellow", "bold red"
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_HEAT = ("#7a6a2a", "#b8912f", "#e0a030", "#ee7a28", "#f0502a", "#ff2a2a")
+"""From a few deaths to the most."""
+_SHOWN_ELSEWHERE = frozenset(
+    [metric.name for metric in WORKER_METRICS] + ["epsilon", "buffer_size"]
+)
+
+
+def short(value: float, room: int = 7) -> str:
+    """A number with three digits that count, or as many as there is room for; below 1e-9 it is 0.
+
+    What does not fit at all is "…": nothing is cut off that would make it another number.
+    """
+    for digits in (3, 2, 1):
+        text = _with_digits(value, digits)
+        if len(text) <= room:
+            return text
+    return "…"
+
+
+def _with_digits(value: float, digits: int) -> str:
+    if math.isnan(value):
+        return "-"
+    size = abs(value)
+    if math.isinf(value) or size >= 1e15:
+        return "inf" if value > 0 else "-inf"
+    if size < 1e-9:
+        return "0"
+    if size < 10_000 and (size >= 1_000 or value == int(value)):
+        return f"{value:.0f}"
+    if size < 0.01:
+        return f"{value:.{min(digits - 1, 1)}e}".replace("e-0", "e-")
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (0.0, "")):
+        if size >= limit * 0.9995:  # what rounds to 1000 is 1 of the next
+            scaled = value / (limit or 1.0)
+            whole = len(f"{abs(scaled):.0f}") if abs(scaled) >= 1 else 0
+            text = f"{scaled:.{max(digits - whole, 0)}f}"
+            return (text.rstrip("0").rstrip(".") if "." in text else text) + unit
+    raise AssertionError(value)
+
+
+def clock(seconds: float) -> str:
+    """A duration as ``h:mm:ss`` or ``mm:ss``."""
+    if not math.isfinite(seconds) or seconds < 0 or seconds > 1e7:
+        return "-"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def age(seconds: float) -> str:
+    """How long ago something was, in four characters."""
+    if not math.isfinite(seconds):
+        return "-"
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f}s"
+    for unit, length in (("s", 1.0), ("m", 60.0)):
+        if seconds < 999.5 * length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{min(seconds / 3600, 999):.0f}h"
+
+
+def header(state: Dashboard, condition: str, width: int) -> Text:
+    """Name, condition, progress, speed and the time that is left, in one line."""
+    speed = math.fsum(
+        worker.status.steps_per_second
+        for worker in state.workers.values()
+        if worker.status is not None
+        and worker.status.state == "running"
+        and math.isfinite(worker.status.steps_per_second)
+    )
+    total = state.total_steps
+    parts = [f"{short(state.step)}/{short(total)} steps" if total else f"{short(state.step)} steps"]
+    if speed > 0:
+        parts.append(f"{short(speed)}/s")
+        if total > state.step:
+            parts.append(f"{clock((total - state.step) / speed)} left")
+    tail = "  ".join(parts)
+    style = {"running": _GOOD, "ended": _DIM, "paused": _WARN}.get(condition, _WARN)
+    # What room is left is the title's.
+    bar_width = max(min(width // 5, 30), 8) if total else 0
+    room = max(width - len(tail) - len(condition) - bar_width - 7, 4)
+    title = state.title if len(state.title) <= room else state.title[: room - 1] + "…"
+    text = Text.assemble((title, "bold"), "  ", (condition, style), "  ")
+    if total:
+        share = min(max(state.step / total, 0.0), 1.0)
+        filled = round(share * bar_width)
+        text.append("━" * filled, _GOOD)
+        text.append("━" * (bar_width - filled), _DIM)
+        text.append("  ")
+    return text.append(tail)
+
+
+def learner(state: Dashboard, now: float) -> Text:
+    """The owner of the weights, and what the losses and evaluations measure: two lines."""
+    status, pulse = state.learner, state.learner_pulse
+    first: list[tuple[str, str]] = []
+    second = [(name, short(value)) for name, value in losses(state).items()]
+    if status is not None:
+        first = [
+            ("learner", f"v{status.version}"),
+            ("updates/s", short(status.updates_per_second)),
+            ("lr", short(status.lr)),
+            ("staleness", short(status.staleness)),
+            ("dropped", short(status.stale)),
+        ]
+        if pulse is not None and status.state != "stopped":
+            beat = pulse.age + max(now - state.learner_pulse_time, 0.0)
+            first.append(("beat", age(beat)))
+        second.append(("grad norm", short(status.grad_norm)))
+    second += [(name, short(value)) for name, value in evaluations(state).items()]
+    return Text("\n").join([_pairs(first), _pairs(second)])
+
+
+def evaluations(state: Dashboard) -> dict[str, float]:
+    """The latest evaluation during training, if there was one."""
+    gauges = state.learner_snapshot.gauges if state.learner_snapshot else {}
+    return {
+        name: value
+        for name, value in gauges.items()
+        if name.startswith("eval_") and not math.isnan(value)
+    }
+
+
+def losses(state: Dashboard) -> dict[str, float]:
+    """What the workers measure beside the game: loss first, then as the algorithm has it."""
+    names: dict[str, None] = {"loss": None, "q_mean": None, "td_error": None}
+    for worker in state.workers.values():
+        if worker.snapshot is not None:
+            names.update(dict.fromkeys(worker.snapshot.rolling))
+            names.update(dict.fromkeys(worker.snapshot.gauges))
+    values = {name: state.mean(name) for name in list(names)[:64] if name not in _SHOWN_ELSEWHERE}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def _pairs(pairs: list[tuple[str, str]]) -> Text:
+    text = Text("" if pairs else "-", _DIM)
+    for index, (name, value) in enumerate(pairs):
+        text.append("  " if index else "")
+        text.append(f"{clean(name, 24).replace('_', ' ')} ", _DIM)
+        text.append(value, "not dim")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table of workers; a cell gets the worker, the time, and its width."""
+
+    title: str
+    width: int
+    cell: Callable[[Worker, float, int], str]
+
+
+def _status(name: str) -> Callable[[Worker, float, int], str]:
+    def cell(worker: Worker, now: float, width: int) -> str:
+        return "-" if worker.status is None else short(getattr(worker.status, name), width)
+
+    return cell
+
+
+def _epsilon(worker: Worker, now: float, width: int) -> str:
+    value = worker.status.epsilon if worker.status else math.nan
+    return f"{value:.2f}" if 0.0 <= value <= 1.0 else "-"
+
+
+def practice(worker: Worker) -> str:
+    """Saves, restores, and restores in a row without progress of so many."""
+    status = worker.status
+    if status is None or not (status.max_stuck or status.saves or status.restores):
+        return "-"
+    stuck = f"({short(status.stuck)}/{short(status.max_stuck)})"
+    return f"💾={short(status.saves)} ⏮={short(status.restores)}{stuck}"
+
+
+COLUMNS = (
+    Column("steps", 5, _status("steps")),
+    Column("/s", 4, _status("steps_per_second")),
+    Column("epis.", 5, _status("episodes")),
+    Column("return", 6, _status("reward")),
+    Column("ε", 4, _epsilon),
+    Column("max x", 5, _status("best_x")),
+    Column("deaths", 6, _status("deaths")),
+    Column("flags", 5, _status("flags")),
+    Column("grads", 5, _status("packets")),
+    Column("beat", 4, lambda worker, now, width: age(worker.age(now))),
+)
+_LAST, _LAST_WIDTH = "💾 ⏮(stuck/max)", 16
+_NAME = 3
+"""A mark and two digits."""
+
+
+def workers(state: Dashboard, now: float, width: int) -> tuple[Text, Text]:
+    """The table of workers: its head and its rows, as wide as ``width`` allows."""
+    needed = _NAME + sum(column.width for column in COLUMNS) + len(COLUMNS) + 1 + _LAST_WIDTH
+    gap = " " * (1 + min(max(width - needed, 0) // (len(COLUMNS) + 1), 3))
+    head = Text("".ljust(_NAME), "bold")
+    for column in COLUMNS:
+        head.append(gap + column.title.rjust(column.width))
+    head.append(gap + _LAST)
+    rows = [_row(worker, now, gap) for worker in state.workers.values()]
+    empty = Text("no worker has been heard of yet", _DIM)
+    body = Text("\n").join(rows or [empty])
+    return head, body
+
+
+def _row(worker: Worker, now: float, gap: str) -> Text:
+    mark, style = _mark(worker, now)
+    label = worker.name.removeprefix("worker_")[-(_NAME - 1) :]
+    row = Text()
+    row.append(mark, style)
+    row.append(label.rjust(_NAME - 1), "bold")
+    if worker.gone:
+        restarts = worker.pulse.restarts + 1 if worker.pulse else 1
+        row.append(f"{gap}gone; to be replaced for the {_ordinal(restarts)} time", _BAD)
+        return row
+    beat_style = _BAD if worker.age(now) > SILENT_SECONDS else ""
+    for column in COLUMNS:
+        text = column.cell(worker, now, column.width).rjust(column.width)
+        row.append(gap + text, beat_style if column.title == "beat" else "")
+    row.append(gap + practice(worker))
+    if worker.pulse is not None and worker.pulse.restarts > 0:
+        row.append(f" ↻{short(worker.pulse.restarts)}", _WARN)
+    return row
+
+
+def _mark(worker: Worker, now: float) -> tuple[str, str]:
+    if worker.gone:
+        return "✖", _BAD
+    if worker.stopped:
+        return "■", _DIM
+    if worker.status is None or worker.status.state == "starting":
+        return "○", _WARN
+    return ("●", _BAD) if worker.age(now) > SILENT_SECONDS else ("●", _GOOD)
+
+
+def _ordinal(number: int) -> str:
+    tens = number % 100 // 10
+    suffix = "th" if tens == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def deaths(state: Dashboard, level: str, width: int) -> Text:
+    """Where Mario dies in ``level``: a line of figures, and the level as a strip of heat."""
+    buckets = state.deaths.get(level, {})
+    head = Text()
+    head.append(f"deaths {level or '-'}", "bold")
+    if not buckets:
+        head.append("  none" if level else "  none yet", _DIM)
+        return head.append("\n")
+    worst = max(buckets, key=lambda x: (buckets[x], -x))
+    head.append(f"  {short(sum(buckets.values()))} in all, most at x {worst} ")
+    head.append(f"({short(buckets[worst])})")
+    end = max(buckets) + BUCKET
+    right = f"x 0 to {end}"
+    head.append(right.rjust(max(width - head.cell_len, len(right) + 2)), _DIM)
+    return head.append("\n").append_text(heat(buckets, end, width))
+
+
+def heat(buckets: Mapping[int, int], end: int, width: int) -> Text:
+    """Counts by left end of a bucket of ``[0, end)`` pixels as ``width`` cells: the more the higher
+    and the hotter, so that colour is not needed to read it. ``end`` is an end of a bucket."""
+    width = max(width, 1)
+    cells = [0] * width
+    if width * BUCKET > end:  # a cell is a part of a bucket
+        middles = ((2 * cell + 1) * end // (2 * width) for cell in range(width))
+        cells = [buckets.get(x // BUCKET * BUCKET, 0) for x in middles]
+    else:
+        for x, count in buckets.items():
+            cells[(x + BUCKET // 2) * width // end] += count
+    top = max(cells)
+    text = Text()
+    for count in cells:
+        if count == 0:
+            text.append("·", _DIM)
+        else:
+            # The square root: one terrible place does not hide all the others.
+            share = math.sqrt(count / top)
+            colour = _HEAT[min(int(share * len(_HEAT)), len(_HEAT) - 1)]
+            text.append(_BLOCKS[max(round(share * 8), 1)], colour)
+    return text
+
+
+def log_line(line: LogLine, clock_text: str) -> Text:
+    """A line of the log, with the time as text."""
+    style = {"info": "", "warning": _WARN, "error": _BAD}[severity(line.level)]
+    return Text.assemble(
+        (clock_text, _DIM), " ", (line.source, "bold"), " ", (line.text, style), overflow="fold"
+    )

@@ -1,0 +1,204 @@
+"""What a run directory tells of a run, told as the events that would have told it."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import reduce as fold
+from itertools import chain
+from pathlib import Path
+
+from mario_agents.metrics import COORDINATOR_METRICS, WORKER_METRICS, MetricKind, MetricSnapshot
+from mario_agents.metrics.snapshot import RollingMean
+from mario_agents.monitor.state import Dashboard, record_deaths, reduce
+from mario_agents.parallel.events import (
+    COORDINATOR,
+    PROTOCOL_VERSION,
+    AnyEvent,
+    Envelope,
+    LearnerStatus,
+    Log,
+    Metrics,
+    WorkerStatus,
+)
+from mario_agents.run import RunDir
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+from mario_envkit.errors import HotspotError
+
+ROWS = 500
+"""Rows of a CSV file that are looked at; of longer ones every n-th."""
+LOG_BYTES = 20_000
+"""Of the end of ``training.log``."""
+
+_KINDS = {metric.name: metric.kind for metric in (*WORKER_METRICS, *COORDINATOR_METRICS)}
+Row = dict[str, float]
+
+
+def stored_state(run: RunDir, *, ended: bool = True) -> Dashboard:
+    """What the files of a run say; what is missing or damaged is left out.
+
+    Args:
+        run: the run.
+        ended: whether what is missing will not come any more: its log then says what it is.
+    """
+    total = run.options.get("total_steps")
+    state = Dashboard(
+        title=run.path.resolve().name, total_steps=total if isinstance(total, int) else 0
+    )
+    names = sorted(path.stem for path in run.path.glob("worker_*.csv"))
+    problems: list[str] = []
+    events: list[Envelope] = []
+    for source in [*names, COORDINATOR]:
+        rows = _rows(run.csv_path(source), problems)
+        events += (_envelope(source, row["time"], _metrics(row)) for row in rows)
+        if rows:
+            events.append(_envelope(source, rows[-1]["time"], _last_word(source, rows[-1])))
+    events.sort(key=lambda envelope: envelope.time)
+    state = fold(reduce, chain(events, _log_lines(run.log_path, problems)), state)
+    state = _with_deaths(state, run, problems)
+    now = time.time()
+    told = (
+        _envelope("monitor", now, Log(level=logging.WARNING, logger="monitor", text=problem))
+        for problem in (problems if ended else ())
+    )
+    return replace(fold(reduce, told, state), heard=math.nan)
+
+
+def _rows(path: Path, problems: list[str]) -> list[Row]:
+    """Rows of a CSV file, with ``step`` and ``time``; empty fields are NaN."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        # The last line may have been cut by a crash, or be about to be written.
+        rows = list(_numbers(csv.DictReader(line for line in lines if line.endswith("\n"))))
+    except (OSError, csv.Error) as error:
+        problems.append(f"{path.name} cannot be read: {error}")
+        return []
+    stride = max(math.ceil(len(rows) / ROWS), 1)
+    # The latest row always counts.
+    return rows[(len(rows) - 1) % stride :: stride] if rows else []
+
+
+def _numbers(rows: Iterable[dict[str | None, str]]) -> Iterator[Row]:
+    for row in rows:
+        try:
+            numbers = {
+                name: float(text) if text else math.nan
+                for name, text in row.items()
+                if name is not None
+            }
+        except (TypeError, ValueError):  # damaged
+            continue
+        if math.isfinite(numbers.get("step", math.nan)) and math.isfinite(
+            numbers.get("time", math.nan)
+        ):
+            yield numbers
+
+
+def _envelope(source: str, seconds: float, event: AnyEvent) -> Envelope:
+    return Envelope(
+        version=PROTOCOL_VERSION,
+        run="",
+        source=source,
+        generation=0,
+        sender=0,
+        sequence=0,
+        dropped=0,
+        time=seconds,
+        event=event,
+    )
+
+
+def _metrics(row: Row) -> Metrics:
+    counters, gauges, rolling = {}, {}, {}
+    for name, value in row.items():
+        kind = _KINDS.get(name, MetricKind.ROLLING)  # what only the algorithm knows
+        if kind is MetricKind.COUNTER:
+            counters[name] = value
+        elif kind is MetricKind.GAUGE:
+            gauges[name] = value
+        elif name not in {"step", "time"}:
+            rolling[name] = RollingMean(value, 0 if math.isnan(value) else 1)
+    snapshot = MetricSnapshot(counters, gauges, rolling, {})
+    return Metrics(step=round(row["step"]), snapshot=snapshot)
+
+
+def _last_word(source: str, row: Row) -> WorkerStatus | LearnerStatus:
+    def count(name: str) -> int:
+        value = row.get(name, math.nan)
+        return round(value) if math.isfinite(value) else 0
+
+    def number(name: str) -> float:
+        return row.get(name, math.nan)
+
+    if source == COORDINATOR:
+        return LearnerStatus(
+            state="stopped",
+            pid=0,
+            step=count("step"),
+            updates=count("updates"),
+            lr=number("lr"),
+            grad_norm=number("grad_norm"),
+            updates_per_second=number("updates_per_second"),
+            version=count("updates"),
+            stale=count("stale"),
+            staleness=number("staleness"),
+        )
+    return WorkerStatus(
+        state="stopped",
+        pid=0,
+        step=count("step"),
+        steps=count("steps"),
+        episodes=count("episodes"),
+        deaths=count("deaths"),
+        flags=count("flags"),
+        train_steps=count("train_steps"),
+        epsilon=number("epsilon"),
+        best_x=number("best_x"),
+        reward=number("reward"),
+        steps_per_second=number("steps_per_second"),
+        packets=count("packets"),
+        saves=count("saves"),
+        restores=count("restores"),
+    )
+
+
+def _log_lines(path: Path, problems: list[str]) -> Iterator[Envelope]:
+    """The end of ``training.log``: lines such as ``2026-11-21 13:00:00,123 INFO Finished.``."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - LOG_BYTES, 0))
+            text = file.read().decode(errors="replace")
+    except OSError as error:
+        problems.append(f"{path.name} cannot be read: {error.strerror}")
+        return
+    lines = text.splitlines()
+    for line in lines[1:] if size > LOG_BYTES else lines:
+        moment, _, rest = line.partition(",")
+        _, _, rest = rest.partition(" ")
+        name, _, message = rest.partition(" ")
+        level = logging.getLevelName(name)
+        try:
+            seconds = time.mktime(time.strptime(moment, "%Y-%m-%d %H:%M:%S"))
+        except (ValueError, OverflowError):  # a traceback, or another format
+            continue
+        grave = level if isinstance(level, int) else logging.INFO
+        yield _envelope("log", seconds, Log(level=grave, logger="", text=message))
+
+
+def _with_deaths(state: Dashboard, run: RunDir, problems: list[str]) -> Dashboard:
+    if not run.hotspots_path.is_file():
+        return state
+    try:
+        hotspots = DeathHotspotAggregate.load_or_create(run.hotspots_path)
+    except HotspotError as error:
+        problems.append(str(error))
+        return state
+    for level in hotspots.levels:
+        state = record_deaths(state, level, dict(hotspots.get_hotspots(level, min_deaths=1)))
+    return state

@@ -1,0 +1,34 @@
+"""What a dashboard says as plain text, once."""
+
+from __future__ import annotations
+
+from mario_agents.monitor import draw
+from mario_agents.monitor.state import Dashboard
+
+WIDTH = 100
+LOG_LINES = 5
+
+
+def summary(state: Dashboard, *, living: bool, now: float) -> str:
+    """The state as lines of text.
+
+    Args:
+        state: of a run.
+        living: whether the run is being trained.
+        now: Unix seconds.
+    """
+    head, rows = draw.workers(state, now, WIDTH)
+    means = [
+        f"{label} {draw.short(state.mean(name))}"
+        for name, label in (("reward", "return"), ("success", "success"), ("loss", "loss"))
+    ]
+    lines = [
+        draw.header(state, state.phase if living else "ended", WIDTH).plain,
+        draw.learner(state, now).plain,
+        "  ".join(means),
+        head.plain,
+        rows.plain,
+        draw.deaths(state, state.level, WIDTH).plain.rstrip("\n"),
+        *(f"{line.source} {line.text}" for line in state.logs[-LOG_LINES:]),
+    ]
+    return "\n".join(line.rstrip() for text in lines for line in text.split("\n"))

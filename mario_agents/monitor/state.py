@@ -1,0 +1,267 @@
+"""What a dashboard knows of a run: a value, and a pure function from events to the next value.
+
+Nothing here draws, waits or reads a file. Events come from other processes, so any sequence of
+them leads to a state, of bounded size, that can be drawn: texts are cleaned of control characters,
+numbers may be NaN or nonsense.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from mario_agents.metrics import MetricSnapshot
+from mario_agents.monitor.series import Series
+from mario_agents.parallel.events import (
+    COORDINATOR,
+    DeathPositions,
+    Envelope,
+    LearnerStatus,
+    Log,
+    MemberPulse,
+    Metrics,
+    Pulses,
+    WorkerStatus,
+)
+
+BUCKET = 25
+"""Pixels of a stretch whose deaths are counted together, as in ``death_hotspots.json``."""
+LAST_X = 16_383
+"""Positions beyond are counted here; the longest level ends at about 6000."""
+MAX_WORKERS = 256
+MAX_LEVELS = 128
+MAX_LOGS = 200
+MAX_LINE = 300
+"""Characters of a log line that are kept."""
+
+CURVES = ("reward", "success", "loss")
+"""Metrics whose course is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker.
+
+    Attributes:
+        name: such as ``worker_0``.
+        generation: number of times the process had been replaced when it was last heard of.
+        status: its latest.
+        snapshot: its latest metrics.
+        pulse: its latest sign of life, and when that was told (Unix seconds).
+    """
+
+    name: str
+    generation: int = 0
+    status: WorkerStatus | None = None
+    snapshot: MetricSnapshot | None = None
+    pulse: MemberPulse | None = None
+    pulse_time: float = math.nan
+
+    @property
+    def gone(self) -> bool:
+        """Whether its process is dead and not yet replaced."""
+        return self.pulse is not None and self.pulse.pid == 0 and not self.stopped
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has ended of its own accord."""
+        return self.status is not None and self.status.state == "stopped"
+
+    def age(self, now: float) -> float:
+        """Seconds since its last beat; NaN if that is unknown, or of no interest any more."""
+        if self.pulse is None or self.stopped:
+            return math.nan
+        return self.pulse.age + max(now - self.pulse_time, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of the log: when (Unix seconds), from which process, how grave, what."""
+
+    time: float
+    source: str
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """All that is known of a run.
+
+    Attributes:
+        title: name of the run.
+        total_steps: its budget in agent steps, 0 if unknown.
+        step: run-wide agent steps.
+        workers: by name, in their order.
+        learner: the latest status of the owner of the weights.
+        learner_pulse, learner_pulse_time: as of a worker.
+        learner_snapshot: its latest metrics.
+        curves: by metric, over all workers.
+        deaths: by level and by left end of the bucket.
+        level: where the latest death was.
+        logs: the latest lines, the oldest first.
+        logged: lines that there have been.
+        heard: time of the latest event from a living run (Unix seconds), NaN if there was none.
+    """
+
+    title: str = ""
+    total_steps: int = 0
+    step: int = 0
+    workers: Mapping[str, Worker] = field(default_factory=dict)
+    learner: LearnerStatus | None = None
+    learner_pulse: MemberPulse | None = None
+    learner_pulse_time: float = math.nan
+    learner_snapshot: MetricSnapshot | None = None
+    curves: Mapping[str, Series] = field(
+        default_factory=lambda: {name: Series() for name in CURVES}
+    )
+    deaths: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    level: str = ""
+    logs: tuple[LogLine, ...] = ()
+    logged: int = 0
+    heard: float = math.nan
+
+    @property
+    def phase(self) -> Literal["waiting", "starting", "running", "stopped"]:
+        """How the run is getting on, as far as its processes said."""
+        told = [worker.status.state for worker in self.workers.values() if worker.status]
+        if self.learner is not None:
+            told.append(self.learner.state)
+        if not told:
+            return "waiting"
+        if all(state == "stopped" for state in told):
+            return "stopped"
+        return "starting" if all(state == "starting" for state in told) else "running"
+
+    def mean(self, name: str) -> float:
+        """A metric over all workers that have it, rolling means weighted by their windows."""
+        weighted = [
+            pair
+            for worker in self.workers.values()
+            if worker.snapshot is not None
+            for pair in _weighted(worker.snapshot, name)
+        ]
+        weight = math.fsum(weight for _, weight in weighted)
+        # Not fsum: it refuses infinities of both signs.
+        return sum(value * weight for value, weight in weighted) / weight if weight else math.nan
+
+
+def reduce(state: Dashboard, envelope: Envelope) -> Dashboard:
+    """The state after an event."""
+    event, source = envelope.event, clean(envelope.source, 40)
+    now = envelope.time if math.isfinite(envelope.time) else 0.0
+    state = replace(state, heard=now)
+    if isinstance(event, Log):
+        return _log(state, LogLine(now, source, event.level, clean(event.text)))
+    if isinstance(event, DeathPositions):
+        return record_deaths(state, event.level, Counter(event.positions))
+    if isinstance(event, Pulses):
+        return _pulses(state, event, now)
+    if isinstance(event, LearnerStatus):
+        return replace(_moved(state, event.step), learner=event)
+    if source == COORDINATOR:
+        if isinstance(event, Metrics):
+            return replace(_moved(state, event.step), learner_snapshot=event.snapshot)
+        return state
+    worker = _worker(state, source)
+    if worker is None or envelope.generation < worker.generation:
+        return state
+    worker = replace(worker, generation=envelope.generation)
+    state = _moved(state, event.step)
+    if isinstance(event, WorkerStatus):
+        return _with_worker(state, replace(worker, status=event))
+    return _sampled(_with_worker(state, replace(worker, snapshot=event.snapshot)), now)
+
+
+def begin_again(state: Dashboard) -> Dashboard:
+    """The state when a run is resumed by new processes, whose restarts count from 0 again."""
+    workers = {name: Worker(name, snapshot=w.snapshot) for name, w in state.workers.items()}
+    return replace(state, workers=workers, learner=None, learner_pulse=None)
+
+
+def record_deaths(state: Dashboard, level: str, counts: Mapping[int, int]) -> Dashboard:
+    """Count ``counts[x]`` deaths at each x, in pixels, in ``level``."""
+    level = clean(level, 12)
+    if level not in state.deaths and len(state.deaths) >= MAX_LEVELS:
+        return state
+    buckets = dict(state.deaths.get(level, {}))
+    for x, count in counts.items():
+        bucket = min(max(x, 0), LAST_X) // BUCKET * BUCKET
+        if count > 0:
+            buckets[bucket] = buckets.get(bucket, 0) + count
+    return replace(state, deaths={**state.deaths, level: buckets}, level=level)
+
+
+def clean(text: str, limit: int = MAX_LINE) -> str:
+    """``text`` in one line, without anything that a terminal would obey instead of show."""
+    return "".join(c if c.isprintable() else " " for c in text[:limit])
+
+
+def severity(level: int) -> Literal["info", "warning", "error"]:
+    """How grave a log record is."""
+    if level >= logging.ERROR:
+        return "error"
+    return "warning" if level >= logging.WARNING else "info"
+
+
+def _log(state: Dashboard, line: LogLine) -> Dashboard:
+    return replace(state, logs=(*state.logs, line)[-MAX_LOGS:], logged=state.logged + 1)
+
+
+def _moved(state: Dashboard, step: int) -> Dashboard:
+    return replace(state, step=max(state.step, step))
+
+
+def _worker(state: Dashboard, name: str) -> Worker | None:
+    """The worker of that name, a new one if there is none; None if there are too many."""
+    if name in state.workers:
+        return state.workers[name]
+    return Worker(name) if len(state.workers) < MAX_WORKERS else None
+
+
+def _with_worker(state: Dashboard, worker: Worker) -> Dashboard:
+    workers = {**state.workers, worker.name: worker}
+    if worker.name not in state.workers:
+        workers = {name: workers[name] for name in sorted(workers, key=_natural)}
+    return replace(state, workers=workers)
+
+
+def _natural(name: str) -> tuple[str, int, str]:
+    """``worker_10`` after ``worker_9``."""
+    stem, _, number = name.rpartition("_")
+    digits = number.isascii() and number.isdecimal() and len(number) < 10
+    return (stem, int(number), "") if digits else (name, -1, name)
+
+
+def _pulses(state: Dashboard, event: Pulses, now: float) -> Dashboard:
+    state = _moved(state, event.step)
+    for member in event.members:
+        source = clean(member.source, 40)
+        if source == COORDINATOR:
+            state = replace(state, learner_pulse=member, learner_pulse_time=now)
+            continue
+        worker = _worker(state, source)
+        if worker is not None:
+            state = _with_worker(state, replace(worker, pulse=member, pulse_time=now))
+    return state
+
+
+def _sampled(state: Dashboard, now: float) -> Dashboard:
+    due = {name: series for name, series in state.curves.items() if series.due(now)}
+    if not due:
+        return state
+    sampled = {name: series.add(now, state.mean(name)) for name, series in due.items()}
+    return replace(state, curves={**state.curves, **sampled})
+
+
+def _weighted(snapshot: MetricSnapshot, name: str) -> list[tuple[float, float]]:
+    if name in snapshot.rolling:
+        mean = snapshot.rolling[name]
+        known = mean.count > 0 and not math.isnan(mean.mean)
+        return [(mean.mean, float(mean.count))] if known else []
+    value = snapshot.get(name)
+    return [] if math.isnan(value) else [(value, 1.0)]

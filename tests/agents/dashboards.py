@@ -1,0 +1,161 @@
+"""Runs that never were, as the events they would have sent; and what a dashboard drew, as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import reduce as fold
+from xml.etree import ElementTree
+
+from rich.cells import cell_len
+
+from mario_agents.metrics import MetricSnapshot, RollingMean
+from mario_agents.monitor.state import Dashboard, reduce
+from mario_agents.parallel.events import (
+    COORDINATOR,
+    MAIN,
+    PROTOCOL_VERSION,
+    AnyEvent,
+    DeathPositions,
+    Envelope,
+    LearnerStatus,
+    Log,
+    MemberPulse,
+    Metrics,
+    Pulses,
+    WorkerStatus,
+)
+
+START = 1_800_000_000.0
+"""When all these runs began (Unix seconds)."""
+CELL_WIDTH = 12.2
+"""Of a character in the pictures that rich makes."""
+
+
+def envelope(event: AnyEvent, source: str = "worker_0", second: float = 0.0, **fields) -> Envelope:
+    """An event, told ``second`` seconds after the beginning."""
+    values = {"run": "0" * 16, "generation": 0, "sender": 1, "sequence": 0, "dropped": 0}
+    return Envelope(
+        version=PROTOCOL_VERSION, source=source, time=START + second, event=event, **values | fields
+    )
+
+
+def worker_status(number: int, second: int, state: str = "running") -> WorkerStatus:
+    played = 50 * second * (number + 1)
+    return WorkerStatus(
+        state=state,
+        pid=100 + number,
+        step=played,
+        steps=played,
+        episodes=played // 120,
+        deaths=played // 130,
+        flags=second // 20,
+        train_steps=played // 4,
+        epsilon=max(1.0 - second / 100, 0.05),
+        best_x=min(300.0 + 40 * second, 3161.0),
+        reward=10.0 * second - 20.0 * number,
+        steps_per_second=50.0 * (number + 1),
+        packets=played // 4,
+        saves=second // 5,
+        restores=second // 9,
+        stuck=second % 4,
+        max_stuck=3,
+    )
+
+
+def metrics(number: int, second: int) -> Metrics:
+    status = worker_status(number, second)
+    rolling = {
+        "reward": RollingMean(status.reward, 20),
+        "success": RollingMean(min(second / 80, 1.0), 20),
+        "loss": RollingMean(2.0 * math.exp(-second / 20), 100),
+        "q_mean": RollingMean(0.1 * second, 100),
+        "q_max": RollingMean(0.3 * second, 100),
+        "td_error": RollingMean(0.5, 100),
+    }
+    gauges = {"epsilon": status.epsilon, "best_x": status.best_x}
+    return Metrics(
+        step=status.step, snapshot=MetricSnapshot({"steps": status.steps}, gauges, rolling, {})
+    )
+
+
+def pulses(workers: int, second: int, **changed: MemberPulse) -> Pulses:
+    """Everybody has just beaten, but for those in ``changed``."""
+    sources = [*(f"worker_{number}" for number in range(workers)), COORDINATOR]
+    members = [
+        MemberPulse(source=source, pid=100 + row, age=0.1, restarts=0)
+        for row, source in enumerate(sources)
+    ]
+    return Pulses(step=0, members=[changed.get(m.source, m) for m in members])
+
+
+def learner_status(second: int, state: str = "running") -> LearnerStatus:
+    return LearnerStatus(
+        state=state,
+        pid=99,
+        step=50 * second,
+        updates=40 * second,
+        lr=2.5e-4,
+        grad_norm=1.25,
+        updates_per_second=40.0,
+        version=40 * second,
+        stale=second // 7,
+        staleness=1.5,
+    )
+
+
+def second_of(workers: int, second: int) -> Iterator[Envelope]:
+    """All that is told in a second."""
+    for number in range(workers):
+        source = f"worker_{number}"
+        yield envelope(metrics(number, second), source, second)
+        yield envelope(worker_status(number, second), source, second)
+        x = (second * second * 37 + 111 * number) % 2800
+        yield envelope(DeathPositions(level="1-1", positions=[x, 1100]), source, second)
+    yield envelope(learner_status(second), COORDINATOR, second)
+    yield envelope(pulses(workers, second), MAIN, second)
+    if second % 10 == 0:
+        yield envelope(Log(level=20, logger="x", text=f"Second {second} of many."), MAIN, second)
+
+
+def state_after(seconds: int, workers: int) -> Dashboard:
+    """A run with so many workers after so many seconds."""
+    events = [event for second in range(seconds + 1) for event in second_of(workers, second)]
+    return fold(reduce, events, replace(Dashboard(), title="ddqn-1-1", total_steps=100_000))
+
+
+class FakeFeed:
+    """A :class:`~mario_agents.monitor.feed.Feed` that tells what a test puts into ``waiting``."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Envelope] = []
+        self.living, self.silent, self.stops, self.closed = True, False, 0, False
+
+    def poll(self, state: Dashboard) -> Dashboard:
+        events, self.waiting = self.waiting, []
+        return fold(reduce, events, state)
+
+    def stop(self) -> bool:
+        self.stops += 1
+        return self.living
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def screen_text(svg: str) -> str:
+    """The characters in a picture of a terminal, where they are; colours are left out.
+
+    What remains does not depend on versions of rich and textual: they differ in names, fonts and
+    style sheets.
+    """
+    rows: dict[float, str] = {}
+    for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"):
+        if "clip-path" not in element.attrib:  # the title of the window
+            continue
+        y, column = float(element.attrib["y"]), round(float(element.attrib["x"]) / CELL_WIDTH)
+        text = (element.text or "").replace("\xa0", " ")
+        line = rows.get(y, "")
+        rows[y] = line + " " * (column - cell_len(line)) + text
+    return "\n".join(rows[y].rstrip() for y in sorted(rows)) + "\n"

@@ -1,0 +1,40 @@
+"""The games of a worker."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mario_agents.algos.ddqn.config import DDQNConfig
+from mario_agents.algos.ddqn.recipe import DDQNRecipe
+from mario_agents.parallel.games import Games, Practice
+from mario_agents.run import RunDir
+
+
+@pytest.mark.parametrize("num_envs", [1, 3])
+def test_practice_is_what_the_games_did(tmp_path: Path, num_envs: int) -> None:
+    """Running into the first enemy again and again: a place to practise."""
+    config = DDQNConfig(num_envs=num_envs, actions="right_only", screen_size=36)
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    with closing(Games(DDQNRecipe(), config, run)) as games:
+        assert games.practice() == Practice(0, 0, 0, 3)
+        games.envs.reset(seed=0)
+        restored = 0
+        for _ in range(800):
+            infos = games.envs.step(np.full(num_envs, 1))[-1]
+            restored += int(np.sum(infos.get("snapshot_restored", False)))
+        practice = games.practice()
+    assert practice.saves > 0
+    assert practice.restores == restored > 0
+    assert practice.max_stuck == 3
+    assert 0 <= practice.stuck <= 3
+
+
+def test_without_snapshots_there_is_none(tmp_path: Path) -> None:
+    config = DDQNConfig(num_envs=1, snapshots=False, screen_size=36)
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    with closing(Games(DDQNRecipe(), config, run)) as games:
+        assert games.practice() == Practice()
