@@ -108,7 +108,8 @@ def test_the_coordinator():
     coordinator.flush()
     values = logger.snapshot()
     assert values.pop("updates_per_second") > 0
-    assert values == {"updates": 2, "lr": 0.25, "grad_norm": 3.0}
+    measured = {name: value for name, value in values.items() if not math.isnan(value)}
+    assert measured == {"updates": 2, "packets": 0, "stale": 0, "lr": 0.25, "grad_norm": 3.0}
 
 
 def test_a_rate_is_over_the_last_ten_seconds():
