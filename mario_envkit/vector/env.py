@@ -23,6 +23,7 @@ from mario_envkit.errors import EmulatorClosed, OptionError
 from mario_envkit.game.actions import resolve_actions
 from mario_envkit.game.levels import Level, parse_level
 from mario_envkit.registration import make_mario
+from mario_envkit.vector.chance import Chance
 from mario_envkit.vector.cores import available_cores
 from mario_envkit.vector.options import (
     at_least_one,
@@ -42,16 +43,6 @@ Observations = NDArray[np.uint8]
 Step = tuple[
     Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
 ]
-
-
-class _Chance(gymnasium.Env[Any, Any]):
-    """The random numbers of one environment, drawn as a single environment draws them."""
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=seed)
-        return None, {}
 
 
 class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
@@ -156,7 +147,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
 
     def _set_chances(self) -> None:
         probability = self._options["repeat_action_probability"]
-        self._chances: list[gymnasium.Env[Any, Any]] = [_Chance() for _ in range(self.num_envs)]
+        self._chances: list[gymnasium.Env[Any, Any]] = [Chance() for _ in range(self.num_envs)]
         self._sticky: list[StickyAction[Any, Any]] | None = None
         if probability:
             self._sticky = [StickyAction(chance, probability) for chance in self._chances]
