@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from mario_agents.nn.init import orthogonal
@@ -12,7 +13,9 @@ class DuelingHead(nn.Module):
     """State value and advantages in separate streams: ``Q = V + A - mean(A)``, then bounded.
 
     Equation 9 of Wang et al., "Dueling Network Architectures for Deep Reinforcement Learning"
-    (ICML 2016). Input ``(B, features)``, output ``(B, actions)`` in ``(-q_scale, q_scale)``.
+    (ICML 2016). Input ``(B, features)``, output ``(B, actions)`` in ``(-q_scale, q_scale)``, always
+    float32: under autocast only the hidden layers compute in less, because actions may differ in
+    value by less than bfloat16 can tell.
     """
 
     def __init__(self, features: int, hidden: int, actions: int, q_scale: float) -> None:
@@ -31,6 +34,14 @@ class DuelingHead(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        advantage = self.advantage(features)
-        q = self.value(features) + advantage - advantage.mean(dim=1, keepdim=True)
+        value, advantage = (
+            _precise(stream[-1], stream[:-1](features)) for stream in (self.value, self.advantage)
+        )
+        q = value + advantage - advantage.mean(dim=1, keepdim=True)
         return softsign_bound(q, self.q_scale)
+
+
+def _precise(layer: nn.Module, hidden: Tensor) -> Tensor:
+    with torch.autocast(hidden.device.type, enabled=False):
+        result: Tensor = layer(hidden.float())
+    return result

@@ -117,9 +117,7 @@ class CoordinatorProcess:
         step = self._heartbeat.total("steps")
         if self._evaluation.due(step):
             self._evaluator.start(self.learner, step)
-        result = self._evaluator.result()
-        if result is not None:
-            self.coordinator.report.logger.track_all(result)
+        self._take_evaluation()
         if self._rows.due(step):
             self.coordinator.write(step)
         if self._checkpoints.due(step):
@@ -135,9 +133,10 @@ class CoordinatorProcess:
             RunError: if the disk refuses.
         """
         step = self._heartbeat.total("steps")
-        result = self._evaluator.result(wait=True)
-        if result is not None:
-            self.coordinator.report.logger.track_all(result)
+        self._await_evaluation()
+        if self._heartbeat.completing:
+            self._evaluator.start_last(self.learner, step)
+            self._await_evaluation()
         self.coordinator.write(step)
         self._save()
         self.coordinator.flush(step, "stopped")
@@ -145,6 +144,17 @@ class CoordinatorProcess:
     def close(self) -> None:
         """Close the files."""
         self.coordinator.report.close()
+
+    def _take_evaluation(self) -> None:
+        result = self._evaluator.result()
+        if result is not None:
+            self.coordinator.report.logger.track_all(result)
+
+    def _await_evaluation(self) -> None:
+        while self._evaluator.playing:
+            self._row.beat()
+            time.sleep(LONGEST_NAP)
+        self._take_evaluation()
 
     def _gradients(self) -> Gradients:
         views = self._gradient_layout.views(self._drain.mean)

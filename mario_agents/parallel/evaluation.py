@@ -23,6 +23,8 @@ STICKY = 0.25
 """Probability of repeating an action in the perturbed half of an evaluation. Without it all greedy
 episodes are nearly one and the same, and their success says little (Machado et al., "Revisiting the
 Arcade Learning Environment", JAIR 2018, section 5)."""
+MAX_ENVS = 64
+"""Episodes played at once: beside training, steps take long, and not the games in them."""
 
 
 class _Result(NamedTuple):
@@ -78,13 +80,27 @@ class Evaluator:
         self._thread = Thread(target=self._play, args=(self._learner,), daemon=True)
         self._thread.start()
 
+    def start_last(self, learner: Learner, step: int) -> None:
+        """Begin to evaluate the weights that a run ends with, unless that has been done.
+
+        A run that was too short for any evaluation has no last one either. An evaluation that is
+        still going on must have been fetched.
+        """
+        if self._step != step and 0 < self._config.eval_interval <= step:
+            self.start(learner, step)
+
+    @property
+    def playing(self) -> bool:
+        """Whether an evaluation is going on."""
+        return self._thread is not None and self._thread.is_alive()
+
     def result(self, *, wait: bool = False) -> Metrics | None:
         """What an evaluation found, once after it has ended.
 
         Raises:
             MarioEnvkitError: if it could not be made, or the best weights not be written.
         """
-        if self._thread is None or (self._thread.is_alive() and not wait):
+        if self._thread is None or (self.playing and not wait):
             return None
         self._thread.join()
         self._thread, result = None, self._result
@@ -127,7 +143,7 @@ class Evaluator:
             for sticky in (0.0, STICKY):
                 policy = self._recipe.policy(config, learner, self._device)
                 protocol = Protocol(config.eval_episodes, sticky=sticky, seed=config.seed)
-                results.append(evaluate(policy, kwargs, protocol))
+                results.append(evaluate(policy, kwargs, protocol, max_envs=MAX_ENVS))
             result = _Result(*results)
             # The best score changes only when a result is fetched: not while this thread lives.
             policy = self._recipe.policy(config, learner, self._device)

@@ -145,9 +145,18 @@ class SharedHeartbeat:
         """Whether all workers have ended, and the coordinator is to save and end as well."""
         return self._run[_STOP] > 1
 
-    def finish(self) -> None:
-        """Ask the coordinator to end, once no worker is left."""
-        self._run[_STOP] = 2
+    @property
+    def completing(self) -> bool:
+        """Whether the run is over, so that the coordinator is to evaluate what it ends with."""
+        return self._run[_STOP] > 2
+
+    def finish(self, *, complete: bool = True) -> None:
+        """Ask the coordinator to end, once no worker is left.
+
+        Args:
+            complete: the run's budget is spent; it was not interrupted.
+        """
+        self._run[_STOP] = 3 if complete else 2
 
     @property
     def checkpoints(self) -> int:

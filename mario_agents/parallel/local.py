@@ -107,6 +107,11 @@ class LocalRun:
         """
         self.evaluator.start(self.learner, self.steps)
 
+    def evaluate_last(self) -> None:
+        """Evaluate the weights that the run ends with."""
+        self.evaluator.start_last(self.learner, self.steps)
+        self.take_evaluation(wait=True)
+
     def take_evaluation(self, *, wait: bool = False) -> None:
         """Take in an evaluation that has ended."""
         result = self.evaluator.result(wait=wait)
@@ -209,6 +214,8 @@ def _loop(parts: LocalRun, games: Games, run: RunDir) -> None:
             if checkpoints.due(parts.steps):
                 keep_going(parts.save)
         parts.take_evaluation(wait=True)
+        if not stop.requested:
+            parts.evaluate_last()
         parts.write()
         parts.save()
     if stop.requested:

@@ -203,8 +203,13 @@ class Supervisor:
         """Whether all workers have ended by themselves."""
         return all(seat.done for seat in self.seats)
 
-    def finish(self, *, seconds: float = STOP_SECONDS) -> None:
+    def finish(self, *, complete: bool = True, seconds: float = STOP_SECONDS) -> None:
         """Ask the workers, and then the coordinator, to end; returns when the last one has.
+
+        Args:
+            complete: the run's budget is spent: the coordinator is to evaluate the weights it ends
+                with.
+            seconds: how long workers, and a coordinator without a sign of life, may take.
 
         Raises:
             RunError, TrainerError: as :meth:`watch`, if the coordinator fails at its last save.
@@ -222,10 +227,9 @@ class Supervisor:
             if member.exit_status:
                 log.warning("%s failed at its end: %s", member.name, member.reason())
             member.kill()
-        self.heartbeat.finish()
+        self.heartbeat.finish(complete=complete)
         assert self.coordinator is not None
-        deadline = time.monotonic() + seconds
-        while self.coordinator.exit_status is None and time.monotonic() < deadline:
+        while self.coordinator.exit_status is None and self.coordinator.silent_for() < seconds:
             self.desk.poll(WATCH_SECONDS)
         if self.coordinator.exit_status != 0:
             self._coordinator_lost(self.coordinator)
@@ -305,6 +309,6 @@ def _loop(supervisor: Supervisor, stop: StopRequest) -> None:
             progress.update(supervisor.steps, **headline(desk.workers.combined()))
             if rows.due(supervisor.steps):
                 desk.write(supervisor.steps)
-        supervisor.finish()
+        supervisor.finish(complete=not stop.requested)
         progress.update(supervisor.steps)  # values as they were: nobody has any now
     desk.write(supervisor.steps)

@@ -17,6 +17,7 @@ from mario_agents.config import TrainConfig
 from mario_agents.parallel.engine import train
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir
+from mario_agents.run.records import read_evaluations
 from mario_agents.testing.toy import ToyConfig, ToyRecipe
 from mario_envkit.errors import TrainerError
 from tests.agents.recipes import BrokenWorkers, CorridorRecipe, Diverging
@@ -80,6 +81,23 @@ def test_a_worker_in_lockstep_does_what_one_in_this_process_does(
         assert torch.equal(ours.tensors[name], theirs.tensors[name]), name
     for key in ("steps", "episodes", "deaths", "flags", "train_steps", "packets"):
         assert ours.state["counters"][0][key] == theirs.state["counters"][0][key], key
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("interval", "evaluated"), [(90, True), (1000, False)])
+def test_a_run_ends_with_an_evaluation_of_its_last_weights(
+    tmp_path: Path, workers: int, interval: int, evaluated: bool
+) -> None:
+    """Unless it is too short for any."""
+    config = dataclasses.replace(
+        DDQN, workers=workers, total_steps=160, eval_interval=interval, eval_episodes=1
+    )
+    end = trained(tmp_path / "run", CorridorRecipe(), config)
+    path = RunDir.open(tmp_path / "run").evaluations_path
+    records = read_evaluations(path)[0] if path.exists() else []
+    steps = [record.step for record in records]
+    assert steps[-1:] == ([end.step] if evaluated else [])
+    assert len(steps) == len(set(steps))
 
 
 def test_two_resumes_of_a_worker_in_lockstep_are_equal(tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from mario_agents.nn.encoders import Encoder
 class QNetwork(nn.Module):
     """Action values ``(B, actions)`` of uint8 observations, which ``encoder`` takes.
 
-    The encoder computes in ``precision``; the head always in float32, because actions may differ
-    in value by less than bfloat16 can tell.
+    It computes in ``precision``, all but the last layer.
     """
 
     def __init__(
@@ -36,8 +35,7 @@ class QNetwork(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         with arithmetic(self.precision, obs.device):
-            features = self.encoder(obs)
-        q: Tensor = self.head(features.float())
+            q: Tensor = self.head(self.encoder(obs))
         return q
 
 
