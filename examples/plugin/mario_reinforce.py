@@ -59,7 +59,8 @@ class ReinforceExperience(Experience):
     def collect(self, step):
         collected, self.steps = Collected(), []
         for _ in range(self.config.rollout):
-            action = self.policy.act(self.obs, greedy=False)
+            with self.place.stopwatch.measure("time_inference"):
+                action = self.policy.act(self.obs, greedy=False)
             obs, reward, terminated, truncated, infos = self.envs.step(action)
             ended = terminated | truncated
             info = StepInfo(infos, ended)

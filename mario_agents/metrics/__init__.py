@@ -4,8 +4,10 @@ from mario_agents.metrics.aggregator import MetricAggregator
 from mario_agents.metrics.logger import MetricLogger
 from mario_agents.metrics.schema import (
     COORDINATOR_METRICS,
+    COORDINATOR_SHARES,
     DDQN_METRICS,
     EVAL_METRICS,
+    TIME_SHARES,
     WORKER_METRICS,
     Across,
     MetricDef,
@@ -13,11 +15,14 @@ from mario_agents.metrics.schema import (
 )
 from mario_agents.metrics.sinks import CsvSink, GuardedSink, MetricSink, TensorBoardSink, WandbSink
 from mario_agents.metrics.snapshot import MetricSnapshot, RollingMean
+from mario_agents.metrics.stopwatch import Stopwatch
 
 __all__ = [
     "COORDINATOR_METRICS",
+    "COORDINATOR_SHARES",
     "DDQN_METRICS",
     "EVAL_METRICS",
+    "TIME_SHARES",
     "WORKER_METRICS",
     "Across",
     "CsvSink",
@@ -29,6 +34,7 @@ __all__ = [
     "MetricSink",
     "MetricSnapshot",
     "RollingMean",
+    "Stopwatch",
     "TensorBoardSink",
     "WandbSink",
 ]

@@ -76,6 +76,20 @@ SYSTEM_METRICS: tuple[MetricDef, ...] = (
 )
 """Of every process that steps environments."""
 
+TIME_SPAN = gauge("time_span", "seconds since the last row, which the shares of time are of")
+
+TIME_SHARES: tuple[MetricDef, ...] = (
+    gauge("time_env", "share of the time since the last row spent stepping environments"),
+    gauge("time_inference", "share of that time spent choosing actions"),
+    gauge(
+        "time_learning",
+        "share of that time spent on batches and gradients, and on the optimizer if that is in the "
+        "same process",
+    ),
+    gauge("time_waiting", "share of that time spent waiting for other processes"),
+)
+"""Where the time of a worker goes; the rest is everything else, such as saving and metrics."""
+
 MARIO_METRICS: tuple[MetricDef, ...] = (
     counter("deaths", "lives lost"),
     counter("flags", "levels cleared"),
@@ -92,7 +106,12 @@ MARIO_METRICS: tuple[MetricDef, ...] = (
 )
 """Of the game. Rolling ones are tracked per episode."""
 
-WORKER_METRICS: tuple[MetricDef, ...] = (*SYSTEM_METRICS, *MARIO_METRICS)
+WORKER_METRICS: tuple[MetricDef, ...] = (
+    *SYSTEM_METRICS,
+    TIME_SPAN,
+    *TIME_SHARES,
+    *MARIO_METRICS,
+)
 """Columns of every ``worker_N.csv``; a learner's own follow."""
 
 DDQN_METRICS: tuple[MetricDef, ...] = (
@@ -118,14 +137,20 @@ PPO_METRICS: tuple[MetricDef, ...] = (
 )
 """Of a worker with PPO; the rolling ones are tracked per batch."""
 
+COORDINATOR_SHARES: tuple[MetricDef, ...] = (
+    gauge("optimizing", "share of the time since the last row spent in optimizer steps"),
+    gauge("waiting", "share of the time since the last row spent waiting for gradients"),
+)
+"""Where the time of the coordinator goes."""
+
 COORDINATOR_METRICS: tuple[MetricDef, ...] = (
     counter("updates", "optimizer steps"),
     counter("packets", "packets of gradients that updates were made of"),
     counter("stale", "packets dropped because their weights were too old"),
     gauge("lr", "learning rate"),
     gauge("updates_per_second", "optimizer steps per second over the last ten seconds"),
-    gauge("optimizing", "share of the time since the last row spent in optimizer steps"),
-    gauge("waiting", "share of the time since the last row spent waiting for gradients"),
+    TIME_SPAN,
+    *COORDINATOR_SHARES,
     rolling("staleness", "updates that the weights of an applied packet were behind"),
     rolling("grad_norm", "gradient norm before clipping"),
 )

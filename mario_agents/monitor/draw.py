@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from mario_agents.metrics import WORKER_METRICS
+from mario_agents.metrics import TIME_SHARES, WORKER_METRICS
 from mario_agents.monitor.state import BUCKET, Dashboard, LogLine, Worker, clean, severity
 
 SILENT_SECONDS = 5.0
@@ -109,7 +109,8 @@ def header(state: Dashboard, condition: str, width: int) -> Text:
 
 
 def learner(state: Dashboard, now: float) -> Text:
-    """The owner of the weights, and what the losses and evaluations measure: two lines."""
+    """The owner of the weights, what the losses and evaluations measure, and where the time of the
+    workers goes: three lines."""
     status, pulse = state.learner, state.learner_pulse
     first: list[tuple[str, str]] = []
     second = [(name, short(value)) for name, value in losses(state).items()]
@@ -126,7 +127,19 @@ def learner(state: Dashboard, now: float) -> Text:
             first.append(("beat", age(beat)))
         second.append(("grad norm", short(status.grad_norm)))
     second += [(name, short(value)) for name, value in evaluations(state).items()]
-    return Text("\n").join([_pairs(first), _pairs(second)])
+    third = [(name, f"{share:.0%}") for name, share in time_shares(state).items()]
+    times = Text("time  ", _DIM).append_text(_pairs(third))
+    return Text("\n").join([_pairs(first), _pairs(second), times])
+
+
+def time_shares(state: Dashboard) -> dict[str, float]:
+    """What the time of the workers goes into, as shares of it; empty before that is known."""
+    names = [metric.name for metric in TIME_SHARES]
+    shares = {name.removeprefix("time_"): state.mean(name) for name in names}
+    # Whatever came from other processes: only sane numbers add up to a rest.
+    if not all(0.0 <= share <= 1.0 for share in shares.values()):
+        return {}
+    return {**shares, "other": max(1.0 - math.fsum(shares.values()), 0.0)}
 
 
 def evaluations(state: Dashboard) -> dict[str, float]:

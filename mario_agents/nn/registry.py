@@ -23,6 +23,9 @@ Observation = Literal["pixels", "tiles"]
 def choose_network(choice: NetworkChoice, observation: Observation, device: str) -> NetworkName:
     """The network that ``choice`` means.
 
+    What each costs on a device, in either precision and layout, is measured by ``python -m
+    tests.benchmarks networks`` in the repository: what auto means is to be held against that.
+
     Args:
         choice: a name stays what it is.
         observation: what the environment shows.

@@ -14,6 +14,7 @@ from mario_agents.parallel.coordinator import TrainingCoordinator
 from mario_agents.parallel.desk import EventDesk
 from mario_agents.parallel.events import Publisher
 from mario_agents.parallel.exchange import GradientExchange
+from mario_agents.parallel.games import TimedEnvs
 from mario_agents.parallel.heartbeat import COUNTERS, SharedHeartbeat
 from mario_agents.parallel.recipe import Place, Recipe, Spaces
 from mario_agents.parallel.reporting import (
@@ -79,7 +80,7 @@ def build_worker(
     return TrainingWorker(
         place,
         learner,
-        recipe.experience(config, envs, learner, place),
+        recipe.experience(config, TimedEnvs(envs, place.stopwatch), learner, place),
         exchange,
         heartbeat,
         report,

@@ -11,6 +11,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from mario_agents.api import Model, ReplayBuffer
+from mario_agents.metrics import Stopwatch
 from mario_agents.metrics.episodes import Collected, EpisodeBooks, StepInfo
 
 
@@ -27,6 +28,7 @@ class Collector:
         seed: of the environments.
         rng: draws the random actions (on the CPU); its state is the caller's to save.
         device: where the model is.
+        stopwatch: measures the choice of actions, as ``time_inference``.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class Collector:
         seed: int,
         rng: torch.Generator,
         device: torch.device,
+        stopwatch: Stopwatch,
     ) -> None:
         self.envs, self.model, self.replay = envs, model, replay
         self.rng, self.device = rng, device
+        self._stopwatch = stopwatch
         self._obs = np.array(envs.reset(seed=seed)[0])
         self._books = EpisodeBooks(envs.num_envs)
 
@@ -57,8 +61,9 @@ class Collector:
         return collected
 
     def _step(self, epsilon: float | torch.Tensor, collected: Collected) -> None:
-        obs = torch.from_numpy(self._obs).to(self.device)
-        action = self.model.select_action(obs, epsilon, self.rng).cpu().numpy()
+        with self._stopwatch.measure("time_inference"):
+            obs = torch.from_numpy(self._obs).to(self.device)
+            action = self.model.select_action(obs, epsilon, self.rng).cpu().numpy()
         obs_next, reward, terminated, truncated, infos = self.envs.step(action)
         ended = terminated | truncated
         info = StepInfo(infos, ended)

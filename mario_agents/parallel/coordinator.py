@@ -47,7 +47,6 @@ class TrainingCoordinator:
         self.run, self.store, self.updater, self.player = run, store, updater, player
         self.report = report
         self._metadata = metadata
-        self._optimizing, self._waiting, self._since = 0.0, 0.0, time.monotonic()
         self._saved: tuple[int, int] | None = None
         if checkpoint:
             self._restore(checkpoint)
@@ -69,15 +68,15 @@ class TrainingCoordinator:
         Raises:
             TrainerError: if they are not finite; the weights are unchanged.
         """
-        begin = time.monotonic()
-        metrics = self.updater.apply(gradients, packets)
-        self._optimizing += time.monotonic() - begin
+        with self.report.stopwatch.measure("optimizing"):
+            metrics = self.updater.apply(gradients, packets)
         self.report.updated({**metrics, "packets": packets, "staleness": staleness})
         return metrics
 
-    def waited(self, seconds: float) -> None:
-        """There were no gradients to apply for so long."""
-        self._waiting += seconds
+    def wait(self, seconds: float) -> None:
+        """There are no gradients to apply: rest for so long."""
+        with self.report.stopwatch.measure("waiting"):
+            time.sleep(seconds)
 
     def flush(self, step: int, state: State = "running") -> None:
         """Tell the main process how things are; never blocks."""
@@ -85,11 +84,6 @@ class TrainingCoordinator:
 
     def write(self, step: int) -> None:
         """Write a row of metrics."""
-        now = time.monotonic()
-        seconds = max(now - self._since, 1e-9)
-        shares = {"optimizing": self._optimizing / seconds, "waiting": self._waiting / seconds}
-        self._optimizing, self._waiting, self._since = 0.0, 0.0, now
-        self.report.logger.track_all(shares)
         self.report.write(step)
 
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:

@@ -106,10 +106,8 @@ class CoordinatorProcess:
 
     def nap(self) -> None:
         """Nothing has come: rest, the longer the longer that lasts."""
-        begin = time.monotonic()
-        time.sleep(self._nap)
+        self.coordinator.wait(self._nap)
         self._nap = min(2 * self._nap, LONGEST_NAP)
-        self.coordinator.waited(time.monotonic() - begin)
 
     def routine(self) -> None:
         """Beat, and do what is due by now."""

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from mario_agents.api import Learner
+from mario_agents.metrics import Stopwatch
 from mario_agents.parallel.coordinator import TrainingCoordinator
 from mario_agents.parallel.gradient_pool import SharedGradientPool
 from mario_agents.parallel.gradients import Gradients
@@ -70,6 +71,7 @@ class SharedExchange:
         learner: its model takes the weights.
         pool, weights, heartbeat: of the run.
         lockstep: whether :meth:`sync` waits until the gradients of this worker have been applied.
+        stopwatch: measures how long this worker waits, as ``time_waiting``.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class SharedExchange:
         heartbeat: SharedHeartbeat,
         *,
         lockstep: bool,
+        stopwatch: Stopwatch,
     ) -> None:
         self._worker, self._pool, self._weights = worker, pool, weights
         self._heartbeat, self._row = heartbeat, heartbeat.row(worker)
@@ -92,7 +95,7 @@ class SharedExchange:
         self._targets = list(learner.model.state_dict().values())
         self._gradients = np.empty(self._gradient_layout.size, dtype=np.float32)
         self._buffer = np.empty(self._weight_layout.size, dtype=np.float32)
-        self._lockstep = lockstep
+        self._lockstep, self._stopwatch = lockstep, stopwatch
         self.version = 0
         """Of the weights in the model."""
 
@@ -120,5 +123,6 @@ class SharedExchange:
     def _wait(self) -> bool:
         """A short rest; False if the run is stopping."""
         self._row.beat()
-        time.sleep(NAP)
+        with self._stopwatch.measure("time_waiting"):
+            time.sleep(NAP)
         return not self._heartbeat.stopping

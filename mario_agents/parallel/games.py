@@ -8,10 +8,11 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from gymnasium.vector import SyncVectorEnv, VectorEnv
+from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
 from mario_agents.config import TrainConfig
 from mario_agents.environments import make_vector
+from mario_agents.metrics import Stopwatch
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import RunDir
 from mario_envkit.errors import ArchiveError
@@ -38,6 +39,28 @@ class Practice:
     restores: int = 0
     stuck: int = 0
     max_stuck: int = 0
+
+
+class TimedEnvs(VectorWrapper[Any, Any, Any, Any, Any]):
+    """Environments whose steps and resets are measured, as ``time_env``."""
+
+    def __init__(self, envs: VectorEnv[Any, Any, Any], stopwatch: Stopwatch) -> None:
+        super().__init__(envs)
+        self._stopwatch = stopwatch
+
+    def reset(self, **kwargs: Any) -> Any:
+        """See :class:`gymnasium.vector.VectorEnv`."""
+        with self._stopwatch.measure("time_env"):
+            return self.env.reset(**kwargs)
+
+    def step(self, actions: Any) -> Any:
+        """See :class:`gymnasium.vector.VectorEnv`."""
+        with self._stopwatch.measure("time_env"):
+            return self.env.step(actions)
+
+    def __getattr__(self, name: str) -> Any:
+        """What only these environments have."""
+        return getattr(self.env, name)
 
 
 class Games:

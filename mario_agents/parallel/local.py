@@ -71,21 +71,22 @@ class LocalRun:
         self.heartbeat = SharedHeartbeat.private(workers=1)
         self.heartbeat.row(0).join()
         self._pulses = PulseTaker(self.heartbeat)
+        report = WorkerReport(
+            run,
+            0,
+            recipe.collector,
+            self.desk.publisher("worker_0"),
+            resume_step=checkpoint.step if checkpoint else None,
+        )
         self.worker = build_worker(
             recipe,
             config,
             self.learner,
             envs,
-            Place(0, 1, config.seed, step, 0, device),
+            Place(0, 1, config.seed, step, 0, device, report.stopwatch),
             LocalExchange(self.coordinator),
             self.heartbeat,
-            WorkerReport(
-                run,
-                0,
-                recipe.collector,
-                self.desk.publisher("worker_0"),
-                resume_step=checkpoint.step if checkpoint else None,
-            ),
+            report,
         )
         self.evaluator = Evaluator(recipe, config, run, spaces, device)
         if checkpoint:
@@ -130,9 +131,11 @@ class LocalRun:
 
     def write(self) -> None:
         """Write a row of all metrics."""
+        self.worker.report.write(self.steps)
+        self.coordinator.write(self.steps)
+        # The desk is told of what only rows measure before it writes its own.
         self.tell()
-        for each in (self.worker.report, self.coordinator, self.desk):
-            each.write(self.steps)
+        self.desk.write(self.steps)
 
     def save(self) -> None:
         """Write weights, and a checkpoint unless there is one of this step.

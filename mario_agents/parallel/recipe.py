@@ -8,7 +8,7 @@ knows it.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch import nn
 
 from mario_agents.api import Learner
 from mario_agents.config import TrainConfig
+from mario_agents.metrics import TIME_SHARES, Stopwatch
 from mario_agents.metrics.collectors import LearnerCollector
 from mario_agents.parallel.experience import Experience
 from mario_agents.parallel.updater import Updater
@@ -72,6 +73,9 @@ class Place:
         generation: how many processes were this worker before this one. A resumed run and a
             replaced worker get new games, not once more those they began with.
         device: where its model lives.
+        stopwatch: measures :data:`mario_agents.metrics.TIME_SHARES`. An experience that asks its
+            model for actions does so within ``stopwatch.measure("time_inference")``; the rest is
+            measured for it.
     """
 
     worker: int
@@ -80,6 +84,9 @@ class Place:
     start: int
     generation: int
     device: torch.device
+    stopwatch: Stopwatch = field(
+        default_factory=lambda: Stopwatch(share.name for share in TIME_SHARES), compare=False
+    )
 
     def seed_for(self, purpose: str) -> int:
         """A seed of its own for each worker and ``purpose`` ("games", "replay"...)."""

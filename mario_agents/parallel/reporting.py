@@ -8,7 +8,9 @@ from typing import Literal
 
 from mario_agents.metrics import (
     COORDINATOR_METRICS,
+    COORDINATOR_SHARES,
     EVAL_METRICS,
+    TIME_SHARES,
     WORKER_METRICS,
     CsvSink,
     GuardedSink,
@@ -16,6 +18,7 @@ from mario_agents.metrics import (
     MetricLogger,
     MetricSink,
     MetricSnapshot,
+    Stopwatch,
     WandbSink,
 )
 from mario_agents.metrics.collectors import (
@@ -82,6 +85,7 @@ class Report:
         run: the run.
         source: name of the process.
         defs: its metrics.
+        shares: those of them that say where its time goes; :attr:`stopwatch` measures them.
         publisher: takes its events.
         resume_step: rows of an existing CSV file are kept up to this agent step; None begins a new
             file.
@@ -92,11 +96,13 @@ class Report:
         run: RunDir,
         source: str,
         defs: tuple[MetricDef, ...],
+        shares: tuple[MetricDef, ...],
         publisher: Publisher,
         *,
         resume_step: int | None,
     ) -> None:
         self.publisher = publisher
+        self.stopwatch = Stopwatch(share.name for share in shares)
         names = [metric.name for metric in defs]
         sink = GuardedSink(CsvSink(run.csv_path(source), names, resume_step=resume_step))
         self.logger = MetricLogger(defs, [sink], self._send)
@@ -113,6 +119,7 @@ class Report:
         if step != self._written:
             self._written = step
             self.refresh()
+            self.logger.track_all(self.stopwatch.lap())
             self.logger.write(step)
 
     def close(self) -> None:
@@ -139,7 +146,9 @@ class WorkerReport(Report):
         resume_step: int | None,
     ) -> None:
         defs = worker_metrics(collector)
-        super().__init__(run, f"worker_{number}", defs, publisher, resume_step=resume_step)
+        super().__init__(
+            run, f"worker_{number}", defs, TIME_SHARES, publisher, resume_step=resume_step
+        )
         self._max_stuck = 0
         self.collectors = CompositeCollector(
             [
@@ -209,7 +218,12 @@ class CoordinatorReport(Report):
 
     def __init__(self, run: RunDir, publisher: Publisher, *, resume_step: int | None) -> None:
         super().__init__(
-            run, COORDINATOR, coordinator_metrics(), publisher, resume_step=resume_step
+            run,
+            COORDINATOR,
+            coordinator_metrics(),
+            COORDINATOR_SHARES,
+            publisher,
+            resume_step=resume_step,
         )
         self.collector = CoordinatorCollector(self.logger)
 

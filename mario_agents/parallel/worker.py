@@ -56,6 +56,10 @@ class TrainingWorker:
 
     def train(self) -> None:
         """Hand over the gradients of every batch that is due."""
+        with self.place.stopwatch.measure("time_learning"):
+            self._train()
+
+    def _train(self) -> None:
         for batch in self.experience.batches():
             measured = self._gradients.add(batch)
             self.experience.feedback(batch, measured)

@@ -36,14 +36,6 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
     row = heartbeat.row(number)
     device = resolve_device(config.device)
     learner = build_learner(attached.recipe, config, plan.spaces, device)
-    exchange = SharedExchange(
-        number,
-        learner,
-        attached.pool,
-        attached.weights,
-        heartbeat,
-        lockstep=config.lockstep,
-    )
     first = generation == 0 and plan.checkpoint is None
     step = heartbeat.total("steps")
     report = WorkerReport(
@@ -54,7 +46,18 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
         resume_step=None if first else plan.step if generation == 0 else step,
     )
     report.logger.start_from({name: row.count(name) for name in COUNTERS})
-    place = Place(number, config.workers, config.seed, plan.step, generation, device)
+    exchange = SharedExchange(
+        number,
+        learner,
+        attached.pool,
+        attached.weights,
+        heartbeat,
+        lockstep=config.lockstep,
+        stopwatch=report.stopwatch,
+    )
+    place = Place(
+        number, config.workers, config.seed, plan.step, generation, device, report.stopwatch
+    )
     with closing(report), closing(Games(attached.recipe, config, attached.run)) as games:
         report.flush(step, "starting")
         # The games begin while the coordinator still gets ready; nothing is played before the

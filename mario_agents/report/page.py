@@ -65,6 +65,7 @@ def build_page(runs: Sequence[RunData]) -> str:
         runs=runs,
         made=time.strftime("%Y-%m-%d %H:%M"),
         summary=[_summary(run) for run in runs],
+        times=[(color, run) for color, run in enumerate(runs) if run.time_shares],
         options=_options(runs),
         figures=_learning(runs),
         success=success,

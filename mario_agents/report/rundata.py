@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterable
@@ -11,7 +12,15 @@ from typing import Any
 
 import msgspec
 
-from mario_agents.report.tables import Curve, Table, combine, curve_of, read_table
+from mario_agents.metrics import TIME_SHARES
+from mario_agents.report.tables import (
+    Curve,
+    Table,
+    combine,
+    curve_of,
+    read_table,
+    weighted_mean,
+)
 from mario_agents.run.directory import CONFIG_NAME, RunDir
 from mario_agents.run.records import (
     EvaluationRecord,
@@ -158,6 +167,16 @@ class RunData:
         values = [table.last(name) for table in self.workers.values()]
         known = [value for value in values if value == value]
         return sum(known) if known else float("nan")
+
+    @property
+    def time_shares(self) -> list[float]:
+        """Where the time of all workers went: the mean of each of ``TIME_SHARES`` over the run, and
+        last what was none of them; empty if that was not measured."""
+        workers = [*self.workers.values()]
+        shares = [weighted_mean(workers, share.name, "time_span") for share in TIME_SHARES]
+        if any(math.isnan(share) for share in shares):
+            return []
+        return [*shares, 1.0 - math.fsum(shares)]
 
     @property
     def best_film(self) -> tuple[Path, FilmRecord] | None:

@@ -94,6 +94,21 @@ def combine(tables: Sequence[Table], name: str, *, total: bool = False) -> Curve
     return Curve(steps, values)
 
 
+def weighted_mean(tables: Sequence[Table], name: str, weight: str) -> float:
+    """The mean of a column over all rows of all tables, weighted by another column of theirs.
+
+    Rows that lack one of the two do not count; NaN if there is no other.
+    """
+    total = whole = 0.0
+    for table in tables:
+        if name in table.columns and weight in table.columns:
+            values, weights = table.columns[name], table.columns[weight]
+            known = np.isfinite(values) & np.isfinite(weights)
+            total += float(values[known] @ weights[known])
+            whole += float(weights[known].sum())
+    return total / whole if whole > 0 else float("nan")
+
+
 def curve_of(table: Table, name: str) -> Curve:
     """A column without the rows that do not give it."""
     values = table.columns.get(name)

@@ -74,7 +74,8 @@ def metrics(number: int, second: int) -> Metrics:
         "q_max": RollingMean(0.3 * second, 100),
         "td_error": RollingMean(0.5, 100),
     }
-    gauges = {"epsilon": status.epsilon, "best_x": status.best_x}
+    gauges = {"epsilon": status.epsilon, "best_x": status.best_x, "time_env": 0.42}
+    gauges |= {"time_inference": 0.2, "time_learning": 0.27, "time_waiting": 0.01 * number}
     return Metrics(
         step=status.step, snapshot=MetricSnapshot({"steps": status.steps}, gauges, rolling, {})
     )

@@ -36,12 +36,15 @@ def write_run(path: Path, *, seed: int = 0, workers: int = 2, video: bool = True
     run = RunDir.create(path, trainer="ppo", config=config)
     for worker in range(workers):
         names = ["steps", "episodes", "deaths", "flags", "best_x", "reward", "success", "loss"]
+        names += ["time_span", "time_env", "time_inference", "time_learning", "time_waiting"]
         sink = CsvSink(run.csv_path(f"worker_{worker}"), names)
         for step in range(1000, 10_001, 1000):
             share = step / 10_000
             values = (step / workers, step // 100, step // 120, step // 5000, 3161 * share)
             measured = (seed + step / 100, share, 1 / step)
-            sink.write(step, dict(zip(names, (*values, *measured), strict=True)))
+            # The first row is of 9 s that were spent on nothing, every other one of 1 s.
+            times = (9.0, *[0.0] * 4) if step == 1000 else (1.0, 0.4, 0.2, 0.2, 0.2 * worker)
+            sink.write(step, dict(zip(names, (*values, *measured, *times), strict=True)))
         sink.close()
     sink = CsvSink(run.csv_path("coordinator"), ["lr", "eval_success"])
     sink.write(10_000, {"lr": 1e-4, "eval_success": 0.5})

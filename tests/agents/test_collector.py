@@ -10,6 +10,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from mario_agents.environments import make_vector
+from mario_agents.metrics import Stopwatch
 from mario_agents.metrics.episodes import Death
 from mario_agents.parallel.collector import Collector
 from mario_agents.testing.corridor import CORRIDOR, DEATH, DIE, RIGHT, STAY
@@ -45,7 +46,15 @@ class Recorder:
 def run(env_kwargs, rows):
     envs = make_vector(env_kwargs, len(rows[0]))
     recorder = Recorder()
-    collector = Collector(envs, Script(rows), recorder, seed=0, rng=torch.Generator(), device=CPU)
+    collector = Collector(
+        envs,
+        Script(rows),
+        recorder,
+        seed=0,
+        rng=torch.Generator(),
+        device=CPU,
+        stopwatch=Stopwatch(["time_inference"]),
+    )
     collected = collector.collect(len(rows) * len(rows[0]), 0.0)
     envs.close()
     return recorder.added, collected

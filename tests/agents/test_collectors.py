@@ -16,6 +16,7 @@ from mario_agents.metrics.collectors import (
 )
 from mario_agents.metrics.episodes import Collected, Death, Episode
 from mario_agents.metrics.rate import Rate
+from mario_agents.metrics.schema import TIME_SHARES, TIME_SPAN
 
 PIT = Death("1-1", 523, "pit")
 
@@ -56,6 +57,8 @@ def test_a_worker_in_full():
     assert math.isnan(values.pop("q_max"))
     assert math.isnan(values.pop("stuck"))
     assert math.isnan(values.pop("td_error"))
+    # Only rows measure these.
+    assert all(math.isnan(values.pop(share.name)) for share in (TIME_SPAN, *TIME_SHARES))
     assert values == {
         "steps": 64,
         "episodes": 3,

@@ -316,6 +316,20 @@ def test_what_an_algorithm_measures_is_shown_whatever_it_is():
     assert "epsilon" not in text
 
 
+def test_where_the_time_goes_is_the_mean_over_workers():
+    assert draw.learner(Dashboard(), START).plain.endswith("time  -")
+    text = draw.learner(state_after(3, workers=3), START).plain
+    assert text.endswith("time  env 42%  inference 20%  learning 27%  waiting 1%  other 10%")
+
+
+@pytest.mark.parametrize("value", [-0.1, 7.0, math.inf, math.nan])
+def test_shares_of_time_that_are_none_are_not_shown(value):
+    shares = {"time_env": 0.5, "time_inference": 0.1, "time_learning": 0.1, "time_waiting": value}
+    snapshot = MetricSnapshot({}, shares, {}, {})
+    state = reduce(Dashboard(), envelope(Metrics(step=1, snapshot=snapshot)))
+    assert draw.time_shares(state) == {}
+
+
 @given(st.lists(st.floats(-1e3, 1e3), max_size=2000), st.floats(0.1, 50))
 def test_a_series_keeps_the_whole_run_in_few_points(values, pace):
     series = Series()

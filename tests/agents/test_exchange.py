@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from mario_agents.metrics import Stopwatch
 from mario_agents.parallel.drain import GradientDrain
 from mario_agents.parallel.exchange import SharedExchange, gradient_layout, weight_layout
 from mario_agents.parallel.gradient_pool import SharedGradientPool
@@ -49,10 +50,17 @@ class Ends:
     pool: SharedGradientPool
     weights: SharedWeights
     heartbeat: SharedHeartbeat
+    stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(["time_waiting"]))
 
     def exchange(self, *, lockstep: bool) -> SharedExchange:
         return SharedExchange(
-            0, self.learner, self.pool, self.weights, self.heartbeat, lockstep=lockstep
+            0,
+            self.learner,
+            self.pool,
+            self.weights,
+            self.heartbeat,
+            lockstep=lockstep,
+            stopwatch=self.stopwatch,
         )
 
     def publish(self) -> None:
@@ -118,6 +126,7 @@ def test_a_full_ring_makes_a_worker_wait_and_beat(ends: Ends) -> None:
     before = ends.heartbeat.row(0).read().beat
     time.sleep(0.05)
     assert ends.heartbeat.row(0).read().beat > before
+    assert 0 < ends.stopwatch.lap()["time_waiting"] <= 1
     assert ends.pool.waiting(0) == 2
     drain = GradientDrain(ends.pool, lambda worker: True, max_staleness=9, lockstep=False)
     means = []

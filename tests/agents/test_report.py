@@ -20,7 +20,7 @@ from mario_agents.report import levels
 from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import level_success
-from mario_agents.report.tables import combine, read_table
+from mario_agents.report.tables import combine, read_table, weighted_mean
 from mario_envkit.errors import RomError, RunError
 from mario_envkit.maps import LevelMap
 from tests.agents.run_files import AREA, DEATH, FLAG, write_run
@@ -89,6 +89,15 @@ def test_workers_are_combined_at_their_latest_values(tmp_path) -> None:
     assert len(combine(tables, "weight")) == 0
 
 
+def test_a_mean_is_weighted_and_leaves_out_what_is_not_known(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text("step,share,span\n10,0.5,1\n20,1,3\n30,,5\n40,0.2,\n")
+    (tmp_path / "b.csv").write_text("step,share,span\n10,0,4\n")
+    (tmp_path / "c.csv").write_text("step,share\n10,0.9\n")
+    tables = [read_table(tmp_path / f"{name}.csv") for name in "abc"]
+    assert weighted_mean(tables, "share", "span") == pytest.approx((0.5 + 3.0) / 8)
+    assert np.isnan(weighted_mean(tables[2:], "share", "span"))
+
+
 # -- run directories --------------------------------------------------------------------------
 
 
@@ -100,6 +109,7 @@ def test_a_whole_run_lacks_only_the_standard(tmp_path) -> None:
     assert data.curve("reward").values[-1] == 100
     assert data.curve("lr").values.tolist() == [1e-4]
     assert data.snapshots[0].x == 260
+    assert data.time_shares == pytest.approx([0.2, 0.1, 0.1, 0.05, 0.55])
     assert data.best_film is not None
     rows = level_success(data)
     assert [(row.source, row.wins, row.episodes) for row in rows] == [
@@ -167,6 +177,17 @@ def test_damaged_files_are_named_and_the_rest_is_reported(tmp_path, damage) -> N
     for word in ("configuration", "worker_0.csv", "eaths", "eval.json", "Snapshots", "videos"):
         assert word in said, word
     assert "What is missing" in build_page([data])
+
+
+def test_the_page_says_where_the_time_went_if_that_was_measured(tmp_path) -> None:
+    run = write_run(tmp_path / "run", video=False)
+    page = build_page([RunData.load(run.path)])
+    row = page[page.index("Where the time went") :]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row)[:5] == ["20%", "10%", "10%", "5%", "55%"]
+    for worker in range(2):
+        path = run.csv_path(f"worker_{worker}")
+        path.write_text(path.read_text().replace("time_env", "old"))
+    assert "Where the time went" not in build_page([RunData.load(run.path)])
 
 
 def test_a_run_that_has_just_begun_gives_a_page(tmp_path) -> None:

@@ -71,6 +71,7 @@ class DDQNRecipe:
             seed=place.seed_for("games"),
             rng=torch.Generator().manual_seed(place.seed_for("actions")),
             device=place.device,
+            stopwatch=place.stopwatch,
         )
         return ReplayExperience(
             collector,

@@ -35,7 +35,7 @@ class RolloutExperience:
         config: lengths and discounts.
         envs: with SAME_STEP autoreset, so that every step is a transition.
         learner: its model plays.
-        place: seeds and device.
+        place: seeds, device and stopwatch.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class RolloutExperience:
         place: Place,
     ) -> None:
         self._config, self._envs, self._learner = config, envs, learner
-        self._device = place.device
+        self._device, self._stopwatch = place.device, place.stopwatch
         self._sampling = torch.Generator().manual_seed(place.seed_for("actions"))
         self._shuffling = np.random.default_rng(place.seed_for("minibatches"))
         self._entropy_coef: Callable[[int], float] = linear_schedule(
@@ -76,11 +76,12 @@ class RolloutExperience:
         final_obs: dict[tuple[int, int], NDArray[np.uint8]] = {}
         for t in range(self._config.rollout_steps):
             self._step(t, collected, final_obs)
-        self._value[-1] = self._judge(self._obs)[1].numpy()
         self._final_value[:] = 0.0
-        if final_obs:
-            values = self._judge(np.stack(list(final_obs.values())))[1].numpy()
-            self._final_value[tuple(np.array(list(final_obs)).T)] = values
+        with self._stopwatch.measure("time_inference"):
+            self._value[-1] = self._judge(self._obs)[1].numpy()
+            if final_obs:
+                values = self._judge(np.stack(list(final_obs.values())))[1].numpy()
+                self._final_value[tuple(np.array(list(final_obs)).T)] = values
         self._finish(step)
         value, target = self._value[:-1], self._rollout["value_target"]
         collected.gauges = {"explained_variance": explained_variance(value, target)}
@@ -94,12 +95,14 @@ class RolloutExperience:
     ) -> None:
         """Step ``t`` of a rollout; adds the last observations of truncated episodes."""
         rollout = self._rollout
-        logits, value = self._judge(self._obs)
-        action = sample_categorical(logits, self._sampling)
+        with self._stopwatch.measure("time_inference"):
+            logits, value = self._judge(self._obs)
+            action = sample_categorical(logits, self._sampling)
+            log_prob = action_log_prob(logits, action)
         # Before the step: the environment may use its array again for the next observations.
         rollout["obs"][t] = self._obs
         rollout["action"][t] = action.numpy()
-        rollout["old_log_prob"][t] = action_log_prob(logits, action).numpy()
+        rollout["old_log_prob"][t] = log_prob.numpy()
         self._value[t] = value.numpy()
         self._obs, reward, terminated, truncated, infos = self._envs.step(rollout["action"][t])
         info = StepInfo(infos, terminated | truncated)
