@@ -217,6 +217,18 @@ def read_options(path: Path) -> dict[str, Any]:
     return values
 
 
+def parse_value(text: str) -> Any:
+    """A value as a YAML file has it: ``1e-4``, ``true``, ``null``, ``[52, 64]``, ``small``.
+
+    Raises:
+        ConfigError: if it is no YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_YamlLoader)  # a SafeLoader: plain values only
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{text!r} is no value of an option, such as 3, 1e-4 or true.") from error
+
+
 def make_config(config_class: type[C], values: Mapping[str, Any], *, source: str) -> C:
     """Validate ``values`` into a configuration; what is left out has its default.
 

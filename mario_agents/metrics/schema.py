@@ -144,6 +144,7 @@ COORDINATOR_SHARES: tuple[MetricDef, ...] = (
 """Where the time of the coordinator goes."""
 
 COORDINATOR_METRICS: tuple[MetricDef, ...] = (
+    gauge("seconds", "wall-clock seconds of training, those before a resume included"),
     counter("updates", "optimizer steps"),
     counter("packets", "packets of gradients that updates were made of"),
     counter("stale", "packets dropped because their weights were too old"),

@@ -26,6 +26,7 @@ from mario_agents.parallel.reporting import (
 )
 from mario_agents.parallel.worker import TrainingWorker
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir
+from mario_agents.run.clock import TrainingClock
 
 
 def open_desk(
@@ -49,8 +50,12 @@ def build_coordinator(
     spaces: Spaces,
     publisher: Publisher,
     checkpoint: Checkpoint | None,
+    *,
+    began: float | None = None,
 ) -> TrainingCoordinator:
     """The coordinator of a run, with the weights and counters of ``checkpoint``.
+
+    ``began`` is when training began, see :class:`~mario_agents.run.clock.TrainingClock`.
 
     Raises:
         CheckpointError: if ``checkpoint`` does not fit.
@@ -63,6 +68,7 @@ def build_coordinator(
         spaces.metadata(),
         CoordinatorReport(run, publisher, resume_step=checkpoint.step if checkpoint else None),
         checkpoint,
+        TrainingClock(began),
     )
 
 

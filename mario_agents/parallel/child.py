@@ -41,6 +41,7 @@ class Plan:
         events, token: where events go, and the token they carry.
         checkpoint: name of the checkpoint that the run continues from, or None.
         step: agent steps of that checkpoint, or 0.
+        began: when training began, on the clock of :func:`time.monotonic`.
     """
 
     run: str
@@ -54,6 +55,7 @@ class Plan:
     token: str
     checkpoint: str | None
     step: int
+    began: float
 
 
 class AttachedRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from mario_agents.parallel.gradients import Gradients
 from mario_agents.parallel.reporting import CoordinatorReport, State
 from mario_agents.parallel.updater import Updater
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
+from mario_agents.run.clock import TrainingClock
 from mario_envkit.errors import CheckpointError, RunError
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ class TrainingCoordinator:
         metadata: what it carries beside the weights.
         report: what is measured goes there.
         checkpoint: what a resumed run begins with.
+        clock: how long it has been training.
 
     Raises:
         CheckpointError: if ``checkpoint`` does not fit.
@@ -43,9 +46,10 @@ class TrainingCoordinator:
         metadata: Mapping[str, object],
         report: CoordinatorReport,
         checkpoint: Checkpoint | None,
+        clock: TrainingClock,
     ) -> None:
         self.run, self.store, self.updater, self.player = run, store, updater, player
-        self.report = report
+        self.report, self.clock = report, clock
         self._metadata = metadata
         self._saved: tuple[int, int] | None = None
         if checkpoint:
@@ -80,10 +84,12 @@ class TrainingCoordinator:
 
     def flush(self, step: int, state: State = "running") -> None:
         """Tell the main process how things are; never blocks."""
+        self._read_clock()
         self.report.flush(step, self.version, state)
 
     def write(self, step: int) -> None:
         """Write a row of metrics."""
+        self._read_clock()
         self.report.write(step)
 
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -97,10 +103,14 @@ class TrainingCoordinator:
             RunError: if the disk refuses; what was there before is intact.
         """
         if self._saved != (step, self.version):  # a second one would push an older one out
+            self._read_clock()
             own = {"updater": self.updater.state(), "coordinator": self.report.logger.state()}
             self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own})
             self._saved = step, self.version
         write_weights(self.run, self.player.state_dict(), {**self._metadata, "step": step})
+
+    def _read_clock(self) -> None:
+        self.report.logger.track("seconds", self.clock.seconds)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         try:
@@ -108,6 +118,9 @@ class TrainingCoordinator:
             self.report.logger.restore(checkpoint.state["coordinator"])
         except KeyError as error:
             raise incomplete(self.run, error) from error
+        seconds = self.report.logger.value("seconds")
+        if not math.isnan(seconds):  # checkpoints of older versions do not have it
+            self.clock.go_on_from(seconds)
 
 
 def keep_going(save: Callable[[], None]) -> None:

@@ -43,6 +43,7 @@ def _coordinate(attached: AttachedRun) -> None:
             coordinator.routine()
         while coordinator.update():  # what the workers left
             pass
+        coordinator.coordinator.clock.end()
         coordinator.end()
 
 
@@ -60,9 +61,18 @@ class CoordinatorProcess:
         self._device = resolve_device(config.device)
         self.learner = build_learner(recipe, config, plan.spaces, self._device)
         self.coordinator = build_coordinator(
-            recipe, config, attached.run, self.learner, plan.spaces, attached.publisher, checkpoint
+            recipe,
+            config,
+            attached.run,
+            self.learner,
+            plan.spaces,
+            attached.publisher,
+            checkpoint,
+            began=plan.began,
         )
-        self._evaluator = Evaluator(recipe, config, attached.run, plan.spaces, self._device)
+        self._evaluator = Evaluator(
+            recipe, config, attached.run, plan.spaces, self._device, self.coordinator.clock
+        )
         self._weights = attached.weights
         self._weight_layout = weight_layout(self.learner)
         self._vector = np.empty(self._weight_layout.size, dtype=np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from mario_agents.evaluate import Evaluation, Protocol, evaluate
 from mario_agents.filming import FilmCrew
 from mario_agents.parallel.recipe import Recipe, Spaces
 from mario_agents.run import BestWeights, RunDir
+from mario_agents.run.clock import TrainingClock
 from mario_agents.run.records import EvaluationRecord, PlayedEpisode, append_evaluation
 from mario_envkit.errors import MarioEnvkitError
 
@@ -30,17 +32,28 @@ MAX_ENVS = 64
 class _Result(NamedTuple):
     plain: Evaluation
     sticky: Evaluation
+    took: float
+    """Seconds from taking the weights to the end of the last episode."""
+    time: float
+    """Unix seconds at that end."""
+
+    @property
+    def both(self) -> tuple[Evaluation, Evaluation]:
+        """On a console that obeys, and on one with sticky actions."""
+        return self.plain, self.sticky
 
     @property
     def score(self) -> tuple[float, float]:
         """Mean success, and how far they came."""
-        success = sum(each.success_rate.mean for each in self) / 2
-        return success, sum(each.mean_x.mean for each in self) / 2
+        success = sum(each.success_rate.mean for each in self.both) / 2
+        return success, sum(each.mean_x.mean for each in self.both) / 2
 
-    def record(self, step: int) -> EvaluationRecord:
-        """What is kept of it."""
-        plain, sticky = (tuple(map(PlayedEpisode.of, each.episodes)) for each in self)
-        return EvaluationRecord(step, plain, sticky)
+    def record(self, step: int, seconds: float) -> EvaluationRecord:
+        """What is kept of it; the weights were taken at ``step``, after ``seconds``."""
+        plain, sticky = (tuple(map(PlayedEpisode.of, each.episodes)) for each in self.both)
+        return EvaluationRecord(
+            step, plain, sticky, round(seconds, 3), round(seconds + self.took, 3), self.time
+        )
 
 
 class Evaluator:
@@ -59,14 +72,16 @@ class Evaluator:
         run: RunDir,
         spaces: Spaces,
         device: torch.device,
+        clock: TrainingClock | None = None,
     ) -> None:
         self._recipe, self._config, self._device = recipe, config, device
         self._spaces, self._best, self._run = spaces, BestWeights(run), run
+        self._clock = clock or TrainingClock()
         self._crew = FilmCrew(run.videos_path, recipe.env_kwargs(config))
         self._learner: Learner | None = None
         self._thread: Thread | None = None
         self._result: _Result | MarioEnvkitError | None = None
-        self._step = 0
+        self._step, self._seconds = 0, 0.0
 
     def start(self, learner: Learner, step: int) -> None:
         """Begin to evaluate the weights as they are now, unless an evaluation is going on."""
@@ -76,7 +91,7 @@ class Evaluator:
             self._learner = self._recipe.learner(self._config, self._spaces)
             self._learner.model.to(self._device)
         self._learner.model.load_state_dict(learner.model.state_dict())
-        self._step = step
+        self._step, self._seconds = step, self._clock.seconds
         self._thread = Thread(target=self._play, args=(self._learner,), daemon=True)
         self._thread.start()
 
@@ -107,7 +122,7 @@ class Evaluator:
         if isinstance(result, MarioEnvkitError):
             raise result
         assert result is not None
-        plain, sticky = result
+        plain, sticky = result.both
         self._keep(result)
         log.info("Evaluation at step %d:\n%s\n%s", self._step, plain.text(), sticky.text())
         return {
@@ -120,7 +135,7 @@ class Evaluator:
 
     def _keep(self, result: _Result) -> None:
         try:
-            append_evaluation(self._run.evaluations_path, result.record(self._step))
+            append_evaluation(self._run.evaluations_path, result.record(self._step, self._seconds))
         except OSError as error:
             log.warning("The evaluation at step %d cannot be kept: %s.", self._step, error)
 
@@ -138,16 +153,17 @@ class Evaluator:
         torch.set_num_threads(config.torch_threads)  # a new thread begins with all cores
         kwargs = self._recipe.env_kwargs(config)
         self._result = None
+        begin = time.monotonic()
         try:
             results = []
             for sticky in (0.0, STICKY):
                 policy = self._recipe.policy(config, learner, self._device)
                 protocol = Protocol(config.eval_episodes, sticky=sticky, seed=config.seed)
                 results.append(evaluate(policy, kwargs, protocol, max_envs=MAX_ENVS))
-            result = _Result(*results)
+            result = _Result(results[0], results[1], time.monotonic() - begin, time.time())
             # The best score changes only when a result is fetched: not while this thread lives.
             policy = self._recipe.policy(config, learner, self._device)
-            self._crew.offer(result, result.score, self._best.score, policy, self._step)
+            self._crew.offer(result.both, result.score, self._best.score, policy, self._step)
             self._result = result
         except MarioEnvkitError as error:
             self._result = error

@@ -88,7 +88,9 @@ class LocalRun:
             self.heartbeat,
             report,
         )
-        self.evaluator = Evaluator(recipe, config, run, spaces, device)
+        self.evaluator = Evaluator(
+            recipe, config, run, spaces, device, self.coordinator.clock
+        )
         if checkpoint:
             self._restore(run, checkpoint)
 
@@ -192,6 +194,7 @@ def _loop(parts: LocalRun, games: Games, run: RunDir) -> None:
     config = parts.config
     minutes = math.inf if config.max_minutes is None else config.max_minutes
     deadline = time.monotonic() + 60 * minutes
+    parts.coordinator.clock.begin()
     # The first thing saved is the beginning: from here on, every run can be resumed.
     parts.save()
     progress = open_display(
@@ -216,6 +219,7 @@ def _loop(parts: LocalRun, games: Games, run: RunDir) -> None:
                 parts.write()
             if checkpoints.due(parts.steps):
                 keep_going(parts.save)
+        parts.coordinator.clock.end()
         parts.take_evaluation(wait=True)
         if not stop.requested:
             parts.evaluate_last()

@@ -168,6 +168,7 @@ class Supervisor:
             token=desk.token,
             checkpoint=checkpoint.name if checkpoint else None,
             step=self.heartbeat.total("steps"),
+            began=time.monotonic(),
         )
         self.coordinator: Member | None = None
         self.seats = [
@@ -289,7 +290,7 @@ def train_in_processes(
 def _loop(supervisor: Supervisor, stop: StopRequest) -> None:
     config, desk = supervisor.config, supervisor.desk
     minutes = math.inf if config.max_minutes is None else config.max_minutes
-    deadline = time.monotonic() + 60 * minutes
+    deadline = supervisor.plan.began + 60 * minutes
     rows = Every(config.log_interval, supervisor.steps)
     pulses = PulseTaker(supervisor.heartbeat)
     progress = open_display(

@@ -39,14 +39,23 @@ def all_presets() -> tuple[Preset, ...]:
     Raises:
         ConfigError: if a file of the package is damaged.
     """
-    presets = []
-    for path in sorted(FOLDER.glob("*.yaml")):
-        try:
-            preset = msgspec.convert(read_options(path), Preset)
-        except msgspec.ValidationError as error:
-            raise ConfigError(f"The preset {path} is damaged: {error}; reinstall it.") from error
-        presets.append(preset)
+    presets = map(read_preset, FOLDER.glob("*.yaml"))
     return tuple(sorted(presets, key=lambda preset: (preset.trainer, preset.name)))
+
+
+def read_preset(path: Path) -> Preset:
+    """A preset from a file, ours or your own.
+
+    Raises:
+        ConfigError: if it cannot be read, or is no preset.
+    """
+    try:
+        return msgspec.convert(read_options(path), Preset)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"{path} is no preset: {error}; it needs trainer, name, description, measured and "
+            "options, as those that come with mario-envkit."
+        ) from error
 
 
 def find_preset(trainer: str, name: str) -> Preset:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from mario_agents.config import to_plain
+from mario_agents.run.lock import sole
 from mario_envkit.errors import RunError
 from mario_envkit.files import replace_text
 
-try:
-    import fcntl
-except ImportError:  # Windows has no POSIX record locks; see RunDir.lock
-    fcntl = None  # type: ignore[assignment]
-
 CONFIG_NAME = "config.json"
+LOCK_NAME = "run.lock"
 RUNS_ROOT = Path("runs")
 
 
@@ -169,34 +164,17 @@ class RunDir:
     def lock(self) -> Iterator[None]:
         """Hold the run for writing; two processes never train in one directory.
 
-        A POSIX record lock on ``run.lock``: the kernel drops it when its process dies, however
-        that happens, so a lock is never stale, and forked children do not inherit it. The file
-        says who holds it.
+        See :func:`~mario_agents.run.lock.sole`, on ``run.lock``.
 
         Raises:
             RunError: if another process holds it.
         """
-        if fcntl is None:
-            raise RunError("Training needs POSIX file locks, which this system does not have.")
-        # Never truncated on opening: the text belongs to whoever holds the lock.
-        descriptor = os.open(self.path / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                holder = os.read(descriptor, 200).decode(errors="replace").strip()
-                raise RunError(
-                    f"The run {self.path} is already being trained by {holder or 'a process'}; "
-                    "stop that one first, or start another run."
-                ) from error
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-            try:
-                yield
-            finally:
-                os.ftruncate(descriptor, 0)
-        finally:
-            os.close(descriptor)
+        busy = (
+            f"The run {self.path} is already being trained by {{}}; stop that one first, or start "
+            "another run."
+        )
+        with sole(self.path / LOCK_NAME, busy):
+            yield
 
 
 def _own_version() -> str:

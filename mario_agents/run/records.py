@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from mario_envkit.files import replace_file
 
 Step = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
 
 
 class PlayedEpisode(Struct, frozen=True):
@@ -38,11 +39,22 @@ class PlayedEpisode(Struct, frozen=True):
 
 class EvaluationRecord(Struct, frozen=True):
     """An evaluation at agent step ``step``: episodes on a console that obeys, and as many on one
-    that sometimes repeats the action before (``sticky``)."""
+    that sometimes repeats the action before (``sticky``).
+
+    Attributes:
+        step: agent steps of the run when the weights were taken that played.
+        seconds: wall-clock seconds of training at that moment, see
+            :class:`~mario_agents.run.clock.TrainingClock`.
+        known: the same when the last episode had ended: training goes on meanwhile.
+        time: Unix seconds then. These three are None in runs of older versions.
+    """
 
     step: Step
     plain: tuple[PlayedEpisode, ...]
     sticky: tuple[PlayedEpisode, ...] = ()
+    seconds: Seconds | None = None
+    known: Seconds | None = None
+    time: Seconds | None = None
 
 
 class Leg(Struct, frozen=True):
