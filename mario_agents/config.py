@@ -270,7 +270,9 @@ def _sentence(message: str, values: Mapping[str, Any], source: str) -> str:
 
 def to_plain(config: Any) -> dict[str, Any]:
     """The configuration as plain JSON values by field name."""
-    plain = msgspec.to_builtins(config)
+    # Field by field: msgspec leaves out defaults that it has not set itself.
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    plain = msgspec.to_builtins(values)
     assert isinstance(plain, dict)
     return plain
 

@@ -151,6 +151,62 @@ class Monitor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Measure what trainers learn: mario-agents bench learn [options]."""
+
+
+BENCH_DESCRIPTION = """Measure what trainers learn in a budget, over several seeds.
+
+For example, three seeds of two presets, with and without snapshots, two minutes each:
+
+mario-agents bench learn --presets ppo/tiles-cpu ddqn/tiles-cpu --levels 1-1 2-1 \\
+    --snapshots both --minutes 2 --out benches/first"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchLearn:
+    """Train every preset on every level with every seed, one after the other, and measure each by
+    the standard of mario-agents eval. Ends with a table (table.md, results.json, results.csv) and
+    curves (curves.svg, curves.png).
+
+    It can be stopped at any time: the same command, or --out alone, goes on. Runs that were
+    finished are kept. One that was still training starts again, since its wall clock would tell
+    nothing otherwise, and one that failed is tried again. The same folder takes more presets,
+    levels, seeds and snapshots; anything else needs a folder of its own.
+
+    For example: mario-agents bench learn --presets ppo/tiles-cpu --minutes 2 --out benches/first
+    """
+
+    out: Path
+    """Folder of the bench: the plan, all runs, and what was found."""
+    presets: tuple[str, ...] = ()
+    """TRAINER/PRESET as mario-agents presets lists them, such as ppo/tiles-cpu; a trainer alone for
+    its defaults; or a YAML file of your own with the same keys as a preset."""
+    levels: tuple[str, ...] = ()
+    """Stages such as 1-1 2-1, or all; without it, what the presets play."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One run for each; fewer than three say little."""
+    minutes: float | None = None
+    """Wall-clock minutes of training for each run. A preset's own total_steps ends a run as well,
+    unless --steps says otherwise."""
+    steps: int | None = None
+    """Agent steps of each run: its total_steps, which schedules of learning rates span."""
+    snapshots: Literal["on", "off", "both", "preset"] = "preset"
+    """Practice from snapshots before the places of many deaths; both compares on and off, seed by
+    seed; preset leaves it as it is."""
+    set: tuple[str, ...] = ()
+    """Options of all runs, such as gamma=0.95 lr=1e-3; see mario-agents train TRAINER --help."""
+    episodes: int = 100
+    """Episodes for each condition of the standard at the end."""
+    weights: tuple[Literal["best", "latest"], ...] = ("best", "latest")
+    """Weights that are measured at the end: those of the best evaluation in training, the last."""
+    jobs: int = 1
+    """Runs that train at once, each on its share of the cores."""
+    show: FlagCreatePairsOff[bool] = False
+    """Run nothing; only print the table, and write it and the curves, of what there is by now."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trainers:
     """List the installed trainers."""
 
@@ -180,8 +236,11 @@ def dispatch(args: list[str]) -> None:
         from mario_agents.commands.train import train
 
         return train(args[1:])
+    if args[:1] == ["bench"]:
+        return _bench(args[1:])
     commands: dict[str, Callable[..., object]] = {
         "train": Train,
+        "bench": Bench,
         "eval": Eval,
         "watch": Watch,
         "record": Record,
@@ -222,6 +281,18 @@ def dispatch(args: list[str]) -> None:
         return play.watch_run(command)
     assert isinstance(command, Record)
     return play.record_run(command)
+
+
+def _bench(args: list[str]) -> None:
+    """Run ``mario-agents bench`` with the words after it."""
+    parts: dict[str, Callable[..., object]] = {"learn": BenchLearn}
+    command = tyro.extras.subcommand_cli_from_dict(
+        parts, prog="mario-agents bench", description=BENCH_DESCRIPTION, args=args
+    )
+    assert isinstance(command, BenchLearn)
+    from mario_agents.commands.bench import bench_learn
+
+    bench_learn(command)
 
 
 def list_trainers() -> None:

@@ -88,9 +88,7 @@ class LocalRun:
             self.heartbeat,
             report,
         )
-        self.evaluator = Evaluator(
-            recipe, config, run, spaces, device, self.coordinator.clock
-        )
+        self.evaluator = Evaluator(recipe, config, run, spaces, device, self.coordinator.clock)
         if checkpoint:
             self._restore(run, checkpoint)
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mario_agents.report.figures import thousands
+from mario_agents.report.panel import FORMATS, Line, draw_panel, save_figure
 from mario_agents.report.rundata import RunData
-from mario_agents.report.tables import Column, Curve, mean_and_spread
+from mario_agents.report.tables import Curve, mean_and_spread
 from mario_envkit.errors import OptionError
-from mario_envkit.files import replace_file
 
-FORMATS = (".png", ".pdf", ".svg")
 ALIASES = {"return": "reward", "x": "episode_x", "length": "episode_length"}
 """What people call some metrics."""
 NOT_A_DIFFERENCE = {"seed", "wandb", "ui", "device", "max_minutes", "torch_threads"}
 """Options in which runs of one group may differ: they should not change what is learned."""
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_DASHES = ("-", "--", "-.", ":")
 
 
 @dataclass(frozen=True)
@@ -67,37 +64,27 @@ def draw_curves(runs: Sequence[RunData], metrics: Sequence[str], out: Path) -> N
     figure = Figure(figsize=(4.6 * len(names), 3.2), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for panel, asked, name in zip(panels, metrics, names, strict=True):
-        drawn = 0
+        lines = []
         for number, group in enumerate(groups):
             curves = [curve for run in group.runs if len(curve := run.curve(name))]
-            if not curves:
-                continue
-            drawn += 1
-            line = _line(curves, group, name)
-            color = _COLORS[number % len(_COLORS)]
-            label = group.name + (f" ({len(curves)} runs)" if len(curves) > 1 else "")
-            dashes = _DASHES[number % len(_DASHES)]
-            panel.plot(line["steps"], line["mean"], dashes, color=color, label=label, lw=1.6)
-            panel.fill_between(
-                line["steps"], line["low"], line["high"], color=color, alpha=0.2, lw=0
-            )
-        panel.set_xlabel("agent steps")
-        panel.set_ylabel(asked.replace("_", " "))
-        panel.xaxis.set_major_formatter(thousands)
-        panel.grid(visible=True, lw=0.5, alpha=0.5)
-        panel.spines[["top", "right"]].set_visible(False)
-        if drawn > 1 or any(len(group.runs) > 1 for group in groups):
-            panel.legend(frameon=False, fontsize=8)
-    form = out.suffix.lower().removeprefix(".")
-    try:
-        replace_file(out, lambda path: figure.savefig(path, format=form, dpi=200))
-    except OSError as error:
-        raise OptionError(f"The figure cannot be saved as {out}: {error.strerror}.") from error
+            if curves:
+                lines.append(_line(curves, group, name, number))
+        draw_panel(
+            panel,
+            lines,
+            xlabel="agent steps",
+            ylabel=asked.replace("_", " "),
+            xformat=thousands,
+            legend=len(lines) > 1 or any(len(group.runs) > 1 for group in groups),
+        )
+    save_figure(figure, out)
 
 
-def _line(curves: Sequence[Curve], group: Group, name: str) -> Mapping[str, Column]:
+def _line(curves: Sequence[Curve], group: Group, name: str, number: int) -> Line:
+    label = group.name + (f" ({len(curves)} runs)" if len(curves) > 1 else "")
     try:
-        return mean_and_spread(curves)
+        found = mean_and_spread(curves)
+        return Line(label, found["steps"], found["mean"], found["low"], found["high"], number)
     except ValueError as error:
         raise OptionError(
             f"The runs of {group.name} have no steps in common at which {name} was measured; plot "

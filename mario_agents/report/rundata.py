@@ -28,6 +28,7 @@ from mario_agents.run.records import (
     PlayedEpisode,
     read_evaluations,
     read_films,
+    read_standard,
 )
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import ArchiveError, HotspotError, RunError
@@ -50,14 +51,6 @@ class SnapshotSpot:
     y: int
     attempts: int
     successes: int
-
-
-class _Measured(msgspec.Struct, frozen=True):
-    episodes: tuple[PlayedEpisode, ...]
-
-
-class _Standard(msgspec.Struct, frozen=True):
-    levels: dict[str, dict[str, _Measured]]
 
 
 @dataclass(eq=False)
@@ -242,16 +235,11 @@ class RunData:
 
     def _read_standard(self, path: Path) -> None:
         try:
-            standard = msgspec.json.decode(path.read_bytes(), type=_Standard)
+            self.standard = read_standard(path)
         except FileNotFoundError:
             self.missing.append(f"{path.name}: 'mario-agents eval' has not measured the run.")
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             self.missing.append(f"{path.name} cannot be read: {error}.")
-        else:
-            self.standard = {
-                level: {name: measured.episodes for name, measured in conditions.items()}
-                for level, conditions in standard.levels.items()
-            }
 
     def _read_films(self, directory: Path) -> None:
         self.films, damaged = read_films(directory)

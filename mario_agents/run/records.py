@@ -57,6 +57,14 @@ class EvaluationRecord(Struct, frozen=True):
     time: Seconds | None = None
 
 
+class _Measured(Struct, frozen=True):
+    episodes: tuple[PlayedEpisode, ...]
+
+
+class _Standard(Struct, frozen=True):
+    levels: dict[str, dict[str, _Measured]]
+
+
 class Leg(Struct, frozen=True):
     """A stretch of an episode within one area of a level.
 
@@ -116,6 +124,20 @@ def read_evaluations(path: Path) -> tuple[list[EvaluationRecord], int]:
         else:
             found[record.step] = record
     return [found[step] for step in sorted(found)], damaged
+
+
+def read_standard(path: Path) -> dict[str, dict[str, tuple[PlayedEpisode, ...]]]:
+    """Episodes that ``mario-agents eval`` played, by level and condition.
+
+    Raises:
+        OSError: if the file cannot be read.
+        msgspec.DecodeError, UnicodeDecodeError: if it is damaged.
+    """
+    standard = msgspec.json.decode(path.read_bytes(), type=_Standard)
+    return {
+        level: {name: measured.episodes for name, measured in conditions.items()}
+        for level, conditions in standard.levels.items()
+    }
 
 
 def write_film_record(video: Path, record: FilmRecord) -> None:

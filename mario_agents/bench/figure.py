@@ -1,0 +1,97 @@
+"""The curves of a bench: success while it trained, over its budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mario_agents.bench.measures import Point, has_seconds, held
+from mario_agents.bench.plan import Plan
+from mario_agents.bench.result import CellResult
+from mario_agents.bench.table import snapshots_text
+from mario_agents.report.figures import thousands
+from mario_agents.report.panel import Line, draw_panel, save_figure
+
+GRID = 401
+FORMATS = ("svg", "png")
+KINDS = {False: "greedy", True: "sticky"}
+
+
+def draw_bench(plan: Plan, results: Mapping[str, CellResult], folder: Path) -> list[Path]:
+    """Draw a panel for each level, of success plain and sticky; unfinished runs as far as they got.
+
+    A line is the median over the seeds, the veil goes from the lowest to the highest, and a thin
+    line is one seed. Success holds from one evaluation to the next, and is 0 before the first.
+
+    Returns:
+        The files ``curves.svg`` and ``curves.png``; none if nothing was evaluated.
+
+    Raises:
+        OptionError: if they cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    levels = list(dict.fromkeys(cell.level for cell in plan.cells))
+    drawn = {level: _variants(plan, results, level) for level in levels}
+    drawn = {level: variants for level, variants in drawn.items() if variants}
+    if not drawn:
+        return []
+    figure = Figure(figsize=(9.2, 2.8 * len(drawn) + 0.4), layout="constrained")
+    panels = figure.subplots(len(drawn), 2, squeeze=False)
+    names = list(dict.fromkeys(name for variants in drawn.values() for name in variants))
+    for row, (level, variants) in zip(panels, drawn.items(), strict=True):
+        for panel, sticky in zip(row, KINDS, strict=True):
+            grid = np.linspace(0, _end(plan, level), GRID)
+            lines = [
+                _line(name, names.index(name), seeds, grid, sticky=sticky, by_time=plan.by_time)
+                for name, seeds in variants.items()
+            ]
+            draw_panel(
+                panel,
+                lines,
+                xlabel="seconds of training" if plan.by_time else "agent steps",
+                ylabel=f"{level}: success, {KINDS[sticky]}",
+                xformat=thousands,
+                legend=panel is panels[0][0],
+            )
+            panel.set_ylim(-0.03, 1.03)
+    paths = [folder / f"curves.{form}" for form in FORMATS]
+    for path in paths:
+        save_figure(figure, path)
+    return paths
+
+
+def _variants(
+    plan: Plan, results: Mapping[str, CellResult], level: str
+) -> dict[str, list[tuple[Point, ...]]]:
+    """Evaluations of all seeds, by the name of the variant."""
+    several = len({cell.snapshots for cell in plan.cells}) > 1
+    found: dict[str, list[tuple[Point, ...]]] = {}
+    for cell in plan.cells:
+        points = results[cell.name].points
+        if cell.level == level and points and (has_seconds(points) or not plan.by_time):
+            practice = f", snapshots {snapshots_text(cell.snapshots)}" if several else ""
+            found.setdefault(cell.preset + practice, []).append(points)
+    return found
+
+
+def _end(plan: Plan, level: str) -> float:
+    return max(plan.horizon(cell) for cell in plan.cells if cell.level == level)
+
+
+def _line(
+    name: str,
+    number: int,
+    seeds: Sequence[tuple[Point, ...]],
+    grid: np.ndarray[tuple[int], np.dtype[np.float64]],
+    *,
+    sticky: bool,
+    by_time: bool,
+) -> Line:
+    values = np.stack([held(points, grid, sticky=sticky, by_time=by_time) for points in seeds])
+    each = tuple(values) if len(values) > 1 else ()
+    label = f"{name} ({len(values)} seeds)" if each else name
+    middle = np.median(values, axis=0)
+    return Line(label, grid, middle, values.min(axis=0), values.max(axis=0), number, each)

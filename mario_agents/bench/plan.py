@@ -1,0 +1,137 @@
+"""What a bench is made of: its runs, their budget, and how they are measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from mario_envkit.errors import OptionError, RunError
+from mario_envkit.files import replace_text
+
+PLAN_VERSION = 1
+Weights = Literal["best", "latest"]
+
+
+class Cell(Struct, frozen=True):
+    """One run.
+
+    Attributes:
+        name: of its directories.
+        preset: ``trainer/name``, or a trainer alone for its defaults.
+        trainer: by name.
+        level: what is played.
+        seed: of the run.
+        snapshots: whether it practises from snapshots; None if the trainer has no such option.
+        options: all options of the trainer, as plain values.
+    """
+
+    name: str
+    preset: str
+    trainer: str
+    level: str
+    seed: int
+    snapshots: bool | None
+    options: dict[str, Any]
+
+
+class Plan(Struct, frozen=True):
+    """A whole bench.
+
+    Attributes:
+        cells: the runs, in the order in which they begin.
+        minutes: of training for each, or None.
+        steps: agent steps for each, or None for what the preset says.
+        episodes: for each condition of the standard at the end.
+        weights: which weights the standard is played with.
+        jobs: how many runs train at once.
+        machine: where it was begun, in words: wall-clock times are those of this machine.
+        version: of this format.
+    """
+
+    cells: tuple[Cell, ...]
+    minutes: Annotated[float, Meta(gt=0)] | None = None
+    steps: Annotated[int, Meta(ge=1)] | None = None
+    episodes: Annotated[int, Meta(ge=1)] = 100
+    weights: tuple[Weights, ...] = ("best", "latest")
+    jobs: Annotated[int, Meta(ge=1)] = 1
+    machine: str = ""
+    version: int = PLAN_VERSION
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the budget is one of wall-clock time; then curves go over seconds."""
+        return self.minutes is not None
+
+    def horizon(self, cell: Cell) -> float:
+        """The budget of a cell: seconds if it is one of time, else agent steps."""
+        if self.minutes is not None:
+            return 60 * self.minutes
+        return float(cell.options.get("total_steps", 0))
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write a plan.
+
+    Raises:
+        OSError: if the disk refuses.
+    """
+    replace_text(path, msgspec.json.format(msgspec.json.encode(plan), indent=1).decode() + "\n")
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan of a bench.
+
+    Raises:
+        RunError: if there is none, or it is damaged.
+    """
+    try:
+        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"There is no bench in {path.parent}; begin one with --presets and --minutes."
+        ) from error
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"The plan {path} is damaged: {error}.") from error
+    if plan.version != PLAN_VERSION:
+        raise RunError(
+            f"The plan {path} has version {plan.version}, not {PLAN_VERSION}: it was made by "
+            "another version of mario-envkit; go on with that one, or choose another folder."
+        )
+    return plan
+
+
+def merged(stored: Plan, wanted: Plan, folder: Path) -> Plan:
+    """The stored plan with the cells that ``wanted`` adds to it.
+
+    Raises:
+        OptionError: if anything else differs: results of one folder must be comparable.
+    """
+    for name in ("minutes", "steps", "episodes", "weights", "jobs"):
+        old, new = getattr(stored, name), getattr(wanted, name)
+        if old != new:
+            raise _differs(folder, f"{name} = {old}, not {new}")
+    known = {cell.name: cell for cell in stored.cells}
+    for cell in wanted.cells:
+        old = known.setdefault(cell.name, cell)
+        if old != cell:
+            raise _differs(folder, f"{cell.name} with {_difference(old, cell)}")
+    return msgspec.structs.replace(stored, cells=tuple(known.values()))
+
+
+def _difference(old: Cell, new: Cell) -> str:
+    for key in {**old.options, **new.options}:
+        before, after = old.options.get(key), new.options.get(key)
+        if before != after:
+            return f"{key} = {before}, not {after}"
+    return f"preset {old.preset}, not {new.preset}"
+
+
+def _differs(folder: Path, what: str) -> OptionError:
+    return OptionError(
+        f"The bench in {folder} was begun with {what}; choose another folder with --out, or leave "
+        "out everything but --out to go on with it. Only levels, seeds, presets and snapshots may "
+        "be added."
+    )

@@ -1,0 +1,113 @@
+"""One child process of a bench, on the cores it may use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mario_envkit.vector.cores import available_cores
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+STOP_SECONDS = 60.0
+"""Time to end after being asked; then it is killed."""
+LAST_BYTES = 20_000
+
+
+def threads_for(jobs: int) -> int | None:
+    """Threads of each of ``jobs`` processes; None, which is no limit, if there is only one."""
+    return max(available_cores() // jobs, 1) if jobs > 1 else None
+
+
+class Child:
+    """A command of ``mario-agents`` in a process of its own.
+
+    Args:
+        words: of the command.
+        log: takes what it prints, after what is in there.
+        slot, jobs: it is the ``slot``-th of ``jobs`` processes that run at once: it gets its share
+            of the cores, and where the system can do that, cores of its own.
+
+    Attributes:
+        spawned: when it was started, Unix seconds.
+    """
+
+    def __init__(self, words: Sequence[str], log: Path, *, slot: int, jobs: int) -> None:
+        environment = dict(os.environ)
+        threads = threads_for(jobs)
+        if threads is not None:
+            environment.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+        command = [sys.executable, "-m", "mario_agents.bench.child", *words]
+        self._began = time.monotonic()
+        with log.open("ab") as output, _on_cores(slot, jobs):
+            self.spawned = time.time()
+            # In a session of its own, so that Ctrl-C reaches the bench alone, which then decides.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+
+    @property
+    def exit_status(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    @property
+    def seconds(self) -> float:
+        """Since it was started."""
+        return time.monotonic() - self._began
+
+    def ask_to_stop(self) -> None:
+        """Interrupt it, as Ctrl-C does; harmless when repeated."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def wait(self, seconds: float = STOP_SECONDS) -> None:
+        """Wait for its end; kill it if that takes longer."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def close(self) -> None:
+        """Leave no process and no pipe behind."""
+        self.ask_to_stop()
+        self.wait()
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says something."""
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - LAST_BYTES, 0))
+        lines = file.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+@contextmanager
+def _on_cores(slot: int, jobs: int) -> Iterator[None]:
+    """Give what is started here the ``slot``-th share of the cores, if there are enough."""
+    if jobs == 1 or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    everything = os.sched_getaffinity(0)
+    cores = sorted(everything)
+    each = len(cores) // jobs
+    if each == 0:
+        yield
+        return
+    # Of this thread alone, but a child inherits it.
+    os.sched_setaffinity(0, cores[slot * each : (slot + 1) * each])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, everything)

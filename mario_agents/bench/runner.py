@@ -1,0 +1,81 @@
+"""All cells of a plan, so many at once, until they are done or somebody stops them."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from mario_agents.bench.display import BenchDisplay
+from mario_agents.bench.folder import Folder
+from mario_agents.bench.plan import Cell, Plan
+from mario_agents.bench.work import Work, is_finished
+from mario_agents.run.lock import sole
+from mario_agents.stopping import StopRequest
+
+NAP_SECONDS = 0.2
+
+
+def run_cells(plan: Plan, folder: Folder, console: Console | None = None) -> None:
+    """Do all cells that are not finished; each failure is kept in its result, the others go on.
+
+    Raises:
+        RunError: if another bench is at work in this folder, or a file of it is damaged.
+        KeyboardInterrupt: after the running cells have been stopped, if Ctrl-C or SIGTERM asked.
+    """
+    busy = f"Another bench, {{}}, is at work in {folder.path}; stop that one first."
+    with sole(folder.lock, busy), StopRequest() as stop:
+        todo = deque(cell for cell in plan.cells if not is_finished(folder.cell(cell.name)))
+        with BenchDisplay(plan, len(plan.cells) - len(todo), console) as display:
+            crew = _Crew(plan, folder, display, todo)
+            try:
+                while crew.busy and not stop.requested:
+                    crew.go_on()
+                    time.sleep(NAP_SECONDS)
+            finally:
+                crew.close()
+    if stop.requested and crew.busy:
+        again = f"mario-agents bench learn --out {shlex.quote(str(folder.path))}"
+        raise type(stop.exception())(
+            f"Runs that were still training will start again. Continue with: {again}"
+        )
+
+
+@dataclass
+class _Crew:
+    plan: Plan
+    folder: Folder
+    display: BenchDisplay
+    todo: deque[Cell]
+    running: dict[int, Work] = field(default_factory=dict)
+    began: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.todo or self.running)
+
+    def go_on(self) -> None:
+        """Begin cells where there is room, and see what the others do."""
+        for slot in range(self.plan.jobs):
+            if slot not in self.running and self.todo:
+                cell = self.todo.popleft()
+                work = Work(cell, self.plan, self.folder.cell(cell.name), slot)
+                self.running[slot], self.began[cell.name] = work, time.monotonic()
+                self.display.began(work)
+        for slot, work in list(self.running.items()):
+            result = work.poll()
+            if result is not None:
+                del self.running[slot]
+                took = time.monotonic() - self.began[work.cell.name]
+                self.display.ended(work, result, took)
+        self.display.look(self.running, len(self.todo))
+
+    def close(self) -> None:
+        """Stop what is running: first ask all, then wait for them."""
+        for work in self.running.values():
+            work.stop()
+        for work in self.running.values():
+            work.close()
