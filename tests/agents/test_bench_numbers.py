@@ -6,11 +6,14 @@ import csv
 import json
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from mario_agents.bench.display import seconds_left, share_done
+from mario_agents.bench.display import BenchDisplay, seconds_left, share_done
 from mario_agents.bench.figure import draw_bench
 from mario_agents.bench.folder import Folder
 from mario_agents.bench.measures import Clear, Point, area, first_clear, held, last_third, points_of
@@ -22,7 +25,6 @@ from mario_agents.bench.table import as_text, grid
 from mario_agents.config import TrainConfig
 from mario_agents.metrics import CsvSink
 from mario_agents.run import RunDir
-from mario_agents.run.clock import TrainingClock
 from mario_agents.run.records import EvaluationRecord, append_evaluation
 from mario_envkit.files import replace_text
 from tests.agents.run_files import DEATH, FLAG
@@ -104,22 +106,6 @@ def test_time_left() -> None:
     assert share_done(plan, total_steps=1000, steps=9999, seconds=None) == 1.0
     assert seconds_left(3, [0.5, 0.25], 2, 100.0) == (300 + 125) / 2
     assert seconds_left(3, [], 1, None) is None
-
-
-def test_a_clock_that_goes_on_and_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    clock = TrainingClock()
-    now = 103.0
-    assert clock.seconds == 3.0
-    clock.begin()
-    clock.go_on_from(40.0)
-    now = 105.0
-    assert clock.seconds == 42.0
-    clock.end()
-    now = 110.0
-    assert clock.seconds == 42.0
-    assert TrainingClock(began=90.0).seconds == 20.0
 
 
 # -- tables ------------------------------------------------------------------------------------
@@ -246,3 +232,28 @@ def test_what_run_directories_say(tmp_path: Path) -> None:
     assert svg.startswith("<?xml")
     nothing = dict.fromkeys(outcome.cells, outcome.cells[missing.name])
     assert draw_bench(plan, nothing, tmp_path) == []
+
+
+def test_a_terminal_shows_bars(tmp_path: Path) -> None:
+    one, two = cell(0, True), cell(1, True)
+    files = Folder(tmp_path).cell(one.name)
+    files.run.mkdir(parents=True)
+    sink = CsvSink(files.run_files.csv_path("coordinator"), ["seconds"])
+    sink.write(150, {"seconds": 15.0})
+    sink.close()
+    record = EvaluationRecord(100, (FLAG, DEATH), (DEATH, DEATH), 10.0, 11.0, 12.0)
+    append_evaluation(files.run_files.evaluations_path, record)
+    work: Any = SimpleNamespace(cell=one, files=files, doing="training", training_seconds=30.0)
+    out = StringIO()
+    console = Console(file=out, force_terminal=True, width=160)
+    with BenchDisplay(Plan((one, two), minutes=1.0), 0, console) as display:
+        display.began(work)
+        display.look({0: work}, waiting=1)
+        display._bars.refresh()
+        display.ended(work, result(one, 0.8, 9), 90.0)
+    shown = out.getvalue()
+    # Half of one minute, and another whole one.
+    assert "cells, about 2 min left" in shown
+    assert "50/100" in shown
+    assert "toy-1-1-True-0  training  150 steps  cleared 50%, sticky 0%" in shown
+    assert "greedy-sticky 90% (1/2; about 2 min left)" in shown

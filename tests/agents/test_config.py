@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,6 +110,12 @@ def test_resume_allows_budgets_and_refuses_another_experiment() -> None:
     check_resume(stored, replace(stored, total_steps=7, max_minutes=1.0, device="cpu"))
     with pytest.raises(ConfigError, match=r"lr = 0\.001 and cannot be resumed with 0\.5"):
         check_resume(stored, replace(stored, lr=0.5))
+
+
+def test_plain_values_have_the_defaults_too() -> None:
+    config = make_config(TrainConfig, {"seed": 3}, source="test")
+    assert to_plain(config) == to_plain(TrainConfig(seed=3))
+    assert set(to_plain(config)) == {field.name for field in fields(TrainConfig)}
 
 
 def test_every_resumable_field_exists() -> None:

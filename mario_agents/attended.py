@@ -1,8 +1,8 @@
 """A command of ``mario-agents`` that ends when the process that started it is gone.
 
-``python -m mario_agents.bench.child train ...``: the same as ``mario-agents train ...``, but its
-standard input is a pipe that nobody writes to. When it closes, be it because the bench was killed,
-the command is interrupted as by Ctrl-C.
+``python -m mario_agents.attended train ...``: the same as ``mario-agents train ...``, but its
+standard input is a pipe that nobody writes to. When it closes, be it because whoever started it was
+killed, the command is interrupted as by Ctrl-C.
 """
 
 from __future__ import annotations
