@@ -126,6 +126,11 @@ class TrainConfig:
     """Threads of each process for PyTorch on the CPU; more pay off only on idle cores."""
     snapshots: bool = True
     """Practise where Mario dies: go on from snapshots before the places of many deaths."""
+    start_states: Fraction = 0.0
+    """Share of training episodes that begin at such a snapshot; it needs snapshots."""
+    backward: str | None = None
+    """File of a run through the level, as mario-envkit solve writes them: training episodes begin
+    shortly before its end, then farther and farther back; it needs snapshots."""
 
     log_interval: PositiveInt = 1_000
     """Agent steps between two rows of the metrics files."""
@@ -143,6 +148,14 @@ class TrainConfig:
     progress line otherwise."""
     wandb: str | None = None
     """Project at Weights & Biases to send metrics to (needs the extra "wandb"); None for none."""
+
+    def __post_init__(self) -> None:
+        if (self.start_states or self.backward is not None) and not self.snapshots:
+            raise ConfigError("start_states and backward need snapshots; leave out --no-snapshots.")
+        if self.start_states and self.backward is not None:
+            raise ConfigError(
+                "start_states and backward both say where episodes begin; give one of them."
+            )
 
     def resolved(self: C) -> C:
         """The same options with what was left to this machine decided.

@@ -15,6 +15,7 @@ from mario_agents.environments import make_vector
 from mario_agents.metrics import Stopwatch
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import RunDir
+from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.errors import ArchiveError
 from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
 
@@ -80,7 +81,7 @@ class Games:
                 "hotspot_path": run.hotspots_path,
                 "hotspots": "read",
                 "archive": run.snapshots_path,
-            }
+            } | _starts(config)
         self.envs: VectorEnv[Any, Any, Any] = make_vector(kwargs, config.num_envs)
         self._due = time.monotonic() + SYNC_SECONDS
 
@@ -122,3 +123,11 @@ class Games:
     def close(self) -> None:
         """Close the environments."""
         self.envs.close()
+
+
+def _starts(config: TrainConfig) -> dict[str, Any]:
+    """Where episodes begin, if not at the start of a level."""
+    if config.backward is not None:
+        # One for all games: they move back together.
+        return {"start_states": BackwardStarts(config.backward)}
+    return {"start_states": config.start_states} if config.start_states else {}

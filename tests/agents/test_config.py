@@ -63,6 +63,9 @@ def test_config_json_of_a_run_serves_as_options(tmp_path: Path) -> None:
         ({"lr": float("nan")}, "lr = nan must be a finite number"),
         ({"repeat_action_probability": 1.5}, "expected float <= 1"),
         ({"sizes": [1, "x"]}, "sizes[1] = [1, 'x'] is not valid: expected int"),
+        ({"start_states": 0.3, "snapshots": False}, "start_states and backward need snapshots"),
+        ({"backward": "1-1.json", "snapshots": False}, "leave out --no-snapshots"),
+        ({"backward": "1-1.json", "start_states": 0.3}, "both say where episodes begin"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(values: dict[str, object], message: str) -> None:

@@ -12,6 +12,7 @@ from mario_agents.algos.ddqn.config import DDQNConfig
 from mario_agents.algos.ddqn.recipe import DDQNRecipe
 from mario_agents.parallel.games import Games, Practice
 from mario_agents.run import RunDir
+from mario_envkit.curriculum.search import solve
 
 
 @pytest.mark.parametrize("num_envs", [1, 3])
@@ -38,3 +39,28 @@ def test_without_snapshots_there_is_none(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
     with closing(Games(DDQNRecipe(), config, run)) as games:
         assert games.practice() == Practice()
+
+
+def test_episodes_can_begin_at_snapshots(tmp_path: Path) -> None:
+    config = DDQNConfig(num_envs=3, actions="right_only", screen_size=36, start_states=0.9)
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    begun, rng = set(), np.random.default_rng(0)
+    with closing(Games(DDQNRecipe(), config, run)) as games:
+        games.envs.reset(seed=0)
+        for _ in range(1500):
+            infos = games.envs.step(rng.integers(1, 5, 3))[-1]
+            begun.update(infos["start"].tolist())
+    assert begun == {"true", "archive"}
+
+
+def test_episodes_can_follow_a_run_from_its_end(tmp_path: Path) -> None:
+    """All games along the same one, of which they share the progress."""
+    way, _ = solve("1-1", seed=0)
+    way.save(tmp_path / "1-1.json")
+    config = DDQNConfig(num_envs=2, screen_size=36, backward=str(tmp_path / "1-1.json"))
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    with closing(Games(DDQNRecipe(), config, run)) as games:
+        games.envs.reset(seed=0)  # the first one is true
+        _, infos = games.envs.reset()
+        assert (infos["x_pos"] > 2500).all()
+        assert infos["start"].tolist() == ["run", "run"]

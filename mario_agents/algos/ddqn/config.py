@@ -87,6 +87,7 @@ class DDQNConfig(TrainConfig):
     processes are never saved."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.frame_stack < 2:
             raise ConfigError(
                 "ddqn needs frame_stack >= 2: a single screen does not show how things move."

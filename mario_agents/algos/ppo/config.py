@@ -95,6 +95,7 @@ class PPOConfig(TrainConfig):
     """Keep pictures as (height, width, channels) in memory: faster on a GPU."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_screen(self.network, self.observation, self.screen_size)
         if self.rollout % self.minibatch_size:
             raise ConfigError(
