@@ -26,6 +26,11 @@ from tests.agents.recipes import CorridorRecipe
 
 CPU = torch.device("cpu")
 SMALL = DDQNConfig(
+    observation="pixels",
+    frame_stack=4,
+    prioritized=True,
+    n_step=3,
+    train_every=4,
     total_steps=400,
     num_envs=4,
     learning_starts=64,
@@ -264,7 +269,10 @@ def test_sampled_play_explores(tmp_path):
     ("values", "message"),
     [
         ({"frame_stack": 1}, "frame_stack >= 2"),
-        ({"network": "nature", "screen_size": 32}, "screen_size >= 36, not 32"),
+        (
+            {"observation": "pixels", "network": "nature", "screen_size": 32},
+            "screen_size >= 36, not 32",
+        ),
         ({"learning_starts": 10, "batch_size": 32}, "batch_size <= learning_starts"),
         ({"buffer_size": 1000}, "learning_starts <= buffer_size"),
         ({"lr": 1e-6}, "lr_min <= lr"),

@@ -32,6 +32,11 @@ TOY = ToyConfig(
     ui=False,
 )
 DDQN = DDQNConfig(
+    observation="pixels",
+    frame_stack=4,
+    prioritized=True,
+    n_step=3,
+    train_every=4,
     total_steps=320,
     num_envs=4,
     learning_starts=64,

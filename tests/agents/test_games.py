@@ -18,7 +18,7 @@ from mario_envkit.curriculum.search import solve
 @pytest.mark.parametrize("num_envs", [1, 3])
 def test_practice_is_what_the_games_did(tmp_path: Path, num_envs: int) -> None:
     """Running into the first enemy again and again: a place to practise."""
-    config = DDQNConfig(num_envs=num_envs, actions="right_only", screen_size=36)
+    config = DDQNConfig(num_envs=num_envs, actions="right_only")
     run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
     with closing(Games(DDQNRecipe(), config, run)) as games:
         assert games.practice() == Practice(0, 0, 0, 3)
@@ -35,14 +35,14 @@ def test_practice_is_what_the_games_did(tmp_path: Path, num_envs: int) -> None:
 
 
 def test_without_snapshots_there_is_none(tmp_path: Path) -> None:
-    config = DDQNConfig(num_envs=1, snapshots=False, screen_size=36)
+    config = DDQNConfig(num_envs=1, snapshots=False)
     run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
     with closing(Games(DDQNRecipe(), config, run)) as games:
         assert games.practice() == Practice()
 
 
 def test_episodes_can_begin_at_snapshots(tmp_path: Path) -> None:
-    config = DDQNConfig(num_envs=3, actions="right_only", screen_size=36, start_states=0.9)
+    config = DDQNConfig(num_envs=3, actions="right_only", start_states=0.9)
     run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
     begun, rng = set(), np.random.default_rng(0)
     with closing(Games(DDQNRecipe(), config, run)) as games:
@@ -57,7 +57,7 @@ def test_episodes_can_follow_a_run_from_its_end(tmp_path: Path) -> None:
     """All games along the same one, of which they share the progress."""
     way, _ = solve("1-1", seed=0)
     way.save(tmp_path / "1-1.json")
-    config = DDQNConfig(num_envs=2, screen_size=36, backward=str(tmp_path / "1-1.json"))
+    config = DDQNConfig(num_envs=2, backward=str(tmp_path / "1-1.json"))
     run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
     with closing(Games(DDQNRecipe(), config, run)) as games:
         games.envs.reset(seed=0)  # the first one is true

@@ -25,6 +25,16 @@ def measure(workers: int, folder: Path, seconds: float) -> None:
     """Train, and print a line."""
     config = DDQNConfig(
         workers=workers,
+        observation="pixels",
+        screen_size=84,
+        crop_top=0,
+        frame_stack=4,
+        num_envs=8,
+        n_step=3,
+        prioritized=True,
+        batch_size=32,
+        train_every=4,
+        eval_interval=0,
         total_steps=10**9,
         max_minutes=seconds / 60,
         learning_starts=256,

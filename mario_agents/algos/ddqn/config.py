@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
 
 from mario_agents.config import (
     Fraction,
+    HeightWidth,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ScreenSide,
     TrainConfig,
 )
 from mario_agents.device import resolve_device
@@ -27,7 +31,25 @@ class DDQNConfig(TrainConfig):
         "save_replay",
     }
 
-    lr: PositiveFloat = 1e-4
+    observation: Literal["pixels", "tiles"] = "tiles"
+    """What the agent sees: the screen, or the tiles around Mario."""
+    frame_stack: PositiveInt = 2
+    """Number of pictures, one agent step apart, in an observation."""
+    screen_size: ScreenSide | HeightWidth = (52, 64)
+    """Pixels of an observed screen: the side of a square, or height and width."""
+    crop_top: Annotated[int, Meta(ge=0, le=120)] = 32
+    """Rows cut off at the top of the screen; 32 drop the score bar."""
+    noop_max: NonNegativeInt = 30
+    """Training episodes begin with a random number of idle frames up to this one."""
+    num_envs: PositiveInt = 16
+    """Number of environments that a worker steps together."""
+    total_steps: PositiveInt = 300_000
+    """Budget in agent steps, summed over all environments."""
+    eval_interval: NonNegativeInt = 20_000
+    """Agent steps between two greedy evaluations during training; 0 for none. The best weights of
+    all are kept beside the latest."""
+
+    lr: PositiveFloat = 5e-4
     """Learning rate of AdamW after the warm-up."""
     lr_min: NonNegativeFloat = 1e-5
     """Learning rate at the end of the cosine decay, which lasts total_steps."""
@@ -40,7 +62,7 @@ class DDQNConfig(TrainConfig):
 
     gamma: Fraction = 0.9
     """Discount for each agent step."""
-    n_step: PositiveInt = 3
+    n_step: PositiveInt = 5
     """Steps whose rewards are summed before the value of the next observation is asked for."""
     q_scale: PositiveFloat = 50.0
     """Action values are bounded to the range from -q_scale to q_scale."""
@@ -52,9 +74,9 @@ class DDQNConfig(TrainConfig):
     hidden: PositiveInt = 256
     """Width of the value stream, of the advantage stream, and of mlp."""
 
-    batch_size: PositiveInt = 32
+    batch_size: PositiveInt = 128
     """Transitions in a batch."""
-    train_every: PositiveInt = 4
+    train_every: PositiveInt = 8
     """A worker's agent steps for each of its batches."""
     collect_steps: PositiveInt = 64
     """A worker's agent steps, summed over its environments, between two rounds of batches."""
@@ -63,7 +85,7 @@ class DDQNConfig(TrainConfig):
 
     buffer_size: PositiveInt = 100_000
     """Transitions in each worker's replay buffer (100,000 take 0.76 GB with 84x84 pictures)."""
-    prioritized: bool = True
+    prioritized: bool = False
     """Prioritized replay; without it all transitions have the same chance."""
     per_alpha: Fraction = 0.6
     """How far the chance of a transition follows its error: 0 not at all, 1 in proportion."""
@@ -77,7 +99,7 @@ class DDQNConfig(TrainConfig):
     """Probability of a random action at first."""
     epsilon_end: Fraction = 0.05
     """Probability of a random action after epsilon_decay steps."""
-    epsilon_decay: NonNegativeInt = 100_000
+    epsilon_decay: NonNegativeInt = 60_000
     """Agent steps over which epsilon falls in a straight line."""
     eval_epsilon: Fraction = 0.02
     """Probability of a random action when the agent is evaluated by sampling."""
