@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +70,9 @@ class Games:
     """A worker's environments: those of evaluation, with snapshots if they are wanted.
 
     Deaths are read from the run's ``death_hotspots.json``, which the main process alone writes.
-    Snapshots go to the directory ``snapshots`` of the run, and come from there.
+    Snapshots go to the directory ``snapshots`` of the run, and come from there. That an archive is
+    full, or a file was passed over, is told to the log, not to the terminal, as long as the games
+    are open.
     """
 
     def __init__(self, recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir) -> None:
@@ -82,7 +86,13 @@ class Games:
                 "hotspots": "read",
                 "archive": run.snapshots_path,
             } | _starts(config)
-        self.envs: VectorEnv[Any, Any, Any] = make_vector(kwargs, config.num_envs)
+        self._quiet = ExitStack()
+        self._quiet.enter_context(_warnings_logged())
+        try:
+            self.envs: VectorEnv[Any, Any, Any] = make_vector(kwargs, config.num_envs)
+        except BaseException:
+            self._quiet.close()
+            raise
         self._due = time.monotonic() + SYNC_SECONDS
 
     def tick(self) -> None:
@@ -90,15 +100,10 @@ class Games:
         if not self._practising or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + SYNC_SECONDS
-        # A full archive or a file that is passed over is for the log, not for the screen.
-        with warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always", ArchiveWarning)
-            try:
-                self._exchange()
-            except ArchiveError as error:
-                log.warning("%s Training goes on.", error)
-        for warning in heard:
-            log.info("%s", warning.message)
+        try:
+            self._exchange()
+        except ArchiveError as error:
+            log.warning("%s Training goes on.", error)
 
     def _exchange(self) -> None:
         if isinstance(self.envs, MarioSnapshotVectorEnv):
@@ -122,7 +127,24 @@ class Games:
 
     def close(self) -> None:
         """Close the environments."""
-        self.envs.close()
+        with self._quiet:
+            self.envs.close()
+
+
+@contextmanager
+def _warnings_logged() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ArchiveWarning)
+        show = warnings.showwarning
+
+        def hear(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, ArchiveWarning):
+                log.info("%s", message)
+            else:
+                show(message, category, *where)
+
+        warnings.showwarning = hear
+        yield
 
 
 def _starts(config: TrainConfig) -> dict[str, Any]:

@@ -126,6 +126,21 @@ def test_workers_beyond_the_screen_are_scrolled_to(show):
     show(state_after(40, 16), SMALL, scenario)
 
 
+def test_lines_of_the_log_are_broken_anew_for_another_width(show, feed):
+    words = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+
+    async def scenario(app, pilot):
+        feed.waiting.append(envelope(Log(level=20, logger="x", text=words), MAIN, 41))
+        await seen(pilot, "fourteen")
+        assert words not in text_of(app)
+        await pilot.resize_terminal(*LARGE)
+        await seen(pilot, words)
+        await pilot.resize_terminal(*SMALL)
+        await until(pilot, lambda: words not in text_of(app) and "fourteen" in text_of(app))
+
+    show(state_after(40, 1), SMALL, scenario)
+
+
 def test_resizing(show, feed):
     async def scenario(app, pilot):
         small = text_of(app)
