@@ -15,11 +15,13 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 from mario_agents.config import TrainConfig
 from mario_agents.environments import make_vector
 from mario_agents.metrics import Stopwatch
+from mario_agents.parallel.first_flag import FlagFilmer
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import RunDir
 from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.errors import ArchiveError
 from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
+from mario_envkit.vector import MarioVectorEnv
 
 SNAPSHOT_ID = "mario_envkit:MarioSnapshot-v0"
 SYNC_SECONDS = 30.0
@@ -76,11 +78,11 @@ class Games:
     """
 
     def __init__(self, recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir) -> None:
-        kwargs = recipe.env_kwargs(config)
+        game_kwargs = kwargs = recipe.env_kwargs(config)
         # Snapshots are the game's; a recipe with an environment of its own has its own way.
         self._practising = config.snapshots and "id" not in kwargs
         if self._practising:
-            kwargs |= {
+            kwargs = kwargs | {
                 "id": SNAPSHOT_ID,
                 "hotspot_path": run.hotspots_path,
                 "hotspots": "read",
@@ -89,33 +91,45 @@ class Games:
         self._quiet = ExitStack()
         self._quiet.enter_context(_warnings_logged())
         try:
-            self.envs: VectorEnv[Any, Any, Any] = make_vector(kwargs, config.num_envs)
+            self._games: VectorEnv[Any, Any, Any] = make_vector(kwargs, config.num_envs)
         except BaseException:
             self._quiet.close()
             raise
+        self.envs = self._games
+        self._filmer: FlagFilmer | None = None
+        if isinstance(self._games, MarioVectorEnv) and "id" not in game_kwargs:
+            self._filmer = FlagFilmer(self._games, game_kwargs, run.videos_path)
+            self.envs = self._filmer.envs
         self._due = time.monotonic() + SYNC_SECONDS
 
-    def tick(self) -> None:
-        """Exchange files with the other workers, if it is time to; call it often."""
-        if not self._practising or time.monotonic() < self._due:
+    def tick(self, step: int) -> None:
+        """Film the first flag if it was reached, and exchange files with the other workers if it is
+        time to; call it often, at run-wide agent step ``step``."""
+        if self._filmer is not None:
+            self._filmer.tick(step)
+        if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + SYNC_SECONDS
+        if self._filmer is not None:
+            self._filmer.look()
+        if not self._practising:
+            return
         try:
             self._exchange()
         except ArchiveError as error:
             log.warning("%s Training goes on.", error)
 
     def _exchange(self) -> None:
-        if isinstance(self.envs, MarioSnapshotVectorEnv):
-            self.envs.sync_files()
-        elif isinstance(self.envs, SyncVectorEnv):
-            self.envs.call("sync_files")
+        if isinstance(self._games, MarioSnapshotVectorEnv):
+            self._games.sync_files()
+        elif isinstance(self._games, SyncVectorEnv):
+            self._games.call("sync_files")
 
     def practice(self) -> Practice:
         """How practising goes; all zero without snapshots."""
         if not self._practising:
             return Practice()
-        envs: Any = self.envs
+        envs: Any = self._games
         vector = isinstance(envs, MarioSnapshotVectorEnv)
         handlers = envs.handlers if vector else envs.get_attr("handler")
         return Practice(
@@ -126,9 +140,11 @@ class Games:
         )
 
     def close(self) -> None:
-        """Close the environments."""
+        """Close the environments; waits for a film that is being made."""
         with self._quiet:
-            self.envs.close()
+            self._games.close()
+        if self._filmer is not None:
+            self._filmer.close()
 
 
 @contextmanager

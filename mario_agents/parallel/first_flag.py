@@ -1,0 +1,135 @@
+"""The first flag that a run's games reach: how it came about, kept until it has been filmed.
+
+A film needs every frame, and training draws one in four. So what is kept is a save of each game
+from where it last began, and the actions since then: the console, sticky actions included, does the
+same again. That costs a list's append a game and step, and a save an episode or restore. After the
+first flag nothing is kept any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorWrapper
+from numpy.typing import NDArray
+
+from mario_agents.filming import FIRST_FLAG_VIDEO, LONGEST, Take, film_first_flag, flag_filmed
+from mario_agents.metrics.episodes import StepInfo
+from mario_envkit.snapshots.context import Saved
+from mario_envkit.snapshots.slot import slots_of
+from mario_envkit.vector import MarioVectorEnv
+
+
+class FlagWatch(VectorWrapper):
+    """Hands over the take of the first flag that one of the games reaches.
+
+    Longer ways than :data:`~mario_agents.filming.LONGEST` steps are kept from somewhere in between.
+
+    Args:
+        envs: with SAME_STEP autoreset.
+        on_flag: gets the take, in the step that reached the flag.
+    """
+
+    def __init__(self, envs: MarioVectorEnv, on_flag: Callable[[Take], object]) -> None:
+        super().__init__(envs)
+        self._slots, self._on_flag = slots_of(envs), on_flag
+        self._watching = True
+        self._origins: list[str] = [""] * envs.num_envs
+        self._saved: list[Saved] = []
+        self._actions: list[list[int]] = [[] for _ in range(envs.num_envs)]
+
+    def take(self, env: int) -> Take:
+        """How one of the games came to be as it is, while they are watched."""
+        return Take(self._saved[env], tuple(self._actions[env]), self._origins[env])
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._watching = False
+        self._saved, self._actions = [], []
+
+    def reset(
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """See Gymnasium."""
+        observations, infos = self.env.reset(seed=seed, options=options)
+        if self._watching:
+            self._saved = [slot.save() for slot in self._slots]
+            self._actions = [[] for _ in self._slots]
+            self._origins = [""] * self.num_envs
+        return observations, infos
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """See Gymnasium."""
+        result = self.env.step(actions)
+        if self._watching:
+            _, _, terminated, truncated, infos = result
+            self._note(np.asarray(actions).tolist(), terminated | truncated, infos)
+        return result
+
+    def _note(self, actions: list[int], ended: NDArray[np.bool_], infos: Mapping[str, Any]) -> None:
+        for env, (kept, action) in enumerate(zip(self._actions, actions, strict=True)):
+            if len(kept) == LONGEST:
+                self._begin(env, "somewhere on the way")
+            self._actions[env].append(action)
+        at_flag = StepInfo(infos, ended).get("flag_get", False)
+        if at_flag.any():
+            env = int(at_flag.argmax())
+            take = self.take(env)
+            self.stop()
+            self._on_flag(take)
+            return
+        restored = infos["snapshot_restored"]
+        for env in np.flatnonzero(ended | restored).tolist():
+            x = int(infos["x_pos"][env])
+            self._begin(env, f"a snapshot at x {x}" if restored[env] else "")
+
+    def _begin(self, env: int, origin: str) -> None:
+        self._saved[env], self._actions[env] = self._slots[env].save(), []
+        self._origins[env] = origin
+
+
+class FlagFilmer:
+    """Films the first flag of a run, unless there is such a film, in a thread beside training.
+
+    Args:
+        envs: the games.
+        env_kwargs: of the games as ``MarioTrain-v0`` takes them.
+        directory: of the run's films.
+    """
+
+    def __init__(
+        self, envs: MarioVectorEnv, env_kwargs: Mapping[str, Any], directory: Path
+    ) -> None:
+        self._env_kwargs, self._directory = dict(env_kwargs), directory
+        self.envs = FlagWatch(envs, self._keep)
+        """The games, watched."""
+        self._take: Take | None = None
+        self._thread: Thread | None = None
+        if flag_filmed(directory):
+            self.envs.stop()
+
+    def _keep(self, take: Take) -> None:
+        self._take = take
+
+    def tick(self, step: int) -> None:
+        """Film a flag that was reached; call it after every round of steps, at run-wide agent step
+        ``step``."""
+        if self._take is not None:
+            take, self._take = self._take, None
+            arguments = take, self._env_kwargs, self._directory, step
+            self._thread = Thread(target=film_first_flag, args=arguments, daemon=True)
+            self._thread.start()
+
+    def look(self) -> None:
+        """Stop watching if another worker's first flag has been filmed."""
+        if (self._directory / FIRST_FLAG_VIDEO).exists():
+            self.envs.stop()
+
+    def close(self) -> None:
+        """Wait for a film that is being made."""
+        if self._thread is not None:
+            self._thread.join()
