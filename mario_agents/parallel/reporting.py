@@ -158,8 +158,8 @@ class WorkerReport(Report):
             ]
         )
 
-    def _send_deaths(self, level: str, positions: list[int]) -> bool:
-        return self.publisher.publish(DeathPositions(level=level, positions=positions))
+    def _send_deaths(self, level: str, positions: list[int], areas: list[int]) -> bool:
+        return self.publisher.publish(DeathPositions(level=level, positions=positions, areas=areas))
 
     def collected(self, collected: Collected) -> None:
         """Take in a round of steps."""
