@@ -22,7 +22,9 @@ _HEAT = ("#7a6a2a", "#b8912f", "#e0a030", "#ee7a28", "#f0502a", "#ff2a2a")
 _SHOWN_ELSEWHERE = frozenset(
     [metric.name for metric in WORKER_METRICS] + ["epsilon", "buffer_size"]
 )
-_FIRST = ("loss", "q_mean", "td_error", "entropy", "approx_kl", "clip_fraction")
+_FIRST = (
+    "loss", "q_mean", "td_error", "entropy", "approx_kl", "clip_fraction", "explained_variance",
+)  # fmt: skip
 """Of what learners measure, what is to be seen where there is little room."""
 _SHORTER = {
     "clip_fraction": "clipped",
@@ -39,13 +41,13 @@ def short(value: float, room: int = 7) -> str:
     What does not fit at all is "…": nothing is cut off that would make it another number.
     """
     for digits in (3, 2, 1):
-        text = _with_digits(value, digits)
+        text = _with_digits(value, digits, thousands=room >= 4)
         if len(text) <= room and (text != "0" or abs(value) < 1e-9):
             return text
     return "…"
 
 
-def _with_digits(value: float, digits: int) -> str:
+def _with_digits(value: float, digits: int, *, thousands: bool) -> str:
     if math.isnan(value):
         return "-"
     size = abs(value)
@@ -53,7 +55,7 @@ def _with_digits(value: float, digits: int) -> str:
         return "inf" if value > 0 else "-inf"
     if size < 1e-9:
         return "0"
-    if size < 10_000 and (size >= 1_000 or value == int(value)):
+    if size < 10_000 and (thousands if size >= 999.5 else value == int(value)):
         return f"{value:.0f}"
     if size < 0.01:
         return f"{value:.{min(digits - 1, 1)}e}".replace("e-0", "e-")
@@ -143,7 +145,7 @@ def learner(state: Dashboard, now: float, width: int) -> Text:
     third = [(name, short(value)) for name, value in evaluations(state).items()]
     # What does not fit in a line goes on in the next: rather that than nothing.
     fitting = _fitting(second, width)
-    rest = second[fitting:] + third
+    rest = third + second[fitting:]
     last = _pairs(rest) if rest else Text("no evaluation yet", _DIM)
     shares = [(name, f"{share:.0%}") for name, share in time_shares(state).items()]
     times = Text("time  ", _DIM).append_text(_pairs(shares))
@@ -220,8 +222,8 @@ def _epsilon(worker: Worker, now: float, width: int) -> str:
     return f"{value:.2f}" if 0.0 <= value <= 1.0 else "-"
 
 
-def practice(worker: Worker) -> str:
-    """Saves, restores, and restores in a row without progress of so many."""
+def practice(worker: Worker, width: int) -> str:
+    """Saves, restores, and restores in a row without progress of so many, in so many cells."""
     status = worker.status
     if status is None or not (status.max_stuck or status.saves or status.restores):
         return "-"
@@ -229,7 +231,7 @@ def practice(worker: Worker) -> str:
     for room in (7, 4, 3, 2):
         saves, restores = short(status.saves, room), short(status.restores, room)
         text = f"💾={saves} ⏮={restores}{stuck}"
-        if cell_len(text) <= _LAST_WIDTH:
+        if cell_len(text) <= width:
             break
     return text
 
@@ -274,13 +276,13 @@ def workers(state: Dashboard, now: float, width: int) -> tuple[Text, Text]:
     for column in shown:
         head.append(gap + column.title.rjust(column.width))
     head.append(gap + _LAST)
-    rows = [_row(worker, now, gap, shown) for worker in state.workers.values()]
+    rows = [_row(worker, now, gap, shown, width) for worker in state.workers.values()]
     empty = Text("no worker has been heard of yet", _DIM)
     body = Text("\n").join(rows or [empty])
     return head, body
 
 
-def _row(worker: Worker, now: float, gap: str, shown: tuple[Column, ...]) -> Text:
+def _row(worker: Worker, now: float, gap: str, shown: tuple[Column, ...], width: int) -> Text:
     mark, style = _mark(worker, now)
     label = worker.name.removeprefix("worker_")[-(_NAME - 1) :]
     row = Text()
@@ -294,9 +296,11 @@ def _row(worker: Worker, now: float, gap: str, shown: tuple[Column, ...]) -> Tex
     for column in shown:
         text = column.cell(worker, now, column.width).rjust(column.width)
         row.append(gap + text, beat_style if column.title == "beat" else "")
-    row.append(gap + practice(worker))
-    if worker.pulse is not None and worker.pulse.restarts > 0:
-        row.append(f" ↻{short(worker.pulse.restarts)}", _WARN)
+    restarts = worker.pulse.restarts if worker.pulse is not None else 0
+    replaced = f" ↻{short(restarts)}" if restarts > 0 else ""
+    row.append(gap)
+    row.append(practice(worker, width - row.cell_len - cell_len(replaced)))
+    row.append(replaced, _WARN)
     return row
 
 
