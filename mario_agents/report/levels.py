@@ -13,7 +13,7 @@ import cv2
 from mario_agents.report.rundata import RunData
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import LevelError, MarioEnvkitError
-from mario_envkit.game.levels import parse_level
+from mario_envkit.game.levels import WORLDS, parse_level
 from mario_envkit.maps import STATUS_BAR, LevelMap, draw_level
 
 BARS = 48
@@ -103,7 +103,7 @@ class LevelScene:
 def scenes(runs: Sequence[RunData]) -> list[LevelScene]:
     """A scene for every level in which something is known to have happened."""
     found = []
-    for game in sorted({run.game for run in runs}):
+    for game in sorted({run.game for run in runs} & set(WORLDS)):
         players = [(color, run) for color, run in enumerate(runs) if run.game == game]
         for level in sorted(set().union(*(run.levels for _, run in players))):
             with suppress(LevelError):  # of an environment of somebody's own: not to be drawn
