@@ -82,7 +82,7 @@ def age(seconds: float) -> str:
     if not math.isfinite(seconds):
         return "-"
     if seconds < 9.95:
-        return f"{max(seconds, 0.0):.1f}s"
+        return f"{max(seconds, 0.0) + 0.0:.1f}s"  # no -0.0
     for unit, length in (("s", 1.0), ("m", 60.0)):
         if seconds < 999.5 * length:
             return f"{seconds / length:.0f}{unit}"

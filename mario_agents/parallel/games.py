@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
@@ -153,11 +153,18 @@ def _warnings_logged() -> Iterator[None]:
         warnings.simplefilter("always", ArchiveWarning)
         show = warnings.showwarning
 
-        def hear(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def hear(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             if issubclass(category, ArchiveWarning):
                 log.info("%s", message)
             else:
-                show(message, category, *where)
+                show(message, category, filename, lineno, file, line)
 
         warnings.showwarning = hear
         yield

@@ -127,8 +127,10 @@ def slots_of(envs: MarioVectorEnv) -> tuple[Slot, ...]:
     """The games of a vector environment, one by one, as values."""
     single = Context(envs._single)
     terms = tuple(term.name for term in envs._game.reward_function.terms)
-    sticky = envs._sticky or [None] * envs.num_envs
-    return tuple(
-        Slot(i, envs._open, single, terms, envs._chances[i], sticky[i], envs._levels)
-        for i in range(envs.num_envs)
-    )
+    sticky = envs._sticky
+
+    def slot(i: int) -> Slot:
+        layer = None if sticky is None else sticky[i]
+        return Slot(i, envs._open, single, terms, envs._chances[i], layer, envs._levels)
+
+    return tuple(slot(i) for i in range(envs.num_envs))

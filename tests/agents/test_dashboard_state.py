@@ -317,8 +317,8 @@ def test_what_an_algorithm_measures_is_shown_whatever_it_is():
 
 
 def test_where_the_time_goes_is_the_mean_over_workers():
-    assert draw.learner(Dashboard(), START).plain.endswith("time  -")
-    text = draw.learner(state_after(3, workers=3), START).plain
+    assert draw.learner(Dashboard(), START, 200).plain.endswith("time  -")
+    text = draw.learner(state_after(3, workers=3), START, 200).plain
     assert text.endswith("time  env 42%  inference 20%  learning 27%  waiting 1%  other 10%")
 
 
