@@ -228,9 +228,8 @@ def practice(worker: Worker, width: int) -> str:
     if status is None or not (status.max_stuck or status.saves or status.restores):
         return "-"
     stuck = f"({short(status.stuck)}/{short(status.max_stuck)})"
-    for room in (7, 4, 3, 2):
-        saves, restores = short(status.saves, room), short(status.restores, room)
-        text = f"💾={saves} ⏮={restores}{stuck}"
+    for room, last in ((7, stuck), (4, stuck), (4, "")):
+        text = f"💾={short(status.saves, room)} ⏮={short(status.restores, room)}{last}"
         if cell_len(text) <= width:
             break
     return text
@@ -252,17 +251,17 @@ def columns(state: Dashboard) -> tuple[Column, ...]:
 COLUMNS = (
     Column("steps", 5, _status("steps")),
     Column("/s", 4, _status("steps_per_second")),
-    Column("epis.", 5, _status("episodes")),
+    Column("ep.", 4, _status("episodes")),
     Column("return", 6, _status("reward")),
     Column("ε", 4, _epsilon),
     Column("max x", 5, lambda worker, now, width: short(worker.best_x, width)),
-    Column("deaths", 6, _status("deaths")),
+    Column("died", 4, _status("deaths")),
     Column("flags", 5, _status("flags")),
     Column("grads", 5, _status("packets")),
     Column("beat", 4, lambda worker, now, width: age(worker.age(now))),
 )
 _ENTROPY = Column("entr", 4, _entropy)
-_LAST, _LAST_WIDTH = "💾 ⏮(stuck/max)", 16
+_LAST, _LAST_WIDTH = "💾 ⏮(stuck/max)", 19
 _NAME = 3
 """A mark and two digits."""
 

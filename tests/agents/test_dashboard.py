@@ -106,7 +106,7 @@ def test_everything_that_was_asked_for_is_on_the_smallest_screen(show):
     async def scenario(app, pilot):
         text = text_of(app)
         for word in (
-            *("steps", "/s", "epis.", "return", "ε", "max x", "deaths", "flags", "grads", "beat"),
+            *("steps", "/s", "ep.", "return", "ε", "max x", "died", "flags", "grads", "beat"),
             *("💾=8 ⏮=4(0/3)", "loss", "q mean", "td error", "lr", "updates/s", "staleness"),
             *("learner v1600", "success", "deaths 1-1", "Second 40 of many."),
             *("Pause view", "Level", "Report", "Stop run", "Quit view"),

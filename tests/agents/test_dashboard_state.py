@@ -458,6 +458,9 @@ def test_the_time_that_is_left_is_that_of_what_ends_first():
     assert "0:00 left" in draw.header(limited, "running", START + 99, 80).plain
 
 
+REPLACED = MemberPulse(source="worker_0", pid=9, age=0.1, restarts=2)
+
+
 @pytest.mark.parametrize("saves", [0, 99, 4_888, 123_456, 10**9])
 def test_saves_and_restores_fit_their_column(saves):
     status = replace_status(worker_status(0, 5), saves=saves, restores=saves, stuck=2, max_stuck=3)
@@ -465,3 +468,9 @@ def test_saves_and_restores_fit_their_column(saves):
     _, rows = draw.workers(state, START, 79)
     assert rows.cell_len <= 79
     assert rows.plain.endswith("(2/3)")
+    assert "…" not in rows.plain
+    state = reduce(state, envelope(pulses(1, 5, worker_0=REPLACED), MAIN, 5))
+    _, rows = draw.workers(state, START, 79)
+    assert rows.cell_len <= 79
+    assert rows.plain.endswith(" ↻2")
+    assert "…" not in rows.plain
