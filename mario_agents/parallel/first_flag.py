@@ -2,13 +2,15 @@
 
 A film needs every frame, and training draws one in four. So what is kept is a save of each game
 from where it last began, and the actions since then: the console, sticky actions included, does the
-same again. That costs a list's append a game and step, and a save an episode or restore. After the
-first flag nothing is kept any more.
+same again. That costs an array a step and a save an episode or restore. After the first flag
+nothing is kept any more.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -40,16 +42,21 @@ class FlagWatch(VectorWrapper):
         self._watching = True
         self._origins: list[str] = [""] * envs.num_envs
         self._saved: list[Saved] = []
-        self._actions: list[list[int]] = [[] for _ in range(envs.num_envs)]
+        # Of all games together: (num_envs,) for each of the latest steps.
+        self._actions: deque[NDArray[np.int64]] = deque(maxlen=LONGEST)
+        self._count = np.zeros(envs.num_envs, np.int64)  # steps since each game was saved
 
     def take(self, env: int) -> Take:
         """How one of the games came to be as it is, while they are watched."""
-        return Take(self._saved[env], tuple(self._actions[env]), self._origins[env])
+        count, known = int(self._count[env]), len(self._actions)
+        steps = islice(self._actions, known - count, known)
+        return Take(self._saved[env], tuple(int(step[env]) for step in steps), self._origins[env])
 
     def stop(self) -> None:
         """Watch no longer."""
         self._watching = False
-        self._saved, self._actions = [], []
+        self._saved = []
+        self._actions.clear()
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
@@ -58,7 +65,8 @@ class FlagWatch(VectorWrapper):
         observations, infos = self.env.reset(seed=seed, options=options)
         if self._watching:
             self._saved = [slot.save() for slot in self._slots]
-            self._actions = [[] for _ in self._slots]
+            self._actions.clear()
+            self._count[:] = 0
             self._origins = [""] * self.num_envs
         return observations, infos
 
@@ -67,28 +75,36 @@ class FlagWatch(VectorWrapper):
         result = self.env.step(actions)
         if self._watching:
             _, _, terminated, truncated, infos = result
-            self._note(np.asarray(actions).tolist(), terminated | truncated, infos)
+            self._note(np.array(actions, np.int64), terminated | truncated, infos)
         return result
 
-    def _note(self, actions: list[int], ended: NDArray[np.bool_], infos: Mapping[str, Any]) -> None:
-        for env, (kept, action) in enumerate(zip(self._actions, actions, strict=True)):
-            if len(kept) == LONGEST:
-                self._begin(env, "somewhere on the way")
-            self._actions[env].append(action)
-        at_flag = StepInfo(infos, ended).get("flag_get", False)
-        if at_flag.any():
-            env = int(at_flag.argmax())
-            take = self.take(env)
-            self.stop()
-            self._on_flag(take)
+    def _note(
+        self, actions: NDArray[np.int64], ended: NDArray[np.bool_], infos: Mapping[str, Any]
+    ) -> None:
+        self._actions.append(actions)
+        self._count += 1
+        any_ended = bool(ended.any())
+        if any_ended or infos["flag_get"].any():
+            at_flag = StepInfo(infos, ended).get("flag_get", False)
+            if at_flag.any():
+                self._reached(int(at_flag.argmax()))
+                return
+        restored, full = infos["snapshot_restored"], self._count == LONGEST
+        if not (any_ended or restored.any() or full.any()):
             return
-        restored = infos["snapshot_restored"]
-        for env in np.flatnonzero(ended | restored).tolist():
-            x = int(infos["x_pos"][env])
-            self._begin(env, f"a snapshot at x {x}" if restored[env] else "")
+        for env in np.flatnonzero(ended | restored | full).tolist():
+            if restored[env]:
+                self._begin(env, f"a snapshot at x {int(infos['x_pos'][env])}")
+            else:
+                self._begin(env, "" if ended[env] else "somewhere on the way")
+
+    def _reached(self, env: int) -> None:
+        take = self.take(env)
+        self.stop()
+        self._on_flag(take)
 
     def _begin(self, env: int, origin: str) -> None:
-        self._saved[env], self._actions[env] = self._slots[env].save(), []
+        self._saved[env], self._count[env] = self._slots[env].save(), 0
         self._origins[env] = origin
 
 
