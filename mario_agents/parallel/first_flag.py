@@ -67,7 +67,7 @@ class FlagWatch(VectorWrapper):
             self._saved = [slot.save() for slot in self._slots]
             self._actions.clear()
             self._count[:] = 0
-            self._origins = [""] * self.num_envs
+            self._origins = [_start(infos, env) for env in range(self.num_envs)]
         return observations, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -96,7 +96,7 @@ class FlagWatch(VectorWrapper):
             if restored[env]:
                 self._begin(env, f"a snapshot at x {int(infos['x_pos'][env])}")
             else:
-                self._begin(env, "" if ended[env] else "somewhere on the way")
+                self._begin(env, _start(infos, env) if ended[env] else "somewhere on the way")
 
     def _reached(self, env: int) -> None:
         take = self.take(env)
@@ -106,6 +106,13 @@ class FlagWatch(VectorWrapper):
     def _begin(self, env: int, origin: str) -> None:
         self._saved[env], self._count[env] = self._slots[env].save(), 0
         self._origins[env] = origin
+
+
+def _start(infos: Mapping[str, Any], env: int) -> str:
+    """Where an episode begins, empty for the start of a level."""
+    if "start" not in infos or infos["start"][env] in (None, "true"):
+        return ""
+    return f"x {int(infos['x_pos'][env])}"
 
 
 class FlagFilmer:

@@ -82,12 +82,16 @@ class Games:
         # Snapshots are the game's; a recipe with an environment of its own has its own way.
         self._practising = config.snapshots and "id" not in kwargs
         if self._practising:
-            kwargs = kwargs | {
-                "id": SNAPSHOT_ID,
-                "hotspot_path": run.hotspots_path,
-                "hotspots": "read",
-                "archive": run.snapshots_path,
-            } | _starts(config)
+            kwargs = (
+                kwargs
+                | {
+                    "id": SNAPSHOT_ID,
+                    "hotspot_path": run.hotspots_path,
+                    "hotspots": "read",
+                    "archive": run.snapshots_path,
+                }
+                | _starts(config)
+            )
         self._quiet = ExitStack()
         self._quiet.enter_context(_warnings_logged())
         try:
