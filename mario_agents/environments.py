@@ -10,6 +10,7 @@ import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from mario_envkit.emulator import native
+from mario_envkit.registration import make_mario
 
 DEFAULT_ID = "mario_envkit:MarioTrain-v0"
 
@@ -27,6 +28,15 @@ def make_env(env_kwargs: Mapping[str, Any], **overrides: Any) -> gymnasium.Env[A
     """
     kwargs = {"id": DEFAULT_ID, **env_kwargs, **overrides}
     return gymnasium.make(**kwargs)
+
+
+def make_bare(env_kwargs: Mapping[str, Any], **overrides: Any) -> gymnasium.Env[Any, Any]:
+    """One game as a vector has many: without the layers that ``gymnasium.make`` puts around it.
+
+    Arguments and errors as in :func:`make_env`, but without ``id``.
+    """
+    defaults = gymnasium.spec(DEFAULT_ID.rpartition(":")[2]).kwargs
+    return make_mario(**{**defaults, "backend": "native", **env_kwargs, **overrides})
 
 
 def make_vector(

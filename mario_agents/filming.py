@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from mario_agents.environments import make_env
+from mario_agents.environments import make_bare, make_env
 from mario_agents.evaluate import Episode, Evaluation
-from mario_agents.playback import FrameTap, play_episode
+from mario_agents.playback import FrameTap, go_back, play_episode, replay_actions
 from mario_agents.run.records import FilmRecord, Leg, PlayedEpisode, read_films, write_film_record
-from mario_envkit.errors import MarioEnvkitError
+from mario_envkit.errors import MarioEnvkitError, RunError
+from mario_envkit.files import locked
 from mario_envkit.plugins import Policy
+from mario_envkit.snapshots.context import Saved
 from mario_envkit.video import gif_writer, mp4_writer
 
 NOTICE = 25
 """Log level of good news: people see it, as they see warnings."""
 FIRST_FLAG, NEW_BEST = "first flag", "new best"
+FIRST_FLAG_VIDEO = "first-flag.mp4"
+"""Of the first flag in training."""
 LONGEST = 2_400
 """Agent steps of a film; with four frames each not quite three minutes."""
 FILM_FPS = 30
@@ -54,8 +61,9 @@ class WayTaken:
 class FilmCrew:
     """Films the best episode of evaluations if it is one to remember.
 
-    That is the first that reached the flag, and that of every evaluation better than all before.
-    Films lie in ``directory`` as ``step-N.mp4``, with ``step-N.json`` (see
+    That is the first that reached the flag, unless training was first (see
+    :func:`film_first_flag`), and that of every evaluation better than all before. Films lie in
+    ``directory`` as ``step-N.mp4``, with ``step-N.json`` (see
     :class:`~mario_agents.run.records.FilmRecord`) and ``step-N.gif``, a small preview.
 
     Args:
@@ -65,8 +73,6 @@ class FilmCrew:
 
     def __init__(self, directory: Path, env_kwargs: Mapping[str, Any]) -> None:
         self._directory, self._env_kwargs = directory, env_kwargs
-        films, _ = read_films(directory)
-        self._flag_seen = any(film.episode.success for _, film in films)
 
     def offer(
         self,
@@ -91,7 +97,8 @@ class FilmCrew:
             ((each, number) for each in evaluations for number in range(len(each.episodes))),
             key=_merit,
         )
-        first = evaluation.episodes[number].success and not self._flag_seen
+        flag_seen = flag_filmed(self._directory)
+        first = evaluation.episodes[number].success and not flag_seen
         better = best is None or score > best
         if not (first or better):
             return None
@@ -107,7 +114,7 @@ class FilmCrew:
                 seed=protocol.seed + number,
             )
             # A policy with random numbers of its own may have played another game this time.
-            first = episode.success and not self._flag_seen
+            first = episode.success and not flag_seen
             occasions = [FIRST_FLAG] * first + [NEW_BEST] * better
             record = FilmRecord(step, tuple(occasions), score, PlayedEpisode.of(episode), way)
             write_film_record(video, record)
@@ -115,7 +122,6 @@ class FilmCrew:
             expected = isinstance(error, (MarioEnvkitError, OSError))
             log.warning("There is no film of step %d: %s", step, error, exc_info=not expected)
             return None
-        self._flag_seen |= episode.success
         title = " and ".join(occasions).capitalize() or "Film"
         outcome = f"{episode.ending} at x {episode.best_x}"
         log.log(NOTICE, "%s at step %d (%s): see %s", title, step, outcome, video)
@@ -144,33 +150,106 @@ def film_episode(
     env = make_env(env_kwargs, render_mode="rgb_array")
     try:
         way = WayTaken()
-        fps = FrameTap(env, lambda picture: None).fps
-        every = max(1, round(fps / FILM_FPS))
-        preview_every = max(1, round(fps / PREVIEW_FPS))
-        preview_path = video.with_suffix(".gif")
-        with (
-            mp4_writer(video, fps / every, quick=True) as film,
-            gif_writer(preview_path, fps / preview_every) as preview,
-        ):
-            frame = 0
-
-            def show(picture: NDArray[np.uint8]) -> None:
-                nonlocal frame
-                if frame % every == 0:
-                    film.show(picture)
-                if frame % preview_every == 0:
-                    preview.show(picture[::2, ::2])
-                frame += 1
-
+        with _camera(env, video) as tap:
             episode = play_episode(
                 policy,
                 env,
                 greedy=greedy,
                 seed=seed,
-                tap=FrameTap(env, show),
+                tap=tap,
                 visit=way.visit,
                 max_steps=LONGEST,
             )
     finally:
         env.close()
     return episode, way.legs
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """How a game of training reached the flag.
+
+    Attributes:
+        saved: the game where it last began.
+        actions: since then.
+        origin: where that was, such as "a snapshot at x 1200"; empty for the start of a level.
+    """
+
+    saved: Saved
+    actions: tuple[int, ...]
+    origin: str
+
+
+def flag_filmed(directory: Path) -> bool:
+    """Whether one of the films in ``directory`` shows how the flag is reached."""
+    return any(film.episode.success for _, film in read_films(directory)[0])
+
+
+def film_first_flag(
+    take: Take, env_kwargs: Mapping[str, Any], directory: Path, step: int
+) -> Path | None:
+    """Film the first flag of a run once more, unless another worker has; returns the film.
+
+    A film that cannot be made is told of in the log.
+
+    Args:
+        take: how it was reached.
+        env_kwargs: of the game, as ``MarioTrain-v0`` takes them.
+        directory: of the run's films.
+        step: run-wide agent steps.
+    """
+    video = directory / FIRST_FLAG_VIDEO
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with locked(video):
+            if video.exists():
+                return None
+            episode, way = _film_take(take, env_kwargs, video)
+            occasion = f"{FIRST_FLAG}, in training" + (take.origin and f" from {take.origin}")
+            record = FilmRecord(step, (occasion,), (), PlayedEpisode.of(episode), way)
+            write_film_record(video, record)
+    except Exception as error:  # of an encoder that is not ours, for instance
+        expected = isinstance(error, (MarioEnvkitError, OSError))
+        log.warning("There is no film of the first flag: %s", error, exc_info=not expected)
+        return None
+    log.log(NOTICE, "%s, at step %d: see %s", occasion.capitalize(), step, video)
+    return video
+
+
+def _film_take(
+    take: Take, env_kwargs: Mapping[str, Any], video: Path
+) -> tuple[Episode, tuple[Leg, ...]]:
+    env = make_bare(env_kwargs, render_mode="rgb_array")
+    try:
+        go_back(env, take.saved)
+        way = WayTaken()
+        with _camera(env, video) as tap:
+            episode = replay_actions(env, take.actions, tap=tap, visit=way.visit)
+            if not episode.success:
+                raise RunError("the game went another way when it was played again.")
+    finally:
+        env.close()
+    return episode, way.legs
+
+
+@contextmanager
+def _camera(env: gymnasium.Env[Any, Any], video: Path) -> Iterator[FrameTap]:
+    """Films what is played: half of the frames to ``video``, and fewer to a GIF beside it."""
+    fps = FrameTap(env, lambda picture: None).fps
+    every = max(1, round(fps / FILM_FPS))
+    preview_every = max(1, round(fps / PREVIEW_FPS))
+    with (
+        mp4_writer(video, fps / every, quick=True) as film,
+        gif_writer(video.with_suffix(".gif"), fps / preview_every) as preview,
+    ):
+        frame = 0
+
+        def show(picture: NDArray[np.uint8]) -> None:
+            nonlocal frame
+            if frame % every == 0:
+                film.show(picture)
+            if frame % preview_every == 0:
+                preview.show(picture[::2, ::2])
+            frame += 1
+
+        yield FrameTap(env, show)

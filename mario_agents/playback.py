@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mario_agents.evaluate import Episode
 from mario_envkit.plugins import Policy
+from mario_envkit.snapshots.context import Context, Saved
 
 Show = Callable[[NDArray[np.uint8]], None]
 """Takes an RGB picture ``(H, W, 3)``."""
@@ -74,3 +75,37 @@ def play_episode(
         best_x = max(best_x, int(info["x_pos"]))
         over = terminated or truncated or steps == max_steps
     return Episode.ended(info, total, best_x, steps)
+
+
+def go_back(env: gymnasium.Env[Any, Any], saved: Saved) -> None:
+    """Let a single environment be a game that was saved, maybe in a vector of such.
+
+    Raises:
+        SnapshotMismatch: if it was another kind of environment.
+    """
+    env.reset()
+    Context(env).load(saved)
+
+
+def replay_actions(
+    env: gymnasium.Env[Any, Any],
+    actions: Sequence[int],
+    *,
+    tap: FrameTap,
+    visit: Callable[[Mapping[str, Any]], object],
+) -> Episode:
+    """Play ``actions`` in a game as it stands, and call that an episode.
+
+    Args:
+        env: the game.
+        actions: at least one.
+        tap, visit: as for :func:`play_episode`.
+    """
+    total, best_x = 0.0, 0
+    for action in actions:
+        _, reward, _, _, info = env.step(action)
+        tap.after_step()
+        visit(info)
+        total += float(reward)
+        best_x = max(best_x, int(info["x_pos"]))
+    return Episode.ended(info, total, best_x, len(actions))

@@ -107,7 +107,8 @@ def draw_deaths(level_map: LevelMap, deaths: DeathHotspotAggregate) -> Picture:
 
     Args:
         level_map: of :func:`draw_level`.
-        deaths: where Mario died.
+        deaths: where Mario died; those known to have been in other areas of the level are left
+            out.
 
     Returns:
         ``(256, width, 3)`` uint8 RGB: the map, and below it a bar for each bucket, as high as its
@@ -115,7 +116,7 @@ def draw_deaths(level_map: LevelMap, deaths: DeathHotspotAggregate) -> Picture:
     """
     width = level_map.picture.shape[1]
     whole = np.concatenate([level_map.picture, np.full((_BARS, width, 3), _PAPER, np.uint8)])
-    buckets = deaths.get_hotspots(level_map.level, min_deaths=1)
+    buckets = deaths.in_area(level_map.level, level_map.area)
     most = buckets[0][1] if buckets else 1
     size = deaths.bucket_size
     for x, count in buckets:

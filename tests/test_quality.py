@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,33 @@ def test_clean(command):
         [str(program), *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+BUILD = """
+import sys
+from scikit_build_core.build import build_sdist, build_wheel
+build_wheel(sys.argv[1], {"wheel.cmake": "false", "build-dir": sys.argv[1] + "/build"})
+build_sdist(sys.argv[1])
+"""
+"""Without compiling: only which files there are is of interest."""
+MADE = {"__pycache__", ".mypy_cache", ".ruff_cache"}
+
+
+def test_every_file_of_the_packages_is_passed_on(tmp_path):
+    """Style sheets, templates and presets are as easily forgotten as they are missed."""
+    pytest.importorskip("scikit_build_core")
+    subprocess.run([sys.executable, "-c", BUILD, str(tmp_path)], cwd=ROOT, check=True)
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("mario_envkit", "mario_agents")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and not MADE & set(path.parts) and path.suffix not in (".so", ".pyd")
+    }
+    sources = {name for name in files if name.startswith("mario_envkit/native/")}
+    assert {".j2", ".css", ".tcss", ".yaml", ".cpp", ".hpp"} <= {Path(f).suffix for f in files}
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert files - sources <= set(archive.namelist())
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert files <= {name.partition("/")[2] for name in archive.getnames()}

@@ -146,7 +146,7 @@ def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
     quoted = shlex.quote(str(path))
     print(f"Run directory: {path}", flush=True)
     with _logging(path / "training.log") as log:
-        log.info("%s %s with %s", "Resuming" if resume else "Training", path, config)
+        log.info("%s %s", "Resuming" if resume else "Training", path)
         try:
             with displayed_by(open_beside):
                 trainer.train(config, path, resume=resume)

@@ -36,11 +36,15 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A life lost, whether or not the episode went on: where, and why ("enemy", "pit"...)."""
+    """A life lost, whether or not the episode went on: where, and why ("enemy", "pit"...).
+
+    ``area`` is the area of the level as in the info, -1 if that does not say.
+    """
 
     level: str
     x_pos: int
     cause: str
+    area: int = -1
 
 
 @dataclass(slots=True)
@@ -65,6 +69,11 @@ class StepInfo:
     def __init__(self, infos: Mapping[str, Any], ended: NDArray[np.bool_]) -> None:
         self._infos, self._ended = infos, ended
         self._final: Mapping[str, Any] = infos.get("final_info", {})
+
+    def at_death(self) -> StepInfo:
+        """The same, but where the game went on from a snapshot within the step it is ``info`` as
+        it was at the death, before that."""
+        return StepInfo(self._infos, self._ended | self._infos.get("_final_info", self._ended))
 
     def get(self, key: str, default: Any) -> NDArray[Any]:
         """``(num_envs,)`` values; ``default`` where an environment does not give the key."""
@@ -108,7 +117,6 @@ class EpisodeBooks:
             collected: gets the steps, episodes and deaths.
         """
         x_pos, level = info.get("x_pos", 0), info.get("level", "")
-        cause = info.get("death_cause", "")
         self._reward += reward
         self._length += 1
         # x starts anew in another level.
@@ -119,8 +127,9 @@ class EpisodeBooks:
         self._flags += at_flag & ~self._at_flag
         self._at_flag = at_flag
         collected.steps += len(ended)
-        for env in np.flatnonzero(info.get("died", False) | info.get("life_lost", False)):
-            collected.deaths.append(Death(str(level[env]), int(x_pos[env]), str(cause[env])))
+        dead = info.get("died", False) | info.get("life_lost", False)
+        if dead.any():
+            collected.deaths += _deaths(dead, info.at_death())
         if ended.any():
             self._close(ended, truncated, x_pos, collected)
 
@@ -147,3 +156,12 @@ class EpisodeBooks:
         for books in (self._reward, self._length, self._best_x, self._flags, self._at_flag):
             books[ended] = 0
         self._level[ended] = ""
+
+
+def _deaths(dead: NDArray[np.bool_], info: StepInfo) -> list[Death]:
+    level, cause = info.get("level", ""), info.get("death_cause", "")
+    x_pos, area = info.get("x_pos", 0), info.get("area", -1)
+    return [
+        Death(str(level[env]), int(x_pos[env]), str(cause[env]), int(area[env]))
+        for env in np.flatnonzero(dead)
+    ]

@@ -114,8 +114,6 @@ class DashboardApp(App[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Draw for the new size."""
         self.set_class(event.size.height >= 36, "tall")
-        for panel in self.query(LogPanel):
-            panel.begin_again()
         self.call_after_refresh(self._draw)
 
     # -- from time to time -------------------------------------------------------------------
@@ -142,8 +140,8 @@ class DashboardApp(App[None]):
 
     def _show(self, state: Dashboard, now: float, width: int) -> None:
         lines = {id: self.query_one(f"#{id}", Lines) for id in ("header", "learner", "head")}
-        lines["header"].show(draw.header(state, self.condition(), width))
-        lines["learner"].show(draw.learner(state, now))
+        lines["header"].show(draw.header(state, self.condition(), now, width))
+        lines["learner"].show(draw.learner(state, now, width))
         head, rows = draw.workers(state, now, width - 1)
         lines["head"].show(head)
         self.query_one("#rows", Lines).show(rows)

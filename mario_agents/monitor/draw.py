@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from mario_agents.metrics import TIME_SHARES, WORKER_METRICS
@@ -21,6 +22,17 @@ _HEAT = ("#7a6a2a", "#b8912f", "#e0a030", "#ee7a28", "#f0502a", "#ff2a2a")
 _SHOWN_ELSEWHERE = frozenset(
     [metric.name for metric in WORKER_METRICS] + ["epsilon", "buffer_size"]
 )
+_FIRST = (
+    "loss", "q_mean", "td_error", "entropy", "approx_kl", "clip_fraction", "explained_variance",
+)  # fmt: skip
+"""Of what learners measure, what is to be seen where there is little room."""
+_SHORTER = {
+    "clip_fraction": "clipped",
+    "explained_variance": "explained",
+    "eval_reward": "eval return",
+    "eval_sticky_success": "sticky",
+    "eval_best": "best",
+}
 
 
 def short(value: float, room: int = 7) -> str:
@@ -29,13 +41,13 @@ def short(value: float, room: int = 7) -> str:
     What does not fit at all is "…": nothing is cut off that would make it another number.
     """
     for digits in (3, 2, 1):
-        text = _with_digits(value, digits)
-        if len(text) <= room:
+        text = _with_digits(value, digits, thousands=room >= 4)
+        if len(text) <= room and (text != "0" or abs(value) < 1e-9):
             return text
     return "…"
 
 
-def _with_digits(value: float, digits: int) -> str:
+def _with_digits(value: float, digits: int, *, thousands: bool) -> str:
     if math.isnan(value):
         return "-"
     size = abs(value)
@@ -43,7 +55,7 @@ def _with_digits(value: float, digits: int) -> str:
         return "inf" if value > 0 else "-inf"
     if size < 1e-9:
         return "0"
-    if size < 10_000 and (size >= 1_000 or value == int(value)):
+    if size < 10_000 and (thousands if size >= 999.5 else value == int(value)):
         return f"{value:.0f}"
     if size < 0.01:
         return f"{value:.{min(digits - 1, 1)}e}".replace("e-0", "e-")
@@ -70,14 +82,14 @@ def age(seconds: float) -> str:
     if not math.isfinite(seconds):
         return "-"
     if seconds < 9.95:
-        return f"{max(seconds, 0.0):.1f}s"
+        return f"{max(seconds, 0.0) + 0.0:.1f}s"  # no -0.0
     for unit, length in (("s", 1.0), ("m", 60.0)):
         if seconds < 999.5 * length:
             return f"{seconds / length:.0f}{unit}"
     return f"{min(seconds / 3600, 999):.0f}h"
 
 
-def header(state: Dashboard, condition: str, width: int) -> Text:
+def header(state: Dashboard, condition: str, now: float, width: int) -> Text:
     """Name, condition, progress, speed and the time that is left, in one line."""
     speed = math.fsum(
         worker.status.steps_per_second
@@ -90,8 +102,12 @@ def header(state: Dashboard, condition: str, width: int) -> Text:
     parts = [f"{short(state.step)}/{short(total)} steps" if total else f"{short(state.step)} steps"]
     if speed > 0:
         parts.append(f"{short(speed)}/s")
-        if total > state.step:
-            parts.append(f"{clock((total - state.step) / speed)} left")
+        # Whichever comes first: the end of the steps, or that of the time.
+        left = [(total - state.step) / speed] if total > state.step else []
+        if math.isfinite(state.deadline):
+            left.append(max(state.deadline - now, 0.0))
+        if left:
+            parts.append(f"{clock(min(left))} left")
     tail = "  ".join(parts)
     style = {"running": _GOOD, "ended": _DIM, "paused": _WARN}.get(condition, _WARN)
     # What room is left is the title's.
@@ -108,9 +124,9 @@ def header(state: Dashboard, condition: str, width: int) -> Text:
     return text.append(tail)
 
 
-def learner(state: Dashboard, now: float) -> Text:
+def learner(state: Dashboard, now: float, width: int) -> Text:
     """The owner of the weights, what the losses and evaluations measure, and where the time of the
-    workers goes: three lines."""
+    workers goes: four lines."""
     status, pulse = state.learner, state.learner_pulse
     first: list[tuple[str, str]] = []
     second = [(name, short(value)) for name, value in losses(state).items()]
@@ -126,10 +142,22 @@ def learner(state: Dashboard, now: float) -> Text:
             beat = pulse.age + max(now - state.learner_pulse_time, 0.0)
             first.append(("beat", age(beat)))
         second.append(("grad norm", short(status.grad_norm)))
-    second += [(name, short(value)) for name, value in evaluations(state).items()]
-    third = [(name, f"{share:.0%}") for name, share in time_shares(state).items()]
-    times = Text("time  ", _DIM).append_text(_pairs(third))
-    return Text("\n").join([_pairs(first), _pairs(second), times])
+    third = [(name, short(value)) for name, value in evaluations(state).items()]
+    # What does not fit in a line goes on in the next: rather that than nothing.
+    fitting = _fitting(second, width)
+    rest = third + second[fitting:]
+    last = _pairs(rest) if rest else Text("no evaluation yet", _DIM)
+    shares = [(name, f"{share:.0%}") for name, share in time_shares(state).items()]
+    times = Text("time  ", _DIM).append_text(_pairs(shares))
+    return Text("\n").join([_pairs(first), _pairs(second[:fitting]), last, times])
+
+
+def _fitting(pairs: list[tuple[str, str]], width: int) -> int:
+    """How many pairs a line has room for, at least one."""
+    count = len(pairs)
+    while count > 1 and _pairs(pairs[:count]).cell_len > width:
+        count -= 1
+    return count
 
 
 def time_shares(state: Dashboard) -> dict[str, float]:
@@ -154,7 +182,7 @@ def evaluations(state: Dashboard) -> dict[str, float]:
 
 def losses(state: Dashboard) -> dict[str, float]:
     """What the workers measure beside the game: loss first, then as the algorithm has it."""
-    names: dict[str, None] = {"loss": None, "q_mean": None, "td_error": None}
+    names: dict[str, None] = dict.fromkeys(_FIRST)
     for worker in state.workers.values():
         if worker.snapshot is not None:
             names.update(dict.fromkeys(worker.snapshot.rolling))
@@ -167,6 +195,7 @@ def _pairs(pairs: list[tuple[str, str]]) -> Text:
     text = Text("" if pairs else "-", _DIM)
     for index, (name, value) in enumerate(pairs):
         text.append("  " if index else "")
+        name = _SHORTER.get(name, name)
         text.append(f"{clean(name, 24).replace('_', ' ')} ", _DIM)
         text.append(value, "not dim")
     return text
@@ -193,47 +222,66 @@ def _epsilon(worker: Worker, now: float, width: int) -> str:
     return f"{value:.2f}" if 0.0 <= value <= 1.0 else "-"
 
 
-def practice(worker: Worker) -> str:
-    """Saves, restores, and restores in a row without progress of so many."""
+def practice(worker: Worker, width: int) -> str:
+    """Saves, restores, and restores in a row without progress of so many, in so many cells."""
     status = worker.status
     if status is None or not (status.max_stuck or status.saves or status.restores):
         return "-"
     stuck = f"({short(status.stuck)}/{short(status.max_stuck)})"
-    return f"💾={short(status.saves)} ⏮={short(status.restores)}{stuck}"
+    for room, last in ((7, stuck), (4, stuck), (4, "")):
+        text = f"💾={short(status.saves, room)} ⏮={short(status.restores, room)}{last}"
+        if cell_len(text) <= width:
+            break
+    return text
+
+
+def _entropy(worker: Worker, now: float, width: int) -> str:
+    known = worker.snapshot.rolling.get("entropy") if worker.snapshot else None
+    return "-" if known is None else short(known.mean, width)
+
+
+def columns(state: Dashboard) -> tuple[Column, ...]:
+    """The columns of the table: how much an agent explores is told by what it explores with."""
+    undecided = any("entropy" in w.snapshot.rolling for w in state.workers.values() if w.snapshot)
+    if not undecided:
+        return COLUMNS
+    return tuple(_ENTROPY if column.title == "ε" else column for column in COLUMNS)
 
 
 COLUMNS = (
     Column("steps", 5, _status("steps")),
     Column("/s", 4, _status("steps_per_second")),
-    Column("epis.", 5, _status("episodes")),
+    Column("ep.", 4, _status("episodes")),
     Column("return", 6, _status("reward")),
     Column("ε", 4, _epsilon),
-    Column("max x", 5, _status("best_x")),
-    Column("deaths", 6, _status("deaths")),
+    Column("max x", 5, lambda worker, now, width: short(worker.best_x, width)),
+    Column("died", 4, _status("deaths")),
     Column("flags", 5, _status("flags")),
     Column("grads", 5, _status("packets")),
     Column("beat", 4, lambda worker, now, width: age(worker.age(now))),
 )
-_LAST, _LAST_WIDTH = "💾 ⏮(stuck/max)", 16
+_ENTROPY = Column("entr", 4, _entropy)
+_LAST, _LAST_WIDTH = "💾 ⏮(stuck/max)", 19
 _NAME = 3
 """A mark and two digits."""
 
 
 def workers(state: Dashboard, now: float, width: int) -> tuple[Text, Text]:
     """The table of workers: its head and its rows, as wide as ``width`` allows."""
-    needed = _NAME + sum(column.width for column in COLUMNS) + len(COLUMNS) + 1 + _LAST_WIDTH
-    gap = " " * (1 + min(max(width - needed, 0) // (len(COLUMNS) + 1), 3))
+    shown = columns(state)
+    needed = _NAME + sum(column.width for column in shown) + len(shown) + 1 + _LAST_WIDTH
+    gap = " " * (1 + min(max(width - needed, 0) // (len(shown) + 1), 3))
     head = Text("".ljust(_NAME), "bold")
-    for column in COLUMNS:
+    for column in shown:
         head.append(gap + column.title.rjust(column.width))
     head.append(gap + _LAST)
-    rows = [_row(worker, now, gap) for worker in state.workers.values()]
+    rows = [_row(worker, now, gap, shown, width) for worker in state.workers.values()]
     empty = Text("no worker has been heard of yet", _DIM)
     body = Text("\n").join(rows or [empty])
     return head, body
 
 
-def _row(worker: Worker, now: float, gap: str) -> Text:
+def _row(worker: Worker, now: float, gap: str, shown: tuple[Column, ...], width: int) -> Text:
     mark, style = _mark(worker, now)
     label = worker.name.removeprefix("worker_")[-(_NAME - 1) :]
     row = Text()
@@ -244,12 +292,14 @@ def _row(worker: Worker, now: float, gap: str) -> Text:
         row.append(f"{gap}gone; to be replaced for the {_ordinal(restarts)} time", _BAD)
         return row
     beat_style = _BAD if worker.age(now) > SILENT_SECONDS else ""
-    for column in COLUMNS:
+    for column in shown:
         text = column.cell(worker, now, column.width).rjust(column.width)
         row.append(gap + text, beat_style if column.title == "beat" else "")
-    row.append(gap + practice(worker))
-    if worker.pulse is not None and worker.pulse.restarts > 0:
-        row.append(f" ↻{short(worker.pulse.restarts)}", _WARN)
+    restarts = worker.pulse.restarts if worker.pulse is not None else 0
+    replaced = f" ↻{short(restarts)}" if restarts > 0 else ""
+    row.append(gap)
+    row.append(practice(worker, width - row.cell_len - cell_len(replaced)))
+    row.append(replaced, _WARN)
     return row
 
 

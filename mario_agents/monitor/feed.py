@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
+from contextlib import suppress
+from dataclasses import replace
 from functools import reduce as fold
 from typing import Protocol
 
@@ -54,7 +57,7 @@ class RunFeed:
     def begin(self) -> Dashboard:
         """What the run's files say."""
         if self.living:
-            return begin_again(stored_state(self._run, ended=False))
+            return self._timed(begin_again(stored_state(self._run, ended=False)))
         return stored_state(self._run)
 
     @property
@@ -75,8 +78,18 @@ class RunFeed:
         if found != self._server:
             self._connect(found)
             if self.living:
-                state = begin_again(state)
+                state = self._timed(begin_again(state))
         return state
+
+    def _timed(self, state: Dashboard) -> Dashboard:
+        """With the time that the run has been given, which may be another when it is resumed."""
+        assert self._server is not None
+        with suppress(RunError):  # damaged while it runs
+            self._run = RunDir.open(self._run.path)
+        minutes = self._run.options.get("max_minutes")
+        if not isinstance(minutes, (int, float)) or not self._server.started:
+            return replace(state, deadline=math.nan)
+        return replace(state, deadline=self._server.started + 60 * minutes)
 
     def _drain(self, state: Dashboard) -> Dashboard:
         envelopes = [] if self._observer is None else self._observer.poll()

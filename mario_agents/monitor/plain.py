@@ -23,8 +23,8 @@ def summary(state: Dashboard, *, living: bool, now: float) -> str:
         for name, label in (("reward", "return"), ("success", "success"), ("loss", "loss"))
     ]
     lines = [
-        draw.header(state, state.phase if living else "ended", WIDTH).plain,
-        draw.learner(state, now).plain,
+        draw.header(state, state.phase if living else "ended", now, WIDTH).plain,
+        draw.learner(state, now, WIDTH).plain,
         "  ".join(means),
         head.plain,
         rows.plain,

@@ -51,6 +51,7 @@ class Worker:
         generation: number of times the process had been replaced when it was last heard of.
         status: its latest.
         snapshot: its latest metrics.
+        best_x: the farthest that it, or a process before it, came; pixels, NaN if unknown.
         pulse: its latest sign of life, and when that was told (Unix seconds).
     """
 
@@ -58,6 +59,7 @@ class Worker:
     generation: int = 0
     status: WorkerStatus | None = None
     snapshot: MetricSnapshot | None = None
+    best_x: float = math.nan
     pulse: MemberPulse | None = None
     pulse_time: float = math.nan
 
@@ -96,6 +98,7 @@ class Dashboard:
         title: name of the run.
         total_steps: its budget in agent steps, 0 if unknown.
         step: run-wide agent steps.
+        deadline: when the run will have had its time (Unix seconds), NaN if it has no limit.
         workers: by name, in their order.
         learner: the latest status of the owner of the weights.
         learner_pulse, learner_pulse_time: as of a worker.
@@ -111,6 +114,7 @@ class Dashboard:
     title: str = ""
     total_steps: int = 0
     step: int = 0
+    deadline: float = math.nan
     workers: Mapping[str, Worker] = field(default_factory=dict)
     learner: LearnerStatus | None = None
     learner_pulse: MemberPulse | None = None
@@ -173,13 +177,19 @@ def reduce(state: Dashboard, envelope: Envelope) -> Dashboard:
     worker = replace(worker, generation=envelope.generation)
     state = _moved(state, event.step)
     if isinstance(event, WorkerStatus):
-        return _with_worker(state, replace(worker, status=event))
+        # The process that replaces another knows nothing of how far that came.
+        known = [x for x in (worker.best_x, event.best_x) if not math.isnan(x)]
+        worker = replace(worker, status=event, best_x=max(known, default=math.nan))
+        return _with_worker(state, worker)
     return _sampled(_with_worker(state, replace(worker, snapshot=event.snapshot)), now)
 
 
 def begin_again(state: Dashboard) -> Dashboard:
     """The state when a run is resumed by new processes, whose restarts count from 0 again."""
-    workers = {name: Worker(name, snapshot=w.snapshot) for name, w in state.workers.items()}
+    workers = {
+        name: Worker(name, snapshot=w.snapshot, best_x=w.best_x)
+        for name, w in state.workers.items()
+    }
     return replace(state, workers=workers, learner=None, learner_pulse=None)
 
 

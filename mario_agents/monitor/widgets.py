@@ -62,15 +62,16 @@ class LogPanel(RichLog):
         super().__init__(id=id, max_lines=MAX_LOGS, wrap=True, auto_scroll=True)
         self._local_time = local_time
         self._written = 0
+        self._broken_for = 0
         self.can_focus = False
 
-    def begin_again(self) -> None:
-        """Forget what was written: for another width the lines have to be broken anew."""
-        self.clear()
-        self._written = 0
-
     def show_logs(self, state: Dashboard) -> None:
-        """Add the lines that are new."""
+        """Add the lines that are new; in another width, break all of them anew."""
+        width = self.scrollable_content_region.width
+        if width != self._broken_for:
+            self._broken_for = width
+            self.clear()
+            self._written = 0
         new = min(state.logged - self._written, len(state.logs))
         self._written = state.logged
         for line in state.logs[len(state.logs) - new :]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
@@ -41,9 +42,10 @@ class DeathLog:
         self._interval, self._clock = interval, clock
         self._next = clock() + interval
 
-    def record(self, level: str, positions: Sequence[int]) -> None:
-        """Count deaths at ``positions``, in pixels."""
-        self.hotspots.record_deaths_batch(level, positions)
+    def record(self, level: str, positions: Sequence[int], areas: Sequence[int] = ()) -> None:
+        """Count deaths at ``positions``, in pixels, in ``areas`` as far as they are known."""
+        for x_pos, area in zip_longest(positions, areas[: len(positions)], fillvalue=-1):
+            self.hotspots.record_death(level, x_pos, None if area < 0 else area)
 
     def tick(self) -> None:
         """Save if it is time to and there is something new; call it often.

@@ -146,7 +146,7 @@ class EventDesk:
             where = self.coordinator if source == COORDINATOR else self.workers
             where.update(source, envelope.generation, event.step, event.snapshot)
         elif isinstance(event, DeathPositions):
-            self.deaths.record(event.level, event.positions)
+            self.deaths.record(event.level, event.positions, event.areas)
         elif isinstance(event, Log):
             log.log(event.level, "%s: %s", source, event.text, extra={"relayed": True})
         elif not isinstance(event, Pulses):  # they are of this process's own making

@@ -48,6 +48,16 @@ class _Result(NamedTuple):
         success = sum(each.success_rate.mean for each in self.both) / 2
         return success, sum(each.mean_x.mean for each in self.both) / 2
 
+    def text(self) -> str:
+        """One line for people."""
+        said = []
+        for name, found in (("obedient", self.plain), ("sticky", self.sticky)):
+            wins = sum(episode.success for episode in found.episodes)
+            x, reward = found.mean_x.mean, found.mean_reward.mean
+            flags = f"{wins} of {len(found.episodes)} to the flag"
+            said.append(f"{name}: {flags}, mean x {x:.0f}, return {reward:.1f}")
+        return "; ".join(said)
+
     def record(self, step: int, seconds: float) -> EvaluationRecord:
         """What is kept of it; the weights were taken at ``step``, after ``seconds``."""
         plain, sticky = (tuple(map(PlayedEpisode.of, each.episodes)) for each in self.both)
@@ -124,7 +134,7 @@ class Evaluator:
         assert result is not None
         plain, sticky = result.both
         self._keep(result)
-        log.info("Evaluation at step %d:\n%s\n%s", self._step, plain.text(), sticky.text())
+        log.info("Evaluation at step %d: %s", self._step, result.text())
         return {
             "eval_success": plain.success_rate.mean,
             "eval_x": plain.mean_x.mean,

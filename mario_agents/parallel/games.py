@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
 from mario_agents.config import TrainConfig
 from mario_agents.environments import make_vector
 from mario_agents.metrics import Stopwatch
+from mario_agents.parallel.first_flag import FlagFilmer
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import RunDir
 from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.errors import ArchiveError
 from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
+from mario_envkit.vector import MarioVectorEnv
 
 SNAPSHOT_ID = "mario_envkit:MarioSnapshot-v0"
 SYNC_SECONDS = 30.0
@@ -68,49 +72,68 @@ class Games:
     """A worker's environments: those of evaluation, with snapshots if they are wanted.
 
     Deaths are read from the run's ``death_hotspots.json``, which the main process alone writes.
-    Snapshots go to the directory ``snapshots`` of the run, and come from there.
+    Snapshots go to the directory ``snapshots`` of the run, and come from there. That an archive is
+    full, or a file was passed over, is told to the log, not to the terminal, as long as the games
+    are open.
     """
 
     def __init__(self, recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir) -> None:
-        kwargs = recipe.env_kwargs(config)
+        game_kwargs = kwargs = recipe.env_kwargs(config)
         # Snapshots are the game's; a recipe with an environment of its own has its own way.
         self._practising = config.snapshots and "id" not in kwargs
         if self._practising:
-            kwargs |= {
-                "id": SNAPSHOT_ID,
-                "hotspot_path": run.hotspots_path,
-                "hotspots": "read",
-                "archive": run.snapshots_path,
-            } | _starts(config)
-        self.envs: VectorEnv[Any, Any, Any] = make_vector(kwargs, config.num_envs)
+            kwargs = (
+                kwargs
+                | {
+                    "id": SNAPSHOT_ID,
+                    "hotspot_path": run.hotspots_path,
+                    "hotspots": "read",
+                    "archive": run.snapshots_path,
+                }
+                | _starts(config)
+            )
+        self._quiet = ExitStack()
+        self._quiet.enter_context(_warnings_logged())
+        try:
+            self._games: VectorEnv[Any, Any, Any] = make_vector(kwargs, config.num_envs)
+        except BaseException:
+            self._quiet.close()
+            raise
+        self.envs = self._games
+        self._filmer: FlagFilmer | None = None
+        if isinstance(self._games, MarioVectorEnv) and "id" not in game_kwargs:
+            self._filmer = FlagFilmer(self._games, game_kwargs, run.videos_path)
+            self.envs = self._filmer.envs
         self._due = time.monotonic() + SYNC_SECONDS
 
-    def tick(self) -> None:
-        """Exchange files with the other workers, if it is time to; call it often."""
-        if not self._practising or time.monotonic() < self._due:
+    def tick(self, step: int) -> None:
+        """Film the first flag if it was reached, and exchange files with the other workers if it is
+        time to; call it often, at run-wide agent step ``step``."""
+        if self._filmer is not None:
+            self._filmer.tick(step)
+        if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + SYNC_SECONDS
-        # A full archive or a file that is passed over is for the log, not for the screen.
-        with warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always", ArchiveWarning)
-            try:
-                self._exchange()
-            except ArchiveError as error:
-                log.warning("%s Training goes on.", error)
-        for warning in heard:
-            log.info("%s", warning.message)
+        if self._filmer is not None:
+            self._filmer.look()
+        if not self._practising:
+            return
+        try:
+            self._exchange()
+        except ArchiveError as error:
+            log.warning("%s Training goes on.", error)
 
     def _exchange(self) -> None:
-        if isinstance(self.envs, MarioSnapshotVectorEnv):
-            self.envs.sync_files()
-        elif isinstance(self.envs, SyncVectorEnv):
-            self.envs.call("sync_files")
+        if isinstance(self._games, MarioSnapshotVectorEnv):
+            self._games.sync_files()
+        elif isinstance(self._games, SyncVectorEnv):
+            self._games.call("sync_files")
 
     def practice(self) -> Practice:
         """How practising goes; all zero without snapshots."""
         if not self._practising:
             return Practice()
-        envs: Any = self.envs
+        envs: Any = self._games
         vector = isinstance(envs, MarioSnapshotVectorEnv)
         handlers = envs.handlers if vector else envs.get_attr("handler")
         return Practice(
@@ -121,8 +144,34 @@ class Games:
         )
 
     def close(self) -> None:
-        """Close the environments."""
-        self.envs.close()
+        """Close the environments; waits for a film that is being made."""
+        with self._quiet:
+            self._games.close()
+        if self._filmer is not None:
+            self._filmer.close()
+
+
+@contextmanager
+def _warnings_logged() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ArchiveWarning)
+        show = warnings.showwarning
+
+        def hear(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, ArchiveWarning):
+                log.info("%s", message)
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = hear
+        yield
 
 
 def _starts(config: TrainConfig) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def _loop(parts: LocalRun, games: Games, run: RunDir) -> None:
             parts.steps < config.total_steps and time.monotonic() < deadline and not stop.requested
         ):
             parts.advance()
-            games.tick()
+            games.tick(parts.steps)
             parts.worker.practised(games.practice())
             progress.update(parts.steps, **parts.tell())
             parts.take_evaluation()

@@ -19,7 +19,6 @@ from mario_agents.metrics import (
     MetricSink,
     MetricSnapshot,
     Stopwatch,
-    WandbSink,
 )
 from mario_agents.metrics.collectors import (
     CompositeCollector,
@@ -39,6 +38,7 @@ from mario_agents.parallel.events import (
 )
 from mario_agents.parallel.games import Practice
 from mario_agents.parallel.tensorboard_run import TensorBoardRun
+from mario_agents.parallel.wandb_run import WandbRun
 from mario_agents.run import RunDir
 
 HEADLINE = ("best_x", "deaths", "flags", "epsilon", "loss")
@@ -68,7 +68,7 @@ def run_sinks(
     """
     sinks: list[MetricSink] = []
     if wandb is not None:
-        sinks.append(WandbSink(wandb, run.path, run.options))
+        sinks.append(WandbRun(wandb, run, resume_step=resume_step))
     sinks.append(GuardedSink(TensorBoardRun(run, resume_step=resume_step)))
     return sinks
 
@@ -158,8 +158,8 @@ class WorkerReport(Report):
             ]
         )
 
-    def _send_deaths(self, level: str, positions: list[int]) -> bool:
-        return self.publisher.publish(DeathPositions(level=level, positions=positions))
+    def _send_deaths(self, level: str, positions: list[int], areas: list[int]) -> bool:
+        return self.publisher.publish(DeathPositions(level=level, positions=positions, areas=areas))
 
     def collected(self, collected: Collected) -> None:
         """Take in a round of steps."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mario_agents.metrics import TensorBoardSink
+from mario_agents.parallel.new_films import NewFilms
 from mario_agents.run import RunDir
-from mario_agents.run.records import read_films
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import HotspotError
 
@@ -26,12 +26,8 @@ class TensorBoardRun(TensorBoardSink):
     def __init__(self, run: RunDir, *, resume_step: int | None = None) -> None:
         super().__init__(run.tensorboard_path, resume_step=resume_step)
         self._run, self._step = run, resume_step or 0
-        self._shown = {
-            video
-            for video, film in read_films(run.videos_path)[0]
-            if resume_step is not None and film.step <= resume_step
-        }
-        self._listed = self._counted = 0
+        self._films = NewFilms(run, resume_step)
+        self._counted = 0
         self._closed = False
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
@@ -50,17 +46,9 @@ class TensorBoardRun(TensorBoardSink):
         super().close()
 
     def _show_films(self) -> None:
-        try:
-            changed = self._run.videos_path.stat().st_mtime_ns
-        except FileNotFoundError:
-            return  # none yet
-        if changed == self._listed:
-            return
-        self._listed = changed
-        for video, film in read_films(self._run.videos_path)[0]:
+        for video, film in self._films.take():
             preview = video.with_suffix(".gif")
-            if video not in self._shown and preview.is_file():
-                self._shown.add(video)
+            if preview.is_file():
                 self.write_gif(film.step, "film", preview.read_bytes())
 
     def _count_deaths(self) -> None:

@@ -69,8 +69,8 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
         rows, told = Every(config.log_interval, step), time.monotonic()
         while step < config.total_steps and not heartbeat.stopping:
             worker.advance()
-            games.tick()
             step = heartbeat.total("steps")
+            games.tick(step)
             if rows.due(step):
                 report.write(step)
             if time.monotonic() - told > FLUSH_SECONDS:

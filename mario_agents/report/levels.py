@@ -13,7 +13,7 @@ import cv2
 from mario_agents.report.rundata import RunData
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import LevelError, MarioEnvkitError
-from mario_envkit.game.levels import parse_level
+from mario_envkit.game.levels import WORLDS, parse_level
 from mario_envkit.maps import STATUS_BAR, LevelMap, draw_level
 
 BARS = 48
@@ -66,6 +66,7 @@ class LevelScene:
         problem: why not.
         buckets: deaths, the deadliest first.
         total: all deaths.
+        elsewhere: those of them that were in other areas of the level, which are not drawn.
         marks, ways: snapshots, and the filmed trajectories of the best episodes.
     """
 
@@ -77,6 +78,7 @@ class LevelScene:
     problem: str = ""
     buckets: list[DeathBucket] = field(default_factory=list)
     total: int = 0
+    elsewhere: int = 0
     marks: list[Mark] = field(default_factory=list)
     ways: list[Way] = field(default_factory=list)
 
@@ -90,6 +92,8 @@ class LevelScene:
             if self.total
             else "No deaths.",
         ]
+        if self.elsewhere:
+            words.append(f"{self.elsewhere} in other areas of the level are not drawn.")
         if self.marks:
             words.append(f"{len(self.marks)} snapshots.")
         words += [f"{way.title}." for way in self.ways]
@@ -99,7 +103,7 @@ class LevelScene:
 def scenes(runs: Sequence[RunData]) -> list[LevelScene]:
     """A scene for every level in which something is known to have happened."""
     found = []
-    for game in sorted({run.game for run in runs}):
+    for game in sorted({run.game for run in runs} & set(WORLDS)):
         players = [(color, run) for color, run in enumerate(runs) if run.game == game]
         for level in sorted(set().union(*(run.levels for _, run in players))):
             with suppress(LevelError):  # of an environment of somebody's own: not to be drawn
@@ -112,9 +116,9 @@ def _scene(game: str, level: str, players: Sequence[tuple[int, RunData]]) -> Lev
     runs = [run for _, run in players]
     deaths = DeathHotspotAggregate()
     deaths.merge(*(run.hotspots for run in runs if run.hotspots is not None))
-    buckets = deaths.get_hotspots(level, min_deaths=1)
     level_map, problem = _draw(game, level, runs)
     area = level_map.area if level_map else _first_area(level, runs)
+    buckets = deaths.in_area(level, area) if area else deaths.get_hotspots(level, min_deaths=1)
     spots = [(color, run, s) for color, run in players for s in run.snapshots if s.level == level]
     if level_map is not None:
         width = level_map.picture.shape[1]
@@ -125,6 +129,7 @@ def _scene(game: str, level: str, players: Sequence[tuple[int, RunData]]) -> Lev
         _, png = cv2.imencode(".png", cv2.cvtColor(level_map.picture, cv2.COLOR_RGB2BGR))
         scene.picture = "data:image/png;base64," + base64.b64encode(png.tobytes()).decode()
     most = buckets[0][1] if buckets else 1
+    scene.elsewhere = scene.total - sum(n for _, n in buckets)
     scene.buckets = [DeathBucket(x, deaths.bucket_size, n, n / most) for x, n in buckets]
     for _, run, spot in spots:
         if spot.area == area:

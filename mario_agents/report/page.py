@@ -29,6 +29,11 @@ CURVES = (
     ("episode_x", "Progress", "farthest x of an episode, pixels"),
     ("episode_length", "Length", "agent steps of an episode"),
     ("loss", "Loss", "training loss"),
+    ("epsilon", "Exploration", "probability of a random action"),
+    ("q_mean", "Q", "mean value of the taken actions"),
+    ("entropy", "Entropy", "undecidedness of the policy, nats"),
+    ("approx_kl", "Change of the policy", "approximate KL divergence, nats"),
+    ("explained_variance", "Foresight", "explained variance of the returns"),
     ("steps_per_second", "Speed", "agent steps per second"),
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from mario_agents.metrics import TIME_SHARES
+from mario_agents.report.mp4 import is_mp4
 from mario_agents.report.tables import (
     Curve,
     Table,
@@ -232,6 +233,8 @@ class RunData:
         else:
             if damaged:
                 self.missing.append(f"{path.name}: {damaged} damaged lines were left out.")
+            elif not self.evaluations:
+                self.missing.append(f"{path.name} is empty.")
 
     def _read_standard(self, path: Path) -> None:
         try:
@@ -242,9 +245,11 @@ class RunData:
             self.missing.append(f"{path.name} cannot be read: {error}.")
 
     def _read_films(self, directory: Path) -> None:
-        self.films, damaged = read_films(directory)
+        films, damaged = read_films(directory)
+        self.films = [film for film in films if is_mp4(film[0])]
+        damaged += [video for video, _ in films if not is_mp4(video)]
         self.missing += [f"videos/{path.name} is damaged." for path in damaged]
-        if not self.films:
+        if not films and not damaged:
             self.missing.append("Videos: none was made while it trained.")
 
     def _read_snapshots(self, directory: Path) -> None:

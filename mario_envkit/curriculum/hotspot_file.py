@@ -40,10 +40,10 @@ class SharedHotspots:
         self._seen: tuple[int, int, int] | None = None
         self.refresh()
 
-    def record_death(self, level_id: str, x_pos: int) -> None:
+    def record_death(self, level_id: str, x_pos: int, area: int | None = None) -> None:
         """Count a death."""
-        self.aggregate.record_death(level_id, x_pos)
-        self._pending.record_death(level_id, x_pos)
+        self.aggregate.record_death(level_id, x_pos, area)
+        self._pending.record_death(level_id, x_pos, area)
 
     def refresh(self) -> bool:
         """Look at the file if it has changed; whether it had, and could be read."""

@@ -24,7 +24,8 @@ class DeathHotspotAggregate:
 
     x is counted from the left end of the area Mario is in, as in ``info["x_pos"]``. The file is
     ``{"version": 1, "bucket_size": 25, "levels": {"1-1": {"500": 47, ...}}}``: deaths by the left
-    end of their bucket.
+    end of their bucket. Where the area of deaths was told, ``"areas": {"1-1": {"49330": {"500":
+    3}}}`` says it of so many of them, by the area as in ``info["area"]``: x begins anew in each.
 
     Args:
         bucket_size: pixels of a bucket.
@@ -42,12 +43,15 @@ class DeathHotspotAggregate:
         self.dirty = False
         """Whether there are deaths that no :meth:`save` has written."""
         self._levels: dict[str, Counter[int]] = {}
+        self._areas: dict[str, dict[int, Counter[int]]] = {}
 
     # -- recording ---------------------------------------------------------------------------
 
-    def record_death(self, level_id: str, x_pos: int) -> None:
-        """Count a death at ``x_pos`` pixels in level ``level_id`` ("1-1")."""
+    def record_death(self, level_id: str, x_pos: int, area: int | None = None) -> None:
+        """Count a death at ``x_pos`` pixels in level ``level_id`` ("1-1"), in ``area`` if given."""
         self._add(level_id, self._bucket(x_pos), 1)
+        if area is not None:
+            self._add_in_area(level_id, area, self._bucket(x_pos), 1)
 
     def record_deaths_batch(self, level_id: str, positions: Iterable[int]) -> None:
         """Count a death at each of ``positions``."""
@@ -70,6 +74,10 @@ class DeathHotspotAggregate:
             for level_id, buckets in other._levels.items():
                 for bucket, deaths in buckets.items():
                     self._add(level_id, bucket, deaths)
+            for level_id, areas in other._areas.items():
+                for area, buckets in areas.items():
+                    for bucket, deaths in buckets.items():
+                        self._add_in_area(level_id, area, bucket, deaths)
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -87,9 +95,15 @@ class DeathHotspotAggregate:
 
         The deadliest first; of two alike the one further left.
         """
-        buckets = self._levels.get(level_id, Counter())
-        found = [(x, deaths) for x, deaths in buckets.items() if deaths >= min_deaths]
-        return sorted(found, key=lambda hotspot: (-hotspot[1], hotspot[0]))
+        return _deadliest(self._levels.get(level_id, Counter()), min_deaths)
+
+    def in_area(self, level_id: str, area: int, min_deaths: int = 1) -> list[tuple[int, int]]:
+        """:meth:`get_hotspots` without the deaths that are known to have been in other areas."""
+        buckets = Counter(self._levels.get(level_id, Counter()))
+        for other, deaths in self._areas.get(level_id, {}).items():
+            if other != area:
+                buckets.subtract(deaths)
+        return _deadliest(buckets, max(min_deaths, 1))
 
     def spaced_hotspots(
         self, level_id: str, count: int, min_spacing: int = 100, min_deaths: int = 3
@@ -143,7 +157,7 @@ class DeathHotspotAggregate:
             return aggregate
         except (OSError, UnicodeDecodeError) as error:
             raise HotspotError(f"The hotspot file {path} cannot be read: {error}.") from error
-        aggregate._levels = _parse(text, path, bucket_size)
+        aggregate._levels, aggregate._areas = _parse(text, path, bucket_size)
         return aggregate
 
     def save(self, path: Path | None = None) -> None:
@@ -159,7 +173,16 @@ class DeathHotspotAggregate:
             level_id: {str(x): buckets[x] for x in sorted(buckets)}
             for level_id, buckets in sorted(self._levels.items())
         }
-        content = {"version": FORMAT_VERSION, "bucket_size": self.bucket_size, "levels": levels}
+        content: dict[str, Any] = {"version": FORMAT_VERSION, "bucket_size": self.bucket_size}
+        content["levels"] = levels
+        if self._areas:
+            content["areas"] = {
+                level_id: {
+                    str(area): {str(x): buckets[x] for x in sorted(buckets)}
+                    for area, buckets in sorted(areas.items())
+                }
+                for level_id, areas in sorted(self._areas.items())
+            }
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             replace_text(target, json.dumps(content, indent=1) + "\n")
@@ -187,9 +210,20 @@ class DeathHotspotAggregate:
         self._levels.setdefault(level_id, Counter())[bucket] += deaths
         self.dirty = True
 
+    def _add_in_area(self, level_id: str, area: int, bucket: int, deaths: int) -> None:
+        areas = self._areas.setdefault(level_id, {})
+        areas.setdefault(int(area), Counter())[bucket] += deaths
 
-def _parse(text: str, path: Path, bucket_size: int) -> dict[str, Counter[int]]:
-    """The levels in a hotspot file's text."""
+
+def _deadliest(buckets: Counter[int], min_deaths: int) -> list[tuple[int, int]]:
+    found = [(x, deaths) for x, deaths in buckets.items() if deaths >= min_deaths]
+    return sorted(found, key=lambda hotspot: (-hotspot[1], hotspot[0]))
+
+
+def _parse(
+    text: str, path: Path, bucket_size: int
+) -> tuple[dict[str, Counter[int]], dict[str, dict[int, Counter[int]]]]:
+    """The levels in a hotspot file's text, and their areas."""
     try:
         content = json.loads(text)
     except ValueError as error:
@@ -208,10 +242,17 @@ def _parse(text: str, path: Path, bucket_size: int) -> dict[str, Counter[int]]:
             f"{bucket_size} px are wanted; open it with its own bucket_size."
         )
     try:
-        return {
+        levels = {
             str(level_id): Counter(_counts(buckets, bucket_size))
             for level_id, buckets in content["levels"].items()
         }
+        areas = {
+            str(level_id): {
+                int(area): Counter(_counts(buckets, bucket_size)) for area, buckets in found.items()
+            }
+            for level_id, found in content.get("areas", {}).items()
+        }
+        return levels, areas
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise HotspotError(
             f"The hotspot file {path} is damaged: under 'levels' it must have counts of deaths by "

@@ -242,8 +242,8 @@ class SnapshotHandler:
         if terminated:
             # Else the game went on to the next life, and this info is about that already.
             self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
-        level, _, x_pos, _ = self._where
-        self.hotspots.record_death(level, x_pos)
+        level, area, x_pos, _ = self._where
+        self.hotspots.record_death(level, x_pos, area)
         self._stats(level).record_death()
         self._close_books(completed=False)
         if truncated:

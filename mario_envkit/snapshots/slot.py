@@ -22,6 +22,7 @@ from mario_envkit.snapshots.context import (
 )
 
 if TYPE_CHECKING:
+    from mario_envkit.vector.env import MarioVectorEnv
     from mario_envkit.vector.pool import GamePool
 
 _NOT_STALLED: Values = ("0-0", 0), 0, 0
@@ -120,3 +121,16 @@ class Slot:
             SnapshotMismatch: if not.
         """
         self._single.check(saved)
+
+
+def slots_of(envs: MarioVectorEnv) -> tuple[Slot, ...]:
+    """The games of a vector environment, one by one, as values."""
+    single = Context(envs._single)
+    terms = tuple(term.name for term in envs._game.reward_function.terms)
+    sticky = envs._sticky
+
+    def slot(i: int) -> Slot:
+        layer = None if sticky is None else sticky[i]
+        return Slot(i, envs._open, single, terms, envs._chances[i], layer, envs._levels)
+
+    return tuple(slot(i) for i in range(envs.num_envs))

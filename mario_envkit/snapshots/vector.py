@@ -18,13 +18,13 @@ from mario_envkit.snapshots.context import Context, load_noise, save_noise
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
 from mario_envkit.snapshots.make import with_run
 from mario_envkit.snapshots.session import SnapshotSession
-from mario_envkit.snapshots.slot import Slot
+from mario_envkit.snapshots.slot import slots_of
 from mario_envkit.snapshots.watch import Watch
 from mario_envkit.vector.env import MarioVectorEnv, Observations, Step
 from mario_envkit.vector.options import at_least_one
 
 if TYPE_CHECKING:
-    from mario_envkit.vector.pool import GamePool, Unfinished
+    from mario_envkit.vector.pool import Unfinished
 
 _Info = dict[str, Any]
 
@@ -81,11 +81,9 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         self._saved: set[int] = set()  # this and the next: for the infos of this step
         self._restored: set[int] = set()
         self._begun_truly: list[int] = []
-        pool = self._open
-        self._watch = Watch(pool)
-        single = Context(self._single)
-        self._playground = single
-        self.slots = tuple(self._slot(i, pool, single) for i in range(num_envs))
+        self._watch = Watch(self._open)
+        self._playground = Context(self._single)
+        self.slots = slots_of(self)
         """The games, one by one, as values."""
         try:
             self._sessions = [
@@ -107,11 +105,6 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         except BaseException:
             super().close_extras()
             raise
-
-    def _slot(self, i: int, pool: GamePool, single: Context) -> Slot:
-        terms = tuple(term.name for term in self._game.reward_function.terms)
-        sticky = None if self._sticky is None else self._sticky[i]
-        return Slot(i, pool, single, terms, self._chances[i], sticky, self._levels)
 
     # -- figures and files -------------------------------------------------------------------
 

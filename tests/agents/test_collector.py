@@ -6,14 +6,16 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
 from mario_agents.environments import make_vector
 from mario_agents.metrics import Stopwatch
-from mario_agents.metrics.episodes import Death
+from mario_agents.metrics.episodes import Collected, Death, EpisodeBooks, StepInfo
 from mario_agents.parallel.collector import Collector
 from mario_agents.testing.corridor import CORRIDOR, DEATH, DIE, RIGHT, STAY
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 
 CPU = torch.device("cpu")
 
@@ -129,3 +131,33 @@ def test_a_lost_life_is_terminal_although_the_game_goes_on():
     assert (added[2]["obs"] == 7).all()
     assert collected.episodes == []
     assert collected.deaths == [Death("1-1", 50, "enemy")]
+
+
+@pytest.mark.parametrize("backend", ["vector", "sync"])
+def test_a_death_is_where_mario_died_and_not_where_he_went_on(backend, monkeypatch):
+    """With snapshots the info of the step is that of the snapshot: the death's is within."""
+    if backend == "sync":
+        monkeypatch.setattr("mario_agents.environments.native.is_available", lambda: False)
+    kwargs = {"id": "mario_envkit:MarioSnapshot-v0", "level": "1-1", "actions": "right_only"}
+    envs = make_vector({**kwargs, "screen_size": 36}, 2)
+    envs.reset(seed=0)
+    rng = np.random.default_rng(0)
+    books, collected, restored = EpisodeBooks(2), Collected(), 0
+    for _ in range(400):
+        _, reward, terminated, truncated, infos = envs.step(rng.choice([1, 1, 2, 3, 4], 2))
+        ended = terminated | truncated
+        books.step(reward, ended, truncated, StepInfo(infos, ended), collected)
+        restored += int(np.sum(infos.get("snapshot_restored", 0)))
+    handlers = envs.handlers if backend == "vector" else envs.get_attr("handler")
+    # They keep books of their own.
+    known = DeathHotspotAggregate()
+    known.merge(*(handler.hotspots.aggregate for handler in handlers))
+    ours = DeathHotspotAggregate()
+    for death in collected.deaths:
+        ours.record_death(death.level, death.x_pos, death.area)
+    envs.close()
+    assert restored >= 2
+    assert ours.get_hotspots("1-1", 1) == known.get_hotspots("1-1", 1)
+    (area,) = {death.area for death in collected.deaths}
+    assert area > 0
+    assert known.in_area("1-1", area) == ours.in_area("1-1", area) == ours.get_hotspots("1-1", 1)

@@ -18,7 +18,7 @@ from mario_agents.metrics.episodes import Collected, Death, Episode
 from mario_agents.metrics.rate import Rate
 from mario_agents.metrics.schema import TIME_SHARES, TIME_SPAN
 
-PIT = Death("1-1", 523, "pit")
+PIT = Death("1-1", 523, "pit", 7)
 
 
 def episode(**changes):
@@ -32,9 +32,9 @@ class Post:
     def __init__(self):
         self.open, self.taken = True, []
 
-    def __call__(self, level, positions):
+    def __call__(self, level, positions, areas):
         if self.open:
-            self.taken.append((level, list(positions)))
+            self.taken.append((level, list(positions), list(areas)))
         return self.open
 
 
@@ -78,7 +78,7 @@ def test_a_worker_in_full():
         "loss": 3.0,
         "q_mean": 1.0,
     }
-    assert post.taken == [("1-1", [523])]
+    assert post.taken == [("1-1", [523], [7])]
 
 
 def test_deaths_are_passed_on_once_and_kept_while_nobody_takes_them():
@@ -91,7 +91,7 @@ def test_deaths_are_passed_on_once_and_kept_while_nobody_takes_them():
     post.open = True
     mario.flush()
     mario.flush()
-    assert post.taken == [("1-1", [523, 523]), ("1-2", [40])]
+    assert post.taken == [("1-1", [523, 523], [7, 7]), ("1-2", [40], [-1])]
 
 
 def test_the_farthest_x_goes_on_after_a_resume():

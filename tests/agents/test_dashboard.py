@@ -106,7 +106,7 @@ def test_everything_that_was_asked_for_is_on_the_smallest_screen(show):
     async def scenario(app, pilot):
         text = text_of(app)
         for word in (
-            *("steps", "/s", "epis.", "return", "ε", "max x", "deaths", "flags", "grads", "beat"),
+            *("steps", "/s", "ep.", "return", "ε", "max x", "died", "flags", "grads", "beat"),
             *("💾=8 ⏮=4(0/3)", "loss", "q mean", "td error", "lr", "updates/s", "staleness"),
             *("learner v1600", "success", "deaths 1-1", "Second 40 of many."),
             *("Pause view", "Level", "Report", "Stop run", "Quit view"),
@@ -124,6 +124,21 @@ def test_workers_beyond_the_screen_are_scrolled_to(show):
         await seen(pilot, "●12")
 
     show(state_after(40, 16), SMALL, scenario)
+
+
+def test_lines_of_the_log_are_broken_anew_for_another_width(show, feed):
+    words = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+
+    async def scenario(app, pilot):
+        feed.waiting.append(envelope(Log(level=20, logger="x", text=words), MAIN, 41))
+        await seen(pilot, "fourteen")
+        assert words not in text_of(app)
+        await pilot.resize_terminal(*LARGE)
+        await seen(pilot, words)
+        await pilot.resize_terminal(*SMALL)
+        await until(pilot, lambda: words not in text_of(app) and "fourteen" in text_of(app))
+
+    show(state_after(40, 1), SMALL, scenario)
 
 
 def test_resizing(show, feed):

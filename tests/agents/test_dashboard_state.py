@@ -199,8 +199,8 @@ def test_any_events_lead_to_a_state_that_can_be_drawn(events, now, width):
     state = fold(reduce, events, Dashboard(total_steps=1000))
     assert state.phase in ("waiting", "starting", "running", "stopped")
     drawn = [
-        draw.header(state, "running", width),
-        draw.learner(state, now),
+        draw.header(state, "running", now, width),
+        draw.learner(state, now, width),
         *draw.workers(state, now, width),
         draw.deaths(state, state.level, width),
         *(draw.log_line(line, "12:00:00") for line in state.logs),
@@ -311,14 +311,14 @@ def test_what_an_algorithm_measures_is_shown_whatever_it_is():
         Dashboard(),
         envelope(Metrics(step=1, snapshot=MetricSnapshot({}, {"epsilon": 0.5}, rolling, {}))),
     )
-    text = draw.learner(state, START).plain
-    assert "policy loss 0.5  entropy 1.25" in text
+    text = draw.learner(state, START, 200).plain
+    assert "entropy 1.25  policy loss 0.5" in text
     assert "epsilon" not in text
 
 
 def test_where_the_time_goes_is_the_mean_over_workers():
-    assert draw.learner(Dashboard(), START).plain.endswith("time  -")
-    text = draw.learner(state_after(3, workers=3), START).plain
+    assert draw.learner(Dashboard(), START, 200).plain.endswith("time  -")
+    text = draw.learner(state_after(3, workers=3), START, 200).plain
     assert text.endswith("time  env 42%  inference 20%  learning 27%  waiting 1%  other 10%")
 
 
@@ -406,3 +406,71 @@ def test_the_state_of_a_run_is_cheap_to_keep():
         state = fold(reduce, second_of(16, second), state)
     assert len(state.curves["loss"].points) <= MAX_POINTS
     assert state.step == metrics(15, 299).step
+
+
+def ppo_metrics() -> Metrics:
+    rolling = {
+        name: RollingMean(0.125, 9)
+        for name in ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction")
+    }
+    return Metrics(step=1, snapshot=MetricSnapshot({}, {"explained_variance": 0.75}, rolling, {}))
+
+
+def test_of_ppo_the_smallest_screen_says_what_matters():
+    state = fold(
+        reduce,
+        [
+            envelope(ppo_metrics()),
+            envelope(replace_status(worker_status(0, 5), epsilon=math.nan)),
+            envelope(learner_status(5), COORDINATOR),
+        ],
+        Dashboard(),
+    )
+    text = draw.learner(state, START, 80).plain
+    assert all(len(line) <= 80 for line in text.split("\n"))
+    for words in (
+        *("loss 0.125", "entropy 0.125", "approx kl 0.125", "clipped 0.125", "explained 0.75"),
+        *("policy loss 0.125", "value loss 0.125", "grad norm 1.25"),
+    ):
+        assert words in text
+    head, rows = draw.workers(state, START, 79)
+    assert " entr " in head.plain
+    assert "ε" not in head.plain
+    assert rows.plain.split()[6] == "0.12", rows.plain
+
+
+def replace_status(status: WorkerStatus, **changes: object) -> WorkerStatus:
+    return msgspec.structs.replace(status, **changes)
+
+
+def test_what_a_worker_reached_outlives_its_process():
+    state = reduce(Dashboard(), envelope(replace_status(worker_status(0, 5), best_x=900.0)))
+    state = reduce(state, envelope(replace_status(worker_status(0, 5), best_x=300.0), generation=1))
+    assert state.workers["worker_0"].best_x == 900.0
+    assert begin_again(state).workers["worker_0"].best_x == 900.0
+
+
+def test_the_time_that_is_left_is_that_of_what_ends_first():
+    state = replace(state_after(40, 1), step=2_000, total_steps=100_000)
+    assert "32:40 left" in draw.header(state, "running", START, 80).plain
+    limited = replace(state, deadline=START + 75)
+    assert "1:15 left" in draw.header(limited, "running", START, 80).plain
+    assert "0:00 left" in draw.header(limited, "running", START + 99, 80).plain
+
+
+REPLACED = MemberPulse(source="worker_0", pid=9, age=0.1, restarts=2)
+
+
+@pytest.mark.parametrize("saves", [0, 99, 4_888, 123_456, 10**9])
+def test_saves_and_restores_fit_their_column(saves):
+    status = replace_status(worker_status(0, 5), saves=saves, restores=saves, stuck=2, max_stuck=3)
+    state = reduce(Dashboard(), envelope(status))
+    _, rows = draw.workers(state, START, 79)
+    assert rows.cell_len <= 79
+    assert rows.plain.endswith("(2/3)")
+    assert "…" not in rows.plain
+    state = reduce(state, envelope(pulses(1, 5, worker_0=REPLACED), MAIN, 5))
+    _, rows = draw.workers(state, START, 79)
+    assert rows.cell_len <= 79
+    assert rows.plain.endswith(" ↻2")
+    assert "…" not in rows.plain

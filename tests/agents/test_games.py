@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from pathlib import Path
 
@@ -64,3 +65,16 @@ def test_episodes_can_follow_a_run_from_its_end(tmp_path: Path) -> None:
         _, infos = games.envs.reset()
         assert (infos["x_pos"] > 2500).all()
         assert infos["start"].tolist() == ["run", "run"]
+
+
+def test_a_full_archive_is_for_the_log(tmp_path: Path, caplog, recwarn) -> None:
+    """Games write their snapshots when they are closed, too: nobody wants that on a terminal."""
+    config = DDQNConfig(num_envs=2, actions="right_only", screen_size=36)
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    caplog.set_level(logging.INFO, "mario_agents")
+    run.snapshots_path.mkdir()
+    (run.snapshots_path / "damaged.snapshot").write_bytes(b"no snapshot")
+    with closing(Games(DDQNRecipe(), config, run)) as games:
+        games.envs.reset(seed=0)
+    assert "was passed over" in caplog.text
+    assert not recwarn.list

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 
 from mario_agents.metrics import CsvSink
 from mario_agents.report import levels
+from mario_agents.report.mp4 import is_mp4
 from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import level_success
 from mario_agents.report.tables import combine, read_table, weighted_mean
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import RomError, RunError
 from mario_envkit.maps import LevelMap
 from tests.agents.run_files import AREA, DEATH, FLAG, write_run
@@ -188,6 +190,42 @@ def test_the_page_says_where_the_time_went_if_that_was_measured(tmp_path) -> Non
         path = run.csv_path(f"worker_{worker}")
         path.write_text(path.read_text().replace("time_env", "old"))
     assert "Where the time went" not in build_page([RunData.load(run.path)])
+
+
+@pytest.mark.parametrize("kept", [0, 20, 0.5, -1])
+def test_a_video_that_was_cut_off_is_named_and_left_out(tmp_path, kept) -> None:
+    run = write_run(tmp_path / "run", workers=1)
+    video = run.videos_path / "step-10000.mp4"
+    assert is_mp4(video)
+    raw = video.read_bytes()
+    video.write_bytes(raw[: int(len(raw) * kept) if isinstance(kept, float) else kept])
+    data = RunData.load(run.path)
+    assert data.films == []
+    assert "videos/step-10000.mp4 is damaged." in data.missing
+    assert not any(sentence.startswith("Videos") for sentence in data.missing)
+    assert "<video" not in build_page([data])
+
+
+def test_a_configuration_of_nonsense_gives_a_page(tmp_path) -> None:
+    run = write_run(tmp_path / "run", workers=1)
+    options = {"level": ["a"], "seed": {"x": 1}, "game": 7, "rom": 5, "total_steps": "many"}
+    config = {"trainer": "ppo", "version": 1, "config": options}
+    (run.path / "config.json").write_text(json.dumps(config))
+    assert "Nothing is known of any level" in build_page([RunData.load(run.path)])
+
+
+def test_deaths_in_other_areas_are_not_on_the_map(tmp_path) -> None:
+    run = write_run(tmp_path / "run", workers=1)
+    deaths = DeathHotspotAggregate.load_or_create(run.hotspots_path)
+    whole = build_page([RunData.load(run.path)])
+    for _ in range(70):
+        deaths.record_death("1-1", 1810, area=1)
+    deaths.save()
+    page = build_page([RunData.load(run.path)])
+    assert "70 of the deaths were in other areas" in page
+    assert "70 in other areas of the level are not drawn." in page
+    assert "were in other areas" not in whole
+    assert page.count("<rect") == whole.count("<rect")
 
 
 def test_a_run_that_has_just_begun_gives_a_page(tmp_path) -> None:

@@ -13,7 +13,9 @@ import pytest
 
 from mario_agents.config import TrainConfig, make_config
 from mario_agents.metrics import WandbSink
+from mario_agents.parallel.wandb_run import WandbRun
 from mario_agents.run import RunDir
+from mario_agents.run.records import FilmRecord, PlayedEpisode, write_film_record
 from mario_envkit.errors import OptionError, RunError
 
 BLOCK = 32768
@@ -84,6 +86,36 @@ def test_rows_of_processes_at_different_steps_and_a_resume(run, wandb, monkeypat
     assert rows(first) == [{"step": 20, "worker_0/loss": 1.5}, {"step": 10, "coordinator/lr": 0.5}]
     WandbSink("mario", run.path, run.options).close()
     assert all(path.name.endswith(name) for path in (run.path / "wandb").glob("offline-run-*"))
+
+
+def film(run: RunDir, step: int) -> None:
+    run.videos_path.mkdir(exist_ok=True)
+    video = run.videos_path / f"step-{step}.mp4"
+    video.write_bytes(b"film %d" % step)
+    episode = PlayedEpisode("1-1", True, 1.0, 3161, 9, "flag")
+    write_film_record(video, FilmRecord(step, ("new best",), (1.0,), episode, ()))
+
+
+def test_films_are_sent_once(run, wandb, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    film(run, 10)
+    film(run, 20)
+    sink = WandbRun("mario", run, resume_step=10)
+    sink.write(30, {"worker_0/loss": 1.5})
+    sink.write(40, {"worker_0/loss": 1.25})
+    film(run, 50)
+    sink.close()
+    sink.close()
+    wandb.teardown()
+    (folder,) = (run.path / "wandb").glob("offline-run-*")
+    deadline = time.monotonic() + 20
+    while len(rows(folder)) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    sent = [row for row in rows(folder) if any("film" in name for name in row)]
+    assert [row["step"] for row in sent] == [20, 50]
+    assert sent[0]["film/caption"] == "new best"
+    files = sorted(path.read_bytes() for path in folder.rglob("*.mp4"))
+    assert files == [b"film 20", b"film 50"]
 
 
 def test_no_login_is_told_in_a_sentence(run, wandb, monkeypatch):

@@ -72,6 +72,8 @@ def test_deaths_are_bars_as_high_as_their_share():
     assert picture[0, 112, 0] > picture[0, 212, 0] > 100, "the deadlier, the redder"
     assert (picture[:208, 225:] == 100).all()
     assert (level_map.picture == 100).all(), "the map itself stays as it is"
+    deaths.record_death("1-1", 410, area=7)
+    assert (draw_deaths(level_map, deaths) == picture).all(), "not in the area that is drawn"
     empty = draw_deaths(level_map, DeathHotspotAggregate())
     assert (empty[:208] == level_map.picture).all()
 

@@ -47,6 +47,31 @@ def test_the_file_is_as_documented(tmp_path):
     }  # fmt: skip
 
 
+def test_deaths_in_other_areas_are_told_apart(tmp_path):
+    path = tmp_path / "hotspots.json"
+    first, second = DeathHotspotAggregate(path=path), DeathHotspotAggregate()
+    first.record_death("1-1", 10, area=5)
+    first.record_death("1-1", 510, area=5)
+    second.record_deaths_batch("1-1", [505])  # nobody said where
+    second.record_death("1-1", 520, area=9)
+    second.record_death("1-2", 520, area=9)
+    first.merge(second)
+    first.save()
+    assert json.loads(path.read_text())["areas"] == {
+        "1-1": {"5": {"0": 1, "500": 1}, "9": {"500": 1}},
+        "1-2": {"9": {"500": 1}},
+    }
+    for aggregate in (first, DeathHotspotAggregate.load_or_create(path)):
+        assert aggregate.get_hotspots("1-1", 1) == [(500, 3), (0, 1)]
+        assert aggregate.in_area("1-1", 5) == [(500, 2), (0, 1)]
+        assert aggregate.in_area("1-1", 9) == [(500, 2)]
+        assert aggregate.in_area("1-1", 7) == [(500, 1)]
+        assert aggregate.in_area("1-2", 5) == []
+    path.write_text(path.read_text().replace('"9"', '"here"'))
+    with pytest.raises(HotspotError, match="damaged"):
+        DeathHotspotAggregate.load_or_create(path)
+
+
 def test_suggestions_where_little_is_known():
     aggregate = DeathHotspotAggregate()
     assert aggregate.get_hotspots("1-1") == []

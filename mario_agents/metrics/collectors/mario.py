@@ -9,8 +9,9 @@ from mario_agents.metrics.episodes import Collected, Episode
 from mario_agents.metrics.logger import MetricLogger
 from mario_agents.metrics.schema import MARIO_METRICS
 
-SendDeaths = Callable[[str, list[int]], bool]
-"""Takes a level and the x of deaths there; False if it could not, and wants them again later."""
+SendDeaths = Callable[[str, list[int], list[int]], bool]
+"""Takes a level, and the x and areas of deaths there; False if it could not, and wants them again
+later."""
 
 
 class MarioCollector:
@@ -27,14 +28,14 @@ class MarioCollector:
 
     def __init__(self, logger: MetricLogger, deaths: SendDeaths | None = None) -> None:
         self._logger, self._send = logger, deaths
-        self._pending: dict[str, list[int]] = {}
+        self._pending: dict[str, list[tuple[int, int]]] = {}
 
     def on_step(self, info: Collected) -> None:
         """Count deaths, and remember where they were."""
         self._logger.track("deaths", len(info.deaths))
         if self._send is not None:
             for death in info.deaths:
-                self._pending.setdefault(death.level, []).append(death.x_pos)
+                self._pending.setdefault(death.level, []).append((death.x_pos, death.area))
 
     def on_episode_end(self, info: Episode) -> None:
         """Track an episode."""
@@ -56,5 +57,6 @@ class MarioCollector:
         """Pass the deaths on."""
         if self._send is not None:
             for level in list(self._pending):
-                if self._send(level, self._pending[level]):
+                positions, areas = map(list, zip(*self._pending[level], strict=True))
+                if self._send(level, positions, areas):
                     del self._pending[level]

@@ -82,6 +82,13 @@ class WandbSink:
         numbers = {name: value for name, value in values.items() if not math.isnan(value)}
         self._run.log({STEP: step, **numbers})
 
+    def write_video(self, step: int, name: str, video: Path, caption: str) -> None:
+        """Send an MP4 file; wandb takes a copy of it."""
+        import wandb
+
+        film = wandb.Video(str(video), caption=caption, format="mp4")
+        self._run.log({STEP: step, name: film})
+
     def close(self) -> None:
         """Send the rest, and end; harmless when repeated."""
         self._run.finish()

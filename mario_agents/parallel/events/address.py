@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -129,17 +130,19 @@ class EventServer(msgspec.Struct, frozen=True):
         run: token of the run.
         address: of its :class:`~mario_agents.parallel.events.observer.EventBroadcast`.
         pid: of its main process.
+        started: when that began to train (Unix seconds), 0 if it did not say.
     """
 
     version: int
     run: str
     address: str
     pid: int
+    started: float = 0.0
 
 
 def write_server(run_path: Path, token: str, address: str) -> None:
     """Say in the run directory where its events can be observed."""
-    server = EventServer(PROTOCOL_VERSION, token, address, os.getpid())
+    server = EventServer(PROTOCOL_VERSION, token, address, os.getpid(), time.time())
     replace_text(run_path / SERVER_NAME, msgspec.json.encode(server).decode() + "\n")
 
 

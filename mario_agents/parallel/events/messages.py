@@ -41,10 +41,15 @@ class Log(Event, frozen=True, kw_only=True, tag="log"):
 
 
 class DeathPositions(Event, frozen=True, kw_only=True, tag="death_positions"):
-    """Lives lost in ``level`` ("1-1") at ``positions``, in pixels as in ``info["x_pos"]``."""
+    """Lives lost in ``level`` ("1-1") at ``positions``, in pixels as in ``info["x_pos"]``.
+
+    ``areas`` says of each in which area of the level, -1 if unknown; of those that it is too short
+    for nothing is known.
+    """
 
     level: str
     positions: list[int]
+    areas: list[int] = []
 
 
 class WorkerStatus(Event, frozen=True, kw_only=True, tag="worker_status"):
