@@ -11,6 +11,7 @@ from mario_agents.algos.ddqn.learner import DDQNLearner
 from mario_agents.algos.ddqn.loss import ddqn_loss
 from mario_agents.algos.ddqn.networks import DoubleDQN, QNetwork, epsilon_greedy
 from mario_agents.environments import make_vector
+from mario_agents.metrics.stopwatch import Stopwatch
 from mario_agents.nn.encoders import NatureEncoder
 from mario_agents.parallel.collector import Collector
 from mario_agents.parallel.gradients import GradientComputer, trainable
@@ -220,7 +221,13 @@ def test_the_whole_machinery_finds_the_optimal_values_of_a_corridor():
     rng = np.random.default_rng(0)
     replay = PrioritizedReplay(4000, 4, (4, 36, 36), n_step=1, gamma=gamma, rng=rng)
     collector = Collector(
-        envs, model, replay, seed=0, rng=torch.Generator().manual_seed(0), device=CPU
+        envs,
+        model,
+        replay,
+        seed=0,
+        rng=torch.Generator().manual_seed(0),
+        device=CPU,
+        stopwatch=Stopwatch(["time_inference"]),
     )
     collected = collector.collect(4000, epsilon=1.0)
     assert any(episode.truncated for episode in collected.episodes)
