@@ -76,20 +76,20 @@ class TrainConfig:
     """Reward function: progress (new best x only), or those of gym-super-mario-bros 7 or 9."""
     frame_skip: PositiveInt = 4
     """Frames for which an action is held; one agent step is this many frames (60 a second)."""
-    frame_stack: PositiveInt = 4
-    """Number of screens, one agent step apart, in an observation."""
+    frame_stack: PositiveInt = 2
+    """Number of pictures, one agent step apart, in an observation."""
     observation: Literal["pixels", "tiles"] = "pixels"
     """What the agent sees: the screen, or the tiles around Mario."""
-    screen_size: ScreenSide | HeightWidth = 84
+    screen_size: ScreenSide | HeightWidth = (52, 64)
     """Pixels of an observed screen: the side of a square, or height and width."""
     palette: Palette = "contrast"
     """How colours become grey: contrast, which shows Mario well, luma as on television, which hides
     him, or 32 grey values, one for each entry of the console's palette memory."""
-    crop_top: Annotated[int, Meta(ge=0, le=120)] = 0
+    crop_top: Annotated[int, Meta(ge=0, le=120)] = 32
     """Rows cut off at the top of the screen; 32 drop the score bar."""
     stall_limit: PositiveInt | None = 150
     """Agent steps without a new best x after which an episode is truncated; None for no limit."""
-    noop_max: NonNegativeInt = 0
+    noop_max: NonNegativeInt = 30
     """Training episodes begin with a random number of idle frames up to this one."""
     repeat_action_probability: Fraction = 0.0
     """Sticky actions: probability that the console sees the previous action again."""

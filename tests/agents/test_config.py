@@ -135,7 +135,7 @@ def test_what_the_agent_sees_follows_the_options() -> None:
     observation, _ = env.reset()
     assert observation.shape == (2, 52, 64)
     assert (observation == 7).all()
-    assert make_env(Config(observation="tiles").env_kwargs()).observation_space.shape == (4, 16, 16)
+    assert make_env(Config(observation="tiles").env_kwargs()).observation_space.shape == (2, 16, 16)
     assert list(to_plain(greys)["palette"]) == [7] * 32
     assert validate(greys, source="itself") == greys
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, ClassVar, Literal
-
-from msgspec import Meta
+from typing import ClassVar, Literal
 
 from mario_agents.config import (
     Fraction,
-    HeightWidth,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ScreenSide,
     TrainConfig,
 )
 from mario_agents.device import resolve_device
@@ -33,14 +29,6 @@ class DDQNConfig(TrainConfig):
 
     observation: Literal["pixels", "tiles"] = "tiles"
     """What the agent sees: the screen, or the tiles around Mario."""
-    frame_stack: PositiveInt = 2
-    """Number of pictures, one agent step apart, in an observation."""
-    screen_size: ScreenSide | HeightWidth = (52, 64)
-    """Pixels of an observed screen: the side of a square, or height and width."""
-    crop_top: Annotated[int, Meta(ge=0, le=120)] = 32
-    """Rows cut off at the top of the screen; 32 drop the score bar."""
-    noop_max: NonNegativeInt = 30
-    """Training episodes begin with a random number of idle frames up to this one."""
     num_envs: PositiveInt = 16
     """Number of environments that a worker steps together."""
     total_steps: PositiveInt = 300_000

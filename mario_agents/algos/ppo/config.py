@@ -9,12 +9,10 @@ from msgspec import Meta
 
 from mario_agents.config import (
     Fraction,
-    HeightWidth,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ScreenSide,
     TrainConfig,
 )
 from mario_agents.device import resolve_device
@@ -33,14 +31,6 @@ class PPOConfig(TrainConfig):
 
     observation: Literal["pixels", "tiles"] = "tiles"
     """What the agent sees: the screen, or the tiles around Mario."""
-    frame_stack: PositiveInt = 2
-    """Number of pictures, one agent step apart, in an observation."""
-    screen_size: ScreenSide | HeightWidth = (52, 64)
-    """Pixels of an observed screen: the side of a square, or height and width."""
-    crop_top: Annotated[int, Meta(ge=0, le=120)] = 32
-    """Rows cut off at the top of the screen; 32 drop the score bar."""
-    noop_max: NonNegativeInt = 30
-    """Training episodes begin with a random number of idle frames up to this one."""
     num_envs: PositiveInt = 64
     """Number of environments that a worker steps together."""
     lockstep: bool = True
