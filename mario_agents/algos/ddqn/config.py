@@ -31,7 +31,7 @@ class DDQNConfig(TrainConfig):
     """What the agent sees: the screen, or the tiles around Mario."""
     num_envs: PositiveInt = 16
     """Number of environments that a worker steps together."""
-    total_steps: PositiveInt = 300_000
+    total_steps: PositiveInt = 200_000
     """Budget in agent steps, summed over all environments."""
     eval_interval: NonNegativeInt = 20_000
     """Agent steps between two greedy evaluations during training; 0 for none. The best weights of
