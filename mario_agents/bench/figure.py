@@ -15,6 +15,8 @@ from mario_agents.report.figures import thousands
 from mario_agents.report.panel import Line, draw_panel, save_figure
 
 GRID = 401
+ROWS = 8
+"""Levels below one another; more than these stand side by side."""
 FORMATS = ("svg", "png")
 KINDS = {False: "greedy", True: "sticky"}
 
@@ -38,10 +40,14 @@ def draw_bench(plan: Plan, results: Mapping[str, CellResult], folder: Path) -> l
     drawn = {level: variants for level, variants in drawn.items() if variants}
     if not drawn:
         return []
-    figure = Figure(figsize=(9.2, 2.8 * len(drawn) + 0.4), layout="constrained")
-    panels = figure.subplots(len(drawn), 2, squeeze=False)
+    beside = -(-len(drawn) // ROWS)
+    rows = -(-len(drawn) // beside)
+    figure = Figure(figsize=(9.2 * beside, 2.8 * rows + 0.4), layout="constrained")
+    panels = figure.subplots(rows, 2 * beside, squeeze=False).reshape(-1, 2)
+    for panel in panels[len(drawn) :].flat:
+        panel.set_axis_off()
     names = list(dict.fromkeys(name for variants in drawn.values() for name in variants))
-    for row, (level, variants) in zip(panels, drawn.items(), strict=True):
+    for row, (level, variants) in zip(panels, drawn.items(), strict=False):
         for panel, sticky in zip(row, KINDS, strict=True):
             grid = np.linspace(0, _end(plan, level), GRID)
             lines = [

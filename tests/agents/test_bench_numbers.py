@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from rich.console import Console
 
 from mario_agents.bench.display import BenchDisplay, seconds_left, share_done
@@ -27,6 +28,7 @@ from mario_agents.metrics import CsvSink
 from mario_agents.run import RunDir
 from mario_agents.run.records import EvaluationRecord, append_evaluation
 from mario_envkit.files import replace_text
+from mario_envkit.game.levels import all_levels
 from tests.agents.run_files import DEATH, FLAG
 
 CURVE = (
@@ -232,6 +234,16 @@ def test_what_run_directories_say(tmp_path: Path) -> None:
     assert svg.startswith("<?xml")
     nothing = dict.fromkeys(outcome.cells, outcome.cells[missing.name])
     assert draw_bench(plan, nothing, tmp_path) == []
+
+
+def test_many_levels_stand_side_by_side(tmp_path: Path) -> None:
+    cells = tuple(cell(0, True, level=str(level)) for level in all_levels()[:11])
+    results = {each.name: result(each, 0.5, 5) for each in cells}
+    draw_bench(Plan(cells, minutes=1.0, weights=("best",)), results, tmp_path)
+    height, width = imread(tmp_path / "curves.png").shape[:2]
+    assert 0.9 < height / width < 1.0  # six rows of two levels
+    svg = (tmp_path / "curves.svg").read_text()
+    assert svg.count("stroke-width: 1.6") >= 2 * len(cells)
 
 
 def test_a_terminal_shows_bars(tmp_path: Path) -> None:
