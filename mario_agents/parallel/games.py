@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -19,9 +19,11 @@ from mario_agents.parallel.first_flag import FlagFilmer
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import RunDir
 from mario_envkit.curriculum.backward import BackwardStarts
+from mario_envkit.emulator import native
 from mario_envkit.errors import ArchiveError
 from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
 from mario_envkit.vector import MarioVectorEnv
+from mario_envkit.vector.cores import available_cores
 
 SNAPSHOT_ID = "mario_envkit:MarioSnapshot-v0"
 SYNC_SECONDS = 30.0
@@ -95,7 +97,9 @@ class Games:
         self._quiet = ExitStack()
         self._quiet.enter_context(_warnings_logged())
         try:
-            self._games: VectorEnv[Any, Any, Any] = make_vector(kwargs, config.num_envs)
+            self._games: VectorEnv[Any, Any, Any] = make_vector(
+                kwargs, config.num_envs, **_share_of_cores(config, kwargs)
+            )
         except BaseException:
             self._quiet.close()
             raise
@@ -172,6 +176,14 @@ def _warnings_logged() -> Iterator[None]:
 
         warnings.showwarning = hear
         yield
+
+
+def _share_of_cores(config: TrainConfig, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Workers share the cores: threads that wait for one another must not wait for a core, too."""
+    ours = kwargs.get("id", SNAPSHOT_ID) == SNAPSHOT_ID
+    if config.workers < 2 or not ours or not native.is_available():
+        return {}
+    return {"num_threads": max(available_cores() // config.workers, 1)}
 
 
 def _starts(config: TrainConfig) -> dict[str, Any]:

@@ -78,3 +78,15 @@ def test_a_full_archive_is_for_the_log(tmp_path: Path, caplog, recwarn) -> None:
         games.envs.reset(seed=0)
     assert "was passed over" in caplog.text
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("snapshots", [True, False])
+def test_workers_share_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshots: bool
+) -> None:
+    monkeypatch.setattr("mario_agents.parallel.games.available_cores", lambda: 8)
+    for workers, threads in ((3, 2), (16, 1)):
+        config = DDQNConfig(num_envs=4, workers=workers, snapshots=snapshots)
+        run = RunDir.create(tmp_path / f"{workers}", trainer="ddqn", config=config)
+        with closing(Games(DDQNRecipe(), config, run)) as games:
+            assert games.envs.unwrapped.num_threads == threads
