@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from mario_agents.report.figures import thousands
@@ -108,7 +109,7 @@ def _metric(asked: str, runs: Sequence[RunData]) -> str:
 
 
 def _name(members: Sequence[RunData], groups: dict[str, list[RunData]]) -> str:
-    """The options that set a group apart from the others; the name of the run if there are many."""
+    """The options that set a group apart from the others; its runs' name if there are many."""
     others = [run for group in groups.values() for run in group]
     first = members[0]
     apart = []
@@ -121,5 +122,8 @@ def _name(members: Sequence[RunData], groups: dict[str, list[RunData]]) -> str:
                 apart.append(f"{name} {first.options[name]}")
     unclear = not all(run.options for run in others) or (not apart and len(groups) > 1)
     if unclear or len(apart) > 3:
-        return first.name
+        # What the names of several seeds have in common: "a_seed" of a_seed-0 and a_seed-1.
+        letters = zip(*(run.name for run in members), strict=False)
+        common = "".join(each[0] for each in takewhile(lambda each: len(set(each)) == 1, letters))
+        return common.rstrip("-_").removesuffix("seed").rstrip("-_") or first.name
     return ", ".join(apart) or (first.name if len(members) == 1 else first.trainer)

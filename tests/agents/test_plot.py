@@ -43,6 +43,14 @@ def test_seeds_belong_together_and_are_named_after_what_differs(tmp_path) -> Non
         ("level 1-1", 3),
         ("level 1-2", 1),
     ]
+    config["config"] |= {"frame_stack": 5, "num_envs": 2, "reward": "v7"}
+    for path, seed in zip(paths[2:], (0, 1), strict=True):
+        config["config"]["seed"] = seed
+        (path / "config.json").write_text(json.dumps(config))
+        path.rename(path.with_name(f"hard-seed-{seed}"))
+    hard = [tmp_path / "hard-seed-0", tmp_path / "hard-seed-1"]
+    groups = grouped([RunData.load(path) for path in (*paths[:2], *hard)])
+    assert [group.name for group in groups] == ["run", "hard"]  # they differ in too much to say
     (paths[0] / "config.json").unlink()
     groups = grouped([RunData.load(path) for path in paths[:2]])
     assert [group.name for group in groups] == ["run0", "run1"]
