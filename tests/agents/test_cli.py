@@ -42,6 +42,17 @@ def run(cli: Any, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+def test_a_reader_may_leave_before_the_end(cli_env: dict[str, str]) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "mario_agents.cli", "presets"],
+        env=cli_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert child.stdout is not None
+    child.stdout.close()
+    assert child.communicate()[1] == b""
+    assert child.returncode == 141
+
+
 # -- help -------------------------------------------------------------------------------------
 
 
