@@ -30,8 +30,8 @@ from mario_agents.monitor.widgets import Curve, Lines, LogPanel
 
 POLL_SECONDS = 0.25
 """Seconds between two looks at what has arrived."""
-DRAW_SECONDS = 1.0
-"""Seconds between two drawings that no key asked for."""
+DRAW_SECONDS = 1.5
+"""Seconds between two drawings that no key asked for: drawing is what a dashboard costs."""
 CONFIRM_SECONDS = 4.0
 """Time in which the stop key has to be pressed again."""
 

@@ -53,9 +53,9 @@ class Terminal:
         """Press keys."""
         os.write(self._fd, text.encode())
 
-    def until(self, condition: Callable[[], bool]) -> None:
+    def until(self, condition: Callable[[], bool], *, patience: float = PATIENCE) -> None:
         """Wait for something."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not condition():
             assert time.monotonic() < deadline, self.output[-3000:]
             self._read()

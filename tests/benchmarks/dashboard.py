@@ -7,6 +7,7 @@ go for a while and stopped for a while (SIGCONT, SIGSTOP), many times in turn.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import statistics
@@ -83,8 +84,11 @@ def beside(folder: Path, workers: int, size: tuple[int, int]) -> tuple[float, fl
     steps = Steps(observer)
     while steps.total() < 3_000:
         time.sleep(0.2)
-    shell = Terminal([*AGENTS, "monitor", "run"], folder, env, size)
-    reader = threading.Thread(target=lambda: shell.until(lambda: shell.status is not None))
+    # With the priority of the dashboard that training shows itself.
+    shell = Terminal(["nice", "-n", "10", *AGENTS, "monitor", "run"], folder, env, size)
+    reader = threading.Thread(
+        target=lambda: shell.until(lambda: shell.status is not None, patience=math.inf)
+    )
     reader.start()
     time.sleep(6.0)
     ratios, alone, shares = [], [], []
