@@ -285,9 +285,15 @@ def to_plain(config: Any) -> dict[str, Any]:
     """The configuration as plain JSON values by field name."""
     # Field by field: msgspec leaves out defaults that it has not set itself.
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    plain = msgspec.to_builtins(values)
-    assert isinstance(plain, dict)
+    plain: dict[str, Any] = _as_json(msgspec.to_builtins(values))
     return plain
+
+
+def _as_json(value: Any) -> Any:
+    """Tuples become lists, as they do in a file."""
+    if isinstance(value, dict):
+        return {name: _as_json(entry) for name, entry in value.items()}
+    return [_as_json(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def validate(config: C, *, source: str) -> C:

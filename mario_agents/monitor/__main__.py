@@ -6,11 +6,9 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 if __name__ == "__main__":
-    import os
     import sys
     from pathlib import Path
 
     from mario_agents.monitor.show import show
 
-    os.nice(10)  # training comes first
     show(Path(sys.argv[1]), parent=int(sys.argv[2]))

@@ -85,7 +85,7 @@ def beside(folder: Path, workers: int, size: tuple[int, int]) -> tuple[float, fl
     while steps.total() < 3_000:
         time.sleep(0.2)
     # With the priority of the dashboard that training shows itself.
-    shell = Terminal(["nice", "-n", "10", *AGENTS, "monitor", "run"], folder, env, size)
+    shell = Terminal(["nice", "-n", "5", *AGENTS, "monitor", "run"], folder, env, size)
     reader = threading.Thread(
         target=lambda: shell.until(lambda: shell.status is not None, patience=math.inf)
     )
