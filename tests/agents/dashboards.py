@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import reduce as fold
 from xml.etree import ElementTree
 
+import msgspec
 from rich.cells import cell_len
 
 from mario_agents.metrics import MetricSnapshot, RollingMean
@@ -160,3 +161,12 @@ def screen_text(svg: str) -> str:
         line = rows.get(y, "")
         rows[y] = line + " " * (column - cell_len(line)) + text
     return "\n".join(rows[y].rstrip() for y in sorted(rows)) + "\n"
+
+
+def replace_status(status: WorkerStatus, **changes: object) -> WorkerStatus:
+    """What the worker says, but for ``changes``."""
+    return msgspec.structs.replace(status, **changes)
+
+
+REPLACED = MemberPulse(source="worker_0", pid=9, age=0.1, restarts=2)
+"""A new process in the place of a dead one."""

@@ -1,4 +1,4 @@
-"""What a dashboard knows and says, without a terminal."""
+"""What a dashboard knows of a run, without a terminal."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ from tests.agents.dashboards import (
     learner_status,
     metrics,
     pulses,
+    replace_status,
     second_of,
     state_after,
     worker_status,
@@ -228,108 +229,6 @@ def test_a_flood_takes_bounded_memory():
     assert max(x for buckets in state.deaths.values() for x in buckets) <= LAST_X
 
 
-# -- numbers and pictures --------------------------------------------------------------------
-
-
-UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-
-
-@given(st.one_of(st.floats(), st.floats(-1e6, 1e6)), st.integers(1, 8))
-def test_a_number_fits_and_is_never_another_one(value, room):
-    text = draw.short(value, room)
-    assert len(text) <= room
-    if text in ("…", "-", "inf", "-inf"):
-        assert room < 7 or not math.isfinite(value) or abs(value) >= 1e15
-    else:
-        unit = UNITS.get(text[-1], 1.0)
-        number = unit * float(text[:-1] if unit > 1 else text)
-        # The fewest digits are one.
-        assert number == pytest.approx(value, rel=0.006 if room >= 7 else 0.5, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"), (3161, "3161"), (12_345, "12.3k"), (999_600, "1M"), (1_234_567, "1.23M"),
-        (0.05, "0.05"), (0.00025, "2.5e-4"), (1234.6, "1235"), (-0.5, "-0.5"), (0.123, "0.123"),
-        (math.nan, "-"), (math.inf, "inf"),
-    ],
-)  # fmt: skip
-def test_numbers(value, text):
-    assert draw.short(value) == text
-
-
-def test_where_there_is_little_room_digits_go_and_not_units():
-    assert [draw.short(12_345, room) for room in (5, 4, 3, 2)] == ["12.3k", "12k", "12k", "…"]
-    assert [draw.short(-0.00123, room) for room in (7, 6)] == ["-1.2e-3", "-1e-3"]
-
-
-@given(st.floats())
-def test_an_age_takes_four_characters(value):
-    assert len(draw.age(value)) <= 4
-
-
-def test_ages():
-    ages = [0.04, 9.94, 9.96, 999, 1000, 59_969, 86_400, 1e30, math.nan, -3]
-    assert [draw.age(seconds) for seconds in ages] == [
-        *("0.0s", "9.9s", "10s", "999s", "17m", "999m", "24h", "999h", "-", "0.0s"),
-    ]
-
-
-@given(st.dictionaries(st.integers(0, 300).map(lambda n: 25 * n), st.integers(1, 99), min_size=1),
-       st.integers(1, 200))  # fmt: skip
-def test_every_death_is_in_the_strip(buckets, width):
-    end = max(buckets) + 25
-    strip = draw.heat(buckets, end, width).plain
-    assert len(strip) == width
-    seen = {i for i, c in enumerate(strip) if c != "·"}
-    for x in buckets:
-        first, last = x * width // end, min((x + 24) * width // end, width - 1)
-        assert seen & set(range(first, last + 1))
-    assert len(seen) <= len(buckets) * (width * 25 // end + 1)
-
-
-def test_the_deadliest_place_is_the_highest_and_the_hottest():
-    strip = draw.heat({0: 1, 500: 100, 900: 25}, 1000, 10)
-    assert strip.plain == "▁····█···▄"
-    styles = {strip.plain[span.start]: str(span.style) for span in strip.spans}
-    assert styles["█"] == "#ff2a2a"
-    assert styles["▁"] != styles["▄"] != styles["█"]
-
-
-def test_saves_and_restores_are_shown_as_people_know_them():
-    status = msgspec.structs.replace(
-        worker_status(0, 1), saves=12, restores=8, stuck=2, max_stuck=3
-    )
-    state = reduce(Dashboard(), envelope(status))
-    assert "💾=12 ⏮=8(2/3)" in draw.workers(state, START, 79)[1].plain
-
-
-def test_what_an_algorithm_measures_is_shown_whatever_it_is():
-    rolling = {"policy_loss": RollingMean(0.5, 3), "entropy": RollingMean(1.25, 3)}
-    state = reduce(
-        Dashboard(),
-        envelope(Metrics(step=1, snapshot=MetricSnapshot({}, {"epsilon": 0.5}, rolling, {}))),
-    )
-    text = draw.learner(state, START, 200).plain
-    assert "entropy 1.25  policy loss 0.5" in text
-    assert "epsilon" not in text
-
-
-def test_where_the_time_goes_is_the_mean_over_workers():
-    assert draw.learner(Dashboard(), START, 200).plain.endswith("time  -")
-    text = draw.learner(state_after(3, workers=3), START, 200).plain
-    assert text.endswith("time  env 42%  inference 20%  learning 27%  waiting 1%  other 10%")
-
-
-@pytest.mark.parametrize("value", [-0.1, 7.0, math.inf, math.nan])
-def test_shares_of_time_that_are_none_are_not_shown(value):
-    shares = {"time_env": 0.5, "time_inference": 0.1, "time_learning": 0.1, "time_waiting": value}
-    snapshot = MetricSnapshot({}, shares, {}, {})
-    state = reduce(Dashboard(), envelope(Metrics(step=1, snapshot=snapshot)))
-    assert draw.time_shares(state) == {}
-
-
 @given(st.lists(st.floats(-1e3, 1e3), max_size=2000), st.floats(0.1, 50))
 def test_a_series_keeps_the_whole_run_in_few_points(values, pace):
     series = Series()
@@ -408,69 +307,8 @@ def test_the_state_of_a_run_is_cheap_to_keep():
     assert state.step == metrics(15, 299).step
 
 
-def ppo_metrics() -> Metrics:
-    rolling = {
-        name: RollingMean(0.125, 9)
-        for name in ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction")
-    }
-    return Metrics(step=1, snapshot=MetricSnapshot({}, {"explained_variance": 0.75}, rolling, {}))
-
-
-def test_of_ppo_the_smallest_screen_says_what_matters():
-    state = fold(
-        reduce,
-        [
-            envelope(ppo_metrics()),
-            envelope(replace_status(worker_status(0, 5), epsilon=math.nan)),
-            envelope(learner_status(5), COORDINATOR),
-        ],
-        Dashboard(),
-    )
-    text = draw.learner(state, START, 80).plain
-    assert all(len(line) <= 80 for line in text.split("\n"))
-    for words in (
-        *("loss 0.125", "entropy 0.125", "approx kl 0.125", "clipped 0.125", "explained 0.75"),
-        *("policy loss 0.125", "value loss 0.125", "grad norm 1.25"),
-    ):
-        assert words in text
-    head, rows = draw.workers(state, START, 79)
-    assert " entr " in head.plain
-    assert "ε" not in head.plain
-    assert rows.plain.split()[6] == "0.12", rows.plain
-
-
-def replace_status(status: WorkerStatus, **changes: object) -> WorkerStatus:
-    return msgspec.structs.replace(status, **changes)
-
-
 def test_what_a_worker_reached_outlives_its_process():
     state = reduce(Dashboard(), envelope(replace_status(worker_status(0, 5), best_x=900.0)))
     state = reduce(state, envelope(replace_status(worker_status(0, 5), best_x=300.0), generation=1))
     assert state.workers["worker_0"].best_x == 900.0
     assert begin_again(state).workers["worker_0"].best_x == 900.0
-
-
-def test_the_time_that_is_left_is_that_of_what_ends_first():
-    state = replace(state_after(40, 1), step=2_000, total_steps=100_000)
-    assert "32:40 left" in draw.header(state, "running", START, 80).plain
-    limited = replace(state, deadline=START + 75)
-    assert "1:15 left" in draw.header(limited, "running", START, 80).plain
-    assert "0:00 left" in draw.header(limited, "running", START + 99, 80).plain
-
-
-REPLACED = MemberPulse(source="worker_0", pid=9, age=0.1, restarts=2)
-
-
-@pytest.mark.parametrize("saves", [0, 99, 4_888, 123_456, 10**9])
-def test_saves_and_restores_fit_their_column(saves):
-    status = replace_status(worker_status(0, 5), saves=saves, restores=saves, stuck=2, max_stuck=3)
-    state = reduce(Dashboard(), envelope(status))
-    _, rows = draw.workers(state, START, 79)
-    assert rows.cell_len <= 79
-    assert rows.plain.endswith("(2/3)")
-    assert "…" not in rows.plain
-    state = reduce(state, envelope(pulses(1, 5, worker_0=REPLACED), MAIN, 5))
-    _, rows = draw.workers(state, START, 79)
-    assert rows.cell_len <= 79
-    assert rows.plain.endswith(" ↻2")
-    assert "…" not in rows.plain
