@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run, load_run
 from mario_envkit.curriculum.start_states import StartStates
 from mario_envkit.registration import TRAIN_DEFAULTS, make_mario
@@ -21,7 +22,7 @@ def create_snapshot_mario_env(
     restore: str = "in_episode",
     archive: SnapshotArchive | str | os.PathLike[str] | None = None,
     restore_noise: bool = False,
-    hotspots: str = "shared",
+    hotspots: str | SharedHotspots = "shared",
     start_states: float | StartStates | None = None,
     backward: Run | str | os.PathLike[str] | None = None,
     **kwargs: Any,

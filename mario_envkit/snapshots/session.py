@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 from numpy.typing import NDArray
 
 from mario_envkit.curriculum.backward import BackwardStarts
-from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import Start, StartStates, resolve_start_states
-from mario_envkit.errors import ArchiveError, OptionError
+from mario_envkit.errors import OptionError
 from mario_envkit.game.levels import Level
-from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Restorable
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler, Verdict
+from mario_envkit.snapshots.memory import SnapshotMemory
 from mario_envkit.snapshots.starting import EpisodeStarts, name_of
 from mario_envkit.snapshots.state_machine import SnapshotRules
 
 RESTORE_MODES = ("in_episode", "on_reset")
-HOTSPOT_MODES = ("shared", "read")
 _FLUSH_EVERY = 20
 """Episodes, or deaths, between two looks at the files that are shared with others."""
 
 
 class SnapshotSession:
-    """A handler, the files it shares with others, and what a restore looks like to the agent.
+    """A handler, the memory it shares with others, and what a restore looks like to the agent.
 
     Args:
         context: the environment.
         env: that, or a single one like it, in which starts are played up to.
-        hotspot_path, checkpoint_interval, max_restores_without_progress, restore, archive,
-            restore_noise, hotspots, start_states, backward: see
-            :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`.
+        memory: where snapshots go, and where Mario dies.
+        checkpoint_interval, max_restores_without_progress, restore, restore_noise, start_states,
+            backward: see :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`.
 
     Raises:
         OptionError: for arguments that make no sense.
-        ArchiveError: if the archive's directory cannot be used.
         SnapshotMismatch: if the archive is of another game, core or kind of environment.
     """
 
@@ -47,41 +43,33 @@ class SnapshotSession:
         self,
         context: Restorable,
         env: gymnasium.Env[Any, Any],
-        hotspot_path: str | os.PathLike[str] | None = None,
+        memory: SnapshotMemory,
+        *,
         checkpoint_interval: int = 500,
         max_restores_without_progress: int = 3,
         restore: str = "in_episode",
-        archive: SnapshotArchive | str | os.PathLike[str] | None = None,
         restore_noise: bool = False,
-        hotspots: str = "shared",
         start_states: float | StartStates | None = None,
         backward: Run | str | os.PathLike[str] | None = None,
     ) -> None:
-        for name, value, known in (
-            ("restore", restore, RESTORE_MODES), ("hotspots", hotspots, HOTSPOT_MODES),
-        ):  # fmt: skip
-            if value not in known:
-                raise OptionError(
-                    f"{name}={value!r} does not exist; choose one of {', '.join(known)}."
-                )
+        if restore not in RESTORE_MODES:
+            raise OptionError(
+                f"restore={restore!r} does not exist; choose one of {', '.join(RESTORE_MODES)}."
+            )
         states = _start_states(start_states, backward)
         rules = SnapshotRules(
             checkpoint_interval=checkpoint_interval,
             max_restores_without_progress=max_restores_without_progress,
         )
+        self._memory = memory
         self._in_episode = restore == "in_episode"
-        self._private = archive is None
-        self._directory: Path | None = None
-        if archive is None:
-            archive = SnapshotArchive()
-        elif not isinstance(archive, SnapshotArchive):
-            self._directory = _writable(Path(archive))
-            archive = SnapshotArchive.load(self._directory)
-        known_deaths = SharedHotspots(
-            Path(hotspot_path) if hotspot_path is not None else None, read_only=hotspots == "read"
-        )
         self.handler = SnapshotHandler(
-            context, archive, known_deaths, rules, restore_noise=restore_noise, starts=states
+            context,
+            memory.archive,
+            memory.hotspots,
+            rules,
+            restore_noise=restore_noise,
+            starts=states,
         )
         self._starts = None if states is None else EpisodeStarts(env, self.handler, states)
         self._start_name = "true"
@@ -194,12 +182,7 @@ class SnapshotSession:
         Raises:
             ArchiveError: if the archive's directory cannot be used any more.
         """
-        hotspots = self.handler.hotspots
-        hotspots.flush()
-        hotspots.refresh()
-        if self._directory is not None:
-            self.handler.archive.save(self._directory)
-            self.handler.archive.update(self._directory)
+        self._memory.sync()
         self._until_flush = _FLUSH_EVERY
 
     def get_stats(self) -> dict[str, Any]:
@@ -221,10 +204,7 @@ class SnapshotSession:
         self.handler.forget()
         if self._starts is not None:
             self._starts.seed(seed)
-        self.handler.hotspots.flush()
-        self.handler.hotspots.forget()
-        if self._private:
-            self.handler.archive.clear()
+        self._memory.forget()
 
 
 def _is_fixed(seed: int | None, options: dict[str, Any] | None) -> bool:
@@ -242,22 +222,3 @@ def _start_states(start_states: Any, backward: Any) -> StartStates | None:
             "start_states and backward both say where episodes begin; give one of them."
         )
     return BackwardStarts(backward)
-
-
-def _writable(directory: Path) -> Path:
-    """``directory``, which exists from now on.
-
-    Raises:
-        ArchiveError: if nothing can be written there.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        reason = None if os.access(directory, os.W_OK | os.X_OK) else "no permission"
-    except OSError as error:
-        reason = str(error.strerror)
-    if reason is not None:
-        raise ArchiveError(
-            f"archive={str(directory)!r} cannot be written: {reason}; give a directory that is "
-            "writable."
-        )
-    return directory

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.level_stats import LevelStats
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import Start, StartStates
@@ -17,6 +18,7 @@ from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Context, load_noise, save_noise
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
 from mario_envkit.snapshots.make import with_run
+from mario_envkit.snapshots.memory import SnapshotMemory
 from mario_envkit.snapshots.session import SnapshotSession
 from mario_envkit.snapshots.slot import slots_of
 from mario_envkit.snapshots.watch import Watch
@@ -33,8 +35,9 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
     """``num_envs`` games with snapshots: ``gymnasium.make_vec("MarioSnapshot-v0", num_envs)``.
 
     Everything it returns is what ``gymnasium.vector.SyncVectorEnv`` returns over
-    ``MarioSnapshot-v0`` with the same keyword arguments, bit for bit. Their snapshots fit each
-    other, too. Handlers are run only for the games in which something may be due; see
+    ``MarioSnapshot-v0`` with the same keyword arguments, bit for bit (where these name files: with
+    one archive and one ``SharedHotspots`` for all of them). Their snapshots fit each other, too.
+    Handlers are run only for the games in which something may be due; see
     :class:`~mario_envkit.snapshots.watch.Watch`.
 
     Args:
@@ -42,10 +45,11 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`.
         hotspot_path, checkpoint_interval, max_restores_without_progress, restore, archive,
             restore_noise, hotspots, start_states, backward: see
-            :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`. Every game keeps its
-            own hotspots and, unless ``archive`` is an object that all share, its own archive: of
-            a directory each holds all that is in it. Every game follows ``backward`` by itself;
-            with ``start_states=BackwardStarts(run)`` they move back together.
+            :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`. What was given or is
+            in files the games share: where one dies the others save at once, and practise from
+            its snapshots. Without, every game keeps its own hotspots and archive. Every game
+            follows ``backward`` by itself; with ``start_states=BackwardStarts(run)`` they move
+            back together.
         max_episode_steps: steps, those after restores included, after which an episode is
             truncated; None is no limit.
         kwargs: what :class:`~mario_envkit.vector.MarioVectorEnv` and ``MarioTrain-v0`` take.
@@ -65,7 +69,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         restore: str = "in_episode",
         archive: SnapshotArchive | str | os.PathLike[str] | None = None,
         restore_noise: bool = False,
-        hotspots: str = "shared",
+        hotspots: str | SharedHotspots = "shared",
         start_states: float | StartStates | None = None,
         backward: Run | str | os.PathLike[str] | None = None,
         max_episode_steps: int | None = None,
@@ -86,19 +90,18 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         self.slots = slots_of(self)
         """The games, one by one, as values."""
         try:
+            memory = SnapshotMemory(hotspot_path, hotspots, archive)
             self._sessions = [
                 SnapshotSession(
                     slot,
                     self._single,
-                    hotspot_path,
-                    checkpoint_interval,
-                    max_restores_without_progress,
-                    restore,
-                    archive,
-                    restore_noise,
-                    hotspots,
-                    start_states,
-                    backward,
+                    memory.for_another_game(),
+                    checkpoint_interval=checkpoint_interval,
+                    max_restores_without_progress=max_restores_without_progress,
+                    restore=restore,
+                    restore_noise=restore_noise,
+                    start_states=start_states,
+                    backward=backward,
                 )
                 for slot in self.slots
             ]

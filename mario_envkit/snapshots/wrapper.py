@@ -9,11 +9,13 @@ import gymnasium
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
+from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import StartStates
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Context
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
+from mario_envkit.snapshots.memory import SnapshotMemory
 from mario_envkit.snapshots.session import SnapshotSession
 
 
@@ -61,6 +63,8 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         hotspots: "shared" adds our deaths to the file at ``hotspot_path``, now and then and on
             ``close()``; "read" never writes it, for runs in which one process gathers the deaths
             of all. Our own then count until the file is next read, which is taken to hold them.
+            Or, instead of a path, a :class:`~mario_envkit.curriculum.hotspot_file.SharedHotspots`,
+            which environments of one process may share.
         start_states: the share of episodes that begin at archived snapshots, like 0.35; or a
             ``StartStates``: ``StartStateSampler`` of
             :mod:`mario_envkit.curriculum.start_states`, or ``BackwardStarts`` of
@@ -83,25 +87,28 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         restore: str = "in_episode",
         archive: SnapshotArchive | str | os.PathLike[str] | None = None,
         restore_noise: bool = False,
-        hotspots: str = "shared",
+        hotspots: str | SharedHotspots = "shared",
         start_states: float | StartStates | None = None,
         backward: Run | str | os.PathLike[str] | None = None,
     ) -> None:
-        arguments: dict[str, Any] = {
+        remembered: dict[str, Any] = {
             "hotspot_path": hotspot_path,
+            "hotspots": hotspots,
+            "archive": archive,
+        }
+        arguments: dict[str, Any] = {
             "checkpoint_interval": checkpoint_interval,
             "max_restores_without_progress": max_restores_without_progress,
             "restore": restore,
-            "archive": archive,
             "restore_noise": restore_noise,
-            "hotspots": hotspots,
             "start_states": start_states,
             "backward": backward,
         }
         # An archive is shared, not copied.
-        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **arguments)
+        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **remembered, **arguments)
         super().__init__(env)
-        self._session = SnapshotSession(Context(env), env, **arguments)
+        memory = SnapshotMemory(**remembered)
+        self._session = SnapshotSession(Context(env), env, memory, **arguments)
         self._begun = False
         self._closed = False
 

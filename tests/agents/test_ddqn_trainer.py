@@ -98,12 +98,12 @@ def test_a_run_leaves_everything_behind(tmp_path):
     assert len(CheckpointStore(path / "checkpoint")) == 3
     latest = CheckpointStore(path / "checkpoint").load_latest()
     assert latest.step == 400
-    online = {
-        name.removeprefix("model.online."): tensor
+    target = {
+        name.removeprefix("model.target."): tensor
         for name, tensor in latest.tensors.items()
-        if name.startswith("model.online.")
+        if name.startswith("model.target.")
     }
-    assert_equal(online, weights(path))
+    assert_equal(target, weights(path))  # what plays
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(tmp_path):

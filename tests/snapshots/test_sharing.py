@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mario_agents.environments import make_vector
+from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import ArchiveError, OptionError, SnapshotMismatch
 from mario_envkit.snapshots import (
@@ -105,6 +106,31 @@ def test_workers_hear_of_each_other_when_they_sync(tmp_path):
     first.close()
     second.close()
     assert DeathHotspotAggregate.load_or_create(path).deaths("1-1") == deaths
+
+
+def test_games_of_a_vector_know_at_once_what_one_of_them_finds_out(tmp_path):
+    files = {"hotspot_path": tmp_path / "hotspots.json", "archive": tmp_path / "snapshots"}
+    together = gymnasium.make_vec("MarioSnapshot-v0", 2, checkpoint_interval=50, **files)
+    apart = gymnasium.make_vec("MarioSnapshot-v0", 2, checkpoint_interval=50)
+    for env, shared in ((together, True), (apart, False)):
+        env.reset(seed=0)
+        for _ in range(100):
+            env.step(np.array([1, 0]))  # the first walks into an enemy, the second stands still
+        deaths = [handler.hotspots.aggregate.deaths("1-1") for handler in env.handlers]
+        assert deaths[0] > 0
+        assert deaths[1] == (deaths[0] if shared else 0)
+        first, second = (handler.archive for handler in env.handlers)
+        assert (first is second) == shared
+        env.close()
+
+
+def test_hotspots_are_given_once(tmp_path):
+    known = SharedHotspots(tmp_path / "hotspots.json")
+    env = create_snapshot_mario_env(hotspots=known)
+    assert env.handler.hotspots is known
+    env.close()
+    with pytest.raises(OptionError, match="give one of them"):
+        create_snapshot_mario_env(hotspots=known, hotspot_path=tmp_path / "other.json")
 
 
 def test_figures_of_a_vector():

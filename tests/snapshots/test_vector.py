@@ -6,11 +6,12 @@ import gymnasium
 import numpy as np
 import pytest
 
+from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.emulator import native
 from mario_envkit.emulator.rom import installed_roms
 from mario_envkit.game.rewards import Distance, RewardFunction
-from mario_envkit.snapshots.archive import SUFFIX
+from mario_envkit.snapshots.archive import SUFFIX, SnapshotArchive
 from tests.native.test_pool import Ours
 from tests.native.vectors import assert_same
 from tests.snapshots.vectors import MODES, assert_equal_for, make_both, shared, walk
@@ -105,7 +106,9 @@ def test_hotspots_of_a_file(restore, tmp_path):
         known = DeathHotspotAggregate(path=path)
         known.record_deaths_batch("1-1", [310, 700, 1200] * 5)
         known.save()
-    both = make_both(3, restore=restore, hotspots=paths, checkpoint_interval=10**6)
+    # The games of the vector share what is in a file; the single ones are given the same.
+    shared = paths[0], SharedHotspots(paths[1])
+    both = make_both(3, restore=restore, hotspots=shared, checkpoint_interval=10**6)
     stats = assert_equal_for(*both, 700, walk(3, 7, 2))
     assert stats["total_saves"] > 5
     ours, theirs = (path.read_text() for path in paths)
@@ -115,11 +118,14 @@ def test_hotspots_of_a_file(restore, tmp_path):
 
 def test_archives_in_a_directory(tmp_path):
     directories = tmp_path / "ours", tmp_path / "theirs"
+    archive = SnapshotArchive()
     both = make_both(
-        3, archives=directories, checkpoint_interval=50, max_episode_steps=25, frame_skip=8
-    )
+        3, archives=(directories[0], archive), checkpoint_interval=50, max_episode_steps=25,
+        frame_skip=8,
+    )  # fmt: skip
     stats = assert_equal_for(*both, 600, walk(3, 7, 6))
     assert stats["total_restores"]
+    archive.save(directories[1])
     ours, theirs = (
         {path.name: path.read_bytes() for path in directory.glob("*" + SUFFIX)}
         for directory in directories

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import SyncVectorEnv
 
+from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.snapshots import MarioSnapshotVectorEnv, SnapshotArchive
 from tests.native.vectors import compare
 
@@ -23,7 +24,7 @@ def make_both(
     num_threads: int = 2,
     autoreset_mode: str = "NextStep",
     archives: tuple[Any, Any] = (None, None),
-    hotspots: tuple[Path | None, Path | None] = (None, None),
+    hotspots: tuple[Path | None, SharedHotspots | str] = (None, "shared"),
     **kwargs: Any,
 ) -> tuple[MarioSnapshotVectorEnv, SyncVectorEnv]:
     """The same environments twice; what they share with others each has for itself."""
@@ -33,7 +34,7 @@ def make_both(
         archive=archives[0], hotspot_path=hotspots[0], **extra, **kwargs,
     )  # fmt: skip
     assert isinstance(vector, MarioSnapshotVectorEnv)
-    kwargs.update(backend="native", archive=archives[1], hotspot_path=hotspots[1])
+    kwargs.update(backend="native", archive=archives[1], hotspots=hotspots[1])
     each = [kwargs if levels is None else {**kwargs, "level": levels[i]} for i in range(num_envs)]
     singles = SyncVectorEnv(
         [lambda own=own: gymnasium.make("MarioSnapshot-v0", **own) for own in each],

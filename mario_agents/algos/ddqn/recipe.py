@@ -99,14 +99,16 @@ class DDQNRecipe:
         )
 
     def player(self, learner: DDQNLearner) -> nn.Module:
-        """See :class:`~mario_agents.parallel.recipe.Recipe`: the online network."""
-        return learner.model.online
+        """See :class:`~mario_agents.parallel.recipe.Recipe`: the target network.
+
+        It is a moving average of the online one, which is another player after each few updates.
+        """
+        return learner.model.target
 
     def policy(self, config: DDQNConfig, learner: DDQNLearner, device: torch.device) -> DDQNPolicy:
         """See :class:`~mario_agents.parallel.recipe.Recipe`."""
-        return DDQNPolicy(
-            learner.model.online, epsilon=config.eval_epsilon, seed=config.seed, device=device
-        )
+        network = self.player(learner)
+        return DDQNPolicy(network, epsilon=config.eval_epsilon, seed=config.seed, device=device)
 
 
 def build_replay(config: DDQNConfig, spaces: Spaces, seed: int) -> UniformReplay:

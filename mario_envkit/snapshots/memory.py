@@ -1,0 +1,115 @@
+"""What practice remembers: deaths and snapshots, and the files in which others find them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mario_envkit.curriculum.hotspot_file import SharedHotspots
+from mario_envkit.errors import ArchiveError, OptionError
+from mario_envkit.snapshots.archive import SnapshotArchive
+
+HOTSPOT_MODES = ("shared", "read")
+
+
+class SnapshotMemory:
+    """Hotspots and an archive, as the arguments of an environment with snapshots ask for them.
+
+    Args:
+        hotspot_path, hotspots, archive: see
+            :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`.
+
+    Attributes:
+        hotspots: where Mario dies.
+        archive: where snapshots go.
+
+    Raises:
+        OptionError: for arguments that make no sense.
+        ArchiveError: if the archive's directory cannot be used.
+    """
+
+    def __init__(
+        self,
+        hotspot_path: str | os.PathLike[str] | None = None,
+        hotspots: str | SharedHotspots = "shared",
+        archive: SnapshotArchive | str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.hotspots = _hotspots(hotspot_path, hotspots)
+        self._own_hotspots = hotspot_path is None and isinstance(hotspots, str)
+        self._directory: Path | None = None
+        self._own_archive = archive is None
+        if archive is None:
+            archive = SnapshotArchive()
+        elif not isinstance(archive, SnapshotArchive):
+            self._directory = _writable(Path(archive))
+            archive = SnapshotArchive.load(self._directory)
+        self.archive = archive
+
+    def for_another_game(self) -> SnapshotMemory:
+        """The memory of another game of a vector.
+
+        It is the same as far as this one is in files or was given: what one game finds out there
+        the others know at once. The rest is the other game's own.
+        """
+        other = SnapshotMemory()
+        if not self._own_hotspots:
+            other.hotspots, other._own_hotspots = self.hotspots, False
+        if not self._own_archive:
+            other.archive, other._own_archive = self.archive, False
+            other._directory = self._directory
+        return other
+
+    def sync(self) -> None:
+        """Write hotspots and archive to their files, if they have any, and take in what is new.
+
+        Raises:
+            ArchiveError: if the archive's directory cannot be used any more.
+        """
+        self.hotspots.flush()
+        self.hotspots.refresh()
+        if self._directory is not None:
+            self.archive.save(self._directory)
+            self.archive.update(self._directory)
+
+    def forget(self) -> None:
+        """Forget what is in no file and was not given."""
+        self.hotspots.flush()
+        if self._own_hotspots:
+            self.hotspots.forget()
+        if self._own_archive:
+            self.archive.clear()
+
+
+def _hotspots(
+    path: str | os.PathLike[str] | None, hotspots: str | SharedHotspots
+) -> SharedHotspots:
+    if isinstance(hotspots, SharedHotspots):
+        if path is not None:
+            raise OptionError(
+                "hotspot_path and hotspots both say where deaths are known; give one of them."
+            )
+        return hotspots
+    if hotspots not in HOTSPOT_MODES:
+        raise OptionError(
+            f"hotspots={hotspots!r} does not exist; choose one of {', '.join(HOTSPOT_MODES)}."
+        )
+    return SharedHotspots(Path(path) if path is not None else None, read_only=hotspots == "read")
+
+
+def _writable(directory: Path) -> Path:
+    """``directory``, which exists from now on.
+
+    Raises:
+        ArchiveError: if nothing can be written there.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        reason = None if os.access(directory, os.W_OK | os.X_OK) else "no permission"
+    except OSError as error:
+        reason = str(error.strerror)
+    if reason is not None:
+        raise ArchiveError(
+            f"archive={str(directory)!r} cannot be written: {reason}; give a directory that is "
+            "writable."
+        )
+    return directory
