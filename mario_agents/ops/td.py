@@ -30,12 +30,24 @@ def double_q_target(
         return reward + discount * q_next_target.gather(1, best).squeeze(1)
 
 
-def weighted_huber_loss(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """The batch mean of ``weight * huber(target - prediction)`` with the knee at 1.
+def weighted_td_loss(
+    prediction: Tensor, target: Tensor, weight: Tensor, *, huber: float | None = 1.0
+) -> Tensor:
+    """The batch mean of ``weight * error(target - prediction)``.
 
-    The Huber loss is quadratic for small errors and linear for large ones, so that no single
-    surprise dominates a batch (the "error clipping" of Mnih et al., "Human-level control through
-    deep reinforcement learning", Nature 2015, page 7). ``weight`` holds importance weights
-    (:func:`mario_agents.ops.prioritized.importance_weights`), or ones. All arguments are ``(B,)``.
+    Args:
+        prediction, target: ``(B,)``.
+        weight: ``(B,)``, importance weights
+            (:func:`mario_agents.ops.prioritized.importance_weights`), or ones.
+        huber: a number gives the Huber loss, which is linear where the error is larger than this,
+            so that no single surprise dominates a batch (with 1 the "error clipping" of Mnih et
+            al., "Human-level control through deep reinforcement learning", Nature 2015, page 7).
+            None gives half the squared error: only its minimum is the mean of the targets. With a
+            knee far below their spread the minimum is near their median, which rare deaths do not
+            move.
     """
-    return (weight * functional.smooth_l1_loss(prediction, target, reduction="none")).mean()
+    if huber is None:
+        error = 0.5 * (target - prediction).pow(2)
+    else:
+        error = functional.huber_loss(prediction, target, reduction="none", delta=huber)
+    return (weight * error).mean()

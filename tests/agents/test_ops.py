@@ -14,7 +14,7 @@ from mario_agents.ops.bounding import softsign_bound
 from mario_agents.ops.nstep import n_step_returns
 from mario_agents.ops.prioritized import PRIORITY_EPSILON, importance_weights, scaled_priority
 from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
-from mario_agents.ops.td import double_q_target, weighted_huber_loss
+from mario_agents.ops.td import double_q_target, weighted_td_loss
 from mario_agents.parallel.intervals import Every
 
 
@@ -34,14 +34,31 @@ def test_double_q_target_carries_no_gradient():
     assert not double_q_target(q, q, torch.ones(2), torch.ones(2)).requires_grad
 
 
-def test_weighted_huber_loss_by_hand():
+def test_weighted_td_loss_by_hand():
     prediction = torch.tensor([0.0, 0.0, 1.0], requires_grad=True)
-    loss = weighted_huber_loss(
+    loss = weighted_td_loss(
         prediction, torch.tensor([0.5, -3.0, 1.0]), torch.tensor([1.0, 0.5, 7.0])
     )
     assert loss.item() == pytest.approx((0.5 * 0.5**2 + 0.5 * (3.0 - 0.5) + 0.0) / 3)
     loss.backward()
     assert torch.allclose(prediction.grad, torch.tensor([-0.5, 0.5 * 1.0, 0.0]) / 3)
+    squared = weighted_td_loss(
+        prediction, torch.tensor([0.5, -3.0, 1.0]), torch.tensor([1.0, 0.5, 7.0]), huber=None
+    )
+    assert squared.item() == pytest.approx((0.5 * 0.5**2 + 0.5 * 0.5 * 3.0**2 + 0.0) / 3)
+
+
+@pytest.mark.parametrize(("huber", "best"), [(None, 11.0), (1.0, 12.0 - 1 / 15), (100.0, 11.0)])
+def test_only_squared_errors_have_their_minimum_at_the_mean(huber, best):
+    # One death in sixteen: the Huber loss all but forgets it.
+    targets = torch.tensor([12.0] * 15 + [-4.0])
+    candidates = torch.linspace(8, 13, 5001)
+    losses = [
+        weighted_td_loss(value.expand(16), targets, torch.ones(16), huber=huber)
+        for value in candidates
+    ]
+    found = candidates[int(torch.stack(losses).double().argmin())]
+    assert found.item() == pytest.approx(best, abs=0.02)
 
 
 def naive_return(rewards, terminated, truncated, gamma):

@@ -54,6 +54,8 @@ class DDQNConfig(TrainConfig):
     """Steps whose rewards are summed before the value of the next observation is asked for."""
     q_scale: PositiveFloat = 50.0
     """Action values are bounded to the range from -q_scale to q_scale."""
+    huber: PositiveFloat | None = None
+    """Errors of values count linearly beyond this (Huber loss); None squares them."""
     tau: Fraction = 0.005
     """Share by which the target network moves to the online network in each update."""
     network: NetworkChoice = "auto"

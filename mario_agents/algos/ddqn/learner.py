@@ -12,14 +12,17 @@ from mario_agents.api import Batch
 
 
 class DDQNLearner:
-    """What a worker computes gradients with; owns no optimizer and no environment."""
+    """What a worker computes gradients with; owns no optimizer and no environment.
 
-    def __init__(self, model: DoubleDQN) -> None:
-        self.model = model
+    ``huber`` as in :class:`~mario_agents.algos.ddqn.config.DDQNConfig`.
+    """
+
+    def __init__(self, model: DoubleDQN, *, huber: float | None = None) -> None:
+        self.model, self._huber = model, huber
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss, and detached metrics; ``priority`` ``(B,)`` is the size of the errors."""
-        loss, q, error = ddqn_loss(self.model, batch)
+        loss, q, error = ddqn_loss(self.model, batch, huber=self._huber)
         priority = error.abs()
         return loss, {
             "loss": loss.detach(),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mario_agents.algos.ddqn.networks import DoubleDQN
 from mario_agents.api import Batch
-from mario_agents.ops.td import double_q_target, weighted_huber_loss
+from mario_agents.ops.td import double_q_target, weighted_td_loss
 
 
 class TDLoss(NamedTuple):
@@ -20,8 +20,11 @@ class TDLoss(NamedTuple):
     error: Tensor
 
 
-def ddqn_loss(model: DoubleDQN, batch: Batch) -> TDLoss:
-    """Huber loss between ``Q(s, a)`` and the double-Q target, weighted by ``batch["weight"]``."""
+def ddqn_loss(model: DoubleDQN, batch: Batch, *, huber: float | None = 1.0) -> TDLoss:
+    """The error of ``Q(s, a)`` against the double-Q target, weighted by ``batch["weight"]``.
+
+    ``huber`` as in :func:`~mario_agents.ops.td.weighted_td_loss`.
+    """
     q = model(batch["obs"]).gather(1, batch["action"][:, None]).squeeze(1)
     with torch.no_grad():
         target = double_q_target(
@@ -30,5 +33,5 @@ def ddqn_loss(model: DoubleDQN, batch: Batch) -> TDLoss:
             batch["reward"],
             batch["discount"],
         )
-    loss = weighted_huber_loss(q, target, batch["weight"])
+    loss = weighted_td_loss(q, target, batch["weight"], huber=huber)
     return TDLoss(loss, q.detach(), (target - q).detach())

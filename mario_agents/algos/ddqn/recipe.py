@@ -52,7 +52,7 @@ class DDQNRecipe:
                 q_scale=config.q_scale,
                 precision=config.precision,
             )
-        return DDQNLearner(DoubleDQN(network))
+        return DDQNLearner(DoubleDQN(network), huber=config.huber)
 
     def experience(
         self,
