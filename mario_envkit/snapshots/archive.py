@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from mario_envkit.errors import ArchiveError, OptionError, SnapshotMismatch
 from mario_envkit.files import replace_file
-from mario_envkit.snapshots.entry import ArchivedSnapshot, Place
+from mario_envkit.snapshots.entry import X_BUCKET, ArchivedSnapshot, Place
 
 MAX_ENTRIES = 256
 """Of MarioTrain's observations (84x84, stack 4) some 20 MB."""
+
+NEAR = 100
+"""Pixels: a snapshot of a game's own is worth more than the archive's as long as it lies no farther
+than this before the place to practise from, or a bucket after it."""
 
 SUFFIX = ".snapshot"
 _MASTERED = 0.9
@@ -77,13 +81,31 @@ class SnapshotArchive:
         return True
 
     def choose(
-        self, level: str, area: int, death_x: int, restore_x: int, tick: int
+        self,
+        level: str,
+        area: int,
+        death_x: int,
+        restore_x: int,
+        tick: int,
+        own: Collection[ArchivedSnapshot] = (),
     ) -> ArchivedSnapshot | None:
         """The snapshot to practise from after a death.
 
         The nearest at or left of ``restore_x`` in the same area; else the nearest left of the
         death; else the last one, by the level's time, from an area that came before.
+
+        Before them come snapshots that the game which ended took on its way there, ``own``, if
+        they lie near enough: the archive's is the same moment for everybody and each time, and
+        practice from one moment teaches that moment.
         """
+        near = [
+            entry for entry in own
+            if entry.place.level == level and entry.place.area == area
+            and restore_x - NEAR <= entry.x_pos <= min(restore_x + X_BUCKET, death_x - 1)
+            and not self._is_doomed(entry)
+        ]  # fmt: skip
+        if near:
+            return max(near, key=lambda entry: (entry.x_pos, -entry.tick))
         level_entries = [entry for entry in self._entries.values() if entry.place.level == level]
         here = [e for e in level_entries if e.place.area == area and e.x_pos < death_x]
         before = [e for e in here if e.x_pos <= restore_x]
@@ -100,7 +122,7 @@ class SnapshotArchive:
         entry.practice.successes += success
         if self._entries.get(entry.place) is not entry:
             return  # replaced in the meantime
-        if not entry.practice.successes and entry.practice.attempts >= self.doomed_after:
+        if self._is_doomed(entry):
             self._drop(entry.place)
         else:
             self._entries.move_to_end(entry.place)
@@ -194,6 +216,9 @@ class SnapshotArchive:
             others = [e for e in self._entries.values() if e is not entry]
             mastered = (e for e in others if e.practice.success_rate >= _MASTERED)
             self._drop(next(mastered, others[0]).place)
+
+    def _is_doomed(self, entry: ArchivedSnapshot) -> bool:
+        return not entry.practice.successes and entry.practice.attempts >= self.doomed_after
 
     def _drop(self, place: Place) -> None:
         del self._entries[place]

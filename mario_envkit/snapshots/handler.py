@@ -138,6 +138,7 @@ class SnapshotHandler:
         self._covered: set[tuple[str, int, int]] = set()
         self._practising: ArchivedSnapshot | None = None
         self._chosen: ArchivedSnapshot | None = None
+        self._own: dict[Place, ArchivedSnapshot] = {}  # of this episode and level
         self._aim()
 
     def after_step(
@@ -261,7 +262,7 @@ class SnapshotHandler:
     def _choose(self) -> ArchivedSnapshot | None:
         level, area, x_pos, tick = self._where
         suggested = self.hotspots.aggregate.suggest_restore_position(level, x_pos)
-        return self.archive.choose(level, area, x_pos, suggested, tick)
+        return self.archive.choose(level, area, x_pos, suggested, tick, self._own.values())
 
     def _save(self, observation: NDArray[Any], info: dict[str, Any]) -> bool:
         target = self._next_hotspot()
@@ -271,6 +272,7 @@ class SnapshotHandler:
         place = Place.of(info, self._context.ram)
         saved = self._context.save()
         entry = ArchivedSnapshot(place, saved, np.array(observation), _copied(info))
+        self._own[place] = entry
         taken = self.archive.add(entry)
         self.total_saves += taken
         return taken
@@ -285,6 +287,7 @@ class SnapshotHandler:
                     completed=True, best_x=self._attempt_x, frames=before.tick
                 )
             self._attempt_x = 0
+            self._own.clear()
             self._last_save_tick = where.tick
             self._aim()
         self._attempt_x = max(self._attempt_x, where.x_pos)

@@ -117,6 +117,28 @@ def test_which_one_to_practise_from():
     assert choose(530, 450, level="1-3") is None
 
 
+def test_what_the_game_took_on_its_own_way_comes_first_if_it_is_near():
+    archive = SnapshotArchive()
+    for one in (entry(300), entry(440)):
+        archive.add(one)
+
+    def choose(*own):
+        return archive.choose("1-1", AREA, 530, 450, 1000, own)
+
+    assert choose().x_pos == 440
+    near, nearer = entry(350, 20), entry(430, 30)
+    assert choose(near, nearer) is nearer
+    assert choose(near) is near
+    assert choose(entry(349)).x_pos == 440, "too far back"
+    assert choose(entry(475)).x_pos == 475, "a bucket may be between"
+    assert choose(entry(476)).x_pos == 440, "too near to the death"
+    assert choose(entry(430, 30, OTHER_AREA)).x_pos == 440
+    assert choose(entry(430, 30, level="1-2")).x_pos == 440
+    for _ in range(archive.doomed_after):
+        archive.record(nearer, success=False)
+    assert choose(near, nearer) is near, "from the other one he always died"
+
+
 @given(
     xs=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9), st.booleans()), max_size=80),
     limit=st.integers(1, 8),

@@ -124,6 +124,33 @@ def test_games_of_a_vector_know_at_once_what_one_of_them_finds_out(tmp_path):
         env.close()
 
 
+def test_a_game_goes_back_to_where_it_passed_not_to_where_another_one_did():
+    archive = SnapshotArchive()
+    ways = []
+    for idle in (0, 6):  # the second game is later everywhere, and meets other enemies
+        deaths = SharedHotspots()
+        for _ in range(3):
+            deaths.record_death("1-1", 300)
+        env = create_snapshot_mario_env(
+            archive=archive, hotspots=deaths, checkpoint_interval=10**6, stall_limit=None
+        )
+        _, info = env.reset(seed=0)
+        way = {(info["x_pos"], info["frame"])}
+        for number in range(200):
+            *_, info = env.step(0 if number < idle else 1)
+            if info["snapshot_restored"]:
+                break
+            way.add((info["x_pos"], info["frame"]))
+        assert info["snapshot_restored"]
+        assert (info["x_pos"], info["frame"]) in way
+        ways.append(way)
+        env.close()
+        assert len(archive) == 1
+        for kept in archive:  # so that it keeps the first one's
+            archive.record(kept, success=True)
+    assert (info["x_pos"], info["frame"]) not in ways[0]
+
+
 def test_hotspots_are_given_once(tmp_path):
     known = SharedHotspots(tmp_path / "hotspots.json")
     env = create_snapshot_mario_env(hotspots=known)
