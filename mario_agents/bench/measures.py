@@ -135,6 +135,30 @@ def area(points: Sequence[Point], horizon: float, *, by_time: bool) -> float | N
     ) / horizon  # fmt: skip
 
 
+def budget_left(
+    points: Sequence[Point], horizon: float, *, by_time: bool, share: float = 0.0
+) -> float | None:
+    """Share of the budget that was left at :func:`first_clear`, 0 to 1; 0 if there was none.
+
+    Args:
+        points: the evaluations.
+        horizon: the budget, in seconds or in agent steps.
+        by_time: whether it is in seconds.
+        share: as for :func:`first_clear`.
+
+    Returns:
+        None if it cannot be known, as for :func:`area`.
+    """
+    if not points or horizon <= 0 or (by_time and not has_seconds(points)):
+        return None
+    clear = first_clear(points, share=share)
+    if clear is None:
+        return 0.0
+    place = clear.seconds if by_time else clear.step
+    assert place is not None
+    return max(0.0, 1 - place / horizon)
+
+
 def last_third(points: Sequence[Point], end: float, *, by_time: bool) -> tuple[float, float] | None:
     """How stable it was: greedy success of the weights as they were in the last third of the run.
 

@@ -7,12 +7,21 @@ from statistics import median
 
 from msgspec import Struct
 
-from mario_agents.bench.measures import RELIABLE, Clear, area, first_clear, last_third
+from mario_agents.bench.measures import (
+    RELIABLE,
+    Clear,
+    area,
+    budget_left,
+    first_clear,
+    last_third,
+)
 from mario_agents.bench.plan import Cell, Plan
 from mario_agents.bench.result import CellResult, Status
 from mario_agents.stats import bootstrap_interval
 
-STICKY = "greedy-sticky"
+COMPARED = ("greedy-sticky", "sampled-plain")
+"""Conditions of the standard that the ablation compares; greedy episodes, nearly one and the same,
+are not among them."""
 
 
 class Numbers(Struct, frozen=True):
@@ -23,6 +32,7 @@ class Numbers(Struct, frozen=True):
         evaluations: how many there were while it trained; without any nothing can have happened.
         first: first evaluation in training with any greedy success.
         reliable: first one with at least :data:`~mario_agents.bench.measures.RELIABLE`.
+        budget_left: share of the budget that was left at ``first``; 0 if that never was.
         area: under the curve of success with sticky actions, see
             :func:`~mario_agents.bench.measures.area`.
         steps, seconds: of training.
@@ -37,6 +47,7 @@ class Numbers(Struct, frozen=True):
     evaluations: int
     first: Clear | None
     reliable: Clear | None
+    budget_left: float | None
     area: float | None
     steps: int | None
     seconds: float | None
@@ -95,6 +106,7 @@ def numbers_of(plan: Plan, cell: Cell, result: CellResult) -> Numbers:
         evaluations=len(result.points),
         first=first_clear(result.points, spawned=result.spawned),
         reliable=first_clear(result.points, share=RELIABLE, spawned=result.spawned),
+        budget_left=budget_left(result.points, plan.horizon(cell), by_time=by_time),
         area=area(result.points, plan.horizon(cell), by_time=by_time),
         steps=result.steps,
         seconds=result.seconds,
@@ -138,8 +150,13 @@ def differences(rows: Sequence[Row]) -> list[Difference]:
             continue
         weights = {name for row in (on, off) for n in row.finished for name in n.standard}
         quantities: dict[str, Callable[[Numbers], float | None]] = {
+            "budget left at first clear": lambda numbers: numbers.budget_left,
             "area under the curve": lambda numbers: numbers.area,
-            **{f"{STICKY}, {name}": _final(name) for name in sorted(weights)},
+            **{
+                f"{condition}, {name}": _final(name, condition)
+                for condition in COMPARED
+                for name in sorted(weights)
+            },
         }
         for quantity, read in quantities.items():
             by_seed = _by_seed(on, off, read)
@@ -148,8 +165,8 @@ def differences(rows: Sequence[Row]) -> list[Difference]:
     return found
 
 
-def _final(weights: str) -> Callable[[Numbers], float | None]:
-    return lambda numbers: numbers.standard.get(weights, {}).get(STICKY)
+def _final(weights: str, condition: str) -> Callable[[Numbers], float | None]:
+    return lambda numbers: numbers.standard.get(weights, {}).get(condition)
 
 
 def _by_seed(on: Row, off: Row, read: Callable[[Numbers], float | None]) -> dict[int, float]:

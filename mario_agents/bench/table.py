@@ -97,6 +97,7 @@ Machine: {plan.machine}; runs at once: {plan.jobs}.
 - First clear: the first evaluation in training with any greedy success; 90 %: with at least that.
   Steps are those of the weights that did it. Seconds are wall-clock seconds of training until that
   evaluation was over; with imports they count from the start of the process.
+- Budget left at first clear: share of it, from 0 (never cleared) to 1.
 - Area: mean success with sticky actions over the budget in {axis}. An evaluation counts from when
   its weights were taken until those of the next were; before the first there is no success.
 - Last third: greedy success of the weights as they were, in evaluations of the run's last third.

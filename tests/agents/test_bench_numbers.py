@@ -17,7 +17,16 @@ from rich.console import Console
 from mario_agents.bench.display import BenchDisplay, seconds_left, share_done
 from mario_agents.bench.figure import draw_bench
 from mario_agents.bench.folder import Folder
-from mario_agents.bench.measures import Clear, Point, area, first_clear, held, last_third, points_of
+from mario_agents.bench.measures import (
+    Clear,
+    Point,
+    area,
+    budget_left,
+    first_clear,
+    held,
+    last_third,
+    points_of,
+)
 from mario_agents.bench.outcome import as_csv, outcome_of, publish
 from mario_agents.bench.plan import Cell, Plan
 from mario_agents.bench.result import CellResult, Success, Trained, gather, write_json
@@ -78,6 +87,18 @@ def test_area_under_the_curve() -> None:
     assert area(CURVE, 15.0, by_time=True) == 0.0
     assert area((), 60.0, by_time=True) is None
     assert area([Point(0, 1.0, 1.0)], 60.0, by_time=True) is None
+
+
+def test_budget_left_at_the_first_clear() -> None:
+    first = first_clear(CURVE)
+    assert first is not None
+    assert first.seconds is not None
+    assert budget_left(CURVE, 100.0, by_time=True) == pytest.approx(1 - first.seconds / 100)
+    assert budget_left(CURVE, 1000.0, by_time=False) == pytest.approx(1 - first.step / 1000)
+    assert budget_left(CURVE, 1.0, by_time=True) == 0.0  # it came too late
+    assert budget_left([Point(9, 0.0, 0.5, seconds=1.0)], 60.0, by_time=True) == 0.0
+    assert budget_left((), 60.0, by_time=True) is None
+    assert budget_left([Point(0, 1.0, 1.0)], 60.0, by_time=True) is None
 
 
 def test_the_area_is_that_of_the_drawn_curve() -> None:
@@ -152,7 +173,9 @@ def test_rows_and_pairs(bench: tuple[Plan, dict[str, CellResult]]) -> None:
     first = rows[0].seeds[0]
     assert first.first == Clear(300, 30.0, 31.0, 31.0)
     assert (first.area, first.steps_per_second, first.late_mean) == (pytest.approx(0.4), 10, None)
-    curve, final = differences(rows)
+    left, curve, final = differences(rows)
+    assert left.quantity == "budget left at first clear"
+    assert left.by_seed == {0: 0.0, 1: pytest.approx(-0.5)}
     assert curve.by_seed == {0: pytest.approx(0.2), 1: pytest.approx(-0.1)}
     assert (curve.mean, curve.better, curve.worse) == (pytest.approx(0.05), 1, 1)
     assert curve.low == pytest.approx(-0.1)
