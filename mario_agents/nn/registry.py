@@ -67,7 +67,7 @@ def build_encoder(
     hidden: int,
     *,
     observation: Observation = "pixels",
-    channels_last: bool = False,
+    channels_last: bool | None = None,
 ) -> Encoder:
     """A network from observations to features, with fresh random weights.
 
@@ -76,12 +76,15 @@ def build_encoder(
         obs_shape: of one observation, such as ``(4, 84, 84)``.
         hidden: width of a layer that is no convolution.
         observation: what the environment shows.
-        channels_last: layout of pictures, see :class:`~mario_agents.nn.pixels.PixelConv`.
+        channels_last: layout of pictures, see :class:`~mario_agents.nn.pixels.PixelConv`; None is
+            what is faster for this network on a CPU.
 
     Raises:
         ConfigError: if the network cannot see such observations.
     """
     encoder = _encoder(name, obs_shape, hidden, observation)
+    if channels_last is None:
+        channels_last = isinstance(encoder, ImpalaEncoder)
     for module in encoder.modules():
         if isinstance(module, PixelConv):
             module.channels_last = channels_last

@@ -46,13 +46,16 @@ def test_every_encoder_takes_any_size_and_learns_everywhere(name, height, width)
 @pytest.mark.parametrize("name", NAMES)
 def test_channels_last_is_only_another_layout(name):
     torch.manual_seed(0)
-    encoder = build_encoder(name, (2, 40, 48), 32)
+    encoder = build_encoder(name, (2, 40, 48), 32, channels_last=False)
     other = build_encoder(name, (2, 40, 48), 32, channels_last=True)
     other.load_state_dict(encoder.state_dict())
     obs = pictures(3, 2, 40, 48)
     torch.testing.assert_close(encoder(obs), other(obs), atol=1e-4, rtol=1e-4)
     lasts = [m.channels_last for m in other.modules() if isinstance(m, PixelConv)]
     assert lasts == ([] if name == "mlp" else [True])
+    usual = [m.channels_last for m in build_encoder(name, (2, 40, 48), 32).modules()
+             if isinstance(m, PixelConv)]  # fmt: skip
+    assert usual == ([] if name == "mlp" else [name.startswith("impala")])
 
 
 def test_a_pixel_convolution_is_a_convolution_of_0_to_1():
