@@ -82,8 +82,8 @@ class PPOConfig(TrainConfig):
     compile: bool = False
     """Compile the network with torch.compile: a slow start, then faster on a GPU."""
     channels_last: bool | None = None
-    """Keep pictures as (height, width, channels) in memory; None does so with residual networks, which
-    it makes twice as fast on a CPU."""
+    """Keep pictures as (height, width, channels) in memory; None does so with residual networks,
+    which it makes twice as fast on a CPU."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
