@@ -60,9 +60,15 @@ def draw_bench(plan: Plan, results: Mapping[str, CellResult], folder: Path) -> l
                 xlabel="seconds of training" if plan.by_time else "agent steps",
                 ylabel=f"{level}: success, {KINDS[sticky]}",
                 xformat=thousands,
-                legend=panel is panels[0][0],
+                legend=False,
             )
             panel.set_ylim(-0.03, 1.03)
+    told = {
+        label: handle
+        for panel in panels.flat
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(told.values(), told, loc="outside upper center", ncols=2, frameon=False)
     paths = [folder / f"curves.{form}" for form in FORMATS]
     for path in paths:
         save_figure(figure, path)
