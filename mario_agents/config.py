@@ -129,8 +129,9 @@ class TrainConfig:
     start_states: Fraction = 0.0
     """Share of training episodes that begin at such a snapshot; it needs snapshots."""
     backward: str | None = None
-    """File of a run through the level, as mario-envkit solve writes them: training episodes begin
-    shortly before its end, then farther and farther back; it needs snapshots."""
+    """File of a run through the level, as mario-envkit solve writes them, or a folder with the
+    level's among others: training episodes begin shortly before its end, then farther and farther
+    back; it needs snapshots."""
 
     log_interval: PositiveInt = 1_000
     """Agent steps between two rows of the metrics files."""

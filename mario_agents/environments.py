@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from mario_agents.config import TrainConfig
+from mario_envkit.curriculum.backward import BackwardStarts
+from mario_envkit.curriculum.runs import run_path
 from mario_envkit.emulator import native
+from mario_envkit.errors import ConfigError, LevelError
+from mario_envkit.game.levels import parse_level
 from mario_envkit.registration import make_mario
 
 DEFAULT_ID = "mario_envkit:MarioTrain-v0"
@@ -37,6 +43,27 @@ def make_bare(env_kwargs: Mapping[str, Any], **overrides: Any) -> gymnasium.Env[
     """
     defaults = gymnasium.spec(DEFAULT_ID.rpartition(":")[2]).kwargs
     return make_mario(**{**defaults, "backend": "native", **env_kwargs, **overrides})
+
+
+def backward_starts(config: TrainConfig) -> BackwardStarts:
+    """Where episodes begin with the option ``backward``.
+
+    Raises:
+        ConfigError: if it names a folder, and it is not one level that is played.
+        ReplayError: if there is no such run, or the file is none.
+    """
+    assert config.backward is not None
+    path = Path(config.backward)
+    if path.is_dir():
+        try:
+            level = parse_level(config.level, config.game)
+        except LevelError:
+            raise ConfigError(
+                f"backward = {config.backward!r} is a folder, and level = {config.level!r} does "
+                "not say which of its runs is meant; give the file of a run, or a level like 1-1."
+            ) from None
+        path = run_path(path, level, game=config.game)
+    return BackwardStarts(path)
 
 
 def make_vector(

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from mario_envkit.curriculum.runs import run_path
 from mario_envkit.curriculum.search import Effort, NotSolved, solve
 from mario_envkit.errors import OptionError
 from mario_envkit.game.levels import Level, all_levels, parse_level
@@ -58,7 +59,7 @@ def solve_levels(
             status.clear()
             print(f"{stage!s:>5}  {failure}", flush=True)
             continue
-        path = out / f"{game}-{stage}-{timing}.json"
+        path = run_path(out, stage, game=game, timing=timing)
         run.save(path)
         frames += effort.frames
         status.clear()

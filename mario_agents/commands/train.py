@@ -125,7 +125,7 @@ def _check_surroundings(trainer: Trainer, config: Any) -> None:
     """Open the game and the run to learn from, look for the device and wandb: what is wrong there
     leaves no run behind."""
     from mario_agents.device import resolve_device
-    from mario_agents.environments import make_env
+    from mario_agents.environments import backward_starts, make_env
     from mario_agents.metrics.sinks.wandb import require_wandb
 
     if getattr(config, "wandb", None) is not None:
@@ -133,9 +133,7 @@ def _check_surroundings(trainer: Trainer, config: Any) -> None:
     resolve_device(getattr(config, "device", "cpu"))
     make_env(trainer.env_kwargs(config)).close()
     if getattr(config, "backward", None) is not None:
-        from mario_envkit.curriculum.backward import BackwardStarts
-
-        BackwardStarts(config.backward)
+        backward_starts(config)
 
 
 def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:

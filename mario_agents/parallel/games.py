@@ -13,12 +13,11 @@ from typing import Any, TextIO
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
 from mario_agents.config import TrainConfig
-from mario_agents.environments import make_vector
+from mario_agents.environments import backward_starts, make_vector
 from mario_agents.metrics import Stopwatch
 from mario_agents.parallel.first_flag import FlagFilmer
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import RunDir
-from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.emulator import native
 from mario_envkit.errors import ArchiveError
 from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
@@ -190,5 +189,5 @@ def _starts(config: TrainConfig) -> dict[str, Any]:
     """Where episodes begin, if not at the start of a level."""
     if config.backward is not None:
         # One for all games: they move back together.
-        return {"start_states": BackwardStarts(config.backward)}
+        return {"start_states": backward_starts(config)}
     return {"start_states": config.start_states} if config.start_states else {}

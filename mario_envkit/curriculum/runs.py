@@ -193,6 +193,13 @@ class Run:
             env.close()
 
 
+def run_path(
+    folder: str | os.PathLike[str], level: Level, *, game: str = "smb", timing: str = "console"
+) -> Path:
+    """The file of a level's run in a folder of ``mario-envkit solve``."""
+    return Path(folder) / f"{game}-{level}-{timing}.json"
+
+
 def load_run(run: Run | str | os.PathLike[str]) -> Run:
     """A run, which may be given by its file.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from contextlib import closing
 from pathlib import Path
@@ -11,9 +12,13 @@ import pytest
 
 from mario_agents.algos.ddqn.config import DDQNConfig
 from mario_agents.algos.ddqn.recipe import DDQNRecipe
+from mario_agents.environments import backward_starts
 from mario_agents.parallel.games import Games, Practice
 from mario_agents.run import RunDir
+from mario_envkit.curriculum.runs import run_path
 from mario_envkit.curriculum.search import solve
+from mario_envkit.errors import ConfigError, ReplayError
+from mario_envkit.game.levels import Level
 
 
 @pytest.mark.parametrize("num_envs", [1, 3])
@@ -65,6 +70,18 @@ def test_episodes_can_follow_a_run_from_its_end(tmp_path: Path) -> None:
         _, infos = games.envs.reset()
         assert (infos["x_pos"] > 2500).all()
         assert infos["start"].tolist() == ["run", "run"]
+
+
+def test_a_folder_of_runs_has_the_one_of_the_level(tmp_path: Path) -> None:
+    way, _ = solve("1-1", seed=0)
+    path = run_path(tmp_path, Level(1, 1))
+    way.save(path)
+    config = DDQNConfig(level="1-1", backward=str(tmp_path))
+    assert backward_starts(config).run == way
+    with pytest.raises(ReplayError, match=r"smb-1-2-console\.json"):
+        backward_starts(dataclasses.replace(config, level="1-2"))
+    with pytest.raises(ConfigError, match="is a folder, and level = 'random' does not say"):
+        backward_starts(dataclasses.replace(config, level="random"))
 
 
 def test_a_full_archive_is_for_the_log(tmp_path: Path, caplog, recwarn) -> None:
