@@ -104,8 +104,11 @@ class SnapshotArchive:
             and restore_x - NEAR <= entry.x_pos <= min(restore_x + X_BUCKET, death_x - 1)
             and not self._is_doomed(entry)
         ]  # fmt: skip
-        if near:
-            return max(near, key=lambda entry: (entry.x_pos, -entry.tick))
+        if near:  # the nearest at or left of it, else the first one behind it
+            return max(
+                near,
+                key=lambda entry: (-max(entry.x_pos - restore_x, 0), entry.x_pos, -entry.tick),
+            )
         level_entries = [entry for entry in self._entries.values() if entry.place.level == level]
         here = [e for e in level_entries if e.place.area == area and e.x_pos < death_x]
         before = [e for e in here if e.x_pos <= restore_x]

@@ -45,7 +45,7 @@ class Verdict:
     """What a step led to.
 
     Attributes:
-        saved: a snapshot was taken into the archive.
+        saved: a snapshot was taken: for this episode, and for the archive if it wants it.
         outcome: how it goes on; RESTORE asks for :meth:`SnapshotHandler.restore`.
     """
 
@@ -160,7 +160,8 @@ class SnapshotHandler:
         while True:
             state, action = self.machine.advance(self._describe())
             if action is SnapshotAction.SAVE:
-                saved = self._save(observation, info)
+                self._save(observation, info)
+                saved = True
             if state in _SETTLED:
                 return Verdict(saved, Outcome.GO_ON)
             if action is SnapshotAction.END_EPISODE:  # it was over already
@@ -264,7 +265,7 @@ class SnapshotHandler:
         suggested = self.hotspots.aggregate.suggest_restore_position(level, x_pos)
         return self.archive.choose(level, area, x_pos, suggested, tick, self._own.values())
 
-    def _save(self, observation: NDArray[Any], info: dict[str, Any]) -> bool:
+    def _save(self, observation: NDArray[Any], info: dict[str, Any]) -> None:
         target = self._next_hotspot()
         if target is not None:
             self._covered.add((*self._where[:2], target))
@@ -273,9 +274,8 @@ class SnapshotHandler:
         saved = self._context.save()
         entry = ArchivedSnapshot(place, saved, np.array(observation), _copied(info))
         self._own[place] = entry
-        taken = self.archive.add(entry)
-        self.total_saves += taken
-        return taken
+        self.archive.add(entry)
+        self.total_saves += 1
 
     def _track(self, info: dict[str, Any]) -> None:
         before = self._where

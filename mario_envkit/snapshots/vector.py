@@ -118,7 +118,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
 
     @property
     def total_saves(self) -> int:
-        """Snapshots taken into the archives since construction, in all games."""
+        """Snapshots taken since construction, in all games."""
         return sum(handler.total_saves for handler in self.handlers)
 
     @property

@@ -119,7 +119,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     @property
     def total_saves(self) -> int:
-        """Snapshots taken into the archive since construction."""
+        """Snapshots taken since construction."""
         return self.handler.total_saves
 
     @property

@@ -13,7 +13,9 @@ import mario_envkit  # noqa: F401  (registers the ids)
 from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.curriculum.start_states import StartStateSampler
 
-SMALL = dict(screen_size=(36, 36), checkpoint_interval=60, start_states=0.5)
+SMALL = dict(
+    screen_size=(36, 36), checkpoint_interval=60, start_states=0.5, max_restores_without_progress=1
+)
 
 
 @pytest.mark.parametrize("kind", ["share", "sampler", "backward"])

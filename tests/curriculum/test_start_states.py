@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import gymnasium
@@ -100,14 +100,14 @@ def test_episodes_begin_at_snapshots_and_say_so(restore):
     rng = np.random.default_rng(0)
     observation, info = env.reset(seed=0)
     assert info["start"] == "true"
-    saved: dict[tuple[int, ...], Any] = {}
+    saved: dict[tuple[int, ...], list[Any]] = defaultdict(list)
     begins: Counter[str] = Counter(["true"])
-    for _ in range(3000):
+    for _ in range(8000):
         begun = info["start"]
         observation, _, terminated, truncated, info = env.step(draw_action(env, rng))
         assert info["start"] == begun
         if info["snapshot_saved"]:
-            saved[where(info)] = observation
+            saved[where(info)].append(observation)
         if terminated or truncated:
             restoring = env.get_stats()["state"] == "restoring"
             attempts = env.get_stats()["levels"]["1-1"]["attempts"]
@@ -116,7 +116,7 @@ def test_episodes_begin_at_snapshots_and_say_so(restore):
             begins["restore" if restoring else info["start"]] += 1
             assert info["snapshot_restored"] == (info["start"] == "archive")
             if info["start"] == "archive":
-                assert np.array_equal(observation, saved[where(info)])
+                assert any(np.array_equal(observation, each) for each in saved[where(info)])
             else:
                 assert info["frame"] == 0
     assert begins["archive"] > 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from pathlib import Path
 
 import gymnasium
@@ -54,12 +55,14 @@ def test_a_seed_decides_everything(restore):
 
 
 def test_in_episode():
-    env = gymnasium.make("MarioSnapshot-v0", checkpoint_interval=100)
+    env = gymnasium.make(
+        "MarioSnapshot-v0", checkpoint_interval=100, max_restores_without_progress=1
+    )
     plain = gymnasium.make("MarioTrain-v0")
     rng = np.random.default_rng(0)
     observation, info = env.reset(seed=0)
     assert np.array_equal(observation, plain.reset(seed=0)[0])
-    saves = {}
+    saves = defaultdict(list)
     saved = restores = gave_up = 0
     true_start = True
     for _ in range(2500):
@@ -76,7 +79,7 @@ def test_in_episode():
             true_start = not over
         if info["snapshot_saved"]:
             saved += 1
-            saves[info["frame"], info["x_pos"]] = observation
+            saves[info["frame"], info["x_pos"]].append(observation)
             assert not info["life_lost"]
         assert info["snapshot_restored"] == ("final_obs" in info)
         if info["snapshot_restored"]:
@@ -88,7 +91,8 @@ def test_in_episode():
             assert info["death_cause"] == info["final_info"]["death_cause"] is not None
             assert info["final_info"]["died"]
             assert info["reward_parts"] == info["final_info"]["reward_parts"]
-            assert np.array_equal(saves[info["frame"], info["x_pos"]], observation)
+            known = saves[info["frame"], info["x_pos"]]
+            assert any(np.array_equal(each, observation) for each in known)
         elif terminated:
             gave_up += info["died"]
             assert info["life_lost"] != info["flag_get"]
@@ -106,20 +110,21 @@ def test_on_reset():
     env = gymnasium.make("MarioSnapshot-v0", restore="on_reset", checkpoint_interval=100)
     rng = np.random.default_rng(0)
     env.reset(seed=0)
-    saves, begins = {}, []
+    saves, begins = defaultdict(list), []
     for _ in range(1500):
         observation, _, terminated, truncated, info = env.step(draw_action(env, rng))
         assert not info["snapshot_restored"]
         assert info["life_lost"] == info["died"] == (terminated and not info["flag_get"])
         assert "final_obs" not in info
         if info["snapshot_saved"]:
-            saves[info["frame"], info["x_pos"]] = observation
+            saves[info["frame"], info["x_pos"]].append(observation)
         if terminated or truncated:
             observation, info = env.reset()
             begins.append(info["snapshot_restored"])
             assert not info["life_lost"]
             if info["snapshot_restored"]:
-                assert np.array_equal(saves[info["frame"], info["x_pos"]], observation)
+                known = saves[info["frame"], info["x_pos"]]
+                assert any(np.array_equal(each, observation) for each in known)
             else:
                 assert info["frame"] == 0
     assert True in begins
