@@ -76,4 +76,4 @@ def test_a_run_says_how_long_it_has_been_training(tmp_path: Path, workers: int) 
         assert unix <= record.time <= time.time()
         last = record.seconds
     assert records[-1].step > 640
-    assert first <= last <= seconds[-1]
+    assert first - 0.001 <= last <= seconds[-1] + 0.001  # evaluations keep whole milliseconds
