@@ -31,7 +31,7 @@ def double_q_target(
 
 
 def weighted_td_loss(
-    prediction: Tensor, target: Tensor, weight: Tensor, *, huber: float | None = 1.0
+    prediction: Tensor, target: Tensor, weight: Tensor, *, huber: float | None
 ) -> Tensor:
     """The batch mean of ``weight * error(target - prediction)``.
 

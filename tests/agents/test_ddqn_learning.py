@@ -93,7 +93,7 @@ def test_loss_matches_the_definition_one_transition_at_a_time():
     batch = a_batch()
     batch["weight"] = torch.linspace(0.2, 1.0, 8)
     batch["discount"][::3] = 0.0
-    loss, q, error = ddqn_loss(model, batch)
+    loss, q, error = ddqn_loss(model, batch, huber=1.0)
     expected = []
     for i in range(8):
         one = {name: value[i : i + 1] for name, value in batch.items()}

@@ -37,7 +37,7 @@ def test_double_q_target_carries_no_gradient():
 def test_weighted_td_loss_by_hand():
     prediction = torch.tensor([0.0, 0.0, 1.0], requires_grad=True)
     loss = weighted_td_loss(
-        prediction, torch.tensor([0.5, -3.0, 1.0]), torch.tensor([1.0, 0.5, 7.0])
+        prediction, torch.tensor([0.5, -3.0, 1.0]), torch.tensor([1.0, 0.5, 7.0]), huber=1.0
     )
     assert loss.item() == pytest.approx((0.5 * 0.5**2 + 0.5 * (3.0 - 0.5) + 0.0) / 3)
     loss.backward()

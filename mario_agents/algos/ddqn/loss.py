@@ -20,7 +20,7 @@ class TDLoss(NamedTuple):
     error: Tensor
 
 
-def ddqn_loss(model: DoubleDQN, batch: Batch, *, huber: float | None = 1.0) -> TDLoss:
+def ddqn_loss(model: DoubleDQN, batch: Batch, *, huber: float | None) -> TDLoss:
     """The error of ``Q(s, a)`` against the double-Q target, weighted by ``batch["weight"]``.
 
     ``huber`` as in :func:`~mario_agents.ops.td.weighted_td_loss`.
