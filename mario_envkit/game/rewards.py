@@ -43,16 +43,20 @@ class RewardTerm(Protocol):
 
 @dataclass(frozen=True)
 class Distance:
-    """Pixels moved to the right in the frame (7.4); jumps of more than 5 are scene changes: 0."""
+    """Pixels moved to the right in the frame (7.4); jumps of more than 5 are scene changes: 0.
+
+    Such a jump is, as in 7.4, also the step over the left end of an area.
+    """
 
     name: str = "distance"
 
     def start(self, state: GameState) -> Memory:
-        return (state.x_pos,)
+        return (state.x_pos & 0xFFFF,)
 
     def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
-        moved = state.x_pos - memory[0]
-        return moved * ((moved >= -5) & (moved <= 5)), (state.x_pos,)
+        x = state.x_pos & 0xFFFF
+        moved = x - memory[0]
+        return moved * ((moved >= -5) & (moved <= 5)), (x,)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class GameState(NamedTuple):
     Attributes:
         world, stage: as shown on screen, from 1.
         area: identity of the loaded area (the address of its data), the same on every visit.
-        x_pos: pixels from the left end of the area.
+        x_pos: pixels from the left end of the area; negative beyond it, where 7.4 says 65,535.
         y_pos: pixels from the bottom of the screen; above 255 when above its top.
         time: the clock, counting down.
         score, coins: as shown on screen.
@@ -51,6 +51,11 @@ class GameState(NamedTuple):
     busy: bool
     world_over: bool
     game_over: bool
+
+
+def signed(byte: int) -> int:
+    """A byte of two's complement, -128 to 127."""
+    return byte - 256 if byte > 127 else byte
 
 
 def digits(ram: Sequence[int], addresses: range) -> int:
@@ -99,7 +104,7 @@ def read_state(ram: Sequence[int]) -> GameState:
         world=ram[m.WORLD] + 1,
         stage=ram[m.STAGE] + 1,
         area=ram[m.AREA_DATA] | ram[m.AREA_DATA + 1] << 8,
-        x_pos=ram[m.X_PAGE] << 8 | ram[m.X_ON_PAGE],
+        x_pos=signed(ram[m.X_PAGE]) << 8 | ram[m.X_ON_PAGE],
         y_pos=(510 if ram[m.Y_VIEWPORT] < 1 else 255) - y_pixel,
         time=read_clock(ram),
         score=digits(ram, m.SCORE),

@@ -28,6 +28,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.game.state import signed
+
 GRID_ROWS, GRID_COLUMNS = 13, 16
 SHAPE = (16, 16)
 MARIO_COLUMN = 4
@@ -265,15 +267,11 @@ def _byte(value: int) -> int:
     return min(max(value, 0), 255)
 
 
-def _signed(byte: int) -> int:
-    return byte - 256 if byte > 127 else byte
-
-
 def _position(memory: bytes, slot: int) -> tuple[int, int]:
     """Pixels of an object's top left corner from that of the area; the screen's top is y 0."""
     return (
-        memory[_X_PAGE + slot] << 8 | memory[_X + slot],
-        _signed(memory[_Y_PAGE + slot] - 1 & 255) * 256 + memory[_Y + slot],
+        signed(memory[_X_PAGE + slot]) << 8 | memory[_X + slot],
+        signed(memory[_Y_PAGE + slot] - 1 & 255) * 256 + memory[_Y + slot],
     )
 
 
@@ -349,11 +347,11 @@ def _facts(memory: bytes) -> list[int]:
     x, y = _position(memory, 0)
     left = memory[_SCREEN_PAGE] << 8 | memory[_SCREEN_X]
     # The speed's whole pixels are signed; the fraction below them always adds downwards.
-    y_speed = (_signed(memory[_Y_SPEED]) << 4) + (memory[_Y_FORCE] >> 4)
+    y_speed = (signed(memory[_Y_SPEED]) << 4) + (memory[_Y_FORCE] >> 4)
     return [
         (x + 8 & 15) << 4,
         (y & 15) << 4,
-        _byte(128 + _signed(memory[_X_SPEED])),
+        _byte(128 + signed(memory[_X_SPEED])),
         _byte(128 + y_speed),
         min(memory[_PLAYER_STATE], 3) * 80,
         min(memory[_STATUS], 2) * 120,

@@ -14,11 +14,14 @@ std::int64_t powerup_level(const GameState& state) {
   return std::min<std::int64_t>(state.powerup, 2);
 }
 
+// As 7.4 reads it: one pixel beyond the left end of an area is 65,535.
+std::int64_t unsigned_x(const GameState& state) { return state.x_pos & 0xffff; }
+
 }  // namespace
 
 RewardState::Memory RewardState::initial(const RewardTerm& term, const GameState& state) {
   switch (term.kind) {
-    case TermKind::kDistance: return {state.x_pos, 0};
+    case TermKind::kDistance: return {unsigned_x(state), 0};
     case TermKind::kProgress: return {state.x_pos, state.area};
     case TermKind::kClock: return {state.time, 0};
     case TermKind::kScore: return {state.score, 0};
@@ -33,8 +36,8 @@ RewardState::Memory RewardState::initial(const RewardTerm& term, const GameState
 double RewardState::evaluate(const RewardTerm& term, Memory& memory, const GameState& state) {
   switch (term.kind) {
     case TermKind::kDistance: {
-      const std::int64_t moved = state.x_pos - memory[0];
-      memory[0] = state.x_pos;
+      const std::int64_t moved = unsigned_x(state) - memory[0];
+      memory[0] += moved;
       return moved >= -kFastest && moved <= kFastest ? static_cast<double>(moved) : 0.0;
     }
     case TermKind::kProgress: {

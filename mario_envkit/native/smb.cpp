@@ -70,7 +70,7 @@ GameState read_state(const std::uint8_t* ram) {
   state.world = ram[kWorld] + 1;
   state.stage = ram[kStage] + 1;
   state.area = ram[kAreaData] | ram[kAreaData + 1] << 8;
-  state.x_pos = ram[kXPage] << 8 | ram[kXOnPage];
+  state.x_pos = static_cast<std::int16_t>(ram[kXPage] << 8 | ram[kXOnPage]);
   state.y_pos = (ram[kYViewport] < 1 ? 510 : 255) - ram[kYPixel];
   state.time = smb::read_clock(ram);
   state.score = digits(ram, kScore, kScoreDigits);

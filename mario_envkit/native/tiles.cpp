@@ -116,7 +116,7 @@ class TilePicture {
 
  private:
   Point position(int slot) const {
-    return {ram_[kXPage + slot] << 8 | ram_[kX + slot],
+    return {to_signed(ram_[kXPage + slot]) * 256 + ram_[kX + slot],
             to_signed((ram_[kYPage + slot] - 1) & 255) * 256 + ram_[kY + slot]};
   }
 

@@ -11,7 +11,15 @@ from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.errors import LevelError, OptionError
 from mario_envkit.game.actions import ACTION_SETS, describe, resolve_actions
 from mario_envkit.game.levels import Level, all_levels, parse_level
-from mario_envkit.game.rewards import REWARDS, Death, Flag, Progress, RewardFunction, resolve_reward
+from mario_envkit.game.rewards import (
+    REWARDS,
+    Death,
+    Distance,
+    Flag,
+    Progress,
+    RewardFunction,
+    resolve_reward,
+)
 from mario_envkit.game.state import GameState, digits
 
 STATE = GameState(
@@ -106,6 +114,13 @@ def test_progress_pays_for_new_ground_once_and_per_area():
     assert (flag, death) == (5, -5)
 
 
+def test_beyond_the_left_end_of_an_area():
+    edge = [STATE._replace(x_pos=x) for x in (3, -1, -4, 1, 6)]
+    assert [v for v, _ in run(RewardFunction((Progress(),)), *edge)] == [0, 0, 0, 3]
+    # 7.4 knows no negative x: it takes the way over the edge for a change of scene.
+    assert [v for v, _ in run(RewardFunction((Distance(),)), *edge)] == [0, -3, 0, 5]
+
+
 def test_flag_bonus_once_a_stage_or_once_an_episode():
     flags = [STATE._replace(flag_get=f) for f in (False, True, True, False, True)]
     every = RewardFunction((Flag(50),))
@@ -117,7 +132,7 @@ def test_flag_bonus_once_a_stage_or_once_an_episode():
 states = st.builds(
     STATE._replace,
     area=st.integers(1, 2),
-    x_pos=st.integers(0, 20),
+    x_pos=st.integers(-6, 20),
     time=st.integers(0, 4),
     score=st.integers(0, 500),
     coins=st.integers(0, 99),
