@@ -97,6 +97,7 @@ MARIO_METRICS: tuple[MetricDef, ...] = (
     counter("saves", "snapshots saved"),
     counter("restores", "snapshots gone back to"),
     gauge("stuck", "restores in a row without progress, in the game with most of them", Across.MAX),
+    gauge("backward", "way back along the run of a backward curriculum: 1 at the true start"),
     gauge("x_pos", "x at the end of the latest episode, in pixels"),
     rolling("reward", "return of an episode"),
     rolling("episode_length", "agent steps of an episode"),

@@ -18,6 +18,7 @@ from mario_agents.metrics import Stopwatch
 from mario_agents.parallel.first_flag import FlagFilmer
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import RunDir
+from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.emulator import native
 from mario_envkit.errors import ArchiveError
 from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
@@ -39,12 +40,14 @@ class Practice:
         saves, restores: since its games began, all of them together.
         stuck, max_stuck: restores in a row without progress, in the game with the most of them,
             and how many of them make it give up.
+        backward: how far a backward curriculum has come, 0 to 1 at the true start; None without.
     """
 
     saves: int = 0
     restores: int = 0
     stuck: int = 0
     max_stuck: int = 0
+    backward: float | None = None
 
 
 class TimedEnvs(VectorWrapper[Any, Any, Any, Any, Any]):
@@ -82,6 +85,8 @@ class Games:
         game_kwargs = kwargs = recipe.env_kwargs(config)
         # Snapshots are the game's; a recipe with an environment of its own has its own way.
         self._practising = config.snapshots and "id" not in kwargs
+        self._backward: BackwardStarts | None = None
+        self._arrived = False
         if self._practising:
             kwargs = (
                 kwargs
@@ -91,7 +96,7 @@ class Games:
                     "hotspots": "read",
                     "archive": run.snapshots_path,
                 }
-                | _starts(config)
+                | self._starts(config)
             )
         self._quiet = ExitStack()
         self._quiet.enter_context(_warnings_logged())
@@ -121,10 +126,21 @@ class Games:
             self._filmer.look()
         if not self._practising:
             return
+        if self._backward is not None and self._backward.curriculum.done and not self._arrived:
+            self._arrived = True
+            log.info("The backward curriculum has arrived at the true start, by step %d.", step)
         try:
             self._exchange()
         except ArchiveError as error:
             log.warning("%s Training goes on.", error)
+
+    def _starts(self, config: TrainConfig) -> dict[str, Any]:
+        """Where episodes begin, if not at the start of a level."""
+        if config.backward is not None:
+            # One for all games: they move back together.
+            self._backward = backward_starts(config)
+            return {"start_states": self._backward}
+        return {"start_states": config.start_states} if config.start_states else {}
 
     def _exchange(self) -> None:
         if isinstance(self._games, MarioSnapshotVectorEnv):
@@ -144,6 +160,7 @@ class Games:
             sum(handler.total_restores for handler in handlers),
             max(handler.machine.restores_without_progress for handler in handlers),
             max(handler.machine.rules.max_restores_without_progress for handler in handlers),
+            None if self._backward is None else self._backward.curriculum.progress,
         )
 
     def close(self) -> None:
@@ -183,11 +200,3 @@ def _share_of_cores(config: TrainConfig, kwargs: Mapping[str, Any]) -> dict[str,
     if config.workers < 2 or not ours or not native.is_available():
         return {}
     return {"num_threads": max(available_cores() // config.workers, 1)}
-
-
-def _starts(config: TrainConfig) -> dict[str, Any]:
-    """Where episodes begin, if not at the start of a level."""
-    if config.backward is not None:
-        # One for all games: they move back together.
-        return {"start_states": backward_starts(config)}
-    return {"start_states": config.start_states} if config.start_states else {}

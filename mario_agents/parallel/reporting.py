@@ -180,6 +180,8 @@ class WorkerReport(Report):
         self.logger.track("saves", now.saves - before.saves)
         self.logger.track("restores", now.restores - before.restores)
         self.logger.track("stuck", now.stuck)
+        if now.backward is not None:
+            self.logger.track("backward", now.backward)
         self._max_stuck = now.max_stuck
 
     def refresh(self) -> None:

@@ -77,6 +77,11 @@ class BackwardCurriculum:
         return self.position == 0
 
     @property
+    def progress(self) -> float:
+        """How far it has come back: 0 at the last start, 1 at the true one."""
+        return 1 - self.position / max(self.starts - 1, 1)
+
+    @property
     def success_rate(self) -> float:
         """Of the episodes that count at present, 0 to 1; 0 before the first."""
         return sum(self._outcomes) / len(self._outcomes) if self._outcomes else 0.0

@@ -56,6 +56,7 @@ def test_a_worker_in_full():
     assert values.pop("steps_per_second") > 0
     assert math.isnan(values.pop("q_max"))
     assert math.isnan(values.pop("stuck"))
+    assert math.isnan(values.pop("backward"))
     assert math.isnan(values.pop("td_error"))
     # Only rows measure these.
     assert all(math.isnan(values.pop(share.name)) for share in (TIME_SPAN, *TIME_SHARES))

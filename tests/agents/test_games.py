@@ -15,6 +15,7 @@ from mario_agents.algos.ddqn.recipe import DDQNRecipe
 from mario_agents.environments import backward_starts
 from mario_agents.parallel.games import Games, Practice
 from mario_agents.run import RunDir
+from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.curriculum.runs import run_path
 from mario_envkit.curriculum.search import solve
 from mario_envkit.errors import ConfigError, ReplayError
@@ -70,6 +71,27 @@ def test_episodes_can_follow_a_run_from_its_end(tmp_path: Path) -> None:
         _, infos = games.envs.reset()
         assert (infos["x_pos"] > 2500).all()
         assert infos["start"].tolist() == ["run", "run"]
+        assert games.practice().backward == 0
+
+
+def test_the_log_says_when_a_backward_curriculum_has_arrived(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mario_agents.parallel.games.SYNC_SECONDS", 0.0)
+    caplog.set_level(logging.INFO, "mario_agents")
+    way, _ = solve("1-1", seed=0)
+    starts = BackwardStarts(way)
+    monkeypatch.setattr("mario_agents.parallel.games.backward_starts", lambda config: starts)
+    config = DDQNConfig(num_envs=2, level="1-1", backward="1-1.json")
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    with closing(Games(DDQNRecipe(), config, run)) as games:
+        games.tick(100)
+        starts.restore({**starts.state(), "position": 0})
+        games.tick(200)
+        games.tick(300)
+        assert games.practice().backward == 1
+    said = [record.message for record in caplog.records if "backward" in record.message]
+    assert said == ["The backward curriculum has arrived at the true start, by step 200."]
 
 
 def test_a_folder_of_runs_has_the_one_of_the_level(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from mario_agents.config import make_config, to_plain
 from mario_agents.evaluate import Protocol, evaluate
 from mario_agents.parallel.trainer import RecipeTrainer
 from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_envkit.curriculum.search import solve
 from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import Trainer, load_trainer
 from tests.agents.recipes import PPOCorridorRecipe
@@ -59,6 +60,21 @@ def assert_equal(ours, theirs):
     assert ours.keys() == theirs.keys()
     for name in ours:
         assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_metrics_say_how_far_a_backward_curriculum_has_come(tmp_path):
+    way, _ = solve("1-1", seed=0)
+    way.save(tmp_path / "1-1.json")
+    config = dataclasses.replace(
+        SMALL, level="1-1", observation="tiles", frame_stack=1, network="auto",
+        backward=str(tmp_path / "1-1.json"), total_steps=2048, log_interval=256,
+    )  # fmt: skip
+    path = tmp_path / "run"
+    RunDir.create(path, trainer="ppo", config=config)
+    load_trainer("ppo").train(config, path, resume=False)
+    come = [float(row["backward"]) for row in rows(path, "worker_0")]
+    assert 0 < come[-1] < 1
+    assert come == sorted(come)
 
 
 def test_it_is_registered():
