@@ -1,0 +1,71 @@
+"""Short training runs that together visit every branch of the built-in algorithms."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+_SHARED: dict[str, Any] = {
+    "seed": 7,
+    "workers": 0,
+    "device": "cpu",
+    "precision": "float32",
+    "torch_threads": 1,
+    "ui": False,
+    "eval_interval": 0,
+    "checkpoint_interval": 1_000_000,
+    "hidden": 64,
+}
+_DDQN: dict[str, Any] = {
+    "total_steps": 2_560,
+    "num_envs": 8,
+    "learning_starts": 256,
+    "buffer_size": 1_024,  # it wraps around
+    "batch_size": 32,
+    "collect_steps": 32,
+    "lr_warmup": 50,
+    "epsilon_decay": 2_000,
+}
+_PPO: dict[str, Any] = {
+    "total_steps": 5_120,
+    "num_envs": 16,
+    "rollout_steps": 16,
+    "minibatch_size": 64,
+}
+_TILES: dict[str, Any] = {"observation": "tiles", "network": "mlp"}
+_PIXELS: dict[str, Any] = {"observation": "pixels", "network": "small", "screen_size": 42}
+
+
+class Case(NamedTuple):
+    """One run.
+
+    Attributes:
+        name: in the record.
+        trainer: as on the command line.
+        options: all that are not the trainer's defaults, by name.
+    """
+
+    name: str
+    trainer: str
+    options: dict[str, Any]
+
+
+def _cases() -> list[Case]:
+    cases = []
+    for sees, observation in (("tiles", _TILES), ("pixels", _PIXELS)):
+        for snapshots in (True, False):
+            shared = {**_SHARED, **observation, "snapshots": snapshots}
+            suffix = f"{sees}{'-snapshots' if snapshots else ''}"
+            cases.append(Case(f"ppo-{suffix}", "ppo", {**shared, **_PPO}))
+            cases += [
+                Case(
+                    f"ddqn-{suffix}-{'prioritized' if prioritized else 'uniform'}-n{n_step}",
+                    "ddqn",
+                    {**shared, **_DDQN, "prioritized": prioritized, "n_step": n_step},
+                )
+                for prioritized in (False, True)
+                for n_step in (1, 3)
+            ]
+    return cases
+
+
+CASES = {case.name: case for case in _cases()}
