@@ -19,10 +19,10 @@ from mario_envkit.emulator.picture import Picture
 from mario_envkit.emulator.protocol import RAM_SIZE
 from mario_envkit.emulator.rom import find_rom
 from mario_envkit.emulator.snapshot import Snapshot
-from mario_envkit.errors import OptionError, WindowClosed
+from mario_envkit.errors import OptionError, ResetRequired, WindowClosed
 from mario_envkit.game import ram as m
 from mario_envkit.game import tiles
-from mario_envkit.game.actions import describe
+from mario_envkit.game.actions import check_action, describe
 from mario_envkit.game.levels import Level, parse_level
 from mario_envkit.game.rewards import RewardFunction, resolve_reward
 from mario_envkit.game.rules import Game
@@ -30,6 +30,7 @@ from mario_envkit.game.start import StartPoint
 from mario_envkit.game.state import STATUS_NAMES, GameState, read_state
 
 Observation = NDArray[np.uint8]
+JOYPAD_BYTES = 256
 
 
 class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
@@ -118,7 +119,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         self.on_frame: Callable[[Observation], None] | None = None
         """Called with the RGB picture after every step, for windows and videos."""
 
-        self.action_space = spaces.Discrete(256)
+        self.action_space = spaces.Discrete(JOYPAD_BYTES)
         self._observes = observation
         shapes = {"pixels": self.picture.shape, "tiles": tiles.SHAPE, "ram": (RAM_SIZE,)}
         self.observation_space = spaces.Box(0, 255, shapes[observation], np.uint8)
@@ -126,6 +127,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         self._starts: dict[Level | None, Snapshot] = {}
         self._window: Any = None
         self._closed = False
+        self._playing = False  # between a reset and the end of its episode
         self.level: Level | None = None
 
     # -- Gymnasium ---------------------------------------------------------------------------
@@ -154,16 +156,29 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         state = read_state(self._game.ram)
         self._stage = state.world, state.stage
         self._memory = self.reward_function.start(state)
+        self._playing = True
         self._observation = self._observe()
         self._show()
         no_parts = dict.fromkeys((term.name for term in self.reward_function.terms), 0.0)
         return self._observation, self._info(state, no_parts)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Hold the joypad byte ``action`` for one frame."""
+        """Hold the joypad byte ``action``, an integer from 0 to 255, for one frame.
+
+        Raises:
+            OptionError: for any other action.
+            ResetRequired: before the first reset, and after a step that terminated the episode.
+        """
+        if type(action) is not int or not 0 <= action < JOYPAD_BYTES:
+            action = check_action(action, JOYPAD_BYTES)
+        if not self._playing:
+            raise ResetRequired(
+                "There is no episode to step: none was begun yet, or the last one is over; call "
+                "reset() first."
+            )
         game = self._game
         seen = self.render_mode == "human" or self.on_frame is not None
-        game.frame(int(action), render=seen or (self.draw and self._observes == "pixels"))
+        game.frame(action, render=seen or (self.draw and self._observes == "pixels"))
         state = read_state(game.ram)
         reward, parts, self._memory = self.reward_function(self._memory, state)
         single_stage = self.level is not None
@@ -173,6 +188,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
             terminated = state.game_over
         info = self._info(state, parts)
         if terminated:
+            self._playing = False
             self._levels.end(success=state.flag_get and not info["died"])
         else:
             game.skip_to_control(single_stage=single_stage)
@@ -198,7 +214,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
 
     def get_action_meanings(self) -> list[str]:
         """The buttons of every joypad byte, like "A+RIGHT"."""
-        return [describe(byte) for byte in range(256)]
+        return [describe(byte) for byte in range(JOYPAD_BYTES)]
 
     def save_context(self) -> tuple[Any, ...]:
         """What this environment remembers beside the console's state, as plain values."""
@@ -212,6 +228,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         level, self._game.frames, self._stage, _, self._memory = values
         self.level = None if level is None else Level(*level)
         self._game.refresh()
+        self._playing = True
         self._observation = self._observe()
         self._show()
 

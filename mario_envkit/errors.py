@@ -6,6 +6,8 @@ The command lines print that sentence and exit with status 2.
 
 from __future__ import annotations
 
+from gymnasium import error as gym
+
 
 class MarioEnvkitError(Exception):
     """Base of every error this distribution raises on purpose."""
@@ -21,6 +23,10 @@ class BackendUnavailable(MarioEnvkitError):
 
 class EmulatorClosed(MarioEnvkitError):
     """An emulator was used after ``close()``."""
+
+
+class ResetRequired(MarioEnvkitError, gym.ResetNeeded):
+    """A step was asked for before the first ``reset()``, or after the episode's end."""
 
 
 class SnapshotMismatch(MarioEnvkitError):

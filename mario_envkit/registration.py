@@ -7,14 +7,14 @@ from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import register
-from gymnasium.wrappers import FrameStackObservation, StickyAction
+from gymnasium.wrappers import FrameStackObservation
 
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.emulator.rom import VARIANTS
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError
 from mario_envkit.game.levels import STAGES, WORLDS
-from mario_envkit.wrappers import ButtonActions, FrameSkip, NoopReset, StallLimit
+from mario_envkit.wrappers import ButtonActions, FrameSkip, NoopReset, StallLimit, StickyAction
 
 NAMESPACE = "mario_envkit"
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.emulator.buttons import check_hold
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.errors import (
@@ -112,12 +113,9 @@ class NativeEmulator:
         Raises:
             OptionError: for other values.
         """
-        if not 0 <= buttons <= 255 or not 1 <= frames < 2**31:
-            raise OptionError(
-                f"Cannot hold buttons={buttons} for {frames} frames: give a joypad byte (0 to 255) "
-                "and one frame or more."
-            )
-        self._open.step(int(buttons), int(frames), bool(render))
+        if not (type(buttons) is type(frames) is int and 0 <= buttons <= 255 and frames == 1):
+            buttons, frames = check_hold(buttons, frames)
+        self._open.step(buttons, frames, bool(render))
 
     def screen(self, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """The current picture as RGB, ``(240, 256, 3)`` uint8, in the colours of nes-py."""

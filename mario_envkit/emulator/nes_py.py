@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.emulator.buttons import check_hold
 from mario_envkit.emulator.picture import Picture, render
 from mario_envkit.emulator.protocol import RAM_SIZE, SCREEN_HEIGHT, SCREEN_WIDTH
 from mario_envkit.emulator.rom import Rom
@@ -204,8 +205,13 @@ class NesPyEmulator:
         self._forget_history()
 
     def step(self, buttons: int, frames: int = 1, *, render: bool = True) -> None:
-        """Hold ``buttons`` for ``frames`` frames; nes-py always draws, whatever ``render`` says."""
+        """Hold ``buttons`` for ``frames`` frames; nes-py always draws, whatever ``render`` says.
+
+        Raises:
+            OptionError: if these are not a joypad byte and one frame or more.
+        """
         console = self._open
+        buttons, frames = check_hold(buttons, frames)
         for _ in range(frames):
             self._note_pokes()
             console.frame(buttons)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from mario_envkit.emulator.buttons import Buttons
+from mario_envkit.emulator.buttons import Buttons, whole_number
 from mario_envkit.errors import OptionError
 
 RIGHT_ONLY = [["NOOP"], ["right"], ["right", "A"], ["right", "B"], ["right", "A", "B"]]
@@ -65,3 +66,21 @@ def resolve_actions(actions: str | Sequence[Sequence[str]]) -> tuple[int, ...]:
     if not len(actions):
         raise OptionError("actions=[] leaves nothing to do; give at least one combination.")
     return tuple(joypad_byte(names) for names in actions)
+
+
+def check_action(action: Any, count: int) -> int:
+    """``action`` as an int.
+
+    Args:
+        action: an integer, Python's or NumPy's, or an integer array without axes.
+        count: how many actions there are.
+
+    Raises:
+        OptionError: if it is not an integer from 0 to ``count - 1``.
+    """
+    index = action if type(action) is int else whole_number(action)
+    if index is None or not 0 <= index < count:
+        raise OptionError(
+            f"The action {action!r} is not possible; give an integer from 0 to {count - 1}."
+        )
+    return index

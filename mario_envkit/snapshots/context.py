@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError, SnapshotMismatch
+from mario_envkit.wrappers import StickyAction
 
 Values: TypeAlias = tuple[Any, ...]
 """Numbers, texts, None, uint8 arrays, and tuples of these."""
@@ -105,7 +106,7 @@ def save_sticky(layer: Any) -> Values:
 
 _FOREIGN: dict[type, tuple[Callable[[Any], Values], Callable[[Any, Values], None]]] = {
     gym.FrameStackObservation: (_save_stack, _load_stack),
-    gym.StickyAction: (save_sticky, load_sticky),
+    **dict.fromkeys((gym.StickyAction, StickyAction), (save_sticky, load_sticky)),
     gym.TimeLimit: _attributes("_elapsed_steps"),
     **dict.fromkeys(
         (

@@ -6,12 +6,12 @@ import os
 from typing import Any
 
 import gymnasium
-from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import StartStates
+from mario_envkit.errors import ResetRequired
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Context
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
@@ -149,7 +149,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; save, restore or give up as is due."""
         if not self._begun:
-            raise ResetNeeded("Call reset() before the first step().")
+            raise ResetRequired("There is no episode to step yet; call reset() first.")
         observation, reward, terminated, truncated, info = self.env.step(action)
         verdict = self._session.after_step(
             observation, info, terminated=terminated, truncated=truncated

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
-from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError, ResetNeeded
+from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import StickyAction
@@ -19,7 +19,7 @@ from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.env import MarioEnv
-from mario_envkit.errors import EmulatorClosed, OptionError
+from mario_envkit.errors import EmulatorClosed, OptionError, ResetRequired
 from mario_envkit.game.actions import resolve_actions
 from mario_envkit.game.levels import Level, parse_level
 from mario_envkit.registration import make_mario
@@ -201,7 +201,9 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         options = options or {}
         mask = parse_mask(options.get("reset_mask"), self.num_envs)
         if not self._begun and not mask.all():
-            raise ResetNeeded("the first reset() must be one of all environments")
+            raise ResetRequired(
+                "The first reset() must be one of all environments: leave the reset_mask away."
+            )
         seeds = parse_seeds(seed, self.num_envs)
         if options.get("start") is not None:
             raise OptionError(
@@ -297,7 +299,13 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
 
     def _order_steps(self, actions: Any) -> None:
         pool = self._steppable()
-        asked = np.asarray(actions)
+        try:
+            asked = np.asarray(actions)
+        except (TypeError, ValueError) as error:
+            raise OptionError(
+                f"The actions cannot be made an array ({error}); give one integer for each of the "
+                f"{self.num_envs} environments."
+            ) from error
         if asked.shape != (self.num_envs,) or asked.dtype.kind not in "iu":
             raise OptionError(
                 f"The actions have shape {asked.shape} and dtype {asked.dtype}; give one integer "
@@ -327,9 +335,12 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         if self._waiting:
             raise AlreadyPendingCallError("step_wait() must come before the next step", "step")
         if not self._ready:
-            raise ResetNeeded("reset() must come before the first step")
+            raise ResetRequired(
+                "There are no episodes to step: none were begun yet, or a step failed; call "
+                "reset() first."
+            )
         if self._mode is AutoresetMode.DISABLED and self._over.any():
-            raise ResetNeeded(
+            raise ResetRequired(
                 f"The episodes of the environments {np.flatnonzero(self._over).tolist()} are over; "
                 "with autoreset disabled call reset(options={'reset_mask': ...}) first."
             )

@@ -1,11 +1,11 @@
 """Wrappers for what Gymnasium has none for.
 
 Grey, crop and size of pictures are arguments of :class:`~mario_envkit.env.MarioEnv` (the emulator
-draws them directly); stacking is ``gymnasium.wrappers.FrameStackObservation``, sticky actions
-``StickyAction``, time limits ``TimeLimit``; reward scale and clip belong to ``RewardFunction``.
+draws them directly); stacking is ``gymnasium.wrappers.FrameStackObservation``, time limits
+``TimeLimit``; reward scale and clip belong to ``RewardFunction``.
 """
 
-from mario_envkit.wrappers.action import ButtonActions, FrameSkip
+from mario_envkit.wrappers.action import ButtonActions, FrameSkip, StickyAction
 from mario_envkit.wrappers.episode import NoopReset, StallLimit
 
-__all__ = ["ButtonActions", "FrameSkip", "NoopReset", "StallLimit"]
+__all__ = ["ButtonActions", "FrameSkip", "NoopReset", "StallLimit", "StickyAction"]

@@ -7,12 +7,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
+from gymnasium import spaces, wrappers
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from mario_envkit.errors import OptionError
-from mario_envkit.game.actions import describe, resolve_actions
+from mario_envkit.game.actions import check_action, describe, resolve_actions
 
 
 class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], RecordConstructorArgs):
@@ -35,8 +35,12 @@ class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], Record
         self.action_space = spaces.Discrete(len(self._bytes))
 
     def action(self, action: Any) -> int:
-        """The joypad byte of an action index."""
-        return self._bytes[int(action)]
+        """The joypad byte of an action index.
+
+        Raises:
+            OptionError: if it is not an integer from 0 up to, not including, the number of actions.
+        """
+        return self._bytes[check_action(action, len(self._bytes))]
 
     def get_action_meanings(self) -> list[str]:
         """The buttons of every action, like "A+RIGHT"."""
@@ -48,6 +52,33 @@ class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], Record
 
     def load_context(self, values: tuple[()]) -> None:
         """Nothing to remember."""
+
+
+class StickyAction(wrappers.StickyAction[Any, Any]):
+    """Gymnasium's, but an action that does not exist is an error where another is repeated, too.
+
+    Args:
+        env: an environment with a ``Discrete`` action space.
+        repeat_action_probability, repeat_action_duration: see Gymnasium.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        repeat_action_probability: float,
+        repeat_action_duration: int | tuple[int, int] = 1,
+    ) -> None:
+        super().__init__(env, repeat_action_probability, repeat_action_duration)
+        self._count = int(env.action_space.n)  # type: ignore[attr-defined]
+
+    def action(self, action: Any) -> int:
+        """The action to take: this one, or the one before.
+
+        Raises:
+            OptionError: if it does not exist.
+        """
+        taken: int = super().action(check_action(action, self._count))
+        return taken
 
 
 EVENTS = ("flag_get", "died", "life_lost", "snapshot_saved", "snapshot_restored")
@@ -88,24 +119,27 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         parts: dict[str, float] = {}
         events: dict[str, Any] = {}
         earlier = None
-        for frame in range(self._skip):
-            self.unwrapped.draw = frame >= self._first_drawn  # type: ignore[attr-defined]
-            observation, reward, terminated, truncated, info = self.env.step(action)
-            total += float(reward)
-            for name, part in info["reward_parts"].items():
-                parts[name] = parts.get(name, 0.0) + part
-            for name in EVENTS:
-                if info[name]:
-                    events[name] = True
-            if info["death_cause"] is not None:
-                events["death_cause"] = info["death_cause"]
-            if terminated or truncated:
-                break
-            if frame == self._skip - 2 and self._first_drawn == frame:
-                earlier = observation
+        game: Any = self.unwrapped
+        try:
+            for frame in range(self._skip):
+                game.draw = frame >= self._first_drawn
+                observation, reward, terminated, truncated, info = self.env.step(action)
+                total += float(reward)
+                for name, part in info["reward_parts"].items():
+                    parts[name] = parts.get(name, 0.0) + part
+                for name in EVENTS:
+                    if info[name]:
+                        events[name] = True
+                if info["death_cause"] is not None:
+                    events["death_cause"] = info["death_cause"]
+                if terminated or truncated:
+                    break
+                if frame == self._skip - 2 and self._first_drawn == frame:
+                    earlier = observation
+        finally:  # also where there was nothing to step
+            game.draw = True
         if earlier is not None and frame == self._skip - 1:
             observation = np.maximum(earlier, observation)
-        self.unwrapped.draw = True  # type: ignore[attr-defined]
         info.update(events, reward_parts=parts)
         return observation, total, terminated, truncated, info
 

@@ -177,12 +177,12 @@ def test_three_restores_then_a_true_start_and_the_doomed_snapshot_is_gone():
     assert all(entry.practice.attempts < 3 for entry in env.handler.archive), places
 
 
-def test_who_plays_on_after_giving_up_is_told_again():
+def test_who_plays_on_after_giving_up_is_told_so():
     env = create_snapshot_mario_env(max_restores_without_progress=0)
     env.reset(seed=0)
     play_to_death(env)
-    assert env.step(1)[2]
-    assert env.step(0)[2]
+    with pytest.raises(gymnasium.error.ResetNeeded, match="over"):
+        env.step(0)
     assert not env.reset()[1]["died"]
     assert not env.step(1)[2]
 
