@@ -193,7 +193,7 @@ def test_success_is_new_ground_or_the_flag():
 
 def test_an_episode_that_is_left_or_cut_off_has_an_outcome():
     states = Always(reach=10_000)
-    env = practising(states, stall_limit=30)
+    env = practising(states, stall_limit=10)
     env.reset()
     env.step(1)
     env.reset()

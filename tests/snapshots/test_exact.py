@@ -86,8 +86,11 @@ def archived(name: str, count: int) -> list[tuple[ArchivedSnapshot, list[int], l
         said = play(env, actions)
         if place not in [e.place for e, _, _ in found]:
             found.append((entry, actions, said))
-        observation, _, terminated, truncated, info = env.step(draw_action(env, rng))
-        if terminated or truncated or said[-1][2] or said[-1][3]:
+        over = said[-1][2] or said[-1][3]
+        if not over:
+            observation, _, terminated, truncated, info = env.step(draw_action(env, rng))
+            over = terminated or truncated
+        if over:
             observation, info = env.reset()
     return found
 
