@@ -7,7 +7,6 @@ earlier, until they begin at the level's own start.
 
 from __future__ import annotations
 
-import copy
 import os
 from collections import deque
 from collections.abc import Sequence
@@ -176,7 +175,7 @@ class BackwardStarts:
         self._points: list[StartPoint] = []
 
     def attach(self, game: MarioEnv) -> None:
-        """Play the run on a copy of ``game`` to find its starts; the first time only.
+        """Play the run on another game like ``game`` to find its starts; the first time only.
 
         Raises:
             OptionError: if the game never plays the run's level.
@@ -231,13 +230,13 @@ def starts_along(run: Run, game: MarioEnv, spacing: int) -> list[StartPoint]:
 
     Args:
         run: of a level.
-        game: on whose kind of console to play; a copy of it is made.
+        game: on whose kind of console to play; another one like it is made.
         spacing: frames.
 
     Raises:
         ReplayError: if the run is of another cartridge, or does not reach the flag there.
     """
-    game = copy.copy(game)  # made anew from the same arguments
+    game = game.made_again()
     try:
         if game.emulator.rom_sha256 != run.rom_sha256:
             raise ReplayError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import HotspotError
@@ -75,6 +76,15 @@ class SharedHotspots:
         """Begin anew, unless there is a file."""
         if self.path is None:
             self.aggregate, self._pending = DeathHotspotAggregate(), DeathHotspotAggregate()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: with a file both go on with that, without each by itself."""
+        self.flush()
+        state = vars(self).copy()
+        if self.path is not None and not self._read_only:
+            # What could not be written yet is written by one of them, not twice.
+            state["_pending"] = DeathHotspotAggregate()
+        return state
 
     def _read(self) -> DeathHotspotAggregate | None:
         """The file and our own deaths, which also becomes :attr:`aggregate`."""

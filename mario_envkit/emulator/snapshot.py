@@ -30,6 +30,10 @@ class Snapshot:
     rom_sha256: str
     data: bytes
 
+    def __deepcopy__(self, memo: object) -> Snapshot:
+        """A value: nothing can be written to it."""
+        return self
+
     def to_bytes(self) -> bytes:
         """This snapshot as bytes: header, core name, machine, and the CRC-32 of all of it."""
         name = self.core.encode()

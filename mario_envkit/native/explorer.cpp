@@ -25,9 +25,7 @@ class TimedExplorer final : public Explorer {
         scratch_(plan_.observation_size),
         env_(std::move(cartridge), plan_, stack_.data()) {
     History nobody;
-    env_.machine().load(start);
-    const GameState state = read_state(env_.machine().ram());
-    env_.reset(Start{start, {state.world, state.stage}}, 0, nobody);
+    env_.reset(Start{start, true}, 0, nobody);
     SavedEnv saved;
     env_.save(saved);
     add(saved);
@@ -35,14 +33,14 @@ class TimedExplorer final : public Explorer {
 
   int explore(int from, const std::vector<Hold>& holds, const Log& log) override {
     env_.load(at(from));
-    ending_ = SearchEnd::kRunning;
+    ending_ = Ending::kRunning;
     kept_rows_ = 0;
     if (visited_.size() < holds.size()) visited_.resize(holds.size());
     int row = 0;
     for (const Hold& hold : holds) {
       log.frames[row] = play(hold);
       note(row++, log);
-      if (ending_ != SearchEnd::kRunning) break;
+      if (ending_ != Ending::kRunning) break;
       env_.save(visited_[static_cast<std::size_t>(kept_rows_++)]);
     }
     return row;
@@ -56,11 +54,11 @@ class TimedExplorer final : public Explorer {
       try {
         env_.step(static_cast<std::uint8_t>(hold.buttons), scratch_.data(), nobody);
       } catch (const GameStuck&) {
-        ending_ = SearchEnd::kLost;
+        ending_ = Ending::kStuck;
         return frame;
       }
       if (env_.outcome().terminated) {
-        ending_ = env_.outcome().ending == Ending::kFlag ? SearchEnd::kWon : SearchEnd::kLost;
+        ending_ = env_.outcome().died ? Ending::kDied : Ending::kWon;
         return frame;
       }
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mario_envkit.errors import ArchiveError, OptionError, SnapshotMismatch
 from mario_envkit.files import replace_file
-from mario_envkit.snapshots.entry import X_BUCKET, ArchivedSnapshot, Place
+from mario_envkit.snapshots.entry import X_BUCKET, ArchivedSnapshot, OtherFormat, Place
 
 MAX_ENTRIES = 256
 """Of MarioTrain's observations (84x84, stack 4) some 20 MB."""
@@ -56,6 +56,7 @@ class SnapshotArchive:
         self._changed: set[Place] = set()
         self._dropped: set[Place] = set()
         self._said_full = False
+        self._passed_over: dict[Path, int] = {}  # unusable files, and when they were written
         self._directory: Path | None = None  # the one that these two sets refer to
 
     def __len__(self) -> int:
@@ -169,8 +170,10 @@ class SnapshotArchive:
     def update(self, directory: Path) -> int:
         """Take in the snapshots of ``directory`` for places of which there is none here.
 
-        A damaged file is passed over with an :class:`ArchiveWarning`. Of more snapshots than there
-        is room for the newest are taken, with a warning the first time; no file is removed for it.
+        A damaged file is passed over with an :class:`ArchiveWarning`, and so are those that another
+        version of this package has written, with one for all of them; none is read again before it
+        changes. Of more snapshots than there is room for the newest are taken, with a warning the
+        first time; no file is removed for it.
 
         Returns:
             How many were taken in.
@@ -182,14 +185,25 @@ class SnapshotArchive:
         if self._directory is None and not self._entries:
             self._directory = directory
         known = {place.name for place in (*self._entries, *self._dropped)}
-        paths = [path for path in _newest_first(directory) if path.stem not in known]
+        files = {path: t for path, t in _newest_first(directory).items() if path.stem not in known}
         taken = left = 0
-        for path in paths:
+        other_format: list[Path] = []
+        for path, written in files.items():
             if len(self._entries) >= self.max_entries:
                 left += 1
-            elif (entry := _read(path)) is not None:
-                self._put(entry)
-                taken += 1
+            elif self._passed_over.get(path) != written:
+                entry = self._read(path, written, other_format)
+                if entry is not None:
+                    self._put(entry)
+                    taken += 1
+        if other_format:
+            warnings.warn(
+                f"{len(other_format)} snapshots in {directory}, {other_format[0].name} among them, "
+                "are of another version of mario-envkit and were passed over; delete these files, "
+                "and play takes new ones.",
+                ArchiveWarning,
+                2,
+            )
         if left and not self._said_full:
             self._said_full = True
             warnings.warn(
@@ -210,6 +224,22 @@ class SnapshotArchive:
         return archive
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _read(self, path: Path, written: int, other_format: list[Path]) -> ArchivedSnapshot | None:
+        """The snapshot in a file; None if it cannot be used, with a warning or in the list."""
+        try:
+            return ArchivedSnapshot.from_bytes(path.read_bytes())
+        except FileNotFoundError:
+            return None  # dropped by its owner since it was listed
+        except OSError as error:
+            warnings.warn(f"{path} was passed over: {error.strerror}.", ArchiveWarning, 3)
+            return None
+        except OtherFormat:
+            other_format.append(path)
+        except SnapshotMismatch as error:
+            warnings.warn(f"{path} was passed over. {error}", ArchiveWarning, 3)
+        self._passed_over[path] = written
+        return None
 
     def _put(self, entry: ArchivedSnapshot) -> None:
         self._entries[entry.place] = entry
@@ -234,8 +264,8 @@ def _write(path: Path, raw: bytes) -> None:
     replace_file(path, lambda temporary: temporary.write_bytes(raw), survives_power_cut=False)
 
 
-def _newest_first(directory: Path) -> list[Path]:
-    """The snapshot files of a directory; none if there is no such directory."""
+def _newest_first(directory: Path) -> dict[Path, int]:
+    """The snapshot files of a directory and when they were written; none if there is none."""
     written: list[tuple[int, Path]] = []
     try:
         for path in directory.iterdir():
@@ -243,22 +273,9 @@ def _newest_first(directory: Path) -> list[Path]:
                 with suppress(FileNotFoundError):  # dropped by its owner since it was listed
                     written.append((-path.stat().st_mtime_ns, path))
     except FileNotFoundError:
-        return []
+        return {}
     except OSError as error:
         raise ArchiveError(
             f"The archive directory {directory} cannot be read: {error.strerror}; give a directory."
         ) from error
-    return [path for _, path in sorted(written)]
-
-
-def _read(path: Path) -> ArchivedSnapshot | None:
-    """The snapshot in a file, or None and a warning."""
-    try:
-        return ArchivedSnapshot.from_bytes(path.read_bytes())
-    except FileNotFoundError:
-        return None  # dropped by its owner since it was listed
-    except OSError as error:
-        warnings.warn(f"{path} was passed over: {error.strerror}.", ArchiveWarning, 3)
-    except SnapshotMismatch as error:
-        warnings.warn(f"{path} was passed over. {error}", ArchiveWarning, 3)
-    return None
+    return {path: -age for age, path in sorted(written)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError, SnapshotMismatch
-from mario_envkit.wrappers import StickyAction
+from mario_envkit.snapshots.kind import Kind, arguments_of, differences
+from mario_envkit.wrappers import NoopReset, StickyAction
 
 Values: TypeAlias = tuple[Any, ...]
 """Numbers, texts, None, uint8 arrays, and tuples of these."""
@@ -35,6 +36,9 @@ class HasContext(Protocol):
     def load_context(self, values: Values) -> None:
         """Remember ``values`` of :meth:`save_context` instead."""
 
+    # And, if its arguments shape observations, actions or rewards and it is no
+    # gymnasium.utils.RecordConstructorArgs: snapshot_arguments(), these arguments by name.
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -44,11 +48,14 @@ class Saved:
         console: the console.
         noise: the environment's random generator.
         layers: ``(class name, what it remembers)``, the game first, then the wrappers outwards.
+        kind: the arguments that an environment must have for this to be loaded into it; without
+            any it fits none.
     """
 
     console: Snapshot
     noise: Values
     layers: tuple[tuple[str, Values], ...]
+    kind: Kind = ()
 
 
 class Restorable(Protocol):
@@ -81,7 +88,14 @@ def _load_stack(layer: Any, values: Values) -> None:
     layer.obs_queue.extend(values)  # as many as it holds, so all it held fall out
 
 
-def _attributes(*names: str) -> tuple[Callable[[Any], Values], Callable[[Any, Values], None]]:
+class _Remembers(NamedTuple):
+    """How what a wrapper of Gymnasium's remembers is read and written."""
+
+    save: Callable[[Any], Values]
+    load: Callable[[Any, Values], None]
+
+
+def _attributes(*names: str) -> _Remembers:
     def save(layer: Any) -> Values:
         return tuple(getattr(layer, name) for name in names)
 
@@ -89,7 +103,7 @@ def _attributes(*names: str) -> tuple[Callable[[Any], Values], Callable[[Any, Va
         for name, value in zip(names, values, strict=True):
             setattr(layer, name, value)
 
-    return save, load
+    return _Remembers(save, load)
 
 
 _sticky_save, load_sticky = _attributes(
@@ -104,23 +118,28 @@ def save_sticky(layer: Any) -> Values:
     return None if last is None else int(last), bool(sticky), int(repeats), int(taken)
 
 
-_FOREIGN: dict[type, tuple[Callable[[Any], Values], Callable[[Any, Values], None]]] = {
-    gym.FrameStackObservation: (_save_stack, _load_stack),
-    **dict.fromkeys((gym.StickyAction, StickyAction), (save_sticky, load_sticky)),
+_FOREIGN: dict[type, _Remembers] = {
+    gym.FrameStackObservation: _Remembers(_save_stack, _load_stack),
+    **dict.fromkeys((gym.StickyAction, StickyAction), _Remembers(save_sticky, load_sticky)),
     gym.TimeLimit: _attributes("_elapsed_steps"),
     **dict.fromkeys(
         (
             gym.ClipReward, gym.DtypeObservation, gym.FlattenObservation, gym.GrayscaleObservation,
-            gym.OrderEnforcing, gym.PassiveEnvChecker, gym.RescaleObservation,
-            gym.ReshapeObservation, gym.ResizeObservation,
+            gym.RescaleObservation, gym.ReshapeObservation, gym.ResizeObservation,
         ),
         _attributes(),
     ),
 }  # fmt: skip
 
+_TRANSPARENT = (NoopReset, gym.OrderEnforcing, gym.PassiveEnvChecker)
+"""Wrappers with which an episode goes on exactly as without them, and without a memory."""
+
 
 class Context:
     """Saves and restores one environment.
+
+    It holds the layers themselves, and asks them when it is asked: a copy of an environment with
+    its context is then one of its own.
 
     Args:
         env: a :class:`~mario_envkit.env.MarioEnv` in wrappers.
@@ -131,17 +150,26 @@ class Context:
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         self.observation_space = env.observation_space
-        layers: list[tuple[str, Callable[[], Values], Callable[[Values], None]]] = []
+        self._enforcing: list[gym.OrderEnforcing[Any, Any]] = []
+        layers: list[Any] = []
         while True:
-            layers.append(_layer(env))
+            if isinstance(env, gym.OrderEnforcing):
+                self._enforcing.append(env)
+            if type(env) not in _TRANSPARENT:
+                layers.append(env)
+                _check_known(env)
             if not isinstance(env, gymnasium.Wrapper):
                 break
             env = env.env
         self._game: MarioEnv = env  # type: ignore[assignment]
         self._layers = layers[::-1]
-        self.names = tuple(name for name, _, _ in self._layers)
-        """Class names of the layers: the game, then the wrappers outwards."""
-        self._terms = tuple(term.name for term in self._game.reward_function.terms)
+        self.names = tuple(type(layer).__name__ for layer in self._layers)
+        """Class names of the layers that remember something: the game, then outwards."""
+        self.kind: Kind = (
+            *(argument for layer in self._layers for argument in arguments_of(layer)),
+            ("wrappers", " < ".join(self.names)),
+        )
+        """What a snapshot must have in common with this environment."""
 
     @property
     def core(self) -> str:
@@ -160,57 +188,68 @@ class Context:
 
     def save(self) -> Saved:
         """The environment as it is, between two steps."""
-        layers = tuple((name, save()) for name, save, _ in self._layers)
-        return Saved(self._game.emulator.save(), save_noise(self._game.np_random), layers)
+        layers = tuple(
+            (name, _save(layer)) for name, layer in zip(self.names, self._layers, strict=True)
+        )
+        console, noise = self._game.emulator.save(), save_noise(self._game.np_random)
+        return Saved(console, noise, layers, self.kind)
 
     def load(self, saved: Saved, *, noise: bool = True) -> None:
         """Become what was saved, random generator included unless ``noise`` is False.
 
         Raises:
-            SnapshotMismatch: if it was saved from another console or other wrappers; nothing has
-                changed then.
+            SnapshotMismatch: if it was saved from another console or other wrappers, or with
+                other arguments; nothing has changed then.
         """
         self.check(saved)
         self._game.emulator.load(saved.console)
-        for (_, _, load), (_, values) in zip(self._layers, saved.layers, strict=True):
-            load(values)
+        for layer, (_, values) in zip(self._layers, saved.layers, strict=True):
+            _load(layer, values)
+        for wrapper in self._enforcing:
+            wrapper._has_reset = True  # there is an episode now
         if noise:
             load_noise(self._game.np_random, saved.noise)
 
     def check(self, saved: Saved) -> None:
-        """Check that ``saved`` is of the same console and the same wrappers.
+        """Check that ``saved`` is of the same console, the same wrappers and the same arguments.
+
+        See :mod:`mario_envkit.snapshots.kind` for what may differ.
 
         Raises:
-            SnapshotMismatch: if not.
+            SnapshotMismatch: if not; says what differs, and both values.
         """
         saved.console.require(self.core, self.rom_sha256)
-        theirs = tuple(name for name, _ in saved.layers)
-        if self.names != theirs:
+        if saved.kind is not self.kind and saved.kind != self.kind:
             raise SnapshotMismatch(
-                f"The snapshot is of an environment of {' < '.join(theirs)} and this one is of "
-                f"{' < '.join(self.names)}; build it with the same arguments."
-            )
-        *_, terms, _ = saved.layers[0][1]
-        if terms != self._terms:
-            raise SnapshotMismatch(
-                f"The snapshot was taken with the reward {', '.join(terms)} and this environment "
-                f"has {', '.join(self._terms)}; build it with the same reward."
+                "The snapshot is of another kind of environment than this one: "
+                f"{'; '.join(differences(saved.kind, self.kind))}. Build it with the same "
+                "arguments, or give it snapshots of its own."
             )
 
 
-def _layer(env: Any) -> tuple[str, Callable[[], Values], Callable[[Values], None]]:
-    kind = type(env)
-    name = kind.__name__
-    if hasattr(kind, "save_context") and hasattr(kind, "load_context"):
-        own: HasContext = env
-        return name, own.save_context, own.load_context
-    if kind not in _FOREIGN:
+def _check_known(layer: Any) -> None:
+    kind = type(layer)
+    if kind not in _FOREIGN and not (
+        hasattr(kind, "save_context") and hasattr(kind, "load_context")
+    ):
         raise OptionError(
-            f"The wrapper {name} is under the snapshots, and what it remembers could not be "
-            "restored: put it around them, or give it save_context() and load_context()."
+            f"The wrapper {kind.__name__} is under the snapshots, and what it remembers could not "
+            "be restored: put it around them, or give it save_context() and load_context()."
         )
-    save, load = _FOREIGN[kind]
-    return name, lambda: save(env), lambda values: load(env, values)
+
+
+def _save(layer: Any) -> Values:
+    known = _FOREIGN.get(type(layer))
+    values: Values = layer.save_context() if known is None else known.save(layer)
+    return values
+
+
+def _load(layer: Any, values: Values) -> None:
+    known = _FOREIGN.get(type(layer))
+    if known is None:
+        layer.load_context(values)
+    else:
+        known.load(layer, values)
 
 
 def save_noise(rng: np.random.Generator) -> Values:

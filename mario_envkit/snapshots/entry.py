@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -23,10 +24,14 @@ X_BUCKET = 25
 Y_BAND = 48
 """Pixels: three blocks, about the height between two floors."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: with the kind of environment
 _MAGIC = b"MEKA"
 _HEADER = struct.Struct("<4sHI")  # magic, format, length of the description
 _CRC = struct.Struct("<I")
+
+
+class OtherFormat(SnapshotMismatch):
+    """A snapshot that another version of this package has written."""
 
 
 class Place(NamedTuple):
@@ -119,6 +124,10 @@ class ArchivedSnapshot:
         """Frames since the level began."""
         return int(self.info["frame"])
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> ArchivedSnapshot:
+        """All but the practice is never written to, so copies share it."""
+        return replace(self, practice=deepcopy(self.practice, memo))
+
     def to_bytes(self) -> bytes:
         """This snapshot as bytes: a description in JSON, console and arrays, a checksum."""
         blobs: list[bytes] = [self.saved.console.to_bytes()]
@@ -129,6 +138,7 @@ class ArchivedSnapshot:
             "noise": self.saved.noise,
             "observation": _plain(self.observation, blobs),
             "layers": _plain(self.saved.layers, blobs),
+            "kind": self.saved.kind,
         }
         text = json.dumps({**description, "blobs": [len(blob) for blob in blobs]}).encode()
         whole = _HEADER.pack(_MAGIC, FORMAT_VERSION, len(text)) + text + b"".join(blobs)
@@ -139,15 +149,16 @@ class ArchivedSnapshot:
         """Read what :meth:`to_bytes` wrote.
 
         Raises:
+            OtherFormat: if another version of this package wrote them.
             SnapshotMismatch: if these bytes are not a whole, undamaged snapshot.
         """
         if len(raw) < _HEADER.size + _CRC.size or raw[:4] != _MAGIC:
             raise SnapshotMismatch("This is not a snapshot of an archive; take it again.")
         _, version, length = _HEADER.unpack_from(raw)
         if version != FORMAT_VERSION:
-            raise SnapshotMismatch(
-                f"The snapshot has format {version} but this version reads format "
-                f"{FORMAT_VERSION}; take it again."
+            raise OtherFormat(
+                f"The snapshot has format {version}, of another version of mario-envkit, and this "
+                f"one reads format {FORMAT_VERSION}; delete it, and play takes it again."
             )
         if zlib.crc32(raw[: -_CRC.size]) != _CRC.unpack(raw[-_CRC.size :])[0]:
             raise SnapshotMismatch(
@@ -172,6 +183,7 @@ class ArchivedSnapshot:
             Snapshot.from_bytes(blobs[0]),
             tuple(content["noise"]),
             _revived(content["layers"], blobs),
+            tuple((name, value) for name, value in content["kind"]),
         )
         return cls(
             Place(level, area, x_bucket, y_band, (correct, passed)),

@@ -178,7 +178,7 @@ class SnapshotHandler:
             raise OptionError(
                 "There is nothing to restore: call restore() after a step whose outcome is RESTORE."
             )
-        self._check_observation(entry)
+        self._check_fits(entry)
         self._context.load(entry.saved, noise=self._restore_noise)
         self.total_restores += 1
         self._practising, self._chosen = entry, None
@@ -353,9 +353,6 @@ class SnapshotHandler:
     def _check_fits(self, entry: ArchivedSnapshot) -> None:
         """Check that a snapshot, which may come from elsewhere, is of an environment like ours."""
         self._context.check(entry.saved)
-        self._check_observation(entry)
-
-    def _check_observation(self, entry: ArchivedSnapshot) -> None:
         theirs, ours = entry.observation, self._space
         if theirs.shape != ours.shape or theirs.dtype != ours.dtype:
             raise SnapshotMismatch(

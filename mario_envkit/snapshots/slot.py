@@ -10,7 +10,6 @@ from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
 
 from mario_envkit.emulator.snapshot import Snapshot
-from mario_envkit.game.endings import DEATH_CAUSES
 from mario_envkit.game.levels import Level
 from mario_envkit.snapshots.context import (
     Context,
@@ -75,13 +74,13 @@ class Slot:
     def save(self) -> Saved:
         """The game as it is, between two steps."""
         game = self._pool.save(self._index)
-        _, _, frames, world, stage, seen, cleared, cause, *far, best_x, stalled = game.progress
+        _, frames, world, stage, *far, best_x, stalled = game.progress
         level = self._levels[self._index]
         remembered: dict[str, Values] = {
             "MarioEnv": (
                 None if level is None else tuple(level),
                 frames,
-                ((world, stage), bool(seen), cleared, DEATH_CAUSES[cause]),
+                (world, stage),
                 self._terms,
                 game.memory,
             ),
@@ -94,6 +93,7 @@ class Slot:
             Snapshot(self._single.core, self._single.rom_sha256, game.machine),
             save_noise(self._chance.np_random),
             tuple((name, remembered.get(name, ())) for name in self._single.names),
+            self._single.kind,
         )
 
     def load(self, saved: Saved, *, noise: bool = True) -> None:
@@ -105,13 +105,10 @@ class Slot:
         """
         self.check(saved)
         remembered = dict(saved.layers)
-        level, frames, (stage, seen, cleared, cause), _, memory = remembered["MarioEnv"]
+        level, frames, stage, _, memory = remembered["MarioEnv"]
         (far, area), best_x, stalled = remembered.get("StallLimit", _NOT_STALLED)
-        progress = (
-            *(level or (0, 0)), frames, *stage, seen, cleared, DEATH_CAUSES.index(cause),
-            *map(int, far.split("-")), area, best_x, stalled,
-        )  # fmt: skip
-        self._pool.load(self._index, saved.console.data, progress, memory)
+        progress = level is not None, frames, *stage, *map(int, far.split("-")), area
+        self._pool.load(self._index, saved.console.data, (*progress, best_x, stalled), memory)
         self._levels[self._index] = None if level is None else Level(*level)
         if self._sticky is not None:
             load_sticky(self._sticky, remembered["StickyAction"])

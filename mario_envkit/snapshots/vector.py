@@ -279,7 +279,6 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
             self._watch.aim(i, session.handler)
             if verdict.outcome is Outcome.GIVE_UP:
                 terminated[i] = True
-                self._open.infos.put(i, info)  # which says how the episode ended
             elif verdict.saved:
                 self._saved.add(i)
         return dead
@@ -316,5 +315,5 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
             return
         names = np.array([session.start_name for session in self._sessions], object)
         mask = np.ones(self.num_envs, np.bool_) if only is None else only.copy()
-        names[~mask] = ""
+        names[~mask] = None
         infos["start"], infos["_start"] = names, mask

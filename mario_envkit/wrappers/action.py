@@ -53,6 +53,10 @@ class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], Record
     def load_context(self, values: tuple[()]) -> None:
         """Nothing to remember."""
 
+    def snapshot_arguments(self) -> dict[str, Any]:
+        """What a snapshot must have in common with this wrapper: the actions."""
+        return {"actions": self.get_action_meanings()}
+
 
 class StickyAction(wrappers.StickyAction[Any, Any]):
     """Gymnasium's, but an action that does not exist is an error where another is repeated, too.
@@ -108,7 +112,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         super().__init__(env)
         if skip < 1:
             raise OptionError(f"frame_skip={skip} is not possible; give 1 or more frames.")
-        self._skip = skip
+        self._skip, self._max_pool = skip, bool(max_pool)
         self._first_drawn = skip - 2 if max_pool and skip > 1 else skip - 1
         # So that videos of this environment play at the speed of the game.
         self.metadata = {**env.metadata, "render_fps": env.metadata["render_fps"] / skip}
@@ -130,7 +134,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 for name in EVENTS:
                     if info[name]:
                         events[name] = True
-                if info["death_cause"]:
+                if info["death_cause"] is not None:
                     events["death_cause"] = info["death_cause"]
                 if terminated or truncated:
                     break
@@ -149,3 +153,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def load_context(self, values: tuple[()]) -> None:
         """Nothing to remember."""
+
+    def snapshot_arguments(self) -> dict[str, Any]:
+        """What a snapshot must have in common with this wrapper."""
+        return {"frame_skip": self._skip, "max_pool": self._max_pool}

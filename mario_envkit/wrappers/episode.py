@@ -46,13 +46,6 @@ class NoopReset(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 observation, info = self.env.reset(options=options)
         return observation, info
 
-    def save_context(self) -> tuple[()]:
-        """Nothing: only the beginning of an episode is its business."""
-        return ()
-
-    def load_context(self, values: tuple[()]) -> None:
-        """Nothing to remember."""
-
 
 class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Truncate an episode that has not got anywhere new for ``limit`` steps.
@@ -101,6 +94,10 @@ class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def load_context(self, values: tuple[Any, ...]) -> None:
         """Go on from :meth:`save_context`."""
         self._place, self._best, self._stalled = values
+
+    def snapshot_arguments(self) -> dict[str, Any]:
+        """Nothing: when an episode ends is not what a moment of it is."""
+        return {}
 
     @staticmethod
     def _where(info: dict[str, Any]) -> tuple[str, int]:

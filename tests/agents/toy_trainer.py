@@ -50,9 +50,7 @@ class ToyEnv(gymnasium.Env[Any, Any]):
             "x_pos": self.x,
             "flag_get": self.x >= GOAL,
             "died": died,
-            "death_cause": "pit" if died else "",
-            "ending": "pit" if died else "flag" if self.x >= GOAL else "",
-            "stages_cleared": int(self.x >= GOAL),
+            "death_cause": "pit" if died else None,
             "level": "1-1",
         }
 

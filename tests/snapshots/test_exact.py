@@ -184,7 +184,7 @@ def test_a_snapshot_of_another_environment_changes_nothing():
     others = {
         "wrappers|arguments": StallLimit(make("train"), 10),
         "core": make("colour, no stack, as nes-py"),
-        "same reward": make_mario(**{**TRAIN_DEFAULTS, "reward": "progress"}),
+        "reward=": make_mario(**{**TRAIN_DEFAULTS, "reward": "progress"}),
     }
     if HAS_LOST_LEVELS:
         others["cartridge"] = make("lost levels")

@@ -233,9 +233,9 @@ def test_bad_arguments(tmp_path):
     ("kwargs", "says"),
     [
         ({"timing": "nes-py"}, "taken on the core"),
-        ({"frame_stack": 2}, "observations"),
-        ({"screen_size": 64}, "observations"),
-        ({"reward": "progress"}, "same reward"),
+        ({"frame_stack": 2}, "frame_stack=4 there and 2 here"),
+        ({"screen_size": 64}, "screen_size="),
+        ({"reward": "progress"}, "reward="),
         ({"stall_limit": 9}, "same arguments"),
     ],
 )
