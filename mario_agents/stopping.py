@@ -1,8 +1,9 @@
-"""Ctrl-C and SIGTERM as requests that a trainer can obey between two updates."""
+"""Ctrl-C, SIGTERM and SIGHUP as requests that a trainer can obey between two updates."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 
@@ -10,22 +11,42 @@ from types import FrameType, TracebackType
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived; handled like Ctrl-C, with the exit status that shells expect."""
 
+    exit_status = 128 + 15
+
+
+class HungUp(KeyboardInterrupt):
+    """SIGHUP arrived: the terminal was closed, or the connection to it broke."""
+
+    exit_status = 128 + 1
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """The signals that ask a process to stop, if somebody wants it to: ``nohup`` has SIGHUP
+    ignored, and that holds."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    return tuple(signals)
+
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM only sets :attr:`requested`.
+    """While entered, the first SIGINT, SIGTERM or SIGHUP only sets :attr:`requested`.
 
-    An exception out of nowhere could leave a half-made update in the checkpoint. A second signal
-    raises at once, for a trainer that hangs. Outside the main thread signals stay as they are.
+    An exception out of nowhere could leave a half-made update in the checkpoint. A second SIGINT or
+    SIGTERM raises at once, for a trainer that hangs; a closed terminal is told of more than once
+    (by the shell, by the system) and by nobody who is impatient. Outside the main thread signals
+    stay as they are.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self._signal = signal.SIGINT
+        self._signal: signal.Signals | None = None
+        self._asked = 0
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in stop_signals():
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 
@@ -39,11 +60,14 @@ class StopRequest:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._signal = signal.Signals(number)
-        if self.requested:
-            raise self.exception()
+        self._signal = self._signal or signal.Signals(number)
         self.requested = True
+        self._asked += number in (signal.SIGINT, signal.SIGTERM)
+        if self._asked > 1:
+            raise self.exception()
 
     def exception(self) -> KeyboardInterrupt:
         """What to raise once everything is saved; the command line knows what to say."""
-        return Terminated() if self._signal is signal.SIGTERM else KeyboardInterrupt()
+        if self._signal is signal.SIGTERM:
+            return Terminated()
+        return KeyboardInterrupt() if self._signal in (None, signal.SIGINT) else HungUp()

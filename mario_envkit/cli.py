@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mario_envkit.errors import HotspotError, MarioEnvkitError, OptionError
+from mario_envkit.command_line import run_command
+from mario_envkit.errors import HotspotError, OptionError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,18 +149,16 @@ _COMMANDS = {"doctor": _doctor, "map": _map, "play": _play, "solve": _solve}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; errors are one sentence on stderr and exit status 2.
+    """Run the command line; see :func:`~mario_envkit.command_line.run_command`.
 
     Status 1: ``solve`` ran out of time for a level.
     """
+    return run_command("mario-envkit", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        return _COMMANDS[options.command](options)
-    except MarioEnvkitError as error:
-        print(f"mario-envkit: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return _COMMANDS[options.command](options)
 
 
 if __name__ == "__main__":

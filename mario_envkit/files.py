@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -49,22 +51,69 @@ def replace_file(
 
 
 def replace_text(path: Path, text: str) -> None:
-    """:func:`replace_file` for a text in UTF-8."""
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """:func:`replace_file` for a text in UTF-8.
+
+    What no encoding has, the bytes of a file's name that are no text, becomes ``?``.
+    """
+    raw = text.encode(errors="replace")
+    replace_file(path, lambda temporary: temporary.write_bytes(raw))
+
+
+def append(path: Path, raw: bytes) -> None:
+    """Add to the end of a file, which is made if there is none: all of ``raw``, or nothing.
+
+    Raises:
+        OSError: if the disk refuses; the file is as it was.
+    """
+    with path.open("ab", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            rest = memoryview(raw)
+            while rest:  # of a full disk the first call takes what there is room for
+                rest = rest[file.write(rest) or 0 :]
+        except OSError:
+            with suppress(OSError):
+                file.truncate(size)
+            raise
+
+
+class LockWarning(UserWarning):
+    """A file system has no locks; what they guard goes on without."""
+
+
+def has_no_locks(error: OSError) -> bool:
+    """Whether a call that locks a file failed because its file system does not have locks, as some
+    network mounts do not."""
+    return error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock beside ``path``: processes that all use it change the file one after another.
 
-    It is the operating system's: a process that dies lets go of it.
+    It is the operating system's: a process that dies lets go of it. On a file system without locks
+    there is a :class:`LockWarning`, and nobody waits: of two that change the file at once, one may
+    win.
+
+    Raises:
+        OSError: if there can be no such file, or it cannot be locked.
     """
     with path.with_name(f".{path.name}.lock").open("a") as file:
-        if sys.platform == "win32":
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            if sys.platform == "win32":
+                file.seek(0)
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+            else:
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            if not has_no_locks(error):
+                raise
+            warnings.warn(
+                f"The file system of {path.parent} has no locks ({error.strerror}): what another "
+                f"process writes to {path.name} at the same moment may be lost.",
+                LockWarning,
+                4,
+            )
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from mario_agents.bench.plan import Cell, Plan
 from mario_agents.bench.work import Work, is_finished
 from mario_agents.run.lock import sole
 from mario_agents.stopping import StopRequest
+from mario_envkit.command_line import shell_words
 
 NAP_SECONDS = 0.2
 
@@ -38,7 +38,7 @@ def run_cells(plan: Plan, folder: Folder, console: Console | None = None) -> Non
             finally:
                 crew.close()
     if stop.requested and crew.busy:
-        again = f"mario-agents bench learn --out {shlex.quote(str(folder.path))}"
+        again = shell_words("mario-agents", "bench", "learn", "--out", folder.path)
         raise type(stop.exception())(
             f"Runs that were still training will start again. Continue with: {again}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from mario_agents.bench.folder import Folder
@@ -10,6 +9,7 @@ from mario_agents.bench.outcome import outcome_of, publish
 from mario_agents.bench.plan import Plan, merged, read_plan, write_plan
 from mario_agents.bench.runner import run_cells
 from mario_agents.commands.dispatch import BenchLearn
+from mario_envkit.command_line import shell_words
 from mario_envkit.errors import OptionError
 
 EXIT_FAILED = 1
@@ -32,7 +32,7 @@ def bench_learn(command: BenchLearn) -> None:
     print(publish(plan, folder, outcome))
     print(f"Written to {folder.path}: table.md, results.json, results.csv, curves.svg, curves.png.")
     if outcome.failed:
-        again = f"mario-agents bench learn --out {shlex.quote(str(folder.path))}"
+        again = shell_words("mario-agents", "bench", "learn", "--out", folder.path)
         print(f"{outcome.failed} of {len(plan.cells)} runs failed; try them again with: {again}")
         raise SystemExit(EXIT_FAILED)
 

@@ -18,6 +18,7 @@ from mario_agents.evaluate import Episode, Protocol
 from mario_agents.mosaic import play_mosaic
 from mario_agents.playback import FrameTap, play_episode
 from mario_agents.terminal import TerminalScreen
+from mario_envkit.command_line import shell_words
 from mario_envkit.errors import DisplayUnavailable, OptionError, WindowClosed
 from mario_envkit.plugins import Policy
 from mario_envkit.video import mp4_writer
@@ -181,7 +182,7 @@ def _watch_terminal(policy: Policy, kwargs: dict[str, Any], protocol: Protocol, 
     if not console.is_terminal:
         raise DisplayUnavailable(
             "There is no display, and the output is not a terminal; "
-            f"make a video instead: mario-agents record {run}"
+            f"make a video instead: {shell_words('mario-agents', 'record', run)}"
         )
     env = make_env(kwargs, render_mode="rgb_array")
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import tyro
 
 from mario_agents.config import TrainConfig, check_resume, make_config, read_options, validate
 from mario_agents.presets import find_preset
+from mario_envkit.command_line import shell_words
 from mario_envkit.errors import ConfigError, OptionError
 from mario_envkit.plugins import Trainer, available_trainers, load_trainer
 
@@ -141,7 +141,6 @@ def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
     from mario_agents.monitor.beside import open_beside
     from mario_agents.progress import displayed_by
 
-    quoted = shlex.quote(str(path))
     print(f"Run directory: {path}", flush=True)
     with _logging(path / "training.log") as log:
         log.info("%s %s", "Resuming" if resume else "Training", path)
@@ -150,12 +149,13 @@ def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
                 trainer.train(config, path, resume=resume)
         except KeyboardInterrupt as stop:
             log.info("Stopped by a signal.")
-            raise type(stop)(f"Continue with: mario-agents train --resume {quoted}") from None
+            again = shell_words("mario-agents", "train", "--resume", path)
+            raise type(stop)(f"Continue with: {again}") from None
         except Exception:
             log.exception("Training ended with an error.")
             raise
         log.info("Finished.")
-    print(f"Finished. See what it learned: mario-agents eval {quoted}")
+    print(f"Finished. See what it learned: {shell_words('mario-agents', 'eval', path)}")
 
 
 @contextmanager
@@ -164,7 +164,7 @@ def _logging(path: Path) -> Iterator[logging.Logger]:
     from mario_agents.filming import NOTICE
 
     log = logging.getLogger("mario_agents")
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = logging.FileHandler(path, encoding="utf-8", errors="replace")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     # Errors reach people as the one sentence that ends the command.
     screen = logging.StreamHandler()

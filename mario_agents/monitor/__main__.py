@@ -10,5 +10,7 @@ if __name__ == "__main__":
     from pathlib import Path
 
     from mario_agents.monitor.show import show
+    from mario_envkit.command_line import run_command
 
-    show(Path(sys.argv[1]), parent=int(sys.argv[2]))
+    run_path, parent = Path(sys.argv[1]), int(sys.argv[2])
+    sys.exit(run_command("mario-agents", lambda: show(run_path, parent=parent)))

@@ -27,6 +27,7 @@ from mario_agents.parallel.events import (
     WorkerStatus,
 )
 from mario_agents.run import RunDir
+from mario_envkit.command_line import showable
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import HotspotError
 
@@ -48,7 +49,8 @@ def stored_state(run: RunDir, *, ended: bool = True) -> Dashboard:
     """
     total = run.options.get("total_steps")
     state = Dashboard(
-        title=run.path.resolve().name, total_steps=total if isinstance(total, int) else 0
+        title=showable(run.path.resolve().name),
+        total_steps=total if isinstance(total, int) else 0,
     )
     names = sorted(path.stem for path in run.path.glob("worker_*.csv"))
     problems: list[str] = []

@@ -33,6 +33,7 @@ class ReportJob:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
         )
         return "The report is being written..."
 

@@ -23,6 +23,7 @@ from mario_agents.parallel.recipe import Recipe, Spaces, recipe_named
 from mario_agents.parallel.segments import remove_after_owner
 from mario_agents.parallel.shared_weights import SharedWeights
 from mario_agents.run import RunDir
+from mario_agents.stopping import stop_signals
 from mario_envkit.errors import MarioEnvkitError
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def run_child(
         failure: one sentence about an error is sent there.
         main: does the work.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, args=[plan], daemon=True).start()
     try:

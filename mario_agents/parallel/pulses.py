@@ -9,6 +9,7 @@ from collections import deque
 from mario_agents.parallel.events import COORDINATOR, Log, MemberPulse, Pulses
 from mario_agents.parallel.events.messages import MAX_TEXT
 from mario_agents.parallel.heartbeat import SharedHeartbeat
+from mario_envkit.command_line import showable
 
 PULSE_SECONDS = 1.0
 """Seconds between two looks at the heartbeats."""
@@ -57,7 +58,7 @@ class LogRelay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record, unless it is another process's, which observers have seen already."""
         if not getattr(record, "relayed", False):
-            text = record.getMessage()[:MAX_TEXT]
+            text = showable(record.getMessage())[:MAX_TEXT]
             self._waiting.append(Log(level=record.levelno, logger=record.name, text=text))
 
     def take(self) -> Log | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shlex
 import time
 from types import TracebackType
 from typing import Any
@@ -33,6 +32,7 @@ from mario_agents.parallel.worker_process import worker_main
 from mario_agents.progress import open_display
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.stopping import StopRequest
+from mario_envkit.command_line import shell_words
 from mario_envkit.errors import RunError, TrainerError
 
 SLOTS = 3
@@ -251,7 +251,7 @@ class Supervisor:
         reason = "It gave no sign of life any more." if status is None else member.reason()
         raise RunError(
             f"The coordinator of the run is gone. {reason} Continue from the last checkpoint with: "
-            f"mario-agents train --resume {shlex.quote(str(self.run.path))}"
+            f"{shell_words('mario-agents', 'train', '--resume', self.run.path)}"
         )
 
     def __enter__(self) -> Supervisor:

@@ -31,6 +31,7 @@ from mario_agents.run.records import (
     read_films,
     read_standard,
 )
+from mario_envkit.command_line import showable
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import ArchiveError, HotspotError, RunError
 from mario_envkit.snapshots.archive import ArchiveWarning, SnapshotArchive
@@ -100,7 +101,7 @@ class RunData:
                 f"The directory {path} holds nothing of a run; name a directory that "
                 "'mario-agents train' made."
             )
-        data = cls(path, name or path.resolve().name)
+        data = cls(path, showable(name or path.resolve().name))
         data._read_config()
         data._read_tables(files)
         data._read_hotspots(files.hotspots_path)

@@ -23,9 +23,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from mario_agents.run.weights import storable
+from mario_agents.run.weights import read_tensors, storable
 from mario_envkit.errors import CheckpointError
 from mario_envkit.files import replace_file, replace_text, sha256_of
 
@@ -190,4 +190,4 @@ def _read(path: Path) -> Checkpoint:
     data = path.with_suffix(".safetensors")
     if sha256_of(data) != manifest["tensors"]["sha256"]:
         raise ValueError("the tensors do not match their checksum")
-    return Checkpoint(path.stem, manifest["step"], load_file(data, device="cpu"), manifest["state"])
+    return Checkpoint(path.stem, manifest["step"], read_tensors(data)[0], manifest["state"])

@@ -14,6 +14,7 @@ from typing import Any
 
 from mario_agents.config import to_plain
 from mario_agents.run.lock import sole
+from mario_envkit.command_line import shell_words
 from mario_envkit.errors import RunError
 from mario_envkit.files import replace_text
 
@@ -66,7 +67,7 @@ class RunDir:
         if occupied:
             raise RunError(
                 f"The run directory {path} is not empty; choose another one with --run-dir, "
-                f"or continue the run in it with --resume {path}."
+                f"or continue the run in it with {shell_words('--resume', path)}"
             )
         run = cls(path, trainer, _own_version(), to_plain(config))
         run._write_config()

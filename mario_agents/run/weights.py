@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 
 from mario_agents.run.directory import RunDir
+from mario_envkit.command_line import showable
 from mario_envkit.errors import RunError
 from mario_envkit.files import replace_file
 
@@ -36,6 +38,21 @@ def storable(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         storages.add(address)
         stored[name] = plain
     return stored
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors of a safetensors file on the CPU by name, and its metadata.
+
+    Raises:
+        OSError, SafetensorError, ValueError: if it cannot be read, or is damaged.
+    """
+    if showable(str(path)) == str(path):
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    raw = path.read_bytes()  # safetensors itself opens no file whose name is no text
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    return load(raw), dict(header.get("__metadata__", {}))
 
 
 def write_weights(
@@ -81,10 +98,8 @@ def read_weights(
             f"The run {run.path} has no weights yet: train it until its first checkpoint."
         )
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
+        tensors, metadata = read_tensors(path)
+    except (SafetensorError, OSError, ValueError) as error:
         raise RunError(
             f"The weights {path} are damaged ({error}); resume the run to write them again."
         ) from error

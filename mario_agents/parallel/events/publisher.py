@@ -19,6 +19,7 @@ from mario_agents.parallel.events.messages import (
     Envelope,
     Log,
 )
+from mario_envkit.command_line import showable
 
 
 class Publisher(Protocol):
@@ -119,7 +120,7 @@ class EventLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record, with its traceback; long texts are cut."""
         try:
-            text = self.format(record)
+            text = showable(self.format(record))
         except Exception:
             self.handleError(record)
             return
