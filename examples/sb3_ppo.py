@@ -19,6 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 import mario_envkit  # noqa: F401  (registers the ids)
+from mario_envkit.game.endings import is_success
 
 GAME: dict[str, Any] = dict(
     reward="progress", palette="contrast", crop_top=32, screen_size=(52, 64), stall_limit=150
@@ -56,7 +57,7 @@ def evaluate(model: PPO, level: str, episodes: int) -> tuple[int, float]:
             action, _ = model.predict(observation, deterministic=False)
             observation, _, terminated, truncated, info = env.step(int(action))
             over = terminated or truncated
-        wins += info["flag_get"]
+        wins += is_success(info["ending"])
         x_pos += info["x_pos"]
     env.close()
     return wins, x_pos / episodes

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mario_agents.config import NonNegativeInt, PositiveInt
 from mario_agents.environments import make_vector
 from mario_agents.stats import bootstrap_interval, wilson_interval
+from mario_envkit.game.endings import is_success
 from mario_envkit.plugins import Policy
 
 
@@ -47,8 +48,8 @@ class Episode:
         cls, info: Mapping[str, Any], reward: float, best_x: int, steps: int, trajectory: str = ""
     ) -> Episode:
         """The episode whose last step gave ``info``."""
-        success = bool(info["flag_get"])
-        ending = "flag" if success else str(info["death_cause"] or "stalled")
+        ending = str(info["ending"] or "stalled")
+        success = bool(is_success(ending))
         level = str(info["level"])
         return cls(level, success, float(reward), int(best_x), int(steps), ending, trajectory)
 
@@ -232,7 +233,7 @@ def _play_wave(
             path[-1][i] = x = int(info["x_pos"][i])
             best_x[i] = max(best_x[i], x)
             if over:
-                last = {key: info[key][i] for key in ("level", "flag_get", "death_cause")}
+                last = {key: info[key][i] for key in ("level", "ending")}
                 trajectory = hashlib.blake2b(
                     b"".join(xs[i].tobytes() for xs in path), digest_size=8
                 ).hexdigest()

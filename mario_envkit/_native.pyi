@@ -55,6 +55,8 @@ class EnvSpec:
     frame_stack: int
     stall_limit: int
     max_episode_steps: int
+    last_world: int
+    end_on_exit: bool
     def set_picture(self, observer: Observer) -> None: ...
     def set_reward(
         self,
@@ -80,7 +82,8 @@ class EnvPool:
         history: NDArray[np.int64],
         history_used: NDArray[np.int32],
     ) -> None: ...
-    def add_start(self, machine: bytes, single_stage: bool) -> int: ...
+    def add_start(self, machine: bytes, world: int, stage: int) -> int:
+        """The number of a new start: a stage from 1, or zeros for the full game."""
     def start(self, observations: NDArray[np.uint8]) -> None: ...
     def wait(self) -> int: ...
     def run(self, observations: NDArray[np.uint8]) -> int: ...
@@ -97,7 +100,7 @@ class EnvPool:
         memory: NDArray[np.int64],
         stack: NDArray[np.uint8],
     ) -> bytes:
-        """The machine; fills ``progress`` ``(9,)``, ``memory`` ``(terms, 2)`` and ``stack``."""
+        """The machine; fills ``progress`` ``(13,)``, ``memory`` ``(terms, 2)`` and ``stack``."""
     def load(
         self, env: int, machine: bytes, progress: NDArray[np.int64], memory: NDArray[np.int64]
     ) -> str:
@@ -108,7 +111,7 @@ class EnvPool:
 
 RUNNING: int
 WON: int
-"""Endings of an expedition; any other is a death, or a game that is stuck."""
+"""Endings of an expedition; any other is a death, a warp, or a game that is stuck."""
 
 class Explorer:
     """One environment that is saved and restored over and over; saved ones are numbers from 0."""

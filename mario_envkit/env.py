@@ -24,7 +24,8 @@ from mario_envkit.errors import OptionError, ResetRequired, WindowClosed
 from mario_envkit.game import ram as m
 from mario_envkit.game import tiles
 from mario_envkit.game.actions import check_action, describe
-from mario_envkit.game.levels import Level, parse_level
+from mario_envkit.game.endings import EpisodeRecord, death_cause, ending_of, is_success
+from mario_envkit.game.levels import WORLDS, Level, parse_level
 from mario_envkit.game.rewards import RewardFunction, resolve_reward
 from mario_envkit.game.rules import Game
 from mario_envkit.game.start import StartPoint
@@ -50,14 +51,19 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
 
     The rules are those of gym-super-mario-bros 7.4, frame by frame: the start screen, cut-scenes
     and moments in which the joypad does nothing are skipped; with a single level an episode ends
-    with death or the flag, in the full game with the last life.
+    with death, the flag or a warp to another stage (``end_on_exit``), in the full game with the
+    last life or the axe of the last world.
 
     Info, on every step and reset: ``coins flag_get life score stage status time world x_pos
     y_pos`` as in 7.4, read at the end of the step's own frame; and
 
     * ``level`` ("1-1"), ``area`` (identity of the loaded area, an int);
     * ``frame``: frames since the level began, those skipped included; counts up, 60 a second;
-    * ``died``, ``death_cause`` ("enemy", "pit", "clock" or None), ``life_lost``;
+    * ``died``, ``death_cause`` ("enemy", "pit", "clock", or "" while Mario lives), ``life_lost``;
+    * ``ending``: how the step ended the episode, "" if it did not: "flag" (success: the flag or axe
+      of the episode's stage, in the full game the last axe), "warp" (the stage was left without
+      that), or the cause of the death that ended it; ``stages_cleared``: how many flags and axes
+      were reached in this episode. See :mod:`mario_envkit.game.endings`;
     * ``snapshot_saved``, ``snapshot_restored``: False here, see the snapshot wrapper;
     * ``reward_parts``: each term of the reward before scale and clip.
 
@@ -83,6 +89,8 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         rom: path of a cartridge image; None finds the one of gym-super-mario-bros.
         rom_variant: "vanilla", "downsample", "pixel" or "rectangle" graphics of 7.4.
         render_mode: "rgb_array", "human" (a window) or None.
+        end_on_exit: with a single stage, leaving it by a warp ends the episode. False is what 7.4
+            does: the episode goes on in the other stage, and ends there with death or a flag.
 
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
@@ -105,10 +113,11 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         rom: str | os.PathLike[str] | None = None,
         rom_variant: str = "vanilla",
         render_mode: str | None = None,
+        end_on_exit: bool = True,
     ) -> None:
         EzPickle.__init__(
             self, game, level, reward, observation, picture, backend, timing, rom, rom_variant,
-            render_mode,
+            render_mode, end_on_exit,
         )  # fmt: skip
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise OptionError(
@@ -125,6 +134,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         self.reward_function = resolve_reward(reward)
         self.picture = picture or Picture()
         self.render_mode = render_mode
+        self.end_on_exit = bool(end_on_exit)
         self.emulator = make_emulator(cartridge, backend, timing)
 
         self.draw = True
@@ -168,13 +178,13 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         self._game.refresh()
         self._game.frames, self.level = start.frame, start.level
         state = read_state(self._game.ram)
-        self._stage = state.world, state.stage
+        self._record = EpisodeRecord((state.world, state.stage))
         self._memory = self.reward_function.start(state)
         self._playing = True
         self._observation = self._observe()
         self._show()
         no_parts = dict.fromkeys((term.name for term in self.reward_function.terms), 0.0)
-        return self._observation, self._info(state, no_parts)
+        return self._observation, self._info(state, no_parts, "")
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Hold the joypad byte ``action``, an integer from 0 to 255, for one frame.
@@ -195,23 +205,26 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         game.frame(action, render=seen or (self.draw and self._observes == "pixels"))
         state = read_state(game.ram)
         reward, parts, self._memory = self.reward_function(self._memory, state)
-        single_stage = self.level is not None
-        if single_stage:
-            terminated = state.dying or state.dead or state.flag_get
-        else:
-            terminated = state.game_over
-        info = self._info(state, parts)
+        if state.flag_get or state.dying or state.dead:
+            self._record = self._record.after(state)
+        ending = ending_of(
+            state, self.level, last_world=WORLDS[self.game], end_on_exit=self.end_on_exit,
+            cause=self._record.cause,
+        )  # fmt: skip
+        terminated = ending != ""
+        info = self._info(state, parts, ending)
         if terminated:
             self._playing = False
-            self._levels.end(success=state.flag_get and not info["died"])
+            self._levels.end(success=is_success(ending))
         else:
+            single_stage = self.level is not None
             game.skip_to_control(single_stage=single_stage)
             if not single_stage:
                 self._count_level(died=info["died"])
         if self.draw or terminated:
             self._observation = self._observe()
         self._show()
-        return self._observation, float(reward), bool(terminated), False, info
+        return self._observation, float(reward), terminated, False, info
 
     def render(self) -> Any:
         """The picture ``(240, 256, 3)`` uint8 for "rgb_array"; a window updates by itself."""
@@ -234,12 +247,13 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         """What this environment remembers beside the console's state, as plain values."""
         level = None if self.level is None else tuple(self.level)
         terms = tuple(term.name for term in self.reward_function.terms)
-        return level, self._game.frames, self._stage, terms, self._memory
+        return level, self._game.frames, tuple(self._record), terms, self._memory
 
     def load_context(self, values: tuple[Any, ...]) -> None:
         """Go on from :meth:`save_context`, the console having been loaded already."""
         self._levels.drop()
-        level, self._game.frames, self._stage, _, self._memory = values
+        level, self._game.frames, record, _, self._memory = values
+        self._record = EpisodeRecord(*record)
         self.level = None if level is None else Level(*level)
         self._game.refresh()
         self._playing = True
@@ -338,7 +352,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
             return np.array(self.emulator.ram)
         return self.emulator.observe(self.picture)
 
-    def _info(self, state: GameState, parts: dict[str, Any]) -> dict[str, Any]:
+    def _info(self, state: GameState, parts: dict[str, Any], ending: str) -> dict[str, Any]:
         died = state.dying or state.dead
         return {
             "coins": state.coins,
@@ -354,9 +368,11 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
             "level": f"{state.world}-{state.stage}",
             "area": state.area,
             "frame": self._game.frames,
+            "stages_cleared": self._record.stages_cleared,
             "died": died,
-            "death_cause": death_cause(state) if died else None,
+            "death_cause": death_cause(state),
             "life_lost": died,
+            "ending": ending,
             "snapshot_saved": False,
             "snapshot_restored": False,
             # Always floats: vectorised infos take their dtype from the first value they see.
@@ -367,8 +383,10 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         """In the full game: a new stage, or a new life, begins the level's count of frames anew."""
         ram = self._game.ram
         stage = ram[m.WORLD] + 1, ram[m.STAGE] + 1
-        if died or stage != self._stage:
-            self._stage = stage
+        if stage != self._record.stage:
+            self._record = self._record.entering(stage)
+            self._game.frames = 0
+        elif died:
             self._game.frames = 0
 
     def _show(self) -> None:
@@ -381,10 +399,3 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
                 self._window = Window("Super Mario Bros", fps=self.metadata["render_fps"])
             if not self._window.show(self.emulator.screen()):
                 raise WindowClosed("The game's window was closed; the episode ends here.")
-
-
-def death_cause(state: GameState) -> str:
-    """What killed Mario: "pit", "clock" or "enemy" (which fire and hammers count as)."""
-    if state.fallen:
-        return "pit"
-    return "clock" if state.time == 0 else "enemy"

@@ -13,6 +13,7 @@ from mario_envkit.curriculum.runs import Run
 from mario_envkit.emulator.picture import STATUS_BAR_HEIGHT
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError
+from mario_envkit.game.endings import WARP, is_success
 from mario_envkit.game.tile_picture import draw_tiles
 from mario_envkit.game.tiles import read_tiles
 from mario_envkit.video import mp4_writer
@@ -50,8 +51,8 @@ def play(
                 recording.show(picture)
             *_, terminated, _, info = env.step(window.joypad())
             if terminated:
-                won = "the flag!" if info["flag_get"] else f"dead ({info['death_cause']})."
-                print(f"{info['level']}: {won} x={info['x_pos']}, score {info['score']}")
+                how = _how(info["ending"])
+                print(f"{info['level']}: {how} x={info['x_pos']}, score {info['score']}")
                 env.reset()
     if video is not None:
         print(f"saved {video}")
@@ -92,6 +93,13 @@ def replay(
     print(f"{run.level}: the flag after {run.frames} frames")
     if video is not None:
         print(f"saved {video}")
+
+
+def _how(ending: str) -> str:
+    """An end of an episode, for people."""
+    if is_success(ending):
+        return "the flag!"
+    return "left by a warp." if ending == WARP else f"dead ({ending})."
 
 
 def _picture(env: MarioEnv, tiles: bool) -> NDArray[np.uint8]:

@@ -69,8 +69,8 @@ class Trainer(Protocol):
         """Keyword arguments of ``MarioTrain-v0`` under which the policy plays.
 
         ``id`` among them names another environment; it must take ``noop_max`` and
-        ``repeat_action_probability``, and give ``x_pos``, ``flag_get``, ``death_cause`` and
-        ``level`` in its info.
+        ``repeat_action_probability``, and give ``x_pos``, ``level``, ``flag_get``,
+        ``death_cause``, ``ending`` and ``stages_cleared`` in its info.
         """
 
     def load_policy(

@@ -148,7 +148,7 @@ def _register(env_id: str, **kwargs: Any) -> None:
 
 def _register_drop_ins(prefix: str) -> None:
     """The ids of gym-super-mario-bros 7.4: RGB, joypad bytes, one frame a step."""
-    legacy = {"timing": "nes-py"}
+    legacy = {"timing": "nes-py", "end_on_exit": False}
     for version, variant in enumerate(VARIANTS["smb"]):
         kwargs = {**legacy, "rom_variant": variant}
         _register(f"{prefix}SuperMarioBros-v{version}", level="full", **kwargs)

@@ -22,9 +22,11 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
 from mario_envkit.emulator.picture import Picture, render
-from mario_envkit.env import MarioEnv, death_cause
+from mario_envkit.env import MarioEnv
 from mario_envkit.errors import BackendUnavailable, OptionError, RunError
 from mario_envkit.game import tiles
+from mario_envkit.game.endings import EpisodeRecord, death_cause, ending_of
+from mario_envkit.game.levels import WORLDS, parse_level
 from mario_envkit.game.state import read_state
 from mario_envkit.registration import TRAIN_DEFAULTS, add_wrappers, make_picture
 from mario_envkit.vector.cores import available_cores
@@ -131,7 +133,9 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
     def __init__(
         self, python: Path, *, game: str, level: str, observation: str, picture: Picture
     ) -> None:
-        self._observes, self._picture, self._level = observation, picture, level
+        self._observes, self._picture = observation, picture
+        self._level = None if level == "full" else parse_level(level, game)
+        self._last_world = WORLDS[game]
         self._twin: MarioEnv | None = None
         layered = observation == "pixels" and picture.palette != "luma"
         pictures = observation == "pixels" and not layered
@@ -157,6 +161,7 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
     ) -> tuple[Any, dict[str, Any]]:
         """Start an episode."""
         super().reset(seed=seed)
+        self._record = EpisodeRecord((0, 0))
         seen = None if self._twin is None else self._twin.reset()[0]
         text, ram, screen = self._game.ask(b"r\x00")
         self._check_twin(ram)
@@ -194,14 +199,26 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
         info = dict(text["info"])
         flag = bool(info["flag_get"])
         died = (text["done"] and not flag) or state.dying or state.dead
+        # The RAM is that after whatever the package skipped.
+        stage = int(info["world"]), int(info["stage"])
+        state = state._replace(world=stage[0], stage=stage[1], flag_get=flag, dead=died)
+        if stage != self._record.stage:
+            self._record = self._record.entering(stage)
+        self._record = self._record.after(state)
+        cause = self._record.cause
+        ending = ending_of(
+            state, self._level, last_world=self._last_world, end_on_exit=False, cause=cause
+        )
         return {
             **info,
             "flag_get": flag,
             "level": f"{info['world']}-{info['stage']}",
             "area": state.area,
+            "stages_cleared": self._record.stages_cleared,
             "died": died,
             "life_lost": died,
-            "death_cause": death_cause(state) if died else None,
+            "death_cause": death_cause(state),
+            "ending": ending if text["done"] else "",
             "snapshot_saved": False,
             "snapshot_restored": False,
             "reward_parts": {},

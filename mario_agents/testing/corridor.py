@@ -39,7 +39,9 @@ class Corridor(gymnasium.Env[NDArray[np.uint8], np.int64]):
             "flag_get": self.x == self.length,
             "died": died,
             "life_lost": died,
-            "death_cause": "pit" if died else None,
+            "death_cause": "pit" if died else "",
+            "ending": "pit" if died else "flag" if self.x == self.length else "",
+            "stages_cleared": int(self.x == self.length),
         }
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
@@ -99,15 +101,20 @@ class FakeVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _info(self, died: NDArray[np.bool_]) -> dict[str, Any]:
         x = self._places[:, -1]
-        cause = np.full(self.num_envs, None, dtype=object)
+        at_flag = x == self.length
+        cause = np.full(self.num_envs, "", dtype=object)
         cause[died] = "pit"
+        ending = cause.copy()
+        ending[at_flag & ~died] = "flag"
         info: dict[str, Any] = {
             "x_pos": 10 * x,
             "level": np.full(self.num_envs, "1-1", dtype=object),
-            "flag_get": x == self.length,
+            "flag_get": at_flag,
             "died": died,
             "life_lost": died,
             "death_cause": cause,
+            "ending": ending,
+            "stages_cleared": at_flag.astype(np.int64),
         }
         return info
 
@@ -135,9 +142,7 @@ class FakeVectorEnv(VectorEnv[Any, Any, Any]):
                 **info,
             }
             self._places[ended], self._steps[ended] = 0, 0
-            for key in ("died", "life_lost", "flag_get"):
-                info[key] = info[key] & ~ended
-            info["x_pos"] = 10 * self._places[:, -1]
+            info.update(self._info(np.zeros(self.num_envs, dtype=np.bool_)))
         return self._obs(), reward, terminated, truncated, info
 
 

@@ -166,8 +166,10 @@ void EnvPool::write_outcome(int env, const Outcome& outcome, const std::vector<d
   set(kYRow, state.y_pos);
   set(kAreaRow, state.area);
   set(kFrameRow, outcome.frame);
+  set(kStagesClearedRow, outcome.stages_cleared);
   set(kStatusRow, std::min<std::int64_t>(state.powerup, 2));
   set(kCauseRow, static_cast<std::int64_t>(outcome.cause));
+  set(kEndingRow, static_cast<std::int64_t>(outcome.ending));
 
   std::uint8_t* flags = buffers_.flags + env;
   flags[kTerminatedRow * num_envs_] = outcome.terminated;

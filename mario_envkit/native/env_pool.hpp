@@ -35,8 +35,10 @@ enum IntRow : int {
   kYRow,
   kAreaRow,
   kFrameRow,
+  kStagesClearedRow,
   kStatusRow,   // 0 small, 1 tall, 2 fireballs
   kCauseRow,    // DeathCause
+  kEndingRow,   // Ending
   kTroubleRow,  // 0 none, -1 stuck, n > 0: a no-op ended the episode, n - 1 of them are left
   kIntRows,
 };

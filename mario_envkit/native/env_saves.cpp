@@ -5,17 +5,35 @@ namespace mario {
 void write_progress(const Progress& progress, std::int64_t* out) {
   const Progress::Place& furthest = progress.furthest;
   const std::array<std::int64_t, kProgressFields> fields{
-      progress.single_stage, progress.frames, progress.world,  progress.stage,  furthest.world,
-      furthest.stage,        furthest.area,   progress.best_x, progress.stalled};
+      progress.level.world,
+      progress.level.stage,
+      progress.frames,
+      progress.now.world,
+      progress.now.stage,
+      progress.flag_seen,
+      progress.stages_cleared,
+      static_cast<std::int64_t>(progress.cause),
+      furthest.world,
+      furthest.stage,
+      furthest.area,
+      progress.best_x,
+      progress.stalled,
+  };
   for (const std::int64_t field : fields) *out++ = field;
 }
 
 void read_progress(const std::int64_t* in, Progress& out) {
   out = Progress{};
-  out.single_stage = *in++ != 0;
   Progress::Place& furthest = out.furthest;
-  for (std::int64_t* field : {&out.frames, &out.world, &out.stage, &furthest.world, &furthest.stage,
-                              &furthest.area, &out.best_x, &out.stalled}) {
+  for (std::int64_t* field : {&out.level.world, &out.level.stage, &out.frames, &out.now.world,
+                              &out.now.stage}) {
+    *field = *in++;
+  }
+  out.flag_seen = *in++ != 0;
+  out.stages_cleared = *in++;
+  out.cause = static_cast<DeathCause>(*in++);
+  for (std::int64_t* field : {&furthest.world, &furthest.stage, &furthest.area, &out.best_x,
+                              &out.stalled}) {
     *field = *in++;
   }
 }

@@ -25,7 +25,9 @@ class TimedExplorer final : public Explorer {
         scratch_(plan_.observation_size),
         env_(std::move(cartridge), plan_, stack_.data()) {
     History nobody;
-    env_.reset(Start{start, true}, 0, nobody);
+    env_.machine().load(start);
+    const GameState state = read_state(env_.machine().ram());
+    env_.reset(Start{start, {state.world, state.stage}}, 0, nobody);
     SavedEnv saved;
     env_.save(saved);
     add(saved);
@@ -33,14 +35,14 @@ class TimedExplorer final : public Explorer {
 
   int explore(int from, const std::vector<Hold>& holds, const Log& log) override {
     env_.load(at(from));
-    ending_ = Ending::kRunning;
+    ending_ = SearchEnd::kRunning;
     kept_rows_ = 0;
     if (visited_.size() < holds.size()) visited_.resize(holds.size());
     int row = 0;
     for (const Hold& hold : holds) {
       log.frames[row] = play(hold);
       note(row++, log);
-      if (ending_ != Ending::kRunning) break;
+      if (ending_ != SearchEnd::kRunning) break;
       env_.save(visited_[static_cast<std::size_t>(kept_rows_++)]);
     }
     return row;
@@ -54,11 +56,11 @@ class TimedExplorer final : public Explorer {
       try {
         env_.step(static_cast<std::uint8_t>(hold.buttons), scratch_.data(), nobody);
       } catch (const GameStuck&) {
-        ending_ = Ending::kStuck;
+        ending_ = SearchEnd::kLost;
         return frame;
       }
       if (env_.outcome().terminated) {
-        ending_ = env_.outcome().died ? Ending::kDied : Ending::kWon;
+        ending_ = env_.outcome().ending == Ending::kFlag ? SearchEnd::kWon : SearchEnd::kLost;
         return frame;
       }
     }

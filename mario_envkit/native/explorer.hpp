@@ -16,8 +16,9 @@ struct Hold {
   std::int32_t frames;
 };
 
-// How the last step of an expedition ended.
-enum class Ending : int { kRunning, kWon, kDied, kStuck };
+// How an expedition ended: with the flag of its stage; or with a death, a warp out of the stage, or
+// a game that does not go on.
+enum class SearchEnd : int { kRunning, kWon, kLost };
 
 // Where an expedition writes, one row for each hold; memory of the caller's.
 struct Log {
@@ -40,7 +41,7 @@ class Explorer {
   // Plays `holds` one after the other from saved environment `from`, until the episode ends.
   // Returns how many were begun; ending() says whether it did.
   virtual int explore(int from, const std::vector<Hold>& holds, const Log& log) = 0;
-  Ending ending() const { return ending_; }
+  SearchEnd ending() const { return ending_; }
 
   // Saves the environment as it was at the end of hold `row` of the last expedition; returns its
   // number. The episode must not have ended in that hold.
@@ -59,7 +60,7 @@ class Explorer {
   std::vector<int> addresses_;
   std::vector<SavedEnv> visited_;  // after each hold of the last expedition; grows, never shrinks
   int kept_rows_ = 0;              // of which these are of the last
-  Ending ending_ = Ending::kRunning;
+  SearchEnd ending_ = SearchEnd::kRunning;
 
  private:
   std::vector<std::unique_ptr<SavedEnv>> saved_;  // nullptr: forgotten

@@ -83,8 +83,8 @@ void bind_explorer(nb::module_& module) {
       .def_prop_ro("ending", &BoundExplorer::ending)
       .def("keep", &BoundExplorer::keep, nb::arg("row"))
       .def("forget", &BoundExplorer::forget, nb::arg("number"));
-  module.attr("RUNNING") = static_cast<int>(Ending::kRunning);
-  module.attr("WON") = static_cast<int>(Ending::kWon);
+  module.attr("RUNNING") = static_cast<int>(SearchEnd::kRunning);
+  module.attr("WON") = static_cast<int>(SearchEnd::kWon);
 }
 
 }  // namespace mario

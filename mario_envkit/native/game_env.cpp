@@ -57,11 +57,13 @@ void GameEnv<T>::copy_stack(std::uint8_t* out) const {
 template <class T>
 int GameEnv<T>::reset(const Start& start, int noops, History& history) {
   machine_.load(start.machine);
-  progress_.single_stage = start.single_stage;
+  progress_.level = start.level;
   progress_.frames = 0;
   const GameState state = read_state(machine_.ram());
-  progress_.world = state.world;
-  progress_.stage = state.stage;
+  progress_.now = {state.world, state.stage};
+  progress_.flag_seen = false;
+  progress_.stages_cleared = 0;
+  progress_.cause = DeathCause::kNone;
   outcome_ = Outcome{};
   outcome_.state = state;
   outcome_.cause = death_cause(state);
@@ -101,16 +103,28 @@ bool GameEnv<T>::play_frame(std::uint8_t buttons, bool draw, History& history) {
   outcome_.frame = progress_.frames;
   outcome_.flag_get |= state.flag_get != 0;
   outcome_.died |= died;
-  if (died) outcome_.cause = death_cause(state);
-  outcome_.terminated = progress_.single_stage ? died || state.flag_get : state.game_over != 0;
+  if (died) outcome_.cause = progress_.cause = death_cause(state);
+  if (state.flag_get && !progress_.flag_seen) {
+    progress_.flag_seen = true;
+    ++progress_.stages_cleared;
+  }
+  outcome_.stages_cleared = progress_.stages_cleared;
+  const EnvSpec& spec = plan_.spec;
+  outcome_.ending =
+      ending_of(state, progress_.level, spec.last_world, spec.end_on_exit, progress_.cause);
+  outcome_.terminated = outcome_.ending != Ending::kNone;
   if (outcome_.terminated) return true;
 
   take_control();
-  if (!progress_.single_stage) {  // a new stage, or a new life, begins the count of frames anew
-    const GameState now = read_state(machine_.ram());
-    if (died || now.world != progress_.world || now.stage != progress_.stage) {
-      progress_.world = now.world;
-      progress_.stage = now.stage;
+  if (progress_.level.is_full_game()) {
+    // A new stage, or a new life, begins the count of frames anew.
+    const GameState after = read_state(machine_.ram());
+    const Stage now{after.world, after.stage};
+    if (now != progress_.now) {
+      progress_.now = now;
+      progress_.flag_seen = false;
+      progress_.frames = 0;
+    } else if (died) {
       progress_.frames = 0;
     }
   }
@@ -123,7 +137,7 @@ void GameEnv<T>::take_control() {
     machine_.step(0);
     ++progress_.frames;
   };
-  if (!skip_to_control(machine_.ram(), progress_.single_stage, frame)) throw GameStuck{};
+  if (!skip_to_control(machine_.ram(), !progress_.level.is_full_game(), frame)) throw GameStuck{};
 }
 
 template <class T>

@@ -25,6 +25,8 @@ struct EnvSpec {
   int frame_stack = 1;
   std::int64_t stall_limit = 0;        // 0: none
   std::int64_t max_episode_steps = 0;  // 0: none
+  std::int64_t last_world = 8;         // with whose axe the full game is won
+  bool end_on_exit = true;             // whether a warp ends the episode of a single stage
   RewardSpec reward;                   // no terms: rewards are worked out elsewhere
 };
 
@@ -40,14 +42,16 @@ struct EnvPlan {
 // Where an episode begins.
 struct Start {
   Saved machine;
-  bool single_stage;  // death or the flag ends it; else the last life
+  Stage level;  // a single stage, or the full game
 };
 
 // What one step or reset led to.
 struct Outcome {
   GameState state;  // after the last frame, before anything was skipped
   std::int64_t frame = 0;
+  std::int64_t stages_cleared = 0;
   DeathCause cause = DeathCause::kNone;
+  Ending ending = Ending::kNone;
   bool flag_get = false;  // this and the next: in any frame of the step
   bool died = false;
   bool terminated = false;
@@ -74,10 +78,13 @@ struct Progress {
     }
   };
 
-  bool single_stage = true;
+  Stage level{};                        // of the episode
   int newest = 0;                       // slot of the latest observation in the stack
   std::int64_t frames = 0;              // since the level began
-  std::int64_t world = 0, stage = 0;    // in which `frames` counts
+  Stage now{};                          // in which `frames` counts
+  bool flag_seen = false;               // of that stage
+  std::int64_t stages_cleared = 0;      // in this episode
+  DeathCause cause = DeathCause::kNone; // of the last death
   Place furthest{};
   std::int64_t best_x = 0, stalled = 0, elapsed = 0;
 };

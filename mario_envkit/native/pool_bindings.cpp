@@ -84,12 +84,12 @@ class Pool {
                           buffers);
   }
 
-  int add_start(const nb::bytes& machine, bool single_stage) {
+  int add_start(const nb::bytes& machine, std::int64_t world, std::int64_t stage) {
     Start start;
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(machine.c_str());
     const std::string problem = deserialize(bytes, machine.size(), start.machine);
     if (!problem.empty()) throw std::invalid_argument(problem);
-    start.single_stage = single_stage;
+    start.level = {world, stage};
     return pool_->add_start(start);
   }
 
@@ -218,6 +218,8 @@ void bind_spec(nb::module_& module) {
       .def_rw("frame_stack", &EnvSpec::frame_stack)
       .def_rw("stall_limit", &EnvSpec::stall_limit)
       .def_rw("max_episode_steps", &EnvSpec::max_episode_steps)
+      .def_rw("last_world", &EnvSpec::last_world)
+      .def_rw("end_on_exit", &EnvSpec::end_on_exit)
       .def("set_picture",
            [](EnvSpec& spec, const Observer& observer) { spec.picture = observer.spec(); },
            nb::arg("observer"))
@@ -242,7 +244,8 @@ void bind_pool(nb::module_& module) {
            nb::arg("num_threads"), nb::arg("orders").noconvert(), nb::arg("ints").noconvert(),
            nb::arg("flags").noconvert(), nb::arg("doubles").noconvert(),
            nb::arg("history").noconvert(), nb::arg("history_used").noconvert())
-      .def("add_start", &Pool::add_start, nb::arg("machine"), nb::arg("single_stage"))
+      .def("add_start", &Pool::add_start, nb::arg("machine"), nb::arg("world"),
+           nb::arg("stage"))
       .def("start", &Pool::start, nb::arg("observations").noconvert())
       .def("wait", &Pool::wait)
       .def("run", &Pool::run, nb::arg("observations").noconvert())

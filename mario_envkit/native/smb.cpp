@@ -39,6 +39,11 @@ std::int64_t digits(const std::uint8_t* ram, int first, int count) {
   return number;
 }
 
+DeathCause killer(const GameState& state) {
+  if (state.fallen) return DeathCause::kPit;
+  return state.time == 0 ? DeathCause::kClock : DeathCause::kEnemy;
+}
+
 bool is_stage_over(const std::uint8_t* ram) {
   if (ram[kFloatState] != kClimbing) return false;
   const std::uint8_t* enemies = ram + kEnemyTypes;
@@ -88,9 +93,20 @@ GameState read_state(const std::uint8_t* ram) {
 }
 
 DeathCause death_cause(const GameState& state) {
-  if (!state.dying && !state.dead) return DeathCause::kNone;
-  if (state.fallen) return DeathCause::kPit;
-  return state.time == 0 ? DeathCause::kClock : DeathCause::kEnemy;
+  return state.dying || state.dead ? killer(state) : DeathCause::kNone;
+}
+
+Ending ending_of(const GameState& state, const Stage& level, std::int64_t last_world,
+                 bool end_on_exit, DeathCause cause) {
+  if (level.is_full_game()) {
+    if (state.world_over && state.world >= last_world) return Ending::kFlag;
+    if (!state.game_over) return Ending::kNone;
+    return static_cast<Ending>(cause != DeathCause::kNone ? cause : killer(state));
+  }
+  if (state.dying || state.dead) return static_cast<Ending>(killer(state));
+  const bool elsewhere = Stage{state.world, state.stage} != level;
+  if (state.flag_get) return elsewhere ? Ending::kWarp : Ending::kFlag;
+  return elsewhere && end_on_exit ? Ending::kWarp : Ending::kNone;
 }
 
 }  // namespace mario

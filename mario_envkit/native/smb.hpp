@@ -23,6 +23,23 @@ GameState read_state(const std::uint8_t* ram);
 enum class DeathCause : std::int64_t { kNone, kEnemy, kPit, kClock };
 DeathCause death_cause(const GameState& state);
 
+// How an episode ended; the order of the names in Python (ENDINGS in game/endings.py).
+enum class Ending : std::int64_t { kNone, kEnemy, kPit, kClock, kFlag, kWarp };
+
+// A stage, from 1; zeros are the full game.
+struct Stage {
+  std::int64_t world, stage;
+
+  bool is_full_game() const { return world == 0; }
+  bool operator!=(const Stage& other) const {
+    return world != other.world || stage != other.stage;
+  }
+};
+
+// See ending_of() in game/endings.py. `cause`: of the last death in the episode.
+Ending ending_of(const GameState& state, const Stage& level, std::int64_t last_world,
+                 bool end_on_exit, DeathCause cause);
+
 namespace smb {
 
 constexpr int kPlayerState = 0x000e;

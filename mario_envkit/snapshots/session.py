@@ -144,17 +144,21 @@ class SnapshotSession:
     ) -> Verdict:
         """What a step led to; RESTORE only where it is to happen now, by :meth:`revive`.
 
-        Otherwise the info's ``snapshot_saved`` has been filled in, and GIVE_UP ends the episode.
+        Otherwise the info's ``snapshot_saved`` or, as GIVE_UP ends the episode, its ``ending`` has
+        been filled in.
         """
         verdict = self.handler.after_step(
             observation, info, terminated=terminated, truncated=truncated
         )
         self._name(info)
+        if verdict.outcome is Outcome.RESTORE and not self._in_episode:
+            self._pending = True
+            verdict = Verdict(verdict.saved, Outcome.GIVE_UP)
         if verdict.outcome is Outcome.GO_ON:
             info["snapshot_saved"] = verdict.saved
-        elif verdict.outcome is Outcome.RESTORE and not self._in_episode:
-            self._pending = True
-            return Verdict(verdict.saved, Outcome.GIVE_UP)
+        elif verdict.outcome is Outcome.GIVE_UP:
+            # In the full game a lost life alone is no end.
+            info["ending"] = info["ending"] or info["death_cause"]
         return verdict
 
     def revive(

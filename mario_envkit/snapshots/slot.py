@@ -10,6 +10,7 @@ from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
 
 from mario_envkit.emulator.snapshot import Snapshot
+from mario_envkit.game.endings import DEATH_CAUSES
 from mario_envkit.game.levels import Level
 from mario_envkit.snapshots.context import (
     Context,
@@ -74,13 +75,13 @@ class Slot:
     def save(self) -> Saved:
         """The game as it is, between two steps."""
         game = self._pool.save(self._index)
-        _, frames, world, stage, *far, best_x, stalled = game.progress
+        _, _, frames, world, stage, seen, cleared, cause, *far, best_x, stalled = game.progress
         level = self._levels[self._index]
         remembered: dict[str, Values] = {
             "MarioEnv": (
                 None if level is None else tuple(level),
                 frames,
-                (world, stage),
+                ((world, stage), bool(seen), cleared, DEATH_CAUSES[cause]),
                 self._terms,
                 game.memory,
             ),
@@ -105,10 +106,13 @@ class Slot:
         """
         self.check(saved)
         remembered = dict(saved.layers)
-        level, frames, stage, _, memory = remembered["MarioEnv"]
+        level, frames, (stage, seen, cleared, cause), _, memory = remembered["MarioEnv"]
         (far, area), best_x, stalled = remembered.get("StallLimit", _NOT_STALLED)
-        progress = level is not None, frames, *stage, *map(int, far.split("-")), area
-        self._pool.load(self._index, saved.console.data, (*progress, best_x, stalled), memory)
+        progress = (
+            *(level or (0, 0)), frames, *stage, seen, cleared, DEATH_CAUSES.index(cause),
+            *map(int, far.split("-")), area, best_x, stalled,
+        )  # fmt: skip
+        self._pool.load(self._index, saved.console.data, progress, memory)
         self._levels[self._index] = None if level is None else Level(*level)
         if self._sticky is not None:
             load_sticky(self._sticky, remembered["StickyAction"])

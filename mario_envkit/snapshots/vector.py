@@ -279,6 +279,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
             self._watch.aim(i, session.handler)
             if verdict.outcome is Outcome.GIVE_UP:
                 terminated[i] = True
+                self._open.infos.put(i, info)  # which says how the episode ended
             elif verdict.saved:
                 self._saved.add(i)
         return dead
@@ -315,5 +316,5 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
             return
         names = np.array([session.start_name for session in self._sessions], object)
         mask = np.ones(self.num_envs, np.bool_) if only is None else only.copy()
-        names[~mask] = None
+        names[~mask] = ""
         infos["start"], infos["_start"] = names, mask

@@ -371,7 +371,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         rewards, terminated, truncated = pool.results()
         if terminated.any():
             for i in np.flatnonzero(terminated).tolist():
-                self._scheduled[i].end(success=pool.completed(i))
+                self._scheduled[i].end(success=pool.succeeded(i))
         return rewards, terminated, truncated
 
     def _infos(self, only: NDArray[np.bool_] | None = None) -> dict[str, Any]:

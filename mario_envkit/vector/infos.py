@@ -8,19 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.game.endings import DEATH_CAUSES, ENDINGS
 from mario_envkit.game.state import STATUS_NAMES
 
 # Rows of the pool's matrices: IntRow and FlagRow in native/env_pool.hpp.
-INT_KEYS = ("coins", "life", "score", "stage", "time", "world", "x_pos", "y_pos", "area", "frame")
-STATUS_ROW, CAUSE_ROW, TROUBLE_ROW = range(len(INT_KEYS), len(INT_KEYS) + 3)
-INT_ROWS = len(INT_KEYS) + 3
+INT_KEYS = (
+    "coins", "life", "score", "stage", "time", "world", "x_pos", "y_pos", "area", "frame",
+    "stages_cleared",
+)  # fmt: skip
+STATUS_ROW, CAUSE_ROW, ENDING_ROW, TROUBLE_ROW = range(len(INT_KEYS), len(INT_KEYS) + 4)
+INT_ROWS = len(INT_KEYS) + 4
 TERMINATED_ROW, TRUNCATED_ROW, FLAG_GET_ROW, DIED_ROW = range(4)
 FLAG_ROWS = 4
 
 _STAGE, _WORLD = INT_KEYS.index("stage"), INT_KEYS.index("world")
 _STATUS = np.array(STATUS_NAMES, object)
-_CAUSE_NAMES = (None, "enemy", "pit", "clock")
-_CAUSES = np.array(_CAUSE_NAMES, object)
+_ENDINGS = np.array(ENDINGS, object)  # death causes are its first
 
 
 class InfoMaker:
@@ -46,7 +49,7 @@ class InfoMaker:
         self._count = ints.shape[1]
         self._parts = tuple(terms)
         keys = (*INT_KEYS, "flag_get", "died", "life_lost", "snapshot_saved", "snapshot_restored")
-        self._masks = [f"_{key}" for key in (*keys, "status", "level", "death_cause")]
+        self._masks = [f"_{key}" for key in (*keys, "status", "level", "death_cause", "ending")]
         self._masks.append("_reward_parts")
         self._part_masks = [f"_{name}" for name in self._parts]
         self._place: tuple[bytes, bytes] | None = None
@@ -55,7 +58,7 @@ class InfoMaker:
         self._all.flags.writeable = False
 
     def make(self, only: NDArray[np.bool_] | None = None) -> dict[str, Any]:
-        """The infos of all environments, or ``only`` of some: zero and None for the others."""
+        """The infos of all environments, or ``only`` of some: zero and "" for the others."""
         ints, doubles = self.ints.copy(), self._doubles[1:].copy()
         died, flag_get = self.flags[DIED_ROW].copy(), self.flags[FLAG_GET_ROW].copy()
         mask = self._all
@@ -73,10 +76,10 @@ class InfoMaker:
         infos["snapshot_restored"] = np.zeros(self._count, np.bool_)
         infos["status"] = _STATUS[ints[STATUS_ROW]]
         infos["level"] = self._levels(ints)
-        infos["death_cause"] = _CAUSES[ints[CAUSE_ROW]]
+        infos["death_cause"] = _ENDINGS[ints[CAUSE_ROW]]
+        infos["ending"] = _ENDINGS[ints[ENDING_ROW]]
         if only is not None:
-            infos["status"][others] = None
-            infos["level"][others] = None
+            infos["status"][others] = infos["level"][others] = ""
         parts = dict(zip(self._parts, doubles, strict=True))
         parts.update(dict.fromkeys(self._part_masks, mask))
         infos["reward_parts"] = parts
@@ -86,9 +89,10 @@ class InfoMaker:
     def of(self, env: int) -> dict[str, Any]:
         """The info of one environment, as it would say it by itself."""
         numbers = self.ints[:, env].tolist()
-        coins, life, score, stage, time, world, x_pos, y_pos, area, frame, status, cause, _ = (
-            numbers
-        )
+        (
+            coins, life, score, stage, time, world, x_pos, y_pos, area, frame, stages_cleared,
+            status, cause, ending, _,
+        ) = numbers  # fmt: skip
         died = bool(self.flags[DIED_ROW, env])
         return {  # in the order of MarioEnv
             "coins": coins,
@@ -104,9 +108,11 @@ class InfoMaker:
             "level": f"{world}-{stage}",
             "area": area,
             "frame": frame,
+            "stages_cleared": stages_cleared,
             "died": died,
-            "death_cause": _CAUSE_NAMES[cause],
+            "death_cause": DEATH_CAUSES[cause],
             "life_lost": died,
+            "ending": ENDINGS[ending],
             "snapshot_saved": False,
             "snapshot_restored": False,
             "reward_parts": dict(zip(self._parts, self._doubles[1:, env].tolist(), strict=True)),
@@ -115,7 +121,8 @@ class InfoMaker:
     def put(self, env: int, info: dict[str, Any]) -> None:
         """Let the matrices say ``info`` of one environment."""
         ints = [info[key] for key in INT_KEYS]
-        ints += [STATUS_NAMES.index(info["status"]), _CAUSE_NAMES.index(info["death_cause"])]
+        ints.append(STATUS_NAMES.index(info["status"]))
+        ints += [ENDINGS.index(info[key]) for key in ("death_cause", "ending")]
         self.ints[:TROUBLE_ROW, env] = ints
         self.flags[FLAG_GET_ROW, env], self.flags[DIED_ROW, env] = info["flag_get"], info["died"]
         self._doubles[1:, env] = [info["reward_parts"][name] for name in self._parts]

@@ -17,13 +17,13 @@ from mario_envkit.emulator.protocol import RAM_SIZE
 from mario_envkit.emulator.rom import find_rom
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import SnapshotMismatch
-from mario_envkit.game.levels import Level
+from mario_envkit.game.endings import ENDINGS, is_success
+from mario_envkit.game.levels import WORLDS, Level
 from mario_envkit.game.rewards import Memory
 from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.state import GameState
 from mario_envkit.vector.infos import (
-    DIED_ROW,
-    FLAG_GET_ROW,
+    ENDING_ROW,
     FLAG_ROWS,
     INT_ROWS,
     TERMINATED_ROW,
@@ -35,7 +35,7 @@ from mario_envkit.vector.reward import NO_REWARD, BatchedReward, compile_reward
 
 _WHAT, _VALUE = 0, 1  # columns of the orders
 _ALL = slice(None)
-_SAVED_PROGRESS = 9  # kProgressFields in native/env_saves.hpp
+_SAVED_PROGRESS = 13  # kProgressFields in native/env_saves.hpp
 _SAVED_MEMORY = 2  # kMemoryFields
 
 _NO_STATE = GameState(*(0,) * 10, *(False,) * 7)
@@ -46,8 +46,10 @@ class SavedGame(NamedTuple):
 
     Attributes:
         machine: as in ``Snapshot.data``.
-        progress: whether it is a single stage; frames since the level began, and its world and
-            stage; of the stall limit world, stage and area, best x, steps without anything new.
+        progress: world and stage of the episode, zeros in the full game; frames since the level
+            began; world and stage in which they count, whether its flag was seen, stages cleared,
+            cause of the last death; of the stall limit world, stage and area, best x, steps
+            without anything new.
         memory: what the reward remembers.
         stack: the observation.
     """
@@ -142,7 +144,7 @@ class GamePool:
         """``env`` begins an episode in ``level`` (None: the full game) with some no-ops."""
         if level not in self._starts:
             start = self._game.start_of(level)
-            self._starts[level] = self._pool.add_start(start.data, level is not None)
+            self._starts[level] = self._pool.add_start(start.data, *(level or (0, 0)))
         self._orders[env] = self._starts[level], noops
 
     # -- carrying them out -------------------------------------------------------------------
@@ -182,9 +184,9 @@ class GamePool:
         flags = self._flags.copy()
         return self._doubles[0].copy(), flags[TERMINATED_ROW], flags[TRUNCATED_ROW]
 
-    def completed(self, env: int) -> bool:
-        """Whether a game's last step reached the flag, alive."""
-        return bool(self._flags[FLAG_GET_ROW, env] and not self._flags[DIED_ROW, env])
+    def succeeded(self, env: int) -> bool:
+        """Whether a game's last step ended the episode with success."""
+        return bool(is_success(ENDINGS[self._ints[ENDING_ROW, env]]))
 
     def restart_at(self, env: int, observation: NDArray[np.uint8], info: dict[str, Any]) -> None:
         """After :meth:`load`: its observation, and the info of the step that ended there."""
@@ -261,5 +263,7 @@ def _spec(
     spec.frame_stack = options["frame_stack"]
     spec.stall_limit = options["stall_limit"] or 0
     spec.max_episode_steps = max_episode_steps or 0
+    spec.last_world = WORLDS[game.game]
+    spec.end_on_exit = game.end_on_exit
     spec.set_picture(observer_for(game.picture))
     return spec

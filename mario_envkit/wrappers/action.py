@@ -134,7 +134,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 for name in EVENTS:
                     if info[name]:
                         events[name] = True
-                if info["death_cause"] is not None:
+                if info["death_cause"]:
                     events["death_cause"] = info["death_cause"]
                 if terminated or truncated:
                     break

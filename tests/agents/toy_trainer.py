@@ -50,7 +50,9 @@ class ToyEnv(gymnasium.Env[Any, Any]):
             "x_pos": self.x,
             "flag_get": self.x >= GOAL,
             "died": died,
-            "death_cause": "pit" if died else None,
+            "death_cause": "pit" if died else "",
+            "ending": "pit" if died else "flag" if self.x >= GOAL else "",
+            "stages_cleared": int(self.x >= GOAL),
             "level": "1-1",
         }
 

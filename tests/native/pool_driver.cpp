@@ -47,7 +47,7 @@ std::uint64_t play(const std::shared_ptr<const Cartridge>& cartridge, const Save
   PoolBuffers buffers{orders.data(),  ints.data(), flags.data(), doubles.data(),
                       history.data(), used.data(), 8};
   auto pool = EnvPool::make(timing, cartridge, spec, kEnvs, threads, buffers);
-  pool->add_start(Start{saved, true});
+  pool->add_start(Start{saved, {1, 1}});
   std::vector<std::uint8_t> out(kEnvs * pool->observation_bytes());
   std::mt19937 random(1);
   std::uint64_t checksum = 14695981039346656037u;

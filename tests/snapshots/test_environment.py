@@ -88,7 +88,8 @@ def test_in_episode():
             assert not truncated
             assert info["life_lost"]
             assert info["died"]
-            assert info["death_cause"] == info["final_info"]["death_cause"] is not None
+            assert info["death_cause"] == info["final_info"]["death_cause"] != ""
+            assert (info["ending"], info["final_info"]["ending"]) == ("", info["death_cause"])
             assert info["final_info"]["died"]
             assert info["reward_parts"] == info["final_info"]["reward_parts"]
             known = saves[info["frame"], info["x_pos"]]

@@ -1,0 +1,94 @@
+"""How an episode ends: the one place that says so, and what counts as success.
+
+The native core says the same (``ending_of`` in ``native/smb.cpp``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from mario_envkit.game.levels import Level
+from mario_envkit.game.state import GameState
+
+FLAG, WARP = "flag", "warp"
+
+DEATH_CAUSES = ("", "enemy", "pit", "clock")
+"""``info["death_cause"]``, in the order of the native core; "" while Mario lives."""
+
+ENDINGS = (*DEATH_CAUSES, FLAG, WARP)
+"""``info["ending"]``, in the order of the native core.
+
+"" while the episode goes on, and where a limit cut it short; "flag": its stage's flag or axe was
+reached, or in the full game the last axe; "warp": its stage was left for another one without that;
+or the cause of the death that ended it.
+"""
+
+
+def is_success(ending: Any) -> Any:
+    """Whether an episode that ended so reached its goal; of an array, one answer for each."""
+    return ending == FLAG
+
+
+def death_cause(state: GameState) -> str:
+    """What killed Mario: "pit", "clock" or "enemy" (fire and hammers too); "" if he lives."""
+    return _killer(state) if state.dying or state.dead else ""
+
+
+def _killer(state: GameState) -> str:
+    if state.fallen:
+        return "pit"
+    return "clock" if state.time == 0 else "enemy"
+
+
+def ending_of(
+    state: GameState, level: Level | None, *, last_world: int, end_on_exit: bool, cause: str
+) -> str:
+    """How the frame that led to ``state`` ended the episode; "" if that goes on.
+
+    Args:
+        state: after the frame.
+        level: the stage of the episode; None is the full game.
+        last_world: with whose axe the full game is won.
+        end_on_exit: whether leaving a single stage for another one is its end; otherwise the
+            episode goes on there until death or the flag of another stage.
+        cause: what Mario last died of in this episode.
+    """
+    if level is None:
+        if state.world_over and state.world >= last_world:
+            return FLAG
+        return (cause or _killer(state)) if state.game_over else ""
+    if state.dying or state.dead:
+        return _killer(state)
+    elsewhere = (state.world, state.stage) != level
+    if state.flag_get:
+        return WARP if elsewhere else FLAG
+    return WARP if elsewhere and end_on_exit else ""
+
+
+class EpisodeRecord(NamedTuple):
+    """What an episode remembers of how it went.
+
+    Attributes:
+        stage: world and stage in which frames are counted.
+        flag_seen: that stage's flag was reached.
+        stages_cleared: stages whose flag was reached.
+        cause: of the last death, as in :data:`DEATH_CAUSES`.
+    """
+
+    stage: tuple[int, int]
+    flag_seen: bool = False
+    stages_cleared: int = 0
+    cause: str = ""
+
+    def after(self, state: GameState) -> EpisodeRecord:
+        """After a frame that led to ``state``; nothing changes unless a flag or Mario falls."""
+        first = state.flag_get and not self.flag_seen
+        return self._replace(
+            flag_seen=self.flag_seen or state.flag_get,
+            stages_cleared=self.stages_cleared + first,
+            cause=death_cause(state) or self.cause,
+        )
+
+    def entering(self, stage: tuple[int, int]) -> EpisodeRecord:
+        """In another stage, whose flag is still ahead."""
+        return self._replace(stage=stage, flag_seen=False)
