@@ -18,6 +18,7 @@ void write_progress(const Progress& progress, std::int64_t* out) {
       furthest.area,
       progress.best_x,
       progress.stalled,
+      progress.elapsed,
   };
   for (const std::int64_t field : fields) *out++ = field;
 }
@@ -33,7 +34,7 @@ void read_progress(const std::int64_t* in, Progress& out) {
   out.stages_cleared = *in++;
   out.cause = static_cast<DeathCause>(*in++);
   for (std::int64_t* field : {&furthest.world, &furthest.stage, &furthest.area, &out.best_x,
-                              &out.stalled}) {
+                              &out.stalled, &out.elapsed}) {
     *field = *in++;
   }
 }

@@ -75,7 +75,7 @@ class Slot:
     def save(self) -> Saved:
         """The game as it is, between two steps."""
         game = self._pool.save(self._index)
-        _, _, frames, world, stage, seen, cleared, cause, *far, best_x, stalled = game.progress
+        _, _, frames, world, stage, seen, cleared, cause, *far, best_x, stalled, _ = game.progress
         level = self._levels[self._index]
         remembered: dict[str, Values] = {
             "MarioEnv": (
@@ -110,7 +110,7 @@ class Slot:
         (far, area), best_x, stalled = remembered.get("StallLimit", _NOT_STALLED)
         progress = (
             *(level or (0, 0)), frames, *stage, seen, cleared, DEATH_CAUSES.index(cause),
-            *map(int, far.split("-")), area, best_x, stalled,
+            *map(int, far.split("-")), area, best_x, stalled, 0,
         )  # fmt: skip
         self._pool.load(self._index, saved.console.data, progress, memory)
         self._levels[self._index] = None if level is None else Level(*level)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ class Watch:
     """
 
     def __init__(self, pool: GamePool) -> None:
+        self._pool = pool
         self._now = pool.infos.ints
         self._low = np.full(self._now.shape, -_FAR)
         self._width = np.full(self._now.shape, np.iinfo(np.uint64).max)
@@ -43,6 +44,17 @@ class Watch:
         # Over the steps since the handler was last awake; -_FAR if there was none.
         self._furthest = np.full(self._now.shape[1], -_FAR)
         self._busy: NDArray[np.bool_] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: the numbers are the pool's."""
+        return {name: value for name, value in vars(self).items() if name != "_now"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Look out in the pool's copy, which is whole by now."""
+        vars(self).update(state)
+        self._now = self._pool.infos.ints
+        outside, self._outside = self._outside, self._pool.watch(self._low, self._width)
+        self._outside[:] = outside
 
     def due(self, begun: NDArray[np.bool_]) -> list[int]:
         """The games whose handler is needed; never those that have only ``begun`` an episode."""

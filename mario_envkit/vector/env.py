@@ -122,13 +122,18 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         self.metadata = {**single.metadata, "autoreset_mode": autoreset_mode}
         self._mode = autoreset_mode
         self.render_mode = self._game.render_mode
-        self.single_observation_space = single.observation_space
+        self._set_observation_space()
         self.single_action_space = single.action_space
-        self.observation_space = lightened(batch_space(single.observation_space, self.num_envs))
         self.action_space = batch_space(single.action_space, self.num_envs)
         actions = self._options["actions"]
         joypad = range(256) if actions == "raw" else resolve_actions(actions)
         self._joypad = np.array(joypad, np.int32)
+
+    def _set_observation_space(self) -> None:
+        self.single_observation_space = self._single.observation_space
+        self.observation_space = lightened(
+            batch_space(self.single_observation_space, self.num_envs)
+        )
 
     def _set_schedules(self, levels: Sequence[Any] | None) -> None:
         if levels is None:
@@ -174,6 +179,21 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
                 "along when this one was forked; make the environment in the process that uses it."
             )
         return self._pool
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: everything, between two steps."""
+        if self._pool is not None:
+            _ = self._open  # not those of another process
+        if self._waiting:
+            raise AlreadyPendingCallError("step_wait() must come before a copy", "step")
+        spaces = ("observation_space", "single_observation_space")  # four observations in each
+        return {name: value for name, value in vars(self).items() if name not in spaces}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Be that, with games and threads of its own."""
+        vars(self).update(state)
+        self._process = os.getpid()
+        self._set_observation_space()
 
     # -- Gymnasium ---------------------------------------------------------------------------
 

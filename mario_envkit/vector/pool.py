@@ -35,7 +35,7 @@ from mario_envkit.vector.reward import NO_REWARD, BatchedReward, compile_reward
 
 _WHAT, _VALUE = 0, 1  # columns of the orders
 _ALL = slice(None)
-_SAVED_PROGRESS = 13  # kProgressFields in native/env_saves.hpp
+_SAVED_PROGRESS = 14  # kProgressFields in native/env_saves.hpp
 _SAVED_MEMORY = 2  # kMemoryFields
 
 _NO_STATE = GameState(*(0,) * 10, *(False,) * 7)
@@ -49,7 +49,7 @@ class SavedGame(NamedTuple):
         progress: world and stage of the episode, zeros in the full game; frames since the level
             began; world and stage in which they count, whether its flag was seen, stages cleared,
             cause of the last death; of the stall limit world, stage and area, best x, steps
-            without anything new.
+            without anything new; steps since the episode began.
         memory: what the reward remembers.
         stack: the observation.
     """
@@ -90,6 +90,7 @@ class GamePool:
         max_episode_steps: int | None,
         shape: tuple[int, ...],
     ) -> None:
+        self._arguments = game, options, num_envs, num_threads, max_episode_steps, shape
         function = game.reward_function
         terms = [term.name for term in function.terms]
         compiled = compile_reward(function)
@@ -124,6 +125,30 @@ class GamePool:
             history=history,
             history_used=used,
         )
+
+    # -- copies ------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles, between two steps: the games, and what they last said."""
+        return {
+            "arguments": self._arguments,
+            "games": [self.save(env) for env in range(self._orders.shape[0])],
+            "batched": None if self._batched is None else self._batched.memory,
+            "ints": self._ints,
+            "flags": self._flags,
+            "doubles": self._doubles,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make the pool anew, with threads of its own, and put the games into it."""
+        GamePool.__init__(self, *state["arguments"])
+        for env, game in enumerate(state["games"]):
+            self._put(env, game.machine, game.progress, game.memory)
+            self._pool.show(env, game.stack)
+        if self._batched is not None:
+            self._batched.memory = state["batched"]
+        self._ints[:], self._flags[:] = state["ints"], state["flags"]
+        self._doubles[:] = state["doubles"]
 
     # -- orders ------------------------------------------------------------------------------
 
@@ -230,6 +255,14 @@ class GamePool:
         Raises:
             SnapshotMismatch: if it is no machine; the game is left as it was.
         """
+        self._put(env, machine, progress, memory)
+        if self._batched is not None:
+            self._batched.load(env, memory)
+
+    def _put(
+        self, env: int, machine: bytes, progress: Sequence[int], memory: tuple[Memory, ...]
+    ) -> None:
+        """:meth:`load`, but for rewards that are worked out in Python."""
         self._progress[:] = progress
         if self._batched is None:
             for row, values in zip(self._memory, memory, strict=True):
@@ -239,8 +272,6 @@ class GamePool:
             raise SnapshotMismatch(
                 f"The snapshot cannot be loaded: {problem}; use another copy or take it again."
             )
-        if self._batched is not None:
-            self._batched.load(env, memory)
 
     def ram(self, env: int) -> NDArray[np.uint8]:
         """A copy of one game's 2,048 bytes of work RAM."""

@@ -85,6 +85,9 @@ class BatchedReward:
             first row of a reset is the state in which the episode begins.
         used: ``(num_envs,)`` int32, how many of the rows are filled.
         results: ``(1 + terms, num_envs)`` float64: reward, then its parts; written here.
+
+    Attributes:
+        memory: what the terms remember, ``(num_envs,)`` in each; None before the first episode.
     """
 
     def __init__(
@@ -99,7 +102,7 @@ class BatchedReward:
         self._used = used
         self._results = results
         self._every = np.arange(len(used))
-        self._memory: tuple[Memory, ...] | None = None
+        self.memory: tuple[Memory, ...] | None = None
 
     def update(self, started: NDArray[np.bool_], stepped: NDArray[np.bool_]) -> None:
         """Rewards of the step that these environments have just made, or of their reset."""
@@ -111,9 +114,9 @@ class BatchedReward:
             if row == 0 and started.any():
                 self._remember(function.start(state), started)
                 playing = stepped & (row < used)
-            if not playing.any() or self._memory is None:
+            if not playing.any() or self.memory is None:
                 continue
-            reward, parts, memory = function(self._memory, state)
+            reward, parts, memory = function(self.memory, state)
             self._remember(memory, playing)
             # A reset reports the frame of its last no-op alone, and no reward.
             results[0] = np.where(playing & stepped, results[0] + reward, results[0])
@@ -122,7 +125,7 @@ class BatchedReward:
 
     def save(self, env: int) -> tuple[Memory, ...]:
         """What the reward of one game remembers, as plain numbers."""
-        return tuple(tuple(values[env].item() for values in term) for term in self._memory or ())
+        return tuple(tuple(values[env].item() for values in term) for term in self.memory or ())
 
     def load(self, env: int, memory: tuple[Memory, ...]) -> None:
         """Let one game's reward remember ``memory`` instead."""
@@ -136,8 +139,8 @@ class BatchedReward:
         return GameState(*columns)
 
     def _remember(self, memory: tuple[Memory, ...], where: NDArray[np.bool_]) -> None:
-        before = memory if self._memory is None else self._memory
-        self._memory = tuple(
+        before = memory if self.memory is None else self.memory
+        self.memory = tuple(
             tuple(np.where(where, new, old) for new, old in zip(news, olds, strict=True))
             for news, olds in zip(memory, before, strict=True)
         )

@@ -56,6 +56,8 @@ def said(step: tuple[Any, ...]) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in sorted(value.items())}
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return [_plain(item) for item in value]
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype.str, hashlib.sha256(value.tobytes()).hexdigest()
     return value.item() if isinstance(value, np.generic) else value
