@@ -13,22 +13,31 @@ from gymnasium import spaces
 from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import (
+    as_bool,
+    as_choice,
+    as_path,
+    as_seed,
+    as_text,
+    not_possible,
+    plain,
+)
 from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.backends import make_emulator
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.emulator.protocol import RAM_SIZE
-from mario_envkit.emulator.rom import find_rom
+from mario_envkit.emulator.rom import GAMES, find_rom
 from mario_envkit.emulator.snapshot import Snapshot
-from mario_envkit.errors import OptionError, ResetRequired, WindowClosed
+from mario_envkit.errors import ResetRequired, WindowClosed
 from mario_envkit.game import ram as m
 from mario_envkit.game import tiles
 from mario_envkit.game.actions import check_action, describe
 from mario_envkit.game.endings import EpisodeRecord, death_cause, ending_of, is_success
-from mario_envkit.game.levels import WORLDS, Level, parse_level
+from mario_envkit.game.levels import WORLDS, Level
 from mario_envkit.game.rewards import RewardFunction, resolve_reward
 from mario_envkit.game.rules import Game
-from mario_envkit.game.start import StartPoint
+from mario_envkit.game.start import StartPoint, read_options
 from mario_envkit.game.state import STATUS_NAMES, GameState, read_state
 
 if TYPE_CHECKING:
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
 
 Observation = NDArray[np.uint8]
 JOYPAD_BYTES = 256
+OBSERVATIONS = ("pixels", "tiles", "ram")
 
 _CONSOLE = frozenset({"emulator", "ram"})
 _NOT_COPIED = frozenset({"emulator", "_game", "_window", "on_frame", "observation_space"})
@@ -115,26 +125,30 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         render_mode: str | None = None,
         end_on_exit: bool = True,
     ) -> None:
+        render_mode = as_choice(
+            "render_mode", render_mode, self.metadata["render_modes"], optional=True
+        )
+        observation = as_choice("observation", observation, OBSERVATIONS)
+        game, rom_variant = as_choice("game", game, GAMES), as_text("rom_variant", rom_variant)
+        rom = None if rom is None else str(as_path("rom", rom))
+        picture = Picture() if picture is None else picture
+        if not isinstance(picture, Picture):
+            raise not_possible("picture", picture, "a Picture, or None")
+        level = level.tolist() if isinstance(level, (np.ndarray, np.generic)) else level
+        end_on_exit = as_bool("end_on_exit", end_on_exit)
+        backend, timing = plain(backend), plain(timing)
         EzPickle.__init__(
             self, game, level, reward, observation, picture, backend, timing, rom, rom_variant,
             render_mode, end_on_exit,
         )  # fmt: skip
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise OptionError(
-                f"render_mode={render_mode!r} does not exist; choose 'rgb_array', 'human' or None."
-            )
-        if observation not in ("pixels", "tiles", "ram"):
-            raise OptionError(
-                f"observation={observation!r} does not exist; choose 'pixels', 'tiles' or 'ram'."
-            )
         cartridge = find_rom(game, rom_variant, rom)
         self.game = game
         self.schedule = resolve_schedule(level, game)
-        self._levels = ScheduledLevels(self.schedule)
+        self._levels = ScheduledLevels(self.schedule, game)
         self.reward_function = resolve_reward(reward)
-        self.picture = picture or Picture()
+        self.picture = picture
         self.render_mode = render_mode
-        self.end_on_exit = bool(end_on_exit)
+        self.end_on_exit = end_on_exit
         self.emulator = make_emulator(cartridge, backend, timing)
 
         self.draw = True
@@ -164,16 +178,19 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         Args:
             seed: of everything random; None goes on with the random numbers there are.
             options: ``level`` ("1-2") overrides the schedule for this one episode; ``start``, a
-                :class:`~mario_envkit.game.start.StartPoint`, does so and begins there.
+                :class:`~mario_envkit.game.start.StartPoint`, does so and begins there;
+                ``true_start`` is for environments with snapshots, others always begin truly.
 
         Raises:
+            OptionError: for a seed or options that make no sense.
             LevelError: for a level that the game does not have.
             SnapshotMismatch: for a start of another game or core.
         """
+        seed, asked = as_seed(seed), read_options(options, self.game)
         super().reset(seed=seed)
         if seed is not None:
             self._levels.restart()
-        start = self._start_point(options or {})
+        start = self._start_point(asked)
         self.emulator.load(start.console)
         self._game.refresh()
         self._game.frames, self.level = start.frame, start.level
@@ -329,20 +346,16 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
 
     def _start_point(self, options: dict[str, Any]) -> StartPoint:
         """Where an episode with these options begins."""
-        asked, chosen = options.get("start"), options.get("level")
+        asked: StartPoint | None = options.get("start")
+        chosen = options.get("level")
         if asked is not None:
             self._levels.drop()
-            if not isinstance(asked, StartPoint):
-                raise OptionError(
-                    f"options['start']={asked!r} is not possible; give a StartPoint, as "
-                    "env.unwrapped.start_point() makes them."
-                )
             return asked
         if chosen is None:
             level = self._levels.next(self.np_random)
         else:
             self._levels.drop()
-            level = None if chosen == "full" else parse_level(chosen, self.game)
+            level = None if chosen == "full" else chosen
         return StartPoint(self.start_of(level), level, 0)
 
     def _observe(self) -> Observation:

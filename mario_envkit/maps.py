@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import as_file, not_possible
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.emulator.buttons import Buttons
 from mario_envkit.emulator.rom import find_rom
@@ -114,6 +114,10 @@ def draw_deaths(level_map: LevelMap, deaths: DeathHotspotAggregate) -> Picture:
         ``(256, width, 3)`` uint8 RGB: the map, and below it a bar for each bucket, as high as its
         share of the deadliest one's deaths, which the numbers tell.
     """
+    if not isinstance(level_map, LevelMap):
+        raise not_possible("level_map", level_map, "what draw_level() returned")
+    if not isinstance(deaths, DeathHotspotAggregate):
+        raise not_possible("deaths", deaths, "a DeathHotspotAggregate")
     width = level_map.picture.shape[1]
     whole = np.concatenate([level_map.picture, np.full((_BARS, width, 3), _PAPER, np.uint8)])
     buckets = deaths.in_area(level_map.level, level_map.area)
@@ -136,13 +140,17 @@ def save_png(picture: Picture, path: str | os.PathLike[str]) -> None:
     """Save a picture ``(height, width, 3)`` uint8 RGB, all of it or nothing.
 
     Raises:
-        OptionError: if the file cannot be written.
+        OptionError: if the file cannot be written, or it is no picture.
     """
+    target = as_file("path", path)
+    fits = isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3
+    if not fits or picture.shape[2] != 3 or not picture.size:
+        raise not_possible("picture", picture, "an array (height, width, 3) of uint8")
     _, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     try:
-        replace_file(Path(path), lambda temporary: temporary.write_bytes(png.tobytes()))
+        replace_file(target, lambda temporary: temporary.write_bytes(png.tobytes()))
     except OSError as error:
-        raise OptionError(f"The picture cannot be saved as {path}: {error.strerror}.") from error
+        raise OptionError(f"The picture cannot be saved as {target}: {error.strerror}.") from error
 
 
 def _fly(env: MarioEnv, prg: bytes) -> Picture:

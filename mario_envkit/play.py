@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import as_bool, as_file, as_int, check_keywords
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.emulator.picture import STATUS_BAR_HEIGHT
 from mario_envkit.env import MarioEnv
@@ -38,7 +39,8 @@ def play(
         DisplayUnavailable: without a display or pygame.
         OptionError: if the folder of the video does not exist.
     """
-    _check_folder(video)
+    check_keywords(env_kwargs, play, MarioEnv)
+    video, scale, tiles = _checked(video, scale, tiles)
     with ExitStack() as stack:
         window = Window(f"Super Mario Bros {level}: {CONTROLS}", scale=scale)
         stack.callback(window.close)
@@ -75,7 +77,7 @@ def replay(
         DisplayUnavailable: without a display or pygame.
         OptionError: if the folder of the video does not exist.
     """
-    _check_folder(video)
+    video, scale, tiles = _checked(video, scale, tiles)
     run = Run.load(path)
     with ExitStack() as stack:
         env = run.make_env(**env_kwargs)
@@ -114,6 +116,8 @@ def _picture(env: MarioEnv, tiles: bool) -> NDArray[np.uint8]:
     return np.concatenate([screen, beside], axis=1)
 
 
-def _check_folder(video: Path | None) -> None:
-    if video is not None and not video.parent.is_dir():
-        raise OptionError(f"The folder {video.parent} does not exist; create it first.")
+def _checked(video: Any, scale: Any, tiles: Any) -> tuple[Path | None, int, bool]:
+    path = None if video is None else as_file("video", video)
+    if path is not None and not path.parent.is_dir():
+        raise OptionError(f"The folder {path.parent} does not exist; create it first.")
+    return path, as_int("scale", scale, least=1, most=32), as_bool("tiles", tiles)

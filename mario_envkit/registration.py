@@ -9,10 +9,20 @@ import gymnasium
 from gymnasium.envs.registration import register
 from gymnasium.wrappers import FrameStackObservation
 
-from mario_envkit.emulator.picture import Picture
+from mario_envkit.arguments import (
+    MOST_FRAMES,
+    MOST_STACKED,
+    as_bool,
+    as_choice,
+    as_float,
+    as_int,
+    check_keywords,
+)
+from mario_envkit.emulator.picture import Picture, screen_size_of
 from mario_envkit.emulator.rom import VARIANTS
-from mario_envkit.env import MarioEnv
+from mario_envkit.env import OBSERVATIONS, MarioEnv
 from mario_envkit.errors import OptionError
+from mario_envkit.game.actions import plain_actions
 from mario_envkit.game.levels import STAGES, WORLDS
 from mario_envkit.wrappers import ButtonActions, FrameSkip, NoopReset, StallLimit, StickyAction
 
@@ -41,13 +51,13 @@ def make_mario(
 
     Args:
         actions: "raw" (256 joypad bytes), "right_only", "simple", "complex", or lists of buttons.
-        frame_skip: frames an action is held.
+        frame_skip: frames an action is held, up to 3600.
         max_pool: pixel-wise maximum of the last two of these frames; not for tiles.
         screen_size: side of a square picture, or ``(height, width)``; None is 240 x 256.
         grayscale: one luma channel instead of RGB.
         crop_top: rows cut off at the top of the screen; 32 drop the score bar.
         palette: "luma", "contrast" or 32 grey values, see :class:`~mario_envkit.Picture`.
-        frame_stack: observations stacked along a new first axis; 1 adds no axis.
+        frame_stack: observations stacked along a new first axis, up to 256; 1 adds no axis.
         repeat_action_probability: chance that a step repeats the action before it instead.
         noop_max: the most frames of doing nothing at the start of an episode.
         stall_limit: steps without anything new after which an episode is truncated.
@@ -56,13 +66,8 @@ def make_mario(
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
-    if max_pool and env_kwargs.get("observation") == "tiles":
-        raise OptionError(
-            "max_pool takes the larger of two pixels, and tiles are codes: leave it out."
-        )
-    picture = make_picture(screen_size, grayscale, crop_top, palette)
-    return add_wrappers(
-        MarioEnv(picture=picture, **env_kwargs),
+    check_keywords(env_kwargs, make_mario, MarioEnv, but=("picture",))
+    options = wrapper_options(
         actions=actions,
         frame_skip=frame_skip,
         max_pool=max_pool,
@@ -71,6 +76,13 @@ def make_mario(
         noop_max=noop_max,
         stall_limit=stall_limit,
     )
+    observation = as_choice("observation", env_kwargs.get("observation", "pixels"), OBSERVATIONS)
+    if options["max_pool"] and observation == "tiles":
+        raise OptionError(
+            "max_pool takes the larger of two pixels, and tiles are codes: leave it out."
+        )
+    picture = make_picture(screen_size, grayscale, crop_top, palette)
+    return add_wrappers(MarioEnv(picture=picture, **env_kwargs), **options)
 
 
 def make_picture(
@@ -80,13 +92,11 @@ def make_picture(
     palette: str | Sequence[int] = "luma",
 ) -> Picture:
     """The picture that these arguments of :func:`make_mario` describe."""
-    size = (screen_size, screen_size) if isinstance(screen_size, int) else screen_size
-    greys = palette if isinstance(palette, str) else tuple(palette)
-    return Picture(tuple(size) if size else None, grayscale, crop_top, greys)  # type: ignore[arg-type]
+    size = screen_size_of("screen_size", screen_size)
+    return Picture(size, grayscale, crop_top, palette)  # type: ignore[arg-type]
 
 
-def add_wrappers(
-    env: gymnasium.Env[Any, Any],
+def wrapper_options(
     *,
     actions: str | Sequence[Sequence[str]] = "raw",
     frame_skip: int = 1,
@@ -95,27 +105,43 @@ def add_wrappers(
     repeat_action_probability: float = 0.0,
     noop_max: int = 0,
     stall_limit: int | None = None,
-) -> gymnasium.Env[Any, Any]:
-    """The wrappers that these arguments of :func:`make_mario` ask for, around a bare game."""
-    if noop_max:
-        env = NoopReset(env, noop_max)
-    if frame_skip != 1:
-        env = FrameSkip(env, frame_skip, max_pool)
-    if actions != "raw":
-        env = ButtonActions(env, actions)
-    if repeat_action_probability:
-        if not 0 <= repeat_action_probability < 1:
-            raise OptionError(
-                f"repeat_action_probability={repeat_action_probability} is not possible; give a "
-                "probability from 0 up to, not including, 1."
-            )
-        env = StickyAction(env, repeat_action_probability)
-    if stall_limit is not None:
-        env = StallLimit(env, stall_limit)
-    if frame_stack != 1:
-        if frame_stack < 1:
-            raise OptionError(f"frame_stack={frame_stack} is not possible; give 1 or more.")
-        env = FrameStackObservation(env, frame_stack)
+) -> dict[str, Any]:
+    """These arguments of :func:`make_mario`, checked and as plain values."""
+    return {
+        "actions": plain_actions(actions),
+        "frame_skip": as_int("frame_skip", frame_skip, least=1, most=MOST_FRAMES, what="frames"),
+        "max_pool": as_bool("max_pool", max_pool),
+        "frame_stack": as_int("frame_stack", frame_stack, least=1, most=MOST_STACKED),
+        "repeat_action_probability": as_float(
+            "repeat_action_probability", repeat_action_probability, least=0, below=1
+        ),
+        "noop_max": as_int("noop_max", noop_max, most=MOST_FRAMES, what="frames"),
+        "stall_limit": None
+        if stall_limit is None
+        else as_int("stall_limit", stall_limit, least=1, what="steps"),
+    }
+
+
+def add_wrappers(env: gymnasium.Env[Any, Any], **options: Any) -> gymnasium.Env[Any, Any]:
+    """The wrappers that arguments of :func:`make_mario` ask for, around a bare game.
+
+    Args:
+        env: the game.
+        options: see :func:`wrapper_options`; what is left out adds no wrapper.
+    """
+    asked = wrapper_options(**options)
+    if asked["noop_max"]:
+        env = NoopReset(env, asked["noop_max"])
+    if asked["frame_skip"] != 1:
+        env = FrameSkip(env, asked["frame_skip"], asked["max_pool"])
+    if asked["actions"] != "raw":
+        env = ButtonActions(env, asked["actions"])
+    if asked["repeat_action_probability"]:
+        env = StickyAction(env, asked["repeat_action_probability"])
+    if asked["stall_limit"] is not None:
+        env = StallLimit(env, asked["stall_limit"])
+    if asked["frame_stack"] != 1:
+        env = FrameStackObservation(env, asked["frame_stack"])
     return env
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
+from typing import Any
 
+from mario_envkit.arguments import as_path
+from mario_envkit.curriculum.level_text import each_level
 from mario_envkit.curriculum.runs import run_path
 from mario_envkit.curriculum.search import Effort, NotSolved, solve
 from mario_envkit.errors import OptionError
-from mario_envkit.game.levels import Level, all_levels, parse_level
+from mario_envkit.game.levels import Level
 
 _HEADER = f"{'level':>5}  {'run':>6}  {'searched':>9}  {'places':>6}  {'seconds':>7}  file"
 
 
 def solve_levels(
-    level: str,
-    out: Path,
+    level: Any,
+    out: str | os.PathLike[str],
     *,
     game: str = "smb",
     timing: str = "console",
@@ -25,7 +27,7 @@ def solve_levels(
     seed: int = 0,
     seconds: float = 60,
 ) -> list[Level]:
-    """Search one level or ("all") every level; each run found is verified and saved in ``out``.
+    """Search levels, such as "1-1", "1-1..2-4" or "all"; each run is verified and saved.
 
     Prints one row for each level: frames of the run, frames searched, places reached, seconds with
     verification, file.
@@ -36,7 +38,7 @@ def solve_levels(
     Raises:
         MarioEnvkitError: for arguments that make no sense.
     """
-    levels = all_levels(game) if level == "all" else (parse_level(level, game),)
+    levels, out = each_level(level, game), as_path("out", out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mario_envkit.arguments import as_float, as_int, check_keywords
 from mario_envkit.curriculum.runs import Run, load_run
 from mario_envkit.curriculum.schedule import Fixed
-from mario_envkit.curriculum.start_states import MAX_JITTER, Start, check_jitter, draw_jitter
+from mario_envkit.curriculum.start_states import MAX_JITTER, Start, as_jitter, draw_jitter
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import ConfigError, OptionError, ReplayError
 from mario_envkit.game.levels import Level
@@ -56,19 +57,13 @@ class BackwardCurriculum:
         step: int = 1,
         spread: int = 3,
     ) -> None:
-        for name, value, least in (
-            ("starts", starts, 1), ("window", window, 1), ("step", step, 1), ("spread", spread, 0)
-        ):  # fmt: skip
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise OptionError(f"{name}={value!r} is not possible; give {least} or more.")
-        if not 0 < threshold <= 1:
-            raise OptionError(
-                f"threshold={threshold!r} is not possible; give a share above 0, up to 1."
-            )
-        self.starts, self.threshold, self.window = starts, threshold, window
-        self.step, self.spread = step, spread
-        self.position = starts - 1
-        self._outcomes: deque[bool] = deque(maxlen=window)
+        self.starts = as_int("starts", starts, least=1)
+        self.threshold = as_float("threshold", threshold, above=0, most=1)
+        self.window = as_int("window", window, least=1, what="episodes")
+        self.step = as_int("step", step, least=1, what="starts")
+        self.spread = as_int("spread", spread, what="starts")
+        self.position = self.starts - 1
+        self._outcomes: deque[bool] = deque(maxlen=self.window)
 
     @property
     def done(self) -> bool:
@@ -163,13 +158,12 @@ class BackwardStarts:
         spacing: int = SPACING,
         **curriculum: Any,
     ) -> None:
-        check_jitter(jitter)
-        if spacing < 1:
-            raise OptionError(f"spacing={spacing} is not possible; give 1 frame or more.")
+        check_keywords(curriculum, BackwardStarts, BackwardCurriculum, but=("starts",))
+        self.jitter = as_jitter(jitter)
+        self.spacing = as_int("spacing", spacing, least=1, what="frames")
         self.run = load_run(run)
-        self.jitter, self.spacing = jitter, spacing
         # The last start is a spacing before the flag; the first is the true one.
-        count = max(1, -(-self.run.frames // spacing))
+        count = max(1, -(-self.run.frames // self.spacing))
         self.curriculum = BackwardCurriculum(count, **curriculum)
         self._begun = self.curriculum.state()
         self._points: list[StartPoint] = []

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from mario_envkit.arguments import as_bool, as_file
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import HotspotError
 from mario_envkit.files import locked
@@ -33,10 +34,10 @@ class SharedHotspots:
     """
 
     def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
-        self.path = Path(path) if path is not None else None
+        self.path = as_file("path", path) if path is not None else None
         self.aggregate = DeathHotspotAggregate()
         self.problem: str | None = None
-        self._read_only = read_only
+        self._read_only = as_bool("read_only", read_only)
         self._pending = DeathHotspotAggregate()
         self._seen: tuple[int, int, int] | None = None
         self.refresh()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mario_envkit.arguments import MOST, as_file, as_int, as_sequence, as_text, not_possible
 from mario_envkit.errors import HotspotError
 from mario_envkit.files import replace_text
 
@@ -32,14 +33,12 @@ class DeathHotspotAggregate:
         path: where :meth:`save` writes when it is given no path.
 
     Raises:
-        HotspotError: if ``bucket_size`` is not positive.
+        OptionError: for arguments that are not possible; so in all methods.
     """
 
     def __init__(self, bucket_size: int = BUCKET_SIZE, path: Path | None = None) -> None:
-        if bucket_size < 1:
-            raise HotspotError(f"bucket_size={bucket_size} is not possible; give 1 or more pixels.")
-        self.bucket_size = bucket_size
-        self.path = path
+        self.bucket_size = as_int("bucket_size", bucket_size, least=1, what="pixels")
+        self.path = None if path is None else as_file("path", path)
         self.dirty = False
         """Whether there are deaths that no :meth:`save` has written."""
         self._levels: dict[str, Counter[int]] = {}
@@ -49,14 +48,16 @@ class DeathHotspotAggregate:
 
     def record_death(self, level_id: str, x_pos: int, area: int | None = None) -> None:
         """Count a death at ``x_pos`` pixels in level ``level_id`` ("1-1"), in ``area`` if given."""
-        self._add(level_id, self._bucket(x_pos), 1)
+        level_id, bucket = _level_id(level_id), self._bucket(x_pos)
         if area is not None:
-            self._add_in_area(level_id, area, self._bucket(x_pos), 1)
+            self._add_in_area(level_id, as_int("area", area), bucket, 1)
+        self._add(level_id, bucket, 1)
 
     def record_deaths_batch(self, level_id: str, positions: Iterable[int]) -> None:
         """Count a death at each of ``positions``."""
-        for x_pos in positions:
-            self.record_death(level_id, x_pos)
+        several = tuple(positions) if isinstance(positions, Iterator) else positions
+        for bucket in [self._bucket(x) for x in as_sequence("positions", several, "a list")]:
+            self._add(_level_id(level_id), bucket, 1)
 
     def merge(self, *others: DeathHotspotAggregate) -> None:
         """Add the deaths of other aggregates, for instance those of all workers.
@@ -65,6 +66,8 @@ class DeathHotspotAggregate:
             HotspotError: if their buckets have another size; nothing is added then.
         """
         for other in others:
+            if not isinstance(other, DeathHotspotAggregate):
+                raise not_possible("others", other, "DeathHotspotAggregates")
             if other.bucket_size != self.bucket_size:
                 raise HotspotError(
                     f"Deaths in buckets of {other.bucket_size} px cannot be added to buckets of "
@@ -88,18 +91,20 @@ class DeathHotspotAggregate:
 
     def deaths(self, level_id: str) -> int:
         """All deaths of a level."""
-        return sum(self._levels.get(level_id, {}).values())
+        return sum(self._levels.get(_level_id(level_id), {}).values())
 
     def get_hotspots(self, level_id: str, min_deaths: int = 3) -> list[tuple[int, int]]:
         """``(left end of the bucket, deaths)`` of buckets with ``min_deaths`` or more.
 
         The deadliest first; of two alike the one further left.
         """
-        return _deadliest(self._levels.get(level_id, Counter()), min_deaths)
+        least = as_int("min_deaths", min_deaths)
+        return _deadliest(self._levels.get(_level_id(level_id), Counter()), least)
 
     def in_area(self, level_id: str, area: int, min_deaths: int = 1) -> list[tuple[int, int]]:
         """:meth:`get_hotspots` without the deaths that are known to have been in other areas."""
-        buckets = Counter(self._levels.get(level_id, Counter()))
+        buckets = Counter(self._levels.get(_level_id(level_id), Counter()))
+        area, min_deaths = as_int("area", area), as_int("min_deaths", min_deaths)
         for other, deaths in self._areas.get(level_id, {}).items():
             if other != area:
                 buckets.subtract(deaths)
@@ -112,6 +117,7 @@ class DeathHotspotAggregate:
 
         Of two that are closer only the deadlier one counts: practising it passes the other.
         """
+        count, min_spacing = as_int("count", count), as_int("min_spacing", min_spacing)
         chosen: list[int] = []
         for x, _ in self.get_hotspots(level_id, min_deaths):
             if len(chosen) == count:
@@ -133,8 +139,8 @@ class DeathHotspotAggregate:
         Neighbouring hotspots are one dangerous stretch; the position is 50 px before the stretch
         that the death lies in begins, or before the death's own bucket where nothing is known.
         """
-        buckets = self._levels.get(level_id, Counter())
-        start = self._bucket(death_x)
+        buckets = self._levels.get(_level_id(level_id), Counter())
+        start, min_deaths = self._bucket(death_x), as_int("min_deaths", min_deaths)
         while buckets.get(start - self.bucket_size, 0) >= min_deaths:
             start -= self.bucket_size
         return max(0, start - RESTORE_DISTANCE)
@@ -149,7 +155,7 @@ class DeathHotspotAggregate:
             HotspotError: if the file is there but is not one of ours, or cannot be read; it is
                 left alone.
         """
-        path = Path(path)
+        path = as_file("path", path)
         aggregate = cls(bucket_size, path)
         try:
             text = path.read_text(encoding="utf-8")
@@ -166,7 +172,7 @@ class DeathHotspotAggregate:
         Raises:
             HotspotError: if there is no path, or it cannot be written.
         """
-        target = Path(path) if path is not None else self.path
+        target = as_file("path", path) if path is not None else self.path
         if target is None:
             raise HotspotError("These hotspots have no file; call save(path).")
         levels = {
@@ -204,7 +210,8 @@ class DeathHotspotAggregate:
     # -- inside ------------------------------------------------------------------------------
 
     def _bucket(self, x_pos: int) -> int:
-        return int(x_pos) // self.bucket_size * self.bucket_size
+        x = as_int("x_pos", x_pos, least=-MOST)
+        return x // self.bucket_size * self.bucket_size
 
     def _add(self, level_id: str, bucket: int, deaths: int) -> None:
         self._levels.setdefault(level_id, Counter())[bucket] += deaths
@@ -212,7 +219,11 @@ class DeathHotspotAggregate:
 
     def _add_in_area(self, level_id: str, area: int, bucket: int, deaths: int) -> None:
         areas = self._areas.setdefault(level_id, {})
-        areas.setdefault(int(area), Counter())[bucket] += deaths
+        areas.setdefault(area, Counter())[bucket] += deaths
+
+
+def _level_id(level_id: Any) -> str:
+    return as_text("level_id", level_id, "a level such as '1-1'")
 
 
 def _deadliest(buckets: Counter[int], min_deaths: int) -> list[tuple[int, int]]:

@@ -11,6 +11,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from mario_envkit.arguments import (
+    as_choice,
+    as_file,
+    as_int,
+    as_path,
+    as_sequence,
+    as_text,
+    check_keywords,
+    not_possible,
+    plain,
+)
 from mario_envkit.emulator.backends import TIMINGS
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import LevelError, ReplayError
@@ -35,6 +46,10 @@ class Run:
         core: the console on which it was found, like "native/console".
         rom_sha256: of the cartridge image.
         game: "smb" or "lost_levels".
+
+    Raises:
+        OptionError: for values that make no sense.
+        LevelError: for a level that the game does not have.
     """
 
     level: Level
@@ -43,6 +58,21 @@ class Run:
     core: str
     rom_sha256: str
     game: str = "smb"
+
+    def __post_init__(self) -> None:
+        digest = as_text("rom_sha256", self.rom_sha256)
+        if not re.fullmatch("[0-9a-f]{64}", digest):
+            raise not_possible("rom_sha256", digest, "64 hexadecimal digits")
+        values = {
+            "level": parse_level(self.level, self.game),
+            "actions": _joypad_bytes(self.actions),
+            "timing": as_choice("timing", self.timing, TIMINGS["native"]),
+            "core": as_text("core", self.core),
+            "rom_sha256": digest,
+            "game": as_choice("game", self.game, WORLDS),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @property
     def frames(self) -> int:
@@ -73,7 +103,7 @@ class Run:
             ReplayError: if it cannot be written.
         """
         try:
-            replace_text(Path(path), self.to_json())
+            replace_text(as_file("path", path), self.to_json())
         except OSError as error:
             raise ReplayError(f"The run cannot be saved as {path}: {error.strerror}.") from error
 
@@ -84,12 +114,12 @@ class Run:
         Raises:
             ReplayError: if it cannot be read or is not a run; the message says why.
         """
+        path = as_path("path", path)
         try:
             with open(path, "rb") as file:
                 data = file.read(_MAX_BYTES + 1)
-        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-            reason = getattr(error, "strerror", None) or error
-            raise ReplayError(f"The run {path} cannot be read: {reason}.") from error
+        except OSError as error:
+            raise ReplayError(f"The run {path} cannot be read: {error.strerror}.") from error
         try:
             return cls.from_json(data)
         except ReplayError as error:
@@ -102,6 +132,8 @@ class Run:
         Raises:
             ReplayError: for anything else.
         """
+        if not isinstance(data, (bytes, str)):
+            raise not_possible("data", data, "the text of a file that 'solve' wrote")
         if len(data) > _MAX_BYTES:
             raise ReplayError(f"it is larger than {_MAX_BYTES} bytes; give a file of solve.")
         try:
@@ -143,6 +175,7 @@ class Run:
         Raises:
             ReplayError: if its cartridge is not the one of the run.
         """
+        check_keywords(env_kwargs, MarioEnv, but=("game", "level", "timing"))
         env = MarioEnv(game=self.game, level=self.level, timing=self.timing, **env_kwargs)
         if env.emulator.rom_sha256 != self.rom_sha256:
             env.close()
@@ -197,7 +230,9 @@ def run_path(
     folder: str | os.PathLike[str], level: Level, *, game: str = "smb", timing: str = "console"
 ) -> Path:
     """The file of a level's run in a folder of ``mario-envkit solve``."""
-    return Path(folder) / f"{game}-{level}-{timing}.json"
+    stage = parse_level(level, game)
+    timing = as_choice("timing", timing, TIMINGS["native"])
+    return as_path("folder", folder) / f"{game}-{stage}-{timing}.json"
 
 
 def load_run(run: Run | str | os.PathLike[str]) -> Run:
@@ -207,6 +242,15 @@ def load_run(run: Run | str | os.PathLike[str]) -> Run:
         ReplayError: if it cannot be read or is not a run.
     """
     return run if isinstance(run, Run) else Run.load(run)
+
+
+def _joypad_bytes(actions: Any) -> bytes:
+    """The argument ``actions`` of a run; lists of joypad bytes are taken as well."""
+    held = plain(actions)
+    if not isinstance(held, (bytes, bytearray)):
+        held = as_sequence("actions", held, "joypad bytes")
+        held = bytes(as_int(f"actions[{i}]", byte, most=255) for i, byte in enumerate(held))
+    return bytes(held)
 
 
 def _expand(held: Any) -> bytes:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
+from mario_envkit.arguments import as_int, as_number, not_possible
 from mario_envkit.curriculum.level_stats import LevelStats
-from mario_envkit.errors import OptionError
-from mario_envkit.game.levels import Level
+from mario_envkit.game.levels import Level, parse_level, parse_levels
 
 _T = TypeVar("_T")
+
+Levels: TypeAlias = Sequence[Any] | str
+"""What :func:`~mario_envkit.game.levels.parse_levels` takes."""
 
 
 class LevelSchedule(Protocol):
@@ -33,20 +36,31 @@ class LevelSchedule(Protocol):
 
 
 class Fixed:
-    """Always the same level, or (None) the full game."""
+    """Always the same level, or (None) the full game.
 
-    def __init__(self, level: Level | None) -> None:
-        self.level = level
+    Raises:
+        LevelError: if it is no level.
+    """
+
+    def __init__(self, level: Any) -> None:
+        self.level = None if level is None else parse_level(level)
 
     def next(self, rng: np.random.Generator) -> Level | None:
         return self.level
 
 
 class Random:
-    """Any of ``levels``, each as likely as the others, drawn from the environment's seed."""
+    """Any of ``levels``, each as likely as the others, drawn from the environment's seed.
 
-    def __init__(self, levels: Sequence[Level]) -> None:
-        self.levels = tuple(levels)
+    Here and in the other schedules, ``levels`` are a list of :class:`Level` or of what can be read
+    as one, or a text like "1-1..1-4,4-2" or "all".
+
+    Raises:
+        LevelError: if they are no levels, or none.
+    """
+
+    def __init__(self, levels: Levels) -> None:
+        self.levels = parse_levels(levels)
 
     def next(self, rng: np.random.Generator) -> Level:
         # One random() a draw keeps the stream the same whoever replays it.
@@ -54,10 +68,14 @@ class Random:
 
 
 class Sequential:
-    """``levels`` in turn, over and over, whatever comes of it."""
+    """``levels`` in turn, over and over, whatever comes of it.
 
-    def __init__(self, levels: Sequence[Level]) -> None:
-        self.levels = tuple(levels)
+    Raises:
+        LevelError: if they are no levels, or none.
+    """
+
+    def __init__(self, levels: Levels) -> None:
+        self.levels = parse_levels(levels)
         self._position = 0
 
     def next(self, rng: np.random.Generator) -> Level:
@@ -73,13 +91,12 @@ class OnSuccess:
     """``levels`` in turn, over and over, each until it has been completed ``wins`` times.
 
     Raises:
+        LevelError: if they are no levels, or none.
         OptionError: if ``wins`` is not positive.
     """
 
-    def __init__(self, levels: Sequence[Level], wins: int = 1) -> None:
-        if wins < 1:
-            raise OptionError(f"wins={wins} is not possible; give 1 or more.")
-        self.levels, self.wins = tuple(levels), wins
+    def __init__(self, levels: Levels, wins: int = 1) -> None:
+        self.levels, self.wins = parse_levels(levels), as_int("wins", wins, least=1)
         self._position = self._won = 0
 
     def next(self, rng: np.random.Generator) -> Level:
@@ -110,19 +127,23 @@ class Weighted:
         stats: what is known beforehand, by level ("1-1"), for instance from an earlier run.
 
     Raises:
-        OptionError: if ``memory`` is not positive.
+        LevelError: if they are no levels, or none.
+        OptionError: for a ``memory`` below 1, or ``stats`` that are none.
     """
 
     def __init__(
         self,
-        levels: Sequence[Level],
+        levels: Levels,
         memory: float = 20,
         stats: Mapping[str, LevelStats] | None = None,
     ) -> None:
-        if not memory >= 1:
-            raise OptionError(f"memory={memory} is not possible; give 1 attempt or more.")
-        self.levels, self.memory = tuple(levels), memory
-        self._before = {Level(*map(int, name.split("-"))): s for name, s in (stats or {}).items()}
+        self.levels, self.memory = parse_levels(levels), as_number("memory", memory, least=1)
+        stats = {} if stats is None else stats
+        if not isinstance(stats, Mapping) or not all(
+            isinstance(known, LevelStats) for known in stats.values()
+        ):
+            raise not_possible("stats", stats, "a dict of LevelStats by level, such as '1-1'")
+        self._before = {parse_level(name): known for name, known in stats.items()}
         self.restart()
 
     def restart(self) -> None:
@@ -160,15 +181,20 @@ class ScheduledLevels:
     An episode that is left before its end, by a time limit or a reset, was not a success.
     """
 
-    def __init__(self, schedule: LevelSchedule) -> None:
-        self.schedule = schedule
+    def __init__(self, schedule: LevelSchedule, game: str) -> None:
+        self.schedule, self._game = schedule, game
         self._record: Callable[[Level, bool], None] | None = getattr(schedule, "record", None)
         self._open: Level | None = None
 
     def next(self, rng: np.random.Generator) -> Level | None:
-        """The level of the next episode; one that is still open was not completed."""
+        """The level of the next episode; one that is still open was not completed.
+
+        Raises:
+            LevelError: if the schedule chose one that the game does not have.
+        """
         self.end(success=False)
-        self._open = self.schedule.next(rng)
+        chosen = self.schedule.next(rng)
+        self._open = None if chosen is None else parse_level(chosen, self._game)
         return self._open
 
     def end(self, *, success: bool) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from mario_envkit.arguments import as_choice, as_float, as_int, not_possible
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.emulator import native
-from mario_envkit.errors import MarioEnvkitError, OptionError
+from mario_envkit.emulator.backends import TIMINGS
+from mario_envkit.errors import MarioEnvkitError
 from mario_envkit.game.levels import Level, parse_level
 
 
@@ -70,10 +72,11 @@ def solve(
         BackendUnavailable: without the native core.
     """
     native.require()
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise OptionError(f"seed={seed!r} makes no sense; give a whole number, 0 or more.")
-    if not seconds > 0:  # nor is NaN
-        raise OptionError(f"seconds={seconds!r} makes no sense; give a number above 0.")
+    seed = as_int("seed", seed, most=2**64 - 1)
+    seconds = as_float("seconds", seconds, above=0, infinite=True)
+    timing = as_choice("timing", timing, TIMINGS["native"])
+    if progress is not None and not callable(progress):
+        raise not_possible("progress", progress, "a function, or None")
     stage = parse_level(level, game)
     from mario_envkit.curriculum.explore import Exploration
 

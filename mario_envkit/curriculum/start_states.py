@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mario_envkit.arguments import MOST_FRAMES, as_float, as_int, plain, shown
 from mario_envkit.curriculum.schedule import draw
 from mario_envkit.errors import OptionError
 from mario_envkit.game.levels import Level
@@ -94,14 +95,13 @@ class StartStateSampler:
     reach: int = 150
 
     def __post_init__(self) -> None:
-        share = self.share
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
-            raise OptionError(
-                f"A share of {share!r} archived starts is not possible; give 0 to 1, like 0.35."
-            )
-        check_jitter(self.jitter)
-        if self.reach < 1:
-            raise OptionError(f"reach={self.reach} is not possible; give 1 pixel or more.")
+        values = {
+            "share": as_float("share", self.share, least=0, most=1),
+            "jitter": as_jitter(self.jitter),
+            "reach": as_int("reach", self.reach, least=1, what="pixels"),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     def choose(
         self, level: Level | None, archived: Sequence[ArchivedSnapshot], rng: np.random.Generator
@@ -127,25 +127,28 @@ def resolve_start_states(start_states: Any) -> StartStates | None:
     """
     if start_states is None:
         return None
-    if all(callable(getattr(start_states, name, None)) for name in ("choose", "record", "forget")):
+    names = ("choose", "record", "forget")
+    if not isinstance(start_states, type) and all(
+        callable(getattr(start_states, name, None)) for name in names
+    ):
         own: StartStates = start_states
         return own
-    if isinstance(start_states, (int, float)):
-        return StartStateSampler(start_states)
+    share = plain(start_states)
+    if isinstance(share, (int, float)) and not isinstance(share, bool):
+        return StartStateSampler(as_float("start_states", share, least=0, most=1))
     raise OptionError(
-        f"start_states={start_states!r} is not possible; give the share of archived starts, like "
-        "0.35, or an object with choose(), record() and forget()."
+        f"start_states={shown(start_states)} is not possible; give the share of archived starts, "
+        "0 to 1, or an object with choose(), record() and forget()."
     )
 
 
-def check_jitter(jitter: int) -> None:
-    """Check a number of random actions.
+def as_jitter(jitter: Any) -> int:
+    """The argument ``jitter``: the most random actions at the start of an episode.
 
     Raises:
-        OptionError: if it is negative or no whole number.
+        OptionError: if it is none.
     """
-    if isinstance(jitter, bool) or not isinstance(jitter, int) or jitter < 0:
-        raise OptionError(f"jitter={jitter!r} is not possible; give 0 random actions or more.")
+    return as_int("jitter", jitter, most=MOST_FRAMES, what="random actions")
 
 
 def draw_jitter(rng: np.random.Generator, most: int) -> int:

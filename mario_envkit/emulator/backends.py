@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+from mario_envkit.arguments import as_choice, as_text, not_possible, shown
 from mario_envkit.emulator import native
 from mario_envkit.emulator.nes_py import NesPyEmulator, nes_py_version
 from mario_envkit.emulator.protocol import Emulator
@@ -36,14 +37,14 @@ def make_emulator(rom: Rom, backend: str | None = None, timing: str | None = Non
         OptionError: for a backend or timing that does not exist.
         BackendUnavailable: if it is not installed here; says how to get it.
     """
-    if backend is not None and backend not in TIMINGS:
-        raise OptionError(
-            f"backend={backend!r} does not exist; choose one of {', '.join(TIMINGS)}."
-        )
+    if not isinstance(rom, Rom):
+        raise not_possible("rom", rom, "what find_rom() or read_rom() returned")
+    backend = as_choice("backend", backend, TIMINGS, optional=True)
     chosen = backend or _default_backend()
+    timing = None if timing is None else as_text("timing", timing)
     if timing is not None and timing not in TIMINGS[chosen]:
         raise OptionError(
-            f"timing={timing!r} is not possible on the backend {chosen!r}; it offers "
+            f"timing={shown(timing)} is not possible on the backend {chosen!r}; it offers "
             f"{', '.join(TIMINGS[chosen])}."
         )
     if chosen == "native":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from enum import IntFlag
 from typing import Any
 
+from mario_envkit.arguments import shown, whole_number
 from mario_envkit.errors import OptionError
 
 
@@ -23,21 +23,6 @@ class Buttons(IntFlag):
     RIGHT = 0x80
 
 
-def whole_number(value: Any) -> int | None:
-    """``value`` as an int if it is a single integer: Python's, NumPy's, or an array without axes.
-
-    None for everything else, truth values and arrays of size 1 among it.
-    """
-    if isinstance(value, int):
-        return None if isinstance(value, bool) else int(value)
-    if "bool" in str(getattr(value, "dtype", None)) or getattr(value, "ndim", None):
-        return None
-    try:
-        return operator.index(value)
-    except TypeError:
-        return None
-
-
 def check_hold(buttons: Any, frames: Any) -> tuple[int, int]:
     """A joypad byte, and for how many frames it is held, as ints.
 
@@ -47,7 +32,7 @@ def check_hold(buttons: Any, frames: Any) -> tuple[int, int]:
     byte, count = whole_number(buttons), whole_number(frames)
     if byte is None or count is None or not 0 <= byte <= 255 or not 1 <= count < 2**31:
         raise OptionError(
-            f"Cannot hold buttons={buttons!r} for frames={frames!r}: give a joypad byte (0 to 255) "
-            "and one frame or more."
+            f"Cannot hold buttons={shown(buttons)} for frames={shown(frames)}: give a joypad byte "
+            "(0 to 255) and one frame or more."
         )
     return byte, count

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import as_choice, not_possible
 from mario_envkit.emulator.buttons import check_hold
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.emulator.snapshot import Snapshot
@@ -81,12 +82,12 @@ class NativeEmulator:
         require()
         machines: dict[str, type[_native.ConsoleMachine] | type[_native.NesPyMachine]]
         machines = {"console": _native.ConsoleMachine, "nes-py": _native.NesPyMachine}
-        if timing not in machines:
-            raise OptionError(
-                f"timing={timing!r} does not exist: give one of {', '.join(machines)}."
-            )
+        timing = as_choice("timing", timing, machines)
+        if not isinstance(rom, (bytes, bytearray, memoryview)):
+            raise not_possible("rom", rom, "the bytes of a cartridge image")
+        rom = bytes(rom)
         try:
-            cartridge = _native.Cartridge.parse(bytes(rom))
+            cartridge = _native.Cartridge.parse(rom)
         except ValueError as error:
             raise RomError(str(error)) from error
         self.rom_sha256 = hashlib.sha256(rom).hexdigest()

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import not_possible
 from mario_envkit.emulator.buttons import check_hold
 from mario_envkit.emulator.picture import Picture, render
 from mario_envkit.emulator.protocol import RAM_SIZE, SCREEN_HEIGHT, SCREEN_WIDTH
@@ -166,6 +167,8 @@ class NesPyEmulator:
     """
 
     def __init__(self, rom: Rom) -> None:
+        if not isinstance(rom, Rom):
+            raise not_possible("rom", rom, "what find_rom() or read_rom() returned")
         installed = nes_py_version()
         if installed is None:
             raise BackendUnavailable(

@@ -15,11 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import as_bool, as_choice, as_int, as_sequence, not_possible, plain
 from mario_envkit.emulator.protocol import SCREEN_HEIGHT, SCREEN_WIDTH
 from mario_envkit.errors import BackendUnavailable, OptionError
 
@@ -43,6 +44,9 @@ class Picture:
             150 to 244 (``30 + 7 R // 16`` and ``150 + 6 R // 16``, R being the red channel). Or 32
             values 0 to 255, one for each slot of the console's palette memory: 0 backdrop, 1 to 15
             background, 17 to 31 sprites. Only the native backend knows layers and slots.
+
+    Raises:
+        OptionError: for a picture that is not possible.
     """
 
     size: tuple[int, int] | None = None
@@ -51,34 +55,22 @@ class Picture:
     palette: Literal["luma", "contrast"] | tuple[int, ...] = "luma"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.crop_top < SCREEN_HEIGHT:
-            raise OptionError(
-                f"crop_top={self.crop_top} leaves no picture: give 0 to {SCREEN_HEIGHT - 1} rows."
-            )
+        values = {
+            "size": screen_size_of("size", self.size),
+            "grayscale": as_bool("grayscale", self.grayscale),
+            "crop_top": as_int("crop_top", self.crop_top, most=SCREEN_HEIGHT - 1, what="rows"),
+            "palette": _palette_of(self.palette),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
         height, width = self.source_size
-        if self.size is not None and not (
-            1 <= self.size[0] <= height and 1 <= self.size[1] <= width
-        ):
+        if self.size is not None and (self.size[0] > height or self.size[1] > width):
             raise OptionError(
                 f"screen_size={self.size} is not possible: pictures are only made smaller, give "
                 f"a height of 1 to {height} and a width of 1 to {width}."
             )
-        self._check_palette()
-
-    def _check_palette(self) -> None:
-        if self.palette == "luma":
-            return
-        if not self.grayscale:
+        if self.palette != "luma" and not self.grayscale:
             raise OptionError("palette is the table of grey values: give it with grayscale=True.")
-        if self.palette == "contrast":
-            return
-        if not isinstance(self.palette, tuple) or len(self.palette) != PALETTE_SLOTS:
-            raise OptionError(
-                f"palette={self.palette!r} is not a table: give 'luma', 'contrast' or a tuple of "
-                f"{PALETTE_SLOTS} values 0 to 255, one for each palette slot."
-            )
-        if not all(isinstance(grey, int) and 0 <= grey <= 255 for grey in self.palette):
-            raise OptionError(f"palette={self.palette} has values that are not 0 to 255.")
 
     @property
     def source_size(self) -> tuple[int, int]:
@@ -90,6 +82,38 @@ class Picture:
         """Shape of the observation: ``(height, width)`` if grey, else ``(height, width, 3)``."""
         size = self.size or self.source_size
         return size if self.grayscale else (*size, 3)
+
+
+def screen_size_of(name: str, value: Any) -> tuple[int, int] | None:
+    """``(height, width)`` of the argument ``name``, which may be the side of a square, or None.
+
+    Raises:
+        OptionError: for anything else.
+    """
+    if value is None:
+        return None
+    size = plain(value)
+    expected = f"the side of a square, or (height, width) up to ({SCREEN_HEIGHT}, {SCREEN_WIDTH})"
+    if isinstance(size, (int, float)):
+        size = size, size
+    sides = as_sequence(name, size, expected)
+    if len(sides) != 2:
+        raise not_possible(name, value, expected)
+    height, width = (
+        as_int(name, side, least=1, most=SCREEN_WIDTH, what="pixels") for side in sides
+    )
+    return height, width
+
+
+def _palette_of(palette: Any) -> Any:
+    """The name of a palette, or a tuple of greys."""
+    if isinstance(plain(palette), str):
+        return as_choice("palette", palette, ("luma", "contrast"))
+    expected = f"'luma', 'contrast' or {PALETTE_SLOTS} values 0 to 255, one for each palette slot"
+    greys = as_sequence("palette", palette, expected)
+    if len(greys) != PALETTE_SLOTS:
+        raise not_possible("palette", palette, expected)
+    return tuple(as_int(f"palette[{i}]", grey, most=255) for i, grey in enumerate(greys))
 
 
 @lru_cache

@@ -15,7 +15,8 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from mario_envkit.errors import OptionError, RomError
+from mario_envkit.arguments import as_choice, as_path
+from mario_envkit.errors import RomError
 
 ROM_VARIABLE = "MARIO_ENVKIT_ROM"
 GAMES = ("smb", "lost_levels")
@@ -90,7 +91,7 @@ def read_rom(path: str | os.PathLike[str]) -> Rom:
     Raises:
         RomError: if the file cannot be read, is damaged, or is no game we know.
     """
-    path = Path(path)
+    path = as_path("rom", path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -134,13 +135,10 @@ def find_rom(
         OptionError: if there is no such game or variant.
         RomError: if there is no such image, or it is damaged or another game.
     """
-    if game not in VARIANTS:
-        raise OptionError(f"game={game!r} does not exist; choose one of {', '.join(GAMES)}.")
-    if variant not in VARIANTS[game]:
-        raise OptionError(
-            f"rom_variant={variant!r} does not exist for {game}; choose one of "
-            f"{', '.join(VARIANTS[game])}."
-        )
+    game = as_choice("game", game, GAMES)
+    variant = as_choice("rom_variant", variant, VARIANTS[game])
+    if rom is not None:
+        rom = as_path("rom", rom)
     chosen = rom or (os.environ.get(ROM_VARIABLE) if variant == "vanilla" else None)
     if chosen:
         found = read_rom(chosen)

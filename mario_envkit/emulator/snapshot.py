@@ -6,7 +6,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from mario_envkit.errors import SnapshotMismatch
+from mario_envkit.arguments import not_possible, shown
+from mario_envkit.errors import OptionError, SnapshotMismatch
 
 FORMAT_VERSION = 1
 _MAGIC = b"MEKS"
@@ -24,11 +25,27 @@ class Snapshot:
         core: name of the emulation and its timing, as in ``Emulator.core``.
         rom_sha256: the cartridge, hex.
         data: the machine, in the core's own format.
+
+    Raises:
+        OptionError: if these are not two texts, the second hexadecimal, and bytes.
     """
 
     core: str
     rom_sha256: str
     data: bytes
+
+    def __post_init__(self) -> None:
+        try:
+            fits = len(self.core.encode()) < 2**16 and len(bytes.fromhex(self.rom_sha256)) == 32
+        except (AttributeError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise OptionError(
+                f"core={shown(self.core)} with rom_sha256={shown(self.rom_sha256)} is not "
+                "possible; give the name of a core and a SHA-256 in hexadecimal digits."
+            )
+        if not isinstance(self.data, bytes):
+            raise not_possible("data", self.data, "the bytes of a machine")
 
     def __deepcopy__(self, memo: object) -> Snapshot:
         """A value: nothing can be written to it."""

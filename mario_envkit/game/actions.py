@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mario_envkit.emulator.buttons import Buttons, whole_number
+from mario_envkit.arguments import as_sequence, plain, shown, whole_number
+from mario_envkit.emulator.buttons import Buttons
 from mario_envkit.errors import OptionError
 
 RIGHT_ONLY = [["NOOP"], ["right"], ["right", "A"], ["right", "B"], ["right", "A", "B"]]
@@ -34,12 +35,12 @@ def joypad_byte(names: Sequence[str]) -> int:
         OptionError: for a button that a joypad does not have.
     """
     byte = Buttons.NOOP
-    for name in names:
+    for name in as_sequence("buttons", names, "a list of them, such as ['right', 'A']"):
         try:
             byte |= Buttons[name.upper()]
         except (KeyError, AttributeError):
             raise OptionError(
-                f"There is no button {name!r}; a joypad has "
+                f"There is no button {shown(name)}; a joypad has "
                 f"{', '.join(str(button.name) for button in Buttons)} (and NOOP for none)."
             ) from None
     return int(byte)
@@ -50,22 +51,39 @@ def describe(byte: int) -> str:
     return "+".join(str(button.name) for button in Buttons if byte & button) or "NOOP"
 
 
-def resolve_actions(actions: str | Sequence[Sequence[str]]) -> tuple[int, ...]:
-    """Joypad bytes of an action set: "right_only", "simple", "complex", or lists of buttons.
+def plain_actions(actions: Any) -> str | list[list[str]]:
+    """The name of an action set ("raw" is one), or lists of buttons, as plain values.
 
     Raises:
         OptionError: for an unknown name, an unknown button, or an empty set.
     """
+    actions = plain(actions)
     if isinstance(actions, str):
-        if actions not in ACTION_SETS:
+        if actions not in ACTION_SETS and actions != "raw":
             raise OptionError(
-                f"actions={actions!r} does not exist; choose one of {', '.join(ACTION_SETS)}, "
-                "'raw' (the 256 joypad bytes), or give a list such as [['right', 'A'], ['left']]."
+                f"actions={shown(actions)} does not exist; choose one of {', '.join(ACTION_SETS)}, "
+                "raw (the 256 joypad bytes), or a list such as [['right', 'A'], ['left']]."
             )
-        actions = ACTION_SETS[actions]
-    if not len(actions):
+        return str(actions)
+    combinations = as_sequence("actions", actions, "a name or lists of buttons")
+    if not combinations:
         raise OptionError("actions=[] leaves nothing to do; give at least one combination.")
-    return tuple(joypad_byte(names) for names in actions)
+    for names in combinations:
+        joypad_byte(names)
+    return [[str(name) for name in names] for names in combinations]
+
+
+def resolve_actions(actions: str | Sequence[Sequence[str]]) -> tuple[int, ...]:
+    """Joypad bytes of :func:`plain_actions`: "right_only", "simple", "complex", "raw", or lists.
+
+    Raises:
+        OptionError: for an unknown name, an unknown button, or an empty set.
+    """
+    chosen = plain_actions(actions)
+    if chosen == "raw":
+        return tuple(range(256))
+    combinations = ACTION_SETS[chosen] if isinstance(chosen, str) else chosen
+    return tuple(joypad_byte(names) for names in combinations)
 
 
 def check_action(action: Any, count: int) -> int:
@@ -81,6 +99,6 @@ def check_action(action: Any, count: int) -> int:
     index = action if type(action) is int else whole_number(action)
     if index is None or not 0 <= index < count:
         raise OptionError(
-            f"The action {action!r} is not possible; give an integer from 0 to {count - 1}."
+            f"The action {shown(action)} is not possible; give an integer from 0 to {count - 1}."
         )
     return index

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import cache
 from typing import Any, NamedTuple
 
-from mario_envkit.errors import LevelError
+from mario_envkit.arguments import as_choice, as_int, as_sequence, plain, shown
+from mario_envkit.errors import LevelError, OptionError
 
 # Lost Levels from world 5 on needs the disk's second file, which no known image has playable
 # from the title screen; gym-super-mario-bros 7.4 stops at 4 as well.
@@ -33,8 +36,18 @@ class Level(NamedTuple):
 
 
 def all_levels(game: str = "smb") -> tuple[Level, ...]:
-    """Every stage that can be started, in order."""
-    return tuple(Level(w, s) for w in range(1, WORLDS[game] + 1) for s in range(1, STAGES + 1))
+    """Every stage that can be started, in order.
+
+    Raises:
+        OptionError: for a game that does not exist.
+    """
+    return _all_levels(as_choice("game", game, WORLDS))
+
+
+@cache
+def _all_levels(game: str) -> tuple[Level, ...]:
+    worlds = WORLDS[game]
+    return tuple(Level(w, s) for w in range(1, worlds + 1) for s in range(1, STAGES + 1))
 
 
 def parse_level(value: Any, game: str = "smb") -> Level:
@@ -43,19 +56,63 @@ def parse_level(value: Any, game: str = "smb") -> Level:
     Raises:
         LevelError: if it is none of these, or the game has no such stage.
     """
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+)\s*[-,]\s*(\d+)\s*", value)):
-        pair = int(match[1]), int(match[2])
-    elif isinstance(value, (tuple, list)) and len(value) == 2:
-        try:
-            pair = int(value[0]), int(value[1])
-        except (TypeError, ValueError):
-            pair = 0, 0
+    levels = all_levels(game)
+    text = plain(value)
+    level: Level | None = None
+    if isinstance(text, str):
+        if match := re.fullmatch(r"\s*(\d{1,2})\s*[-,]\s*(\d{1,2})\s*", text):
+            level = Level(int(match[1]), int(match[2]))
     else:
-        pair = 0, 0
-    level = Level(*pair)
-    if level not in all_levels(game):
+        with suppress(OptionError):
+            pair = as_sequence("level", value, "a pair")
+            level = Level(*(as_int("level", number) for number in pair)) if len(pair) == 2 else None
+    if level is None or level not in levels:
         raise LevelError(
-            f"There is no level {value!r} in {game}: give world and stage as '1-1' to "
+            f"There is no level {shown(value)} in {game}: give world and stage as '1-1' to "
             f"'{WORLDS[game]}-{STAGES}'."
         )
     return level
+
+
+def parse_levels(value: Any, game: str = "smb") -> tuple[Level, ...]:
+    """Several levels: "1-1..1-4,4-2" (``..`` includes both ends), "all", or a list of such.
+
+    Raises:
+        LevelError: if it is none of these, names no level, or the game has no such level.
+    """
+    text = plain(value)
+    if not isinstance(text, str):
+        return _level_list(value, game)
+    if text.strip() == "all":
+        return all_levels(game)
+    if re.fullmatch(r"\s*\d+\s*,\s*\d+\s*", text):  # "1,1" is a single level
+        return (parse_level(text, game),)
+    levels: list[Level] = []
+    for part in text.split(","):
+        first, dots, last = part.partition("..")
+        begin = parse_level(first, game)
+        end = parse_level(last, game) if dots else begin
+        if end < begin:
+            raise LevelError(
+                f"The levels {part.strip()!r} run backwards; write '{end}..{begin}' instead."
+            )
+        levels += [level for level in all_levels(game) if begin <= level <= end]
+    return tuple(levels)
+
+
+def _level_list(value: Any, game: str) -> tuple[Level, ...]:
+    if isinstance(value, Level):
+        return (parse_level(value, game),)
+    try:
+        items = as_sequence("levels", value, "a list of levels")
+    except OptionError as error:
+        raise LevelError(str(error)) from None
+    if not items:
+        raise LevelError("levels=[] names no level; give at least one, such as '1-1'.")
+    return tuple(
+        level
+        for item in items
+        for level in (
+            parse_levels(item, game) if isinstance(item, str) else (parse_level(item, game),)
+        )
+    )

@@ -9,11 +9,20 @@ and comparisons that mean the same for both.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 from operator import add
 from typing import Any, Protocol, TypeAlias
 
+from mario_envkit.arguments import (
+    as_bool,
+    as_choice,
+    as_number,
+    as_sequence,
+    as_text,
+    not_possible,
+    shown,
+)
 from mario_envkit.errors import OptionError
 from mario_envkit.game.state import GameState
 
@@ -41,8 +50,19 @@ class RewardTerm(Protocol):
         """The reward for the frame that led to ``state``, and what to remember from now on."""
 
 
+class _Term:
+    """A term of ours: its fields are texts, numbers and flags, as their annotations say."""
+
+    def __post_init__(self) -> None:
+        checks: dict[Any, Callable[[str, Any], Any]]
+        checks = {"str": as_text, "float": as_number, "bool": as_bool}
+        for field in fields(self):  # type: ignore[arg-type]
+            value = checks[field.type](field.name, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+
+
 @dataclass(frozen=True)
-class Distance:
+class Distance(_Term):
     """Pixels moved to the right in the frame (7.4); jumps of more than 5 are scene changes: 0.
 
     Such a jump is, as in 7.4, also the step over the left end of an area.
@@ -60,7 +80,7 @@ class Distance:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Progress(_Term):
     """Pixels beyond the best x so far (9.x); jumps of more than 5 are scene changes: 0.
 
     Attributes:
@@ -82,7 +102,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Clock:
+class Clock(_Term):
     """Minus one whenever the clock ticks; a clock that was wound up again costs nothing."""
 
     name: str = "clock"
@@ -96,7 +116,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Death:
+class Death(_Term):
     """``penalty`` in every frame in which Mario is dying or dead."""
 
     penalty: float = -25
@@ -110,7 +130,7 @@ class Death:
 
 
 @dataclass(frozen=True)
-class Flag:
+class Flag(_Term):
     """``bonus`` in the first frame in which the stage is won.
 
     Attributes:
@@ -130,7 +150,7 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(_Term):
     """A hundredth of the points scored in the frame (9.x)."""
 
     name: str = "score"
@@ -144,7 +164,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Coins:
+class Coins(_Term):
     """Five for each coin (9.x); the counter turns over from 99 to 0."""
 
     name: str = "coins"
@@ -159,7 +179,7 @@ class Coins:
 
 
 @dataclass(frozen=True)
-class PowerUp:
+class PowerUp(_Term):
     """Five for growing a step, minus five for shrinking one (9.x)."""
 
     name: str = "powerup"
@@ -186,7 +206,10 @@ class RewardFunction:
     Attributes:
         terms: what is added up.
         scale: the sum is multiplied by it.
-        clip: ``(low, high)`` of the result; None leaves it alone.
+        clip: ``(low, high)`` of the result, finite; None leaves it alone.
+
+    Raises:
+        OptionError: for values that make no sense.
     """
 
     terms: tuple[RewardTerm, ...]
@@ -194,7 +217,14 @@ class RewardFunction:
     clip: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        names = [term.name for term in self.terms]
+        expected = "a list of terms such as (Progress(), Death(-50))"
+        terms = as_sequence("terms", self.terms, expected)
+        if not all(map(_is_term, terms)):
+            raise not_possible("terms", self.terms, expected)
+        object.__setattr__(self, "terms", terms)
+        object.__setattr__(self, "scale", as_number("scale", self.scale))
+        object.__setattr__(self, "clip", _plain_clip(self.clip))
+        names = [term.name for term in terms]
         if not names or len(set(names)) < len(names):
             raise OptionError(
                 f"A reward needs terms with different names and got {names}; name each term apart."
@@ -226,6 +256,24 @@ class RewardFunction:
         return total, parts, tuple(remembered)
 
 
+def _is_term(term: Any) -> bool:
+    has_name = isinstance(getattr(term, "name", None), str)
+    return has_name and callable(getattr(term, "start", None)) and callable(term)
+
+
+def _plain_clip(clip: Any) -> tuple[float, float] | None:
+    if clip is None:
+        return None
+    expected = "(low, high), or None"
+    limits = as_sequence("clip", clip, expected)
+    if len(limits) != 2:
+        raise not_possible("clip", clip, expected)
+    low, high = (as_number("clip", limit) for limit in limits)
+    if low > high:
+        raise not_possible("clip", clip, expected)
+    return low, high
+
+
 V7 = RewardFunction((Distance(), Clock(), Death()), clip=(-15, 15))
 """gym-super-mario-bros 7.4."""
 
@@ -250,9 +298,9 @@ def resolve_reward(reward: str | RewardFunction | Callable[..., Any]) -> RewardF
     """
     if isinstance(reward, RewardFunction):
         return reward
-    if isinstance(reward, str) and reward in REWARDS:
-        return REWARDS[reward]
+    if isinstance(reward, str):
+        return REWARDS[as_choice("reward", reward, REWARDS)]
     raise OptionError(
-        f"reward={reward!r} does not exist; choose one of {', '.join(REWARDS)}, or compose a "
+        f"reward={shown(reward)} does not exist; choose one of {', '.join(REWARDS)}, or compose a "
         "mario_envkit.game.rewards.RewardFunction."
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from mario_envkit.arguments import as_bool, as_options, not_possible
 from mario_envkit.emulator.snapshot import Snapshot
-from mario_envkit.game.levels import Level
+from mario_envkit.game.levels import Level, parse_level
+
+RESET_OPTIONS = ("level", "start", "true_start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +29,24 @@ class StartPoint:
     console: Snapshot
     level: Level | None
     frame: int = 0
+
+
+def read_options(options: Any, game: str, known: Sequence[str] = RESET_OPTIONS) -> dict[str, Any]:
+    """The options of a reset, checked; ``level`` is "full", a :class:`Level` or None.
+
+    Raises:
+        LevelError: for a level that the game does not have.
+        OptionError: if they are no dict, or hold something that makes no sense.
+    """
+    asked = as_options(options, known)
+    level, start = asked.get("level"), asked.get("start")
+    if level is not None:
+        is_full = isinstance(level, str) and level == "full"
+        asked["level"] = "full" if is_full else parse_level(level, game)
+    if start is not None and not isinstance(start, StartPoint):
+        raise not_possible(
+            "options['start']", start, "a StartPoint, as env.unwrapped.start_point() makes them"
+        )
+    if asked.get("true_start") is not None:
+        asked["true_start"] = as_bool("options['true_start']", asked["true_start"])
+    return asked

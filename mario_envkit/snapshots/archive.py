@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mario_envkit.errors import ArchiveError, OptionError, SnapshotMismatch
+from mario_envkit.arguments import as_int, as_path
+from mario_envkit.errors import ArchiveError, SnapshotMismatch
 from mario_envkit.files import replace_file
 from mario_envkit.snapshots.entry import X_BUCKET, ArchivedSnapshot, OtherFormat, Place
 
@@ -46,12 +47,8 @@ class SnapshotArchive:
     """
 
     def __init__(self, max_entries: int = MAX_ENTRIES, doomed_after: int = 3) -> None:
-        if max_entries < 1 or doomed_after < 1:
-            raise OptionError(
-                f"max_entries={max_entries} and doomed_after={doomed_after} must be 1 or more."
-            )
-        self.max_entries = max_entries
-        self.doomed_after = doomed_after
+        self.max_entries = as_int("max_entries", max_entries, least=1)
+        self.doomed_after = as_int("doomed_after", doomed_after, least=1)
         self._entries: OrderedDict[Place, ArchivedSnapshot] = OrderedDict()  # last used last
         self._changed: set[Place] = set()
         self._dropped: set[Place] = set()
@@ -150,7 +147,7 @@ class SnapshotArchive:
             ArchiveError: if the directory cannot be written; what is in memory stays as it is,
                 and the next call tries again.
         """
-        directory = Path(directory)
+        directory = as_path("directory", directory)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             for place, entry in self._entries.items():
@@ -181,7 +178,7 @@ class SnapshotArchive:
         Raises:
             ArchiveError: if there is such a directory but it cannot be read.
         """
-        directory = Path(directory)
+        directory = as_path("directory", directory)
         if self._directory is None and not self._entries:
             self._directory = directory
         known = {place.name for place in (*self._entries, *self._dropped)}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from mario_envkit.arguments import check_keywords
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run, load_run
 from mario_envkit.curriculum.start_states import StartStates
+from mario_envkit.env import MarioEnv
 from mario_envkit.registration import TRAIN_DEFAULTS, make_mario
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.wrapper import SnapshotMarioEnvironment
@@ -38,6 +40,8 @@ def create_snapshot_mario_env(
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
+    sources = create_snapshot_mario_env, make_mario, MarioEnv
+    check_keywords(kwargs, *sources, but=("picture",))
     backward, options = with_run(backward, level, kwargs)
     env = make_mario(**options)
     return SnapshotMarioEnvironment(

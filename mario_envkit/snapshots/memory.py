@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mario_envkit.arguments import as_choice, as_file, as_path
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.errors import ArchiveError, OptionError
 from mario_envkit.snapshots.archive import SnapshotArchive
@@ -41,7 +42,7 @@ class SnapshotMemory:
         if archive is None:
             archive = SnapshotArchive()
         elif not isinstance(archive, SnapshotArchive):
-            self._directory = _writable(Path(archive))
+            self._directory = _writable(as_path("archive", archive))
             archive = SnapshotArchive.load(self._directory)
         self.archive = archive
 
@@ -89,11 +90,9 @@ def _hotspots(
                 "hotspot_path and hotspots both say where deaths are known; give one of them."
             )
         return hotspots
-    if hotspots not in HOTSPOT_MODES:
-        raise OptionError(
-            f"hotspots={hotspots!r} does not exist; choose one of {', '.join(HOTSPOT_MODES)}."
-        )
-    return SharedHotspots(Path(path) if path is not None else None, read_only=hotspots == "read")
+    mode = as_choice("hotspots", hotspots, HOTSPOT_MODES)
+    where = None if path is None else as_file("hotspot_path", path)
+    return SharedHotspots(where, read_only=mode == "read")
 
 
 def _writable(directory: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import as_bool, as_choice
 from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import Start, StartStates, resolve_start_states
@@ -52,10 +53,8 @@ class SnapshotSession:
         start_states: float | StartStates | None = None,
         backward: Run | str | os.PathLike[str] | None = None,
     ) -> None:
-        if restore not in RESTORE_MODES:
-            raise OptionError(
-                f"restore={restore!r} does not exist; choose one of {', '.join(RESTORE_MODES)}."
-            )
+        restore = as_choice("restore", restore, RESTORE_MODES)
+        restore_noise = as_bool("restore_noise", restore_noise)
         states = _start_states(start_states, backward)
         rules = SnapshotRules(
             checkpoint_interval=checkpoint_interval,

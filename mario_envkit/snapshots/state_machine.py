@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 
+from mario_envkit.arguments import as_int
 from mario_envkit.errors import OptionError
 
 
@@ -79,7 +80,7 @@ class SnapshotRules:
         save_distance: where before a hotspot to save.
         save_tolerance: how far from there is still good.
         checkpoint_interval: frames without a save after which one is due.
-        max_restores_without_progress: restores in a row that lead nowhere.
+        max_restores_without_progress: restores in a row that lead nowhere; 0 never restores.
         min_progress: pixels of new ground that are progress.
         min_restore_distance: a restore nearer to the death than this would not avoid it.
 
@@ -96,14 +97,10 @@ class SnapshotRules:
     min_restore_distance: int = 25
 
     def __post_init__(self) -> None:
-        for name in ("checkpoint_interval", "min_progress"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}={getattr(self, name)} is not possible; give 1 or more.")
-        if self.max_restores_without_progress < 0:
-            raise OptionError(
-                f"max_restores_without_progress={self.max_restores_without_progress} is not "
-                "possible; give 0 (never restore) or more."
-            )
+        for field in fields(self):
+            least = int(field.name in ("checkpoint_interval", "min_progress"))
+            number = as_int(field.name, getattr(self, field.name), least=least)
+            object.__setattr__(self, field.name, number)
         nearest, furthest = (
             self.save_distance - self.save_tolerance, self.save_distance + self.save_tolerance,
         )  # fmt: skip

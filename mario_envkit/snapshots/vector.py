@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import as_int
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.level_stats import LevelStats
 from mario_envkit.curriculum.runs import Run
@@ -23,7 +24,6 @@ from mario_envkit.snapshots.session import SnapshotSession
 from mario_envkit.snapshots.slot import slots_of
 from mario_envkit.snapshots.watch import Watch
 from mario_envkit.vector.env import MarioVectorEnv, Observations, Step
-from mario_envkit.vector.options import at_least_one
 
 if TYPE_CHECKING:
     from mario_envkit.vector.pool import Unfinished
@@ -76,12 +76,12 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         **kwargs: Any,
     ) -> None:
         if max_episode_steps is not None:
-            at_least_one("max_episode_steps", max_episode_steps)
+            max_episode_steps = as_int("max_episode_steps", max_episode_steps, least=1)
         # Counted here: in the core the count would go back with every restore.
         backward, options = with_run(backward, level, kwargs)
         super().__init__(num_envs, **options)
         self._max_episode_steps = max_episode_steps
-        self._elapsed = np.zeros(num_envs, np.int64)
+        self._elapsed = np.zeros(self.num_envs, np.int64)
         self._saved: set[int] = set()  # this and the next: for the infos of this step
         self._restored: set[int] = set()
         self._begun_truly: list[int] = []

@@ -8,10 +8,12 @@ from typing import Any
 import gymnasium
 from gymnasium.utils import RecordConstructorArgs
 
+from mario_envkit.arguments import as_env, as_seed
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import StartStates
 from mario_envkit.errors import ResetRequired
+from mario_envkit.game.start import read_options
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Context
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
@@ -106,7 +108,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         }
         # An archive is shared, not copied.
         RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **remembered, **arguments)
-        super().__init__(env)
+        super().__init__(as_env("env", env))
         memory = SnapshotMemory(**remembered)
         self._session = SnapshotSession(Context(env), env, memory, **arguments)
         self._begun = False
@@ -134,7 +136,17 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin at the start or, after a death with ``restore="on_reset"``, at a snapshot."""
+        """Begin at the start or, after a death with ``restore="on_reset"``, at a snapshot.
+
+        Args:
+            seed: see :meth:`MarioEnv.reset <mario_envkit.env.MarioEnv.reset>`.
+            options: as there; ``true_start=True`` begins at the level's own start.
+
+        Raises:
+            OptionError: for a seed or options that make no sense.
+        """
+        game = self.unwrapped.game  # type: ignore[attr-defined]
+        seed, options = as_seed(seed), read_options(options, game)
         if self._session.goes_back(seed, options):
             return self._session.go_back()
         observation, info = self.env.reset(seed=seed, options=options)

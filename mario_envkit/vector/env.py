@@ -15,18 +15,26 @@ from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import (
+    as_bool,
+    as_int,
+    as_sequence,
+    check_keywords,
+    not_possible,
+    plain,
+)
 from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import EmulatorClosed, OptionError, ResetRequired
 from mario_envkit.game.actions import resolve_actions
-from mario_envkit.game.levels import Level, parse_level
+from mario_envkit.game.levels import Level
+from mario_envkit.game.start import RESET_OPTIONS, read_options
 from mario_envkit.registration import make_mario
 from mario_envkit.vector.chance import Chance
 from mario_envkit.vector.cores import available_cores
 from mario_envkit.vector.options import (
-    at_least_one,
     check_native,
     lightened,
     parse_autoreset_mode,
@@ -40,6 +48,8 @@ if TYPE_CHECKING:
     from mario_envkit.vector.pool import GamePool, Unfinished
 
 Observations = NDArray[np.uint8]
+
+MOST_ENVS = 65_536
 Step = tuple[
     Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
 ]
@@ -87,13 +97,16 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         copy: bool = True,
         **kwargs: Any,
     ) -> None:
+        check_keywords(kwargs, type(self), MarioVectorEnv, make_mario, MarioEnv, but=("picture",))
         check_native(kwargs.pop("backend", None))
-        self.num_envs = at_least_one("num_envs", num_envs)
+        self.num_envs = as_int("num_envs", num_envs, least=1, most=MOST_ENVS)
         threads = available_cores() if num_threads is None else num_threads
-        self.num_threads = min(self.num_envs, at_least_one("num_threads", threads))
+        self.num_threads = min(self.num_envs, as_int("num_threads", threads, least=1))
         if max_episode_steps is not None:
-            at_least_one("max_episode_steps", max_episode_steps)
-        if kwargs.get("render_mode") == "human":
+            max_episode_steps = as_int("max_episode_steps", max_episode_steps, least=1)
+        autoreset_mode = parse_autoreset_mode(autoreset_mode)
+        self._copy = as_bool("copy", copy)
+        if plain(kwargs.get("render_mode")) == "human":
             raise OptionError(
                 "render_mode='human' is not possible for many games at once; choose 'rgb_array', "
                 "or watch a single environment."
@@ -102,14 +115,13 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         self._single = make_mario(backend="native", **kwargs)
         self._game: MarioEnv = self._single.unwrapped  # type: ignore[assignment]
         self._options = with_defaults(kwargs)
-        self._copy = copy
-        self._set_spaces(parse_autoreset_mode(autoreset_mode))
+        self._set_spaces(autoreset_mode)
         self._set_schedules(levels)
         self._set_chances()
         self._levels: list[Level | None] = [None] * self.num_envs
         self._pool: GamePool | None = self._make_pool(max_episode_steps)
         self._observations = np.zeros(self.observation_space.shape or (), np.uint8)
-        self._over = np.zeros(num_envs, np.bool_)
+        self._over = np.zeros(self.num_envs, np.bool_)
         self._process = os.getpid()
         self._waiting = False
         self._begun = False  # whether all environments have been reset
@@ -125,9 +137,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         self._set_observation_space()
         self.single_action_space = single.action_space
         self.action_space = batch_space(single.action_space, self.num_envs)
-        actions = self._options["actions"]
-        joypad = range(256) if actions == "raw" else resolve_actions(actions)
-        self._joypad = np.array(joypad, np.int32)
+        self._joypad = np.array(resolve_actions(self._options["actions"]), np.int32)
 
     def _set_observation_space(self) -> None:
         self.single_observation_space = self._single.observation_space
@@ -136,19 +146,17 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         )
 
     def _set_schedules(self, levels: Sequence[Any] | None) -> None:
+        game = self._game.game
         if levels is None:
             self._scheduled = [
-                ScheduledLevels(deepcopy(self._game.schedule)) for _ in range(self.num_envs)
+                ScheduledLevels(deepcopy(self._game.schedule), game) for _ in range(self.num_envs)
             ]
             return
-        if isinstance(levels, str) or len(levels) != self.num_envs:
-            raise OptionError(
-                f"levels={levels!r} does not fit: give one level for each of the {self.num_envs} "
-                "environments, or the same to all with level=."
-            )
-        self._scheduled = [
-            ScheduledLevels(resolve_schedule(level, self._game.game)) for level in levels
-        ]
+        expected = f"a level for each of the {self.num_envs} games, or one to all with level="
+        each = as_sequence("levels", levels, expected)
+        if len(each) != self.num_envs:
+            raise not_possible("levels", levels, expected)
+        self._scheduled = [ScheduledLevels(resolve_schedule(level, game), game) for level in each]
 
     def _set_chances(self) -> None:
         probability = self._options["repeat_action_probability"]
@@ -218,7 +226,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         pool = self._open
         if self._waiting:
             raise AlreadyPendingCallError("step_wait() must come before reset()", "step")
-        options = options or {}
+        options = read_options(options, self._game.game, (*RESET_OPTIONS, "reset_mask"))
         mask = parse_mask(options.get("reset_mask"), self.num_envs)
         if not self._begun and not mask.all():
             raise ResetRequired(
@@ -231,8 +239,6 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
                 "nothing."
             )
         chosen = options.get("level")
-        if chosen not in (None, "full"):
-            parse_level(chosen, self._game.game)
         self._ready = False
         pool.order_keep()
         for i in np.flatnonzero(mask).tolist():  # first of all, as some may share a schedule
@@ -310,7 +316,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
             level = self._scheduled[i].next(rng)
         else:
             self._scheduled[i].drop()
-            level = None if chosen == "full" else parse_level(chosen, self._game.game)
+            level = None if chosen == "full" else chosen
         if noops is None:
             noop_max = self._options["noop_max"]
             noops = draw_noops(rng, noop_max) if noop_max else 0

@@ -11,10 +11,18 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import (
+    as_choice,
+    as_seed,
+    as_sequence,
+    as_text,
+    not_possible,
+    plain,
+)
 from mario_envkit.emulator import native
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import BackendUnavailable, OptionError
-from mario_envkit.registration import make_mario
+from mario_envkit.registration import make_mario, wrapper_options
 
 
 def check_native(backend: Any) -> None:
@@ -23,7 +31,7 @@ def check_native(backend: Any) -> None:
     Raises:
         BackendUnavailable: if not.
     """
-    if backend not in (None, "native"):
+    if backend is not None and as_text("backend", backend) != "native":
         raise BackendUnavailable(
             f"The vector environment runs on the native console only, not on backend={backend!r}; "
             "pass vectorization_mode='sync' or 'async' to gymnasium.make_vec for another."
@@ -37,24 +45,21 @@ def check_native(backend: Any) -> None:
 
 
 def with_defaults(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """All options of an environment, those left out with the values they have then."""
+    """All options of an environment, those left out with the values they have then.
+
+    Those of wrappers are checked, and plain values.
+
+    Raises:
+        OptionError: for one that makes no sense.
+    """
     options: dict[str, Any] = {}
     for source in (MarioEnv, make_mario):
         for name, parameter in inspect.signature(source).parameters.items():
             if parameter.default is not parameter.empty:
                 options[name] = parameter.default
-    return {**options, **kwargs}
-
-
-def at_least_one(name: str, value: int) -> int:
-    """``value`` as an int.
-
-    Raises:
-        OptionError: if it is not a positive integer.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise OptionError(f"{name}={value!r} is not possible; give 1 or more.")
-    return int(value)
+    options.update(kwargs)
+    of_wrappers = inspect.signature(wrapper_options).parameters
+    return {**options, **wrapper_options(**{name: options[name] for name in of_wrappers})}
 
 
 def parse_autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
@@ -63,13 +68,10 @@ def parse_autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
     Raises:
         OptionError: for anything else.
     """
-    try:
-        return AutoresetMode(mode)
-    except ValueError:
-        raise OptionError(
-            f"autoreset_mode={mode!r} does not exist; choose one of "
-            f"{', '.join(known.value for known in AutoresetMode)}."
-        ) from None
+    if isinstance(mode, AutoresetMode):
+        return mode
+    names = [known.value for known in AutoresetMode]
+    return AutoresetMode(as_choice("autoreset_mode", mode, names))
 
 
 def parse_mask(mask: Any, num_envs: int) -> NDArray[np.bool_]:
@@ -81,11 +83,10 @@ def parse_mask(mask: Any, num_envs: int) -> NDArray[np.bool_]:
     if mask is None:
         return np.ones(num_envs, np.bool_)
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-        raise OptionError(f"options['reset_mask']={mask!r} is not possible; give an array of bool.")
+        raise not_possible("options['reset_mask']", mask, "an array of bool")
     if mask.shape != (num_envs,) or not mask.any():
-        raise OptionError(
-            f"options['reset_mask']={mask!r} is not possible; give an array of shape "
-            f"({num_envs},) with at least one True."
+        raise not_possible(
+            "options['reset_mask']", mask, f"an array of shape ({num_envs},) with a True in it"
         )
     return mask
 
@@ -94,17 +95,20 @@ def parse_seeds(seed: int | Sequence[int | None] | None, num_envs: int) -> Seque
     """A seed for each environment, as Gymnasium's vector environments give them out.
 
     Raises:
-        OptionError: if there are not as many as environments.
+        OptionError: for seeds that are none, or not as many as environments.
     """
     if seed is None:
         return [None] * num_envs
-    if isinstance(seed, (int, np.integer)):
-        return [int(seed) + i for i in range(num_envs)]
-    if len(seed) != num_envs:
+    given = plain(seed)
+    if isinstance(given, (int, float, str)):
+        first = as_seed(given) or 0
+        return [first + i for i in range(num_envs)]
+    seeds = as_sequence("seed", given, "a whole number, 0 or more, or one for each environment")
+    if len(seeds) != num_envs:
         raise OptionError(
-            f"There are {len(seed)} seeds for {num_envs} environments; give one for each."
+            f"There are {len(seeds)} seeds for {num_envs} environments; give one for each."
         )
-    return seed
+    return [as_seed(one, f"seed[{i}]") for i, one in enumerate(seeds)]
 
 
 def lightened(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:

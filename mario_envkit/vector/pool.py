@@ -289,7 +289,7 @@ def _spec(
 ) -> _native.EnvSpec:
     spec = _native.EnvSpec()
     spec.frame_skip = options["frame_skip"]
-    spec.max_pool = bool(options["max_pool"])
+    spec.max_pool = options["max_pool"]
     spec.observes = getattr(_native.Observes, options["observation"])
     spec.frame_stack = options["frame_stack"]
     spec.stall_limit = options["stall_limit"] or 0

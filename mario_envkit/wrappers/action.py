@@ -11,8 +11,17 @@ from gymnasium import spaces, wrappers
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from mario_envkit.errors import OptionError
-from mario_envkit.game.actions import check_action, describe, resolve_actions
+from mario_envkit.arguments import (
+    MOST_FRAMES,
+    as_bool,
+    as_env,
+    as_float,
+    as_int,
+    as_sequence,
+    not_possible,
+    whole_number,
+)
+from mario_envkit.game.actions import check_action, describe, plain_actions, resolve_actions
 
 
 class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], RecordConstructorArgs):
@@ -29,8 +38,9 @@ class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], Record
     def __init__(
         self, env: gymnasium.Env[Any, Any], actions: str | Sequence[Sequence[str]] = "simple"
     ) -> None:
+        actions = plain_actions(actions)
         RecordConstructorArgs.__init__(self, actions=actions)
-        super().__init__(env)
+        super().__init__(as_env("env", env))
         self._bytes = resolve_actions(actions)
         self.action_space = spaces.Discrete(len(self._bytes))
 
@@ -64,6 +74,9 @@ class StickyAction(wrappers.StickyAction[Any, Any]):
     Args:
         env: an environment with a ``Discrete`` action space.
         repeat_action_probability, repeat_action_duration: see Gymnasium.
+
+    Raises:
+        OptionError: for arguments that are not possible.
     """
 
     def __init__(
@@ -72,8 +85,12 @@ class StickyAction(wrappers.StickyAction[Any, Any]):
         repeat_action_probability: float,
         repeat_action_duration: int | tuple[int, int] = 1,
     ) -> None:
-        super().__init__(env, repeat_action_probability, repeat_action_duration)
-        self._count = int(env.action_space.n)  # type: ignore[attr-defined]
+        chance = as_float("repeat_action_probability", repeat_action_probability, least=0, below=1)
+        space = as_env("env", env).action_space
+        if not isinstance(space, spaces.Discrete):
+            raise not_possible("env", env, "an environment with a Discrete action space")
+        super().__init__(env, chance, _duration(repeat_action_duration))
+        self._count = int(space.n)
 
     def action(self, action: Any) -> int:
         """The action to take: this one, or the one before.
@@ -83,6 +100,16 @@ class StickyAction(wrappers.StickyAction[Any, Any]):
         """
         taken: int = super().action(check_action(action, self._count))
         return taken
+
+
+def _duration(duration: Any) -> int | tuple[int, int]:
+    name, expected = "repeat_action_duration", "a number of steps, or (least, most)"
+    if whole_number(duration) is not None:
+        return as_int(name, duration, least=1, what="steps")
+    steps = [as_int(name, n, least=1) for n in as_sequence(name, duration, expected)]
+    if len(steps) != 2 or steps[0] > steps[1]:
+        raise not_possible(name, duration, expected)
+    return steps[0], steps[1]
 
 
 EVENTS = ("flag_get", "died", "life_lost", "snapshot_saved", "snapshot_restored")
@@ -99,20 +126,20 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     Args:
         env: a game of ours, or wrappers around one: its info is what is added up.
-        skip: frames an action, at least 1.
+        skip: frames an action, 1 to 3600.
         max_pool: return the pixel-wise maximum of the last two observations, against flicker; an
             episode that ends on an earlier frame returns that frame's observation alone.
 
     Raises:
-        OptionError: if ``skip`` is not positive.
+        OptionError: for arguments that are not possible.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], skip: int = 4, max_pool: bool = False) -> None:
+        skip = as_int("skip", skip, least=1, most=MOST_FRAMES, what="frames")
+        max_pool = as_bool("max_pool", max_pool)
         RecordConstructorArgs.__init__(self, skip=skip, max_pool=max_pool)
-        super().__init__(env)
-        if skip < 1:
-            raise OptionError(f"frame_skip={skip} is not possible; give 1 or more frames.")
-        self._skip, self._max_pool = skip, bool(max_pool)
+        super().__init__(as_env("env", env))
+        self._skip, self._max_pool = skip, max_pool
         self._first_drawn = skip - 2 if max_pool and skip > 1 else skip - 1
         # So that videos of this environment play at the speed of the game.
         self.metadata = {**env.metadata, "render_fps": env.metadata["render_fps"] / skip}

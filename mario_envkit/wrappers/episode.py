@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from mario_envkit.errors import OptionError
+from mario_envkit.arguments import MOST_FRAMES, as_env, as_int
 
 
 def draw_noops(rng: np.random.Generator, noop_max: int) -> int:
@@ -22,17 +22,16 @@ class NoopReset(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     Args:
         env: an environment in which action 0 does nothing, and which makes one frame a step.
-        noop_max: the most frames; how many is drawn from the environment's seed.
+        noop_max: the most frames, up to 3600; how many is drawn from the environment's seed.
 
     Raises:
-        OptionError: if ``noop_max`` is negative.
+        OptionError: for arguments that are not possible.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], noop_max: int = 30) -> None:
+        noop_max = as_int("noop_max", noop_max, most=MOST_FRAMES, what="frames")
         RecordConstructorArgs.__init__(self, noop_max=noop_max)
-        super().__init__(env)
-        if noop_max < 0:
-            raise OptionError(f"noop_max={noop_max} is not possible; give 0 or more frames.")
+        super().__init__(as_env("env", env))
         self._noop_max = noop_max
 
     def reset(
@@ -58,14 +57,13 @@ class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         limit: steps of ``env`` (agent steps, when it is put around the frame skip).
 
     Raises:
-        OptionError: if ``limit`` is not positive.
+        OptionError: for arguments that are not possible.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], limit: int) -> None:
+        limit = as_int("limit", limit, least=1, what="steps")
         RecordConstructorArgs.__init__(self, limit=limit)
-        super().__init__(env)
-        if limit < 1:
-            raise OptionError(f"stall_limit={limit} is not possible; give 1 or more steps.")
+        super().__init__(as_env("env", env))
         self._limit = limit
 
     def reset(

@@ -291,8 +291,8 @@ def test_a_point_can_be_asked_for():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (1.5, "give 0 to 1"), (-0.1, "give 0 to 1"), (True, "give 0 to 1"),
-        (float("nan"), "give 0 to 1"), ("archive", "an object with choose()"), ([], "choose()"),
+        (1.5, "0 to 1"), (-0.1, "0 to 1"), (True, "0 to 1"),
+        (float("nan"), "0 to 1"), ("archive", "an object with choose()"), ([], "choose()"),
     ],
 )  # fmt: skip
 def test_wrong_start_states(wrong, says):

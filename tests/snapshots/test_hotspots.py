@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mario_envkit.curriculum.hotspot_file import HotspotWarning, SharedHotspots
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.curriculum.level_stats import LevelStats
-from mario_envkit.errors import HotspotError
+from mario_envkit.errors import HotspotError, OptionError
 
 positions = st.lists(st.integers(0, 3800), max_size=60)
 
@@ -132,7 +132,7 @@ def test_files_that_cannot_be_had(tmp_path):
         DeathHotspotAggregate.load_or_create(tmp_path)
     with pytest.raises(HotspotError, match="no file"):
         DeathHotspotAggregate().save()
-    with pytest.raises(HotspotError, match="1 or more pixels"):
+    with pytest.raises(OptionError, match="bucket_size=0 is not possible"):
         DeathHotspotAggregate(0)
     coarse = DeathHotspotAggregate(50)
     with pytest.raises(HotspotError, match="same bucket_size"):

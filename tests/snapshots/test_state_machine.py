@@ -153,7 +153,13 @@ def test_it_imports_no_clock_and_no_io():
             imported |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add(node.module)
-    assert imported == {"__future__", "dataclasses", "enum", "mario_envkit.errors"}
+    assert imported == {
+        "__future__",
+        "dataclasses",
+        "enum",
+        "mario_envkit.arguments",
+        "mario_envkit.errors",
+    }
     calls = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and hasattr(n.func, "id")}
     assert not calls & {"open", "print", "input"}
 
