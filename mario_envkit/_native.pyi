@@ -100,7 +100,7 @@ class EnvPool:
         memory: NDArray[np.int64],
         stack: NDArray[np.uint8],
     ) -> bytes:
-        """The machine; fills ``progress`` ``(14,)``, ``memory`` ``(terms, 2)`` and ``stack``."""
+        """The machine; fills ``progress`` ``(13,)``, ``memory`` ``(terms, 2)`` and ``stack``."""
     def load(
         self, env: int, machine: bytes, progress: NDArray[np.int64], memory: NDArray[np.int64]
     ) -> str:

@@ -222,12 +222,11 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         game.frame(action, render=seen or (self.draw and self._observes == "pixels"))
         state = read_state(game.ram)
         reward, parts, self._memory = self.reward_function(self._memory, state)
-        if state.flag_get or state.dying or state.dead:
-            self._record = self._record.after(state)
+        if state.flag_get:
+            self._record = self._record.at_flag()
         ending = ending_of(
-            state, self.level, last_world=WORLDS[self.game], end_on_exit=self.end_on_exit,
-            cause=self._record.cause,
-        )  # fmt: skip
+            state, self.level, last_world=WORLDS[self.game], end_on_exit=self.end_on_exit
+        )
         terminated = ending != ""
         info = self._info(state, parts, ending)
         if terminated:

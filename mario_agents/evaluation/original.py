@@ -204,11 +204,9 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
         state = state._replace(world=stage[0], stage=stage[1], flag_get=flag, dead=died)
         if stage != self._record.stage:
             self._record = self._record.entering(stage)
-        self._record = self._record.after(state)
-        cause = self._record.cause
-        ending = ending_of(
-            state, self._level, last_world=self._last_world, end_on_exit=False, cause=cause
-        )
+        if flag:
+            self._record = self._record.at_flag()
+        ending = ending_of(state, self._level, last_world=self._last_world, end_on_exit=False)
         return {
             **info,
             "flag_get": flag,

@@ -44,7 +44,6 @@ _LONGEST_HOLD = 30  # frames; a full jump needs the button for about as long
 _HOLDS = 10  # of one expedition
 _BUCKET = 16  # pixels, across and up: a block of the game
 
-_STAGE = [GameState._fields.index(name) for name in Level._fields]
 _AREA, _X, _Y = (GameState._fields.index(name) for name in ("area", "x_pos", "y_pos"))
 _ADDRESSES = [m.FLOAT_STATE, m.LOOP_CORRECT, m.LOOP_PASSED]
 
@@ -71,7 +70,7 @@ class Exploration:
         rom: str | os.PathLike[str] | None,
         rng: np.random.Generator,
     ) -> None:
-        self._level, self._rng = level, rng
+        self._rng = rng
         env = MarioEnv(game=game, level=level, backend="native", timing=timing, rom=rom)
         start = env.start_of(level)
         self.core, self.rom_sha256 = start.core, start.rom_sha256
@@ -107,8 +106,6 @@ class Exploration:
             node = trails.add(node, buttons[row], played[row])
             if over and row == begun - 1:
                 return trails.actions(node) if explorer.ending == _native.WON else None
-            if cell is None:
-                break
             self._remember(cell, row, node)
         return None
 
@@ -119,8 +116,8 @@ class Exploration:
         self._holds[:, 0] = _MOVE_BYTES[moves]
         self._holds[:, 1] = np.exp(draws[1] * math.log(_LONGEST_HOLD)).astype(np.int32) + 1
 
-    def _cells_of(self, rows: int) -> list[Cell | None]:
-        """The cell after each hold; None where a warp has led out of the stage."""
+    def _cells_of(self, rows: int) -> list[Cell]:
+        """The cell after each hold."""
         states, (floating, right, passed) = self._states[:rows], self._bytes[:rows].T
         columns = (
             states[:, _AREA],
@@ -130,9 +127,7 @@ class Exploration:
             right,
             passed,
         )
-        cells = map(Cell, *(column.tolist() for column in columns))
-        stays = (states[:, _STAGE] == self._level).all(axis=1).tolist()
-        return [cell if stay else None for cell, stay in zip(cells, stays, strict=True)]
+        return list(map(Cell, *(column.tolist() for column in columns)))
 
     def _remember(self, cell: Cell, row: int, node: int) -> None:
         """Keep the machine after hold ``row`` if its cell is new or was reached faster."""

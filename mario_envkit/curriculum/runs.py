@@ -26,6 +26,7 @@ from mario_envkit.emulator.backends import TIMINGS
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import LevelError, ReplayError
 from mario_envkit.files import replace_text
+from mario_envkit.game.endings import is_success
 from mario_envkit.game.levels import WORLDS, Level, parse_level
 
 FORMAT = 1
@@ -201,7 +202,7 @@ class Run:
                     f"The run of {self.level} does not go as recorded: the episode ended after "
                     f"step {step} of {self.frames}; it belongs to another timing or version."
                 )
-        if not info.get("flag_get") or info["died"] or info["level"] != str(self.level):
+        if not is_success(info.get("ending")):
             raise ReplayError(
                 f"The run of {self.level} does not reach the flag of that level; it belongs to "
                 "another timing or version."

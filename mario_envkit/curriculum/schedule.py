@@ -23,8 +23,9 @@ class LevelSchedule(Protocol):
     Two further methods are called if a schedule has them:
 
     * ``record(level: Level, success: bool) -> None``: an episode in a level that this schedule
-      chose has ended, or was left; ``success`` is whether it reached the flag. Practice from a
-      snapshot and levels asked for with ``reset(options=...)`` are not reported.
+      chose has ended, or was left; ``success`` is whether it reached the flag of that level, not
+      another's through a warp. Practice from a snapshot and levels asked for with
+      ``reset(options=...)`` are not reported.
     * ``restart() -> None``: the environment was seeded; go back to how it was made.
 
     A schedule draws its random numbers from the ``rng`` that it is given, so that the seed of the

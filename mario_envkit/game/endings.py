@@ -40,9 +40,7 @@ def _killer(state: GameState) -> str:
     return "clock" if state.time == 0 else "enemy"
 
 
-def ending_of(
-    state: GameState, level: Level | None, *, last_world: int, end_on_exit: bool, cause: str
-) -> str:
+def ending_of(state: GameState, level: Level | None, *, last_world: int, end_on_exit: bool) -> str:
     """How the frame that led to ``state`` ended the episode; "" if that goes on.
 
     Args:
@@ -51,12 +49,11 @@ def ending_of(
         last_world: with whose axe the full game is won.
         end_on_exit: whether leaving a single stage for another one is its end; otherwise the
             episode goes on there until death or the flag of another stage.
-        cause: what Mario last died of in this episode.
     """
     if level is None:
         if state.world_over and state.world >= last_world:
             return FLAG
-        return (cause or _killer(state)) if state.game_over else ""
+        return _killer(state) if state.game_over else ""  # of the last life
     if state.dying or state.dead:
         return _killer(state)
     elsewhere = (state.world, state.stage) != level
@@ -72,22 +69,17 @@ class EpisodeRecord(NamedTuple):
         stage: world and stage in which frames are counted.
         flag_seen: that stage's flag was reached.
         stages_cleared: stages whose flag was reached.
-        cause: of the last death, as in :data:`DEATH_CAUSES`.
     """
 
     stage: tuple[int, int]
     flag_seen: bool = False
     stages_cleared: int = 0
-    cause: str = ""
 
-    def after(self, state: GameState) -> EpisodeRecord:
-        """After a frame that led to ``state``; nothing changes unless a flag or Mario falls."""
-        first = state.flag_get and not self.flag_seen
-        return self._replace(
-            flag_seen=self.flag_seen or state.flag_get,
-            stages_cleared=self.stages_cleared + first,
-            cause=death_cause(state) or self.cause,
-        )
+    def at_flag(self) -> EpisodeRecord:
+        """At the stage's flag or axe, where Mario may be for several frames."""
+        if self.flag_seen:
+            return self
+        return self._replace(flag_seen=True, stages_cleared=self.stages_cleared + 1)
 
     def entering(self, stage: tuple[int, int]) -> EpisodeRecord:
         """In another stage, whose flag is still ahead."""

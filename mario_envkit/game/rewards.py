@@ -133,6 +133,8 @@ class Death(_Term):
 class Flag(_Term):
     """``bonus`` in the first frame in which the stage is won.
 
+    Never for the flag of another stage where a warp ends the episode (``end_on_exit``).
+
     Attributes:
         once: at most once an episode (9.x), instead of once a stage.
     """
@@ -147,6 +149,32 @@ class Flag(_Term):
     def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
         first = (state.flag_get > memory[0]) * 1
         return self.bonus * first, (memory[0] | state.flag_get if self.once else state.flag_get,)
+
+
+@dataclass(frozen=True)
+class Warp(_Term):
+    """``bonus`` in the frame in which a stage is left for another one without its flag.
+
+    None of the named rewards has it: a warp is worth no more there than the way to it.
+    """
+
+    bonus: float
+    name: str = "warp"
+
+    def start(self, state: GameState) -> Memory:
+        return _stage_number(state), state.flag_get & False
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        stage, flag_seen = memory
+        now = _stage_number(state)
+        left = now != stage
+        # The frame that reaches the flag is still one of its stage.
+        seen = state.flag_get | (flag_seen & (left == 0))
+        return self.bonus * ((left & (flag_seen == 0)) * 1), (now, seen)
+
+
+def _stage_number(state: GameState) -> Number:
+    return state.world * 256 + state.stage  # each is less than 257
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,16 @@ class GameStuck(MarioEnvkitError):
             "written to from outside: reset the environment."
         )
 
+    @classmethod
+    def some(cls, envs: Sequence[int]) -> GameStuck:
+        """Nothing playable in sight in some environments of a vector."""
+        return cls(
+            f"The games of the environments {list(envs)} have shown nothing playable for "
+            f"{_PATIENCE} frames; their RAM was probably written to from outside: reset these "
+            "with reset(options={'reset_mask': ...}), and the others go on; only what this step "
+            "returned is lost."
+        )
+
 
 class Game:
     """A running game: an emulator, its RAM as plain integers, and a count of frames.

@@ -12,7 +12,6 @@ void write_progress(const Progress& progress, std::int64_t* out) {
       progress.now.stage,
       progress.flag_seen,
       progress.stages_cleared,
-      static_cast<std::int64_t>(progress.cause),
       furthest.world,
       furthest.stage,
       furthest.area,
@@ -31,10 +30,8 @@ void read_progress(const std::int64_t* in, Progress& out) {
     *field = *in++;
   }
   out.flag_seen = *in++ != 0;
-  out.stages_cleared = *in++;
-  out.cause = static_cast<DeathCause>(*in++);
-  for (std::int64_t* field : {&furthest.world, &furthest.stage, &furthest.area, &out.best_x,
-                              &out.stalled, &out.elapsed}) {
+  for (std::int64_t* field : {&out.stages_cleared, &furthest.world, &furthest.stage,
+                              &furthest.area, &out.best_x, &out.stalled, &out.elapsed}) {
     *field = *in++;
   }
 }

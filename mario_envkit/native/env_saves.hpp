@@ -9,11 +9,10 @@
 
 namespace mario {
 
-// World and stage of the episode, frames, world and stage now, flag seen, stages cleared, cause of
-// the last death; then of the stall limit: world, stage and area of the furthest place, best x,
-// steps without anything new; and of the time limit the steps so far. (SAVED_PROGRESS in
-// vector/pool.py.)
-constexpr int kProgressFields = 14;
+// World and stage of the episode, frames, world and stage now, flag seen, stages cleared; then of
+// the stall limit: world, stage and area of the furthest place, best x, steps without anything new;
+// and of the time limit the steps so far. (SAVED_PROGRESS in vector/pool.py.)
+constexpr int kProgressFields = 13;
 // One row for each term of the reward.
 constexpr int kMemoryFields = static_cast<int>(std::tuple_size_v<RewardState::Memory>);
 

@@ -63,7 +63,6 @@ int GameEnv<T>::reset(const Start& start, int noops, History& history) {
   progress_.now = {state.world, state.stage};
   progress_.flag_seen = false;
   progress_.stages_cleared = 0;
-  progress_.cause = DeathCause::kNone;
   outcome_ = Outcome{};
   outcome_.state = state;
   outcome_.cause = death_cause(state);
@@ -103,15 +102,14 @@ bool GameEnv<T>::play_frame(std::uint8_t buttons, bool draw, History& history) {
   outcome_.frame = progress_.frames;
   outcome_.flag_get |= state.flag_get != 0;
   outcome_.died |= died;
-  if (died) outcome_.cause = progress_.cause = death_cause(state);
+  if (died) outcome_.cause = death_cause(state);
   if (state.flag_get && !progress_.flag_seen) {
     progress_.flag_seen = true;
     ++progress_.stages_cleared;
   }
   outcome_.stages_cleared = progress_.stages_cleared;
   const EnvSpec& spec = plan_.spec;
-  outcome_.ending =
-      ending_of(state, progress_.level, spec.last_world, spec.end_on_exit, progress_.cause);
+  outcome_.ending = ending_of(state, progress_.level, spec.last_world, spec.end_on_exit);
   outcome_.terminated = outcome_.ending != Ending::kNone;
   if (outcome_.terminated) return true;
 

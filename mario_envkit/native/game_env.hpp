@@ -84,7 +84,6 @@ struct Progress {
   Stage now{};                          // in which `frames` counts
   bool flag_seen = false;               // of that stage
   std::int64_t stages_cleared = 0;      // in this episode
-  DeathCause cause = DeathCause::kNone; // of the last death
   Place furthest{};
   std::int64_t best_x = 0, stalled = 0, elapsed = 0;
 };

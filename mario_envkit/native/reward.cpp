@@ -14,6 +14,8 @@ std::int64_t powerup_level(const GameState& state) {
   return std::min<std::int64_t>(state.powerup, 2);
 }
 
+std::int64_t stage_number(const GameState& state) { return state.world * 256 + state.stage; }
+
 // As 7.4 reads it: one pixel beyond the left end of an area is 65,535.
 std::int64_t unsigned_x(const GameState& state) { return state.x_pos & 0xffff; }
 
@@ -27,6 +29,7 @@ RewardState::Memory RewardState::initial(const RewardTerm& term, const GameState
     case TermKind::kScore: return {state.score, 0};
     case TermKind::kCoins: return {state.coins, 0};
     case TermKind::kPowerUp: return {powerup_level(state), 0};
+    case TermKind::kWarp: return {stage_number(state), 0};
     case TermKind::kDeath:
     case TermKind::kFlag: break;
   }
@@ -73,6 +76,13 @@ double RewardState::evaluate(const RewardTerm& term, Memory& memory, const GameS
       const std::int64_t gained = powerup_level(state) - memory[0];
       memory[0] = powerup_level(state);
       return static_cast<double>(5 * gained);
+    }
+    case TermKind::kWarp: {
+      const bool left = stage_number(state) != memory[0];
+      const bool warped = left && !memory[1];
+      memory[0] = stage_number(state);
+      memory[1] = state.flag_get | (left ? 0 : memory[1]);
+      return term.amount * static_cast<double>(warped);
     }
   }
   return 0.0;

@@ -19,12 +19,13 @@ enum class TermKind : int {
   kScore,
   kCoins,
   kPowerUp,
+  kWarp,
 };
-constexpr int kTermKinds = 8;
+constexpr int kTermKinds = 9;
 
 struct RewardTerm {
   TermKind kind;
-  double amount = 0;    // the penalty of kDeath, the bonus of kFlag
+  double amount = 0;    // the penalty of kDeath, the bonus of kFlag and kWarp
   bool option = false;  // kProgress: per area; kFlag: once an episode
 };
 

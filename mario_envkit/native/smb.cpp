@@ -97,11 +97,10 @@ DeathCause death_cause(const GameState& state) {
 }
 
 Ending ending_of(const GameState& state, const Stage& level, std::int64_t last_world,
-                 bool end_on_exit, DeathCause cause) {
+                 bool end_on_exit) {
   if (level.is_full_game()) {
     if (state.world_over && state.world >= last_world) return Ending::kFlag;
-    if (!state.game_over) return Ending::kNone;
-    return static_cast<Ending>(cause != DeathCause::kNone ? cause : killer(state));
+    return state.game_over ? static_cast<Ending>(killer(state)) : Ending::kNone;
   }
   if (state.dying || state.dead) return static_cast<Ending>(killer(state));
   const bool elsewhere = Stage{state.world, state.stage} != level;

@@ -36,9 +36,9 @@ struct Stage {
   }
 };
 
-// See ending_of() in game/endings.py. `cause`: of the last death in the episode.
+// See ending_of() in game/endings.py.
 Ending ending_of(const GameState& state, const Stage& level, std::int64_t last_world,
-                 bool end_on_exit, DeathCause cause);
+                 bool end_on_exit);
 
 namespace smb {
 

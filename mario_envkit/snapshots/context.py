@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError, SnapshotMismatch
+from mario_envkit.game.levels import Level
 from mario_envkit.snapshots.kind import Kind, arguments_of, differences
 from mario_envkit.wrappers import NoopReset, StickyAction
 
@@ -64,6 +65,10 @@ class Restorable(Protocol):
     @property
     def observation_space(self) -> gymnasium.Space[Any]:
         """What its observations are like."""
+
+    @property
+    def level(self) -> Level | None:
+        """The stage that its episode plays; None is the full game."""
 
     @property
     def ram(self) -> NDArray[np.uint8]:
@@ -180,6 +185,11 @@ class Context:
     def rom_sha256(self) -> str:
         """The cartridge."""
         return self._game.emulator.rom_sha256
+
+    @property
+    def level(self) -> Level | None:
+        """The stage of the episode; None is the full game."""
+        return self._game.level
 
     @property
     def ram(self) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.level_stats import LevelStats
 from mario_envkit.curriculum.start_states import Start, StartStates
 from mario_envkit.errors import OptionError, SnapshotMismatch
+from mario_envkit.game.endings import WARP
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Restorable
 from mario_envkit.snapshots.entry import ArchivedSnapshot, Place
@@ -133,6 +134,7 @@ class SnapshotHandler:
         self._best = {self._where[:2]: self._where.x_pos}
         self._progress = 0
         self._last_save_tick = self._where.tick
+        self._flag_seen = False  # of the stage that is played
         self._true_start = true_start and start is None
         self._attempt_x = self._where.x_pos
         self._covered: set[tuple[str, int, int]] = set()
@@ -152,9 +154,10 @@ class SnapshotHandler:
         """Save if it is time to; after a death decide how it goes on."""
         if info["died"]:
             return self._after_death(info, terminated=terminated, truncated=truncated)
-        self._track(info)
+        settled = self._track(info)
         if terminated or truncated:
-            self._close_books(completed=bool(info["flag_get"]))
+            self._close_books(completed=self._flag_seen and info["ending"] != WARP)
+        if terminated or truncated or not settled:
             return Verdict(False, Outcome.GO_ON)
         saved = False
         while True:
@@ -183,6 +186,7 @@ class SnapshotHandler:
         self.total_restores += 1
         self._practising, self._chosen = entry, None
         self._where = _Where(entry.place.level, entry.place.area, entry.x_pos, entry.tick)
+        self._flag_seen = bool(entry.info["flag_get"])
         self._last_save_tick = entry.tick
         self._best.setdefault(self._where[:2], entry.x_pos)
         self._aim()
@@ -277,20 +281,39 @@ class SnapshotHandler:
         self.archive.add(entry)
         self.total_saves += 1
 
-    def _track(self, info: dict[str, Any]) -> None:
+    def _track(self, info: dict[str, Any]) -> bool:
+        """Keep the books of a step that Mario survived; whether its info is all of one stage."""
         before = self._where
         where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
+        self._flag_seen |= bool(info["flag_get"])
+        settled = True
+        if where.level != before.level:
+            # Where a warp is taken nothing but the stage's number is that of the next one yet.
+            settled = self._flag_seen or where.area != before.area
+            if not settled:
+                self._attempt_x = max(self._attempt_x, where.x_pos)
+                where = where._replace(x_pos=0, tick=0)
+            self._leave_stage(before.level, before.tick)
         self._go(where, where.x_pos)
-        if where.level != before.level:  # in the full game
-            if self._true_start:
-                self._stats(before.level).record_attempt(
-                    completed=True, best_x=self._attempt_x, frames=before.tick
-                )
-            self._attempt_x = 0
-            self._own.clear()
+        if where.level != before.level:
             self._last_save_tick = where.tick
             self._aim()
         self._attempt_x = max(self._attempt_x, where.x_pos)
+        return settled
+
+    def _leave_stage(self, level: str, frames: int) -> None:
+        """Another stage begins: in the full game, or by a warp."""
+        if not self._flag_seen:
+            self._stats(level).record_warp()
+        if self._true_start:
+            self._stats(level).record_attempt(
+                completed=self._flag_seen, best_x=self._attempt_x, frames=frames
+            )
+        # With a single stage to play, what comes after a warp is no start of anything.
+        self._true_start &= self._context.level is None
+        self._flag_seen = False
+        self._attempt_x = 0
+        self._own.clear()
 
     def _close_books(self, *, completed: bool) -> None:
         """The outcome is known: of the attempt from the start, or of practice after a restore."""

@@ -10,7 +10,6 @@ from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
 
 from mario_envkit.emulator.snapshot import Snapshot
-from mario_envkit.game.endings import DEATH_CAUSES
 from mario_envkit.game.levels import Level
 from mario_envkit.snapshots.context import (
     Context,
@@ -68,6 +67,11 @@ class Slot:
         return self._single.observation_space
 
     @property
+    def level(self) -> Level | None:
+        """The stage of the game's episode; None is the full game."""
+        return self._levels[self._index]
+
+    @property
     def ram(self) -> NDArray[np.uint8]:
         """A copy of the console's work RAM."""
         return self._pool.ram(self._index)
@@ -75,13 +79,13 @@ class Slot:
     def save(self) -> Saved:
         """The game as it is, between two steps."""
         game = self._pool.save(self._index)
-        _, _, frames, world, stage, seen, cleared, cause, *far, best_x, stalled, _ = game.progress
+        _, _, frames, world, stage, seen, cleared, *far, best_x, stalled, _ = game.progress
         level = self._levels[self._index]
         remembered: dict[str, Values] = {
             "MarioEnv": (
                 None if level is None else tuple(level),
                 frames,
-                ((world, stage), bool(seen), cleared, DEATH_CAUSES[cause]),
+                ((world, stage), bool(seen), cleared),
                 self._terms,
                 game.memory,
             ),
@@ -106,10 +110,10 @@ class Slot:
         """
         self.check(saved)
         remembered = dict(saved.layers)
-        level, frames, (stage, seen, cleared, cause), _, memory = remembered["MarioEnv"]
+        level, frames, (stage, seen, cleared), _, memory = remembered["MarioEnv"]
         (far, area), best_x, stalled = remembered.get("StallLimit", _NOT_STALLED)
         progress = (
-            *(level or (0, 0)), frames, *stage, seen, cleared, DEATH_CAUSES.index(cause),
+            *(level or (0, 0)), frames, *stage, seen, cleared,
             *map(int, far.split("-")), area, best_x, stalled, 0,
         )  # fmt: skip
         self._pool.load(self._index, saved.console.data, progress, memory)

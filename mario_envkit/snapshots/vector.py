@@ -253,8 +253,8 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         self._watch.note()
         if restart:
             self._restart(over, out)
-        else:
-            self._over = over
+            over = np.zeros_like(over)
+        self._over = over
         return out, rewards, terminated, truncated, {**final, **self._infos()}
 
     def _decide(

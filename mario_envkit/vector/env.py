@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from mario_envkit.env import MarioEnv
 from mario_envkit.errors import EmulatorClosed, OptionError, ResetRequired
 from mario_envkit.game.actions import resolve_actions
 from mario_envkit.game.levels import Level
+from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.start import RESET_OPTIONS, read_options
 from mario_envkit.registration import make_mario
 from mario_envkit.vector.chance import Chance
@@ -263,11 +264,13 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
 
         Raises:
             OptionError: for actions that do not exist.
-            GameStuck: if a game's RAM was written to from outside, and it cannot go on.
+            GameStuck: if a game's RAM was written to from outside, and it cannot go on. After a
+                reset of that game (``reset_mask``) the others do; episodes of theirs that ended in
+                this step begin anew in the next one.
         """
         self._order_steps(actions)
         out = self._next_observations()
-        return self._results(self._open.run(out), out)
+        return self._finish_step(lambda: self._open.run(out), out)
 
     def step_async(self, actions: Any) -> None:
         """Begin a step; :meth:`step_wait` ends it. In between the games run."""
@@ -282,7 +285,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         if not self._waiting:
             raise NoAsyncCallError("step_async() must come before step_wait()", "step")
         self._waiting = False
-        return self._results(pool.wait(), self._pending)
+        return self._finish_step(pool.wait, self._pending)
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """The pictures, each ``(240, 256, 3)`` uint8, for ``render_mode="rgb_array"``."""
@@ -385,9 +388,19 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         if self._mode is AutoresetMode.SAME_STEP and over.any():
             final = self._endings(over, out)
             self._restart(over, out)
+            self._over = np.zeros_like(over)
             return out, rewards, terminated, truncated, {**final, **self._infos()}
         self._over = over
         return out, rewards, terminated, truncated, self._infos()
+
+    def _finish_step(self, carry_out: Callable[[], Unfinished], out: Observations) -> Step:
+        """The results; if a game is stuck, at least know which episodes are over."""
+        try:
+            return self._results(carry_out(), out)
+        except GameStuck:
+            _, terminated, truncated = self._open.results()
+            self._over = terminated | truncated
+            raise
 
     def _outcomes(
         self,

@@ -35,7 +35,7 @@ from mario_envkit.vector.reward import NO_REWARD, BatchedReward, compile_reward
 
 _WHAT, _VALUE = 0, 1  # columns of the orders
 _ALL = slice(None)
-_SAVED_PROGRESS = 14  # kProgressFields in native/env_saves.hpp
+_SAVED_PROGRESS = 13  # kProgressFields in native/env_saves.hpp
 _SAVED_MEMORY = 2  # kMemoryFields
 
 _NO_STATE = GameState(*(0,) * 10, *(False,) * 7)
@@ -47,9 +47,9 @@ class SavedGame(NamedTuple):
     Attributes:
         machine: as in ``Snapshot.data``.
         progress: world and stage of the episode, zeros in the full game; frames since the level
-            began; world and stage in which they count, whether its flag was seen, stages cleared,
-            cause of the last death; of the stall limit world, stage and area, best x, steps
-            without anything new; steps since the episode began.
+            began; world and stage in which they count, whether its flag was seen, stages cleared;
+            of the stall limit world, stage and area, best x, steps without anything new; steps
+            since the episode began.
         memory: what the reward remembers.
         stack: the observation.
     """
@@ -178,7 +178,8 @@ class GamePool:
         """Carry out the orders; observations are written to ``observations``.
 
         Raises:
-            GameStuck: if a game cannot go on.
+            GameStuck: if games cannot go on. Their results say that they have terminated; those of
+                the others are what came of their orders.
         """
         return self._settle(self._pool.run(observations))
 
@@ -198,8 +199,11 @@ class GamePool:
             return []
         trouble = self._ints[TROUBLE_ROW].tolist()
         self._ints[TROUBLE_ROW] = 0
-        if min(trouble) < 0:
-            raise GameStuck.unplayable()
+        stuck = [env for env, left in enumerate(trouble) if left < 0]
+        if stuck:
+            # Nor does anything come of the episodes that were beginning.
+            self._flags[TERMINATED_ROW, np.flatnonzero(trouble)] = True
+            raise GameStuck.some(stuck)
         return [(env, left - 1) for env, left in enumerate(trouble) if left]
 
     # -- results -----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from mario_envkit.game.rewards import (
     Progress,
     RewardFunction,
     Score,
+    Warp,
 )
 from mario_envkit.game.state import GameState
 
@@ -31,6 +32,7 @@ _KINDS: dict[type, tuple[str | None, str | None]] = {
     Score: (None, None),
     Coins: (None, None),
     PowerUp: (None, None),
+    Warp: ("bonus", None),
 }
 _FIRST_BOOL = GameState._fields.index("flag_get")
 

@@ -18,6 +18,7 @@ from mario_envkit.env import MarioEnv
 from mario_envkit.errors import LevelError, OptionError
 from mario_envkit.game.levels import Level, all_levels
 from mario_envkit.snapshots.context import Context
+from tests.recorded import begin_late, warp_run
 
 WORLD_1 = tuple(Level(1, stage) for stage in (1, 2, 3, 4))
 LEVELS = st.sampled_from(WORLD_1)
@@ -249,6 +250,28 @@ def test_a_win_is_heard_in_the_vector(order, way):
     assert single.reset()[1]["level"] == levels[-1]
     if order == "on-success":
         assert levels[-1] == "1-2"
+
+
+@pytest.mark.parametrize("end_on_exit", [True, False])
+@pytest.mark.parametrize("vector", [False, True], ids=["single", "vector"])
+def test_a_warp_and_the_flag_of_another_level_are_no_success(vector, end_on_exit, monkeypatch):
+    begin_late(monkeypatch, Level(1, 2), Level(1, 2), warp_run()[:-1])
+    schedules = [OnSuccess([Level(1, 2), Level(1, 3)]), Weighted([Level(1, 2)])]
+    actions = [*warp_run()[-1:], *[0x82] * (0 if end_on_exit else 400)]
+    for schedule in schedules:
+        kwargs = dict(level=schedule, observation="ram", end_on_exit=end_on_exit)
+        if vector:
+            env = gymnasium.make_vec("Mario-v0", 1, levels=[kwargs.pop("level")], **kwargs)
+        else:
+            env = gymnasium.make("Mario-v0", **kwargs)
+        env.reset(seed=0)
+        for action in actions:
+            *_, terminated, _, _ = env.step(np.array([action]) if vector else action)
+            if np.all(terminated):
+                break
+        assert np.all(terminated)
+        assert env.reset()[1]["level"] == "1-2"
+    assert schedules[1]._tried[Level(1, 2)] == (1, 0)
 
 
 @pytest.mark.parametrize("order", ORDERS)

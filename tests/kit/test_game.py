@@ -18,6 +18,7 @@ from mario_envkit.game.rewards import (
     Flag,
     Progress,
     RewardFunction,
+    Warp,
     resolve_reward,
 )
 from mario_envkit.game.state import GameState, digits
@@ -129,8 +130,21 @@ def test_flag_bonus_once_a_stage_or_once_an_episode():
     assert [value for value, _ in run(once, *flags)] == [50, 0, 0, 0]
 
 
+def test_a_warp_is_a_stage_left_without_its_flag():
+    reward = RewardFunction((Flag(50), Warp(-20)))
+    here, there = STATE, STATE._replace(world=2)
+    won = here._replace(flag_get=True)
+    paid = [[value for value, _ in run(reward, *states)] for states in (
+        (here, there, there), (here, won, there, here), (here, won, won, there), (won, there),
+        (here, there._replace(flag_get=True), here),
+    )]  # fmt: skip
+    assert paid == [[-20, 0], [50, 0, -20], [50, 0, 0], [-20], [30, 0]]
+
+
 states = st.builds(
     STATE._replace,
+    world=st.integers(1, 2),
+    stage=st.integers(1, 2),
     area=st.integers(1, 2),
     x_pos=st.integers(-6, 20),
     time=st.integers(0, 4),
@@ -143,9 +157,11 @@ states = st.builds(
 )
 
 
-@given(st.sampled_from(sorted(REWARDS)), st.lists(st.tuples(states, states, states), min_size=2))
-def test_batches_of_games_get_what_single_games_get(name, frames):
-    reward = REWARDS[name]
+FUNCTIONS = [*REWARDS.values(), RewardFunction((Warp(-3), Flag(2), Warp(0.5, "again")))]
+
+
+@given(st.sampled_from(FUNCTIONS), st.lists(st.tuples(states, states, states), min_size=2))
+def test_batches_of_games_get_what_single_games_get(reward, frames):
     singles = [run(reward, *history) for history in zip(*frames, strict=True)]
     batched = [GameState(*(np.array(field) for field in zip(*row, strict=True))) for row in frames]
     for step, (value, parts) in enumerate(run(reward, *batched)):

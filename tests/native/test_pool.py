@@ -24,6 +24,7 @@ from mario_envkit.game.rewards import (
     Progress,
     RewardFunction,
     Score,
+    Warp,
 )
 from tests.native.vectors import assert_same, compare, hold_some, make_both
 
@@ -90,7 +91,7 @@ REWARDS = {
     "everything": RewardFunction(
         (
             Distance(), Clock(), Death(-0.1), Flag(0.7), Score(), Coins(), PowerUp(), Progress(),
-            Progress("area", per_area=True), Flag(3.3, "once", once=True),
+            Progress("area", per_area=True), Flag(3.3, "once", once=True), Warp(-1.7),
         ),
         scale=0.37,
         clip=(-1.1, 2.3),

@@ -20,6 +20,7 @@ from mario_envkit.env import MarioEnv
 from mario_envkit.errors import BackendUnavailable, LevelError, OptionError, ReplayError
 from mario_envkit.game.levels import Level
 from mario_envkit.game.state import GameState, read_state
+from tests.recorded import warp_run
 
 pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native core is not built")
 
@@ -108,6 +109,25 @@ def test_the_explorer_refuses_what_it_does_not_have():
     for wrong in ([[256, 1]], [[-1, 1]], [[0, 0]], [[0, 1]] * (explorer.rows + 1)):
         with pytest.raises(ValueError, match="hold"):
             explorer.native.explore(0, np.array(wrong, np.int32))
+
+
+def test_a_warp_is_no_way_through():
+    from mario_envkit import _native
+
+    env = MarioEnv(level="1-2", backend="native", timing="console")
+    start = env.start_of(Level(1, 2))
+    holds = [[byte, 1] for byte in (*warp_run(), 0x80, 0x80)]
+    explorer = _native.Explorer(
+        core=start.core,
+        cartridge=_native.Cartridge.parse(find_rom().data),
+        start=start.data,
+        addresses=[],
+        states=np.zeros((len(holds), len(GameState._fields)), np.int64),
+        bytes=np.zeros((len(holds), 0), np.uint8),
+        frames=np.zeros(len(holds), np.int32),
+    )
+    assert explorer.explore(0, np.array(holds, np.int32)) == len(warp_run()), "it ends there"
+    assert explorer.ending not in (_native.RUNNING, _native.WON)
 
 
 # -- the archive -----------------------------------------------------------------------------

@@ -187,10 +187,13 @@ def test_level_stats():
     assert stats.completion_rate == 0
     stats.record_attempt(completed=False, best_x=700, frames=100)
     stats.record_death()
+    stats.record_warp()
     stats.record_attempt(completed=True, best_x=3161, frames=2500)
     stats.record_attempt(completed=True, best_x=3161, frames=2400)
     stats.record_attempt(completed=True, best_x=3161, frames=2600)
     assert stats.as_dict() == {
-        "attempts": 4, "completions": 3, "completion_rate": 0.75, "deaths": 1, "best_x": 3161,
-        "best_time": 2400,
+        "attempts": 4, "completions": 3, "completion_rate": 0.75, "deaths": 1, "warps": 1,
+        "best_x": 3161, "best_time": 2400,
     }  # fmt: skip
+    stats.add(LevelStats(warps=2))
+    assert (stats.warps, stats.attempts) == (3, 4)
