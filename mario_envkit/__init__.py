@@ -10,6 +10,7 @@ Importing this package registers its environments with Gymnasium::
 
 from importlib.metadata import version
 
+from mario_envkit.clone import EnvState, clone_state, restore_state
 from mario_envkit.emulator import Buttons, Picture, Snapshot
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import MarioEnvkitError
@@ -22,6 +23,7 @@ __version__ = version("mario-envkit")
 
 __all__ = [
     "Buttons",
+    "EnvState",
     "MarioEnv",
     "MarioEnvkitError",
     "MarioVectorEnv",
@@ -29,9 +31,11 @@ __all__ = [
     "RewardFunction",
     "Snapshot",
     "SnapshotMarioEnvironment",
+    "clone_state",
     "create_snapshot_mario_env",
     "make_mario",
     "register_legacy_ids",
+    "restore_state",
 ]
 
 register_envs()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from copy import deepcopy
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
 from mario_envkit.arguments import (
@@ -22,6 +20,7 @@ from mario_envkit.arguments import (
     not_possible,
     plain,
 )
+from mario_envkit.copies import CopiedWhole
 from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.backends import make_emulator
@@ -40,20 +39,12 @@ from mario_envkit.game.rules import Game
 from mario_envkit.game.start import StartPoint, read_options
 from mario_envkit.game.state import STATUS_NAMES, GameState, read_state
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 Observation = NDArray[np.uint8]
 JOYPAD_BYTES = 256
 OBSERVATIONS = ("pixels", "tiles", "ram")
 
-_CONSOLE = frozenset({"emulator", "ram"})
-_NOT_COPIED = frozenset({"emulator", "_game", "_window", "on_frame", "observation_space"})
-"""Attributes that a copy does not get: it has those that the constructor gives it. (The bounds of
-an observation space are four times the size of a picture.)"""
 
-
-class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
+class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
     """One game, one frame a step, actions are joypad bytes.
 
     Everything comfortable (named actions, frame skip, stacking...) is a wrapper on top of it;
@@ -137,7 +128,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         level = level.tolist() if isinstance(level, (np.ndarray, np.generic)) else level
         end_on_exit = as_bool("end_on_exit", end_on_exit)
         backend, timing = plain(backend), plain(timing)
-        EzPickle.__init__(
+        CopiedWhole.__init__(
             self, game, level, reward, observation, picture, backend, timing, rom, rom_variant,
             render_mode, end_on_exit,
         )  # fmt: skip
@@ -153,7 +144,7 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
 
         self.draw = True
         """Set to False before a step whose observation nobody will look at: unless it ends the
-        episode it then returns the last one again, which saves most of its time."""
+        episode it then returns the last one that was made, which saves most of its time."""
         self.on_frame: Callable[[Observation], None] | None = None
         """Called with the RGB picture after every step, for windows and videos."""
 
@@ -161,10 +152,12 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         self._observes = observation
         shapes = {"pixels": self.picture.shape, "tiles": tiles.SHAPE, "ram": (RAM_SIZE,)}
         self.observation_space = spaces.Box(0, 255, shapes[observation], np.uint8)
+        self._observation: Observation = np.zeros(shapes[observation], np.uint8)
         self._game = Game(self.emulator)
         self._starts: dict[Level | None, Snapshot] = {}
         self._window: Any = None
         self._closed = False
+        self._memory: Any = None  # the reward's; None before the first reset
         self._playing = False  # between a reset and the end of its episode
         self.level: Level | None = None
 
@@ -260,20 +253,24 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
         return [describe(byte) for byte in range(JOYPAD_BYTES)]
 
     def save_context(self) -> tuple[Any, ...]:
-        """What this environment remembers beside the console's state, as plain values."""
+        """What this environment remembers beside the console's state, as plain values.
+
+        Raises:
+            ResetRequired: before the first reset.
+        """
+        if self._memory is None:
+            raise ResetRequired("There is no game to save yet: call reset() first.")
         level = None if self.level is None else tuple(self.level)
-        terms = tuple(term.name for term in self.reward_function.terms)
-        return level, self._game.frames, tuple(self._record), terms, self._memory
+        return level, self._game.frames, tuple(self._record), self._memory
 
     def load_context(self, values: tuple[Any, ...]) -> None:
         """Go on from :meth:`save_context`, the console having been loaded already."""
         self._levels.drop()
-        level, self._game.frames, record, _, self._memory = values
+        level, self._game.frames, record, self._memory = values
         self._record = EpisodeRecord(*record)
         self.level = None if level is None else Level(*level)
         self._game.refresh()
         self._playing = True
-        self._observation = self._observe()
         self._show()
 
     def snapshot_arguments(self) -> dict[str, Any]:
@@ -292,38 +289,8 @@ class MarioEnv(EzPickle, gymnasium.Env[Observation, Any]):
             "observation": self._observes,
             **(pixels if self._observes == "pixels" else {}),
             "reward": self.reward_function,
+            "end_on_exit": self.end_on_exit,
         }
-
-    # -- copies ------------------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but the cartridge, the window and ``on_frame``."""
-        state = {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
-        game = {name: value for name, value in vars(self._game).items() if name not in _CONSOLE}
-        return {**state, "game's": game, "console": None if self._closed else self.emulator.save()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make the environment anew from its arguments, then let it be where the other one was."""
-        state = dict(state)
-        game, console = state.pop("game's"), state.pop("console")
-        made = type(self)(*state["_ezpickle_args"], **state["_ezpickle_kwargs"])
-        vars(self).update({**vars(made), **state})
-        vars(self._game).update(game)
-        if console is None:
-            self.emulator.close()
-            return
-        self.emulator.load(console)
-        self._game.refresh()
-
-    def __copy__(self) -> Self:
-        """A copy has a console of its own: there is no shallow one."""
-        return deepcopy(self)
-
-    def made_again(self) -> Self:
-        """A new environment with the same arguments, which was never reset."""
-        make: Any = type(self)
-        made: Self = make(*self._ezpickle_args, **self._ezpickle_kwargs)
-        return made
 
     # -- inside ------------------------------------------------------------------------------
 

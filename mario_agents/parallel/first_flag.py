@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from mario_agents.filming import FIRST_FLAG_VIDEO, LONGEST, Take, film_first_flag, flag_filmed
 from mario_agents.metrics.episodes import StepInfo
 from mario_envkit.snapshots.context import Saved
-from mario_envkit.snapshots.slot import slots_of
 from mario_envkit.vector import MarioVectorEnv
 
 
@@ -38,7 +37,7 @@ class FlagWatch(VectorWrapper):
 
     def __init__(self, envs: MarioVectorEnv, on_flag: Callable[[Take], object]) -> None:
         super().__init__(envs)
-        self._slots, self._on_flag = slots_of(envs), on_flag
+        self._slots, self._on_flag = envs.slots, on_flag
         self._watching = True
         self._origins: list[str] = [""] * envs.num_envs
         self._saved: list[Saved] = []

@@ -30,6 +30,10 @@ class StartPoint:
     level: Level | None
     frame: int = 0
 
+    def __deepcopy__(self, memo: object) -> StartPoint:
+        """A value: nothing can be written to it."""
+        return self
+
 
 def read_options(options: Any, game: str, known: Sequence[str] = RESET_OPTIONS) -> dict[str, Any]:
     """The options of a reset, checked; ``level`` is "full", a :class:`Level` or None.

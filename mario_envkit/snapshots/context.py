@@ -155,11 +155,11 @@ class Context:
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         self.observation_space = env.observation_space
-        self._enforcing: list[gym.OrderEnforcing[Any, Any]] = []
+        self._order: list[Any] = []
         layers: list[Any] = []
         while True:
-            if isinstance(env, gym.OrderEnforcing):
-                self._enforcing.append(env)
+            if isinstance(env, (gym.OrderEnforcing, gym.PassiveEnvChecker)):
+                self._order.append(env)
             if type(env) not in _TRANSPARENT:
                 layers.append(env)
                 _check_known(env)
@@ -196,6 +196,10 @@ class Context:
         """The console's work RAM."""
         return self._game.emulator.ram
 
+    def observe(self) -> NDArray[np.uint8]:
+        """What the game looks like, before any wrapper."""
+        return self._game._observe()
+
     def save(self) -> Saved:
         """The environment as it is, between two steps."""
         layers = tuple(
@@ -215,8 +219,8 @@ class Context:
         self._game.emulator.load(saved.console)
         for layer, (_, values) in zip(self._layers, saved.layers, strict=True):
             _load(layer, values)
-        for wrapper in self._enforcing:
-            wrapper._has_reset = True  # there is an episode now
+        for wrapper in self._order:
+            _begin(wrapper)
         if noise:
             load_noise(self._game.np_random, saved.noise)
 
@@ -243,9 +247,19 @@ def _check_known(layer: Any) -> None:
         hasattr(kind, "save_context") and hasattr(kind, "load_context")
     ):
         raise OptionError(
-            f"The wrapper {kind.__name__} is under the snapshots, and what it remembers could not "
-            "be restored: put it around them, or give it save_context() and load_context()."
+            f"The wrapper {kind.__name__} is under the snapshots or in what is to be cloned, and "
+            "what it remembers could not be restored: put it around them, or clone what is under "
+            "it, or give it save_context() and load_context()."
         )
+
+
+def _begin(wrapper: Any) -> None:
+    """Let a wrapper that insists on a reset know that there is an episode now."""
+    if isinstance(wrapper, gym.OrderEnforcing):
+        wrapper._has_reset = True
+    elif not wrapper.checked_reset:
+        # It would compare its first step with the reset that it has not seen.
+        wrapper.checked_step = wrapper.checked_data_reuse = True
 
 
 def _save(layer: Any) -> Values:

@@ -51,11 +51,11 @@ def arguments_of(layer: Any) -> list[tuple[str, str]]:
     kind = type(layer)
     if hasattr(kind, "snapshot_arguments"):
         own: Mapping[str, Any] = layer.snapshot_arguments()
-        return [(name, as_text(value)) for name, value in own.items()]
+        return [(name, described(value)) for name, value in own.items()]
     recorded: Mapping[str, Any] = getattr(layer, "_saved_kwargs", {})
     free = _MAY_DIFFER.get(kind, frozenset())
     return [
-        (_KEYWORDS.get((kind, name), f"{kind.__name__}.{name}"), as_text(value))
+        (_KEYWORDS.get((kind, name), f"{kind.__name__}.{name}"), described(value))
         for name, value in recorded.items()
         if name not in free
     ]
@@ -71,7 +71,7 @@ def differences(theirs: Iterable[tuple[str, str]], ours: Iterable[tuple[str, str
     ]
 
 
-def as_text(value: Any, depth: int = 0) -> str:
+def described(value: Any, depth: int = 0) -> str:
     """``value`` as a text that is the same in every process, and another for another value."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -89,7 +89,7 @@ def as_text(value: Any, depth: int = 0) -> str:
     if depth == _DEPTH:
         return type(value).__qualname__
     if isinstance(value, (tuple, list)):
-        return f"({', '.join(as_text(item, depth + 1) for item in value)})"
+        return f"({', '.join(described(item, depth + 1) for item in value)})"
     if isinstance(value, Mapping):
         return f"{{{_pairs(value.items(), depth)}}}"
     name: str | None = getattr(value, "__qualname__", None)  # functions and classes
@@ -97,7 +97,7 @@ def as_text(value: Any, depth: int = 0) -> str:
 
 
 def _pairs(items: Iterable[tuple[Any, Any]], depth: int) -> str:
-    return ", ".join(f"{name}={as_text(value, depth + 1)}" for name, value in items)
+    return ", ".join(f"{name}={described(value, depth + 1)}" for name, value in items)
 
 
 def _fields(value: Any) -> list[tuple[str, Any]]:

@@ -23,6 +23,7 @@ class SnapshotMemory:
     Attributes:
         hotspots: where Mario dies.
         archive: where snapshots go.
+        own_archive: whether it is in no file and was not given.
 
     Raises:
         OptionError: for arguments that make no sense.
@@ -38,7 +39,7 @@ class SnapshotMemory:
         self.hotspots = _hotspots(hotspot_path, hotspots)
         self._own_hotspots = hotspot_path is None and isinstance(hotspots, str)
         self._directory: Path | None = None
-        self._own_archive = archive is None
+        self.own_archive = archive is None
         if archive is None:
             archive = SnapshotArchive()
         elif not isinstance(archive, SnapshotArchive):
@@ -55,10 +56,19 @@ class SnapshotMemory:
         other = SnapshotMemory()
         if not self._own_hotspots:
             other.hotspots, other._own_hotspots = self.hotspots, False
-        if not self._own_archive:
-            other.archive, other._own_archive = self.archive, False
+        if not self.own_archive:
+            other.archive, other.own_archive = self.archive, False
             other._directory = self._directory
         return other
+
+    def own(self) -> dict[str, SnapshotArchive | SharedHotspots]:
+        """What is in no file and was not given: nobody else knows it."""
+        own: dict[str, SnapshotArchive | SharedHotspots] = {}
+        if self.own_archive:
+            own["archive"] = self.archive
+        if self._own_hotspots:
+            own["hotspots"] = self.hotspots
+        return own
 
     def sync(self) -> None:
         """Write hotspots and archive to their files, if they have any, and take in what is new.
@@ -77,7 +87,7 @@ class SnapshotMemory:
         self.hotspots.flush()
         if self._own_hotspots:
             self.hotspots.forget()
-        if self._own_archive:
+        if self.own_archive:
             self.archive.clear()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from typing import Any
 
 import gymnasium
@@ -19,6 +20,13 @@ from mario_envkit.snapshots.handler import Outcome, SnapshotHandler, Verdict
 from mario_envkit.snapshots.memory import SnapshotMemory
 from mario_envkit.snapshots.starting import EpisodeStarts, name_of
 from mario_envkit.snapshots.state_machine import SnapshotRules
+
+_NO_MEMORY = {
+    "session": ("_memory", "handler", "_starts", "_in_episode"),
+    "handler": ("archive", "hotspots", "_context", "_space", "_starts", "_restore_noise"),
+    "starts": ("_env", "_handler", "_context", "_actions", "states"),
+}
+"""Attributes that are not what a part remembers: arguments, and other parts."""
 
 RESTORE_MODES = ("in_episode", "on_reset")
 _FLUSH_EVERY = 20
@@ -177,6 +185,29 @@ class SnapshotSession:
         self._name(restored_info)
         return restored, restored_info
 
+    # -- as a value --------------------------------------------------------------------------
+
+    def save(self) -> dict[str, Any]:
+        """All that practice remembers, but for what others know as well, between two steps."""
+        return self._copied({name: _memory_of(name, part) for name, part in self._parts().items()})
+
+    def load(self, kept: dict[str, Any]) -> None:
+        """Go on from :meth:`save`, which the session of another such environment may have made."""
+        kept = self._copied(kept)
+        for name, part in self._parts().items():
+            vars(part).update(kept[name])
+
+    def _parts(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {"session": self, "handler": self.handler, **self._memory.own()}
+        if self._starts is not None:
+            parts.update(starts=self._starts, states=self._starts.states)
+        return parts
+
+    def _copied(self, kept: dict[str, Any]) -> dict[str, Any]:
+        # Snapshots of an archive that others know, too, stay those of the archive.
+        known = {} if self._memory.own_archive else {id(e): e for e in self._memory.archive}
+        return deepcopy(kept, known)
+
     # -- files and figures -------------------------------------------------------------------
 
     def sync_files(self) -> None:
@@ -208,6 +239,11 @@ class SnapshotSession:
         if self._starts is not None:
             self._starts.seed(seed)
         self._memory.forget()
+
+
+def _memory_of(name: str, part: Any) -> dict[str, Any]:
+    without = _NO_MEMORY.get(name, ())
+    return {key: value for key, value in vars(part).items() if key not in without}
 
 
 def _is_fixed(seed: int | None, options: dict[str, Any] | None) -> bool:

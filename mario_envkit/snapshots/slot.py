@@ -37,7 +37,6 @@ class Slot:
         index: number of the game.
         pool: the games.
         single: such a single environment: which layers it has, and what fits it.
-        terms: names of its reward's terms.
         chance: the environment that the game's random numbers are drawn from.
         sticky: the layer of sticky actions around that, if there are such.
         levels: in which level each game's episode began; None is the full game.
@@ -48,7 +47,6 @@ class Slot:
         index: int,
         pool: GamePool,
         single: Context,
-        terms: tuple[str, ...],
         chance: gymnasium.Env[Any, Any],
         sticky: StickyAction[Any, Any] | None,
         levels: list[Level | None],
@@ -56,7 +54,6 @@ class Slot:
         self._index = index
         self._pool = pool
         self._single = single
-        self._terms = terms
         self._chance = chance
         self._sticky = sticky
         self._levels = levels
@@ -78,15 +75,19 @@ class Slot:
 
     def save(self) -> Saved:
         """The game as it is, between two steps."""
+        return self.save_with_steps()[0]
+
+    def save_with_steps(self) -> tuple[Saved, int]:
+        """The game, and the steps since its episode began, which the pool's time limit counts."""
         game = self._pool.save(self._index)
-        _, _, frames, world, stage, seen, cleared, *far, best_x, stalled, _ = game.progress
+        _, _, frames, world, stage, seen, cleared, *far = game.progress[:-3]
+        *_, best_x, stalled, elapsed = game.progress
         level = self._levels[self._index]
         remembered: dict[str, Values] = {
             "MarioEnv": (
                 None if level is None else tuple(level),
                 frames,
                 ((world, stage), bool(seen), cleared),
-                self._terms,
                 game.memory,
             ),
             "StallLimit": ((f"{far[0]}-{far[1]}", far[2]), best_x, stalled),
@@ -94,15 +95,18 @@ class Slot:
         }
         if self._sticky is not None:
             remembered["StickyAction"] = save_sticky(self._sticky)
-        return Saved(
+        saved = Saved(
             Snapshot(self._single.core, self._single.rom_sha256, game.machine),
             save_noise(self._chance.np_random),
             tuple((name, remembered.get(name, ())) for name in self._single.names),
             self._single.kind,
         )
+        return saved, elapsed
 
-    def load(self, saved: Saved, *, noise: bool = True) -> None:
+    def load(self, saved: Saved, *, noise: bool = True, elapsed: int = 0) -> None:
         """Become what was saved, but for the observation, which is the pool's to put back.
+
+        ``elapsed`` are the steps since the episode began, for the pool's time limit.
 
         Raises:
             SnapshotMismatch: if it was saved from another console or other wrappers; nothing has
@@ -110,11 +114,11 @@ class Slot:
         """
         self.check(saved)
         remembered = dict(saved.layers)
-        level, frames, (stage, seen, cleared), _, memory = remembered["MarioEnv"]
+        level, frames, (stage, seen, cleared), memory = remembered["MarioEnv"]
         (far, area), best_x, stalled = remembered.get("StallLimit", _NOT_STALLED)
         progress = (
             *(level or (0, 0)), frames, *stage, seen, cleared,
-            *map(int, far.split("-")), area, best_x, stalled, 0,
+            *map(int, far.split("-")), area, best_x, stalled, elapsed,
         )  # fmt: skip
         self._pool.load(self._index, saved.console.data, progress, memory)
         self._levels[self._index] = None if level is None else Level(*level)
@@ -122,6 +126,14 @@ class Slot:
             load_sticky(self._sticky, remembered["StickyAction"])
         if noise:
             load_noise(self._chance.np_random, saved.noise)
+
+    def observation_of(self, saved: Saved) -> NDArray[np.uint8]:
+        """What was seen when ``saved`` was; without a frame stack, of its last frame alone."""
+        stack = dict(saved.layers).get("FrameStackObservation")
+        if stack is not None:
+            return np.stack(stack)
+        self._single.load(saved, noise=False)
+        return self._single.observe()
 
     def check(self, saved: Saved) -> None:
         """Check that ``saved`` is of the same console and the same wrappers.
@@ -135,11 +147,10 @@ class Slot:
 def slots_of(envs: MarioVectorEnv) -> tuple[Slot, ...]:
     """The games of a vector environment, one by one, as values."""
     single = Context(envs._single)
-    terms = tuple(term.name for term in envs._game.reward_function.terms)
     sticky = envs._sticky
 
     def slot(i: int) -> Slot:
         layer = None if sticky is None else sticky[i]
-        return Slot(i, envs._open, single, terms, envs._chances[i], layer, envs._levels)
+        return Slot(i, envs._open, single, envs._chances[i], layer, envs._levels)
 
     return tuple(slot(i) for i in range(envs.num_envs))

@@ -41,7 +41,7 @@ class EpisodeStarts:
         handler: SnapshotHandler,
         states: StartStates,
     ) -> None:
-        self._env, self._handler, self._states = env, handler, states
+        self._env, self._handler, self.states = env, handler, states
         self._context = Context(env)
         self._actions = _harmless_actions(env)
         self._rng = np.random.default_rng()
@@ -52,12 +52,12 @@ class EpisodeStarts:
     def seed(self, seed: int) -> None:
         """Begin anew, with random numbers that ``seed`` decides."""
         self._rng = np.random.default_rng([_STREAM, seed])
-        self._states.forget()
+        self.states.forget()
 
     def choose(self, level: Level | None) -> Start | None:
         """The start of the next episode in ``level``; None is the true one."""
         archived = [entry for entry in self._handler.archive if entry.level == level]
-        return self._states.choose(level, archived, self._rng)
+        return self.states.choose(level, archived, self._rng)
 
     def begin(self, start: Start) -> Begun:
         """Go there; observation and info, after the random actions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
@@ -15,13 +15,13 @@ from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.level_stats import LevelStats
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import Start, StartStates
+from mario_envkit.errors import OptionError
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Context, load_noise, save_noise
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
 from mario_envkit.snapshots.make import with_run
 from mario_envkit.snapshots.memory import SnapshotMemory
 from mario_envkit.snapshots.session import SnapshotSession
-from mario_envkit.snapshots.slot import slots_of
 from mario_envkit.snapshots.watch import Watch
 from mario_envkit.vector.env import MarioVectorEnv, Observations, Step
 
@@ -87,8 +87,6 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         self._begun_truly: list[int] = []
         self._watch = Watch(self._open)
         self._playground = Context(self._single)
-        self.slots = slots_of(self)
-        """The games, one by one, as values."""
         try:
             memory = SnapshotMemory(hotspot_path, hotspots, archive)
             self._sessions = [
@@ -158,6 +156,21 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
             for level, stats in handler.level_stats.items():
                 together.setdefault(level, LevelStats()).add(stats)
         return together
+
+    def clone_state(self, indices: Any = None, include_rng: bool = True) -> NoReturn:
+        """Not possible, as games of a vector may share what practice remembers.
+
+        Raises:
+            OptionError: always; says what to do.
+        """
+        raise OptionError(
+            "A vector with snapshots has no states of single games; copy.deepcopy(envs) copies all "
+            "of it, and MarioVectorEnv with the same arguments is what to plan in."
+        )
+
+    def restore_state(self, states: Any, indices: Any = None) -> NoReturn:
+        """Not possible, see :meth:`clone_state`."""
+        self.clone_state()
 
     def sync_files(self) -> None:
         """Write hotspots and archives to their files, if they have any, and take in what is new.

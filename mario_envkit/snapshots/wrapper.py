@@ -172,6 +172,19 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         gives_up = verdict.outcome is Outcome.GIVE_UP
         return observation, reward, terminated or gives_up, truncated, info
 
+    def save_context(self) -> tuple[Any, ...]:
+        """What practice remembers and nobody else knows, for clones; no file can hold it."""
+        return (self._session.save(),)
+
+    def load_context(self, values: tuple[Any, ...]) -> None:
+        """Go on from :meth:`save_context`."""
+        self._session.load(*values)
+        self._begun = True
+
+    def snapshot_arguments(self) -> dict[str, Any]:
+        """What a state must have in common with this wrapper: when it saves and restores."""
+        return {"rules": self.handler.machine.rules}
+
     def sync_files(self) -> None:
         """Write hotspots and archive to their files, if they have any, and take in what is new.
 

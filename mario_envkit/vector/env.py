@@ -34,6 +34,7 @@ from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.start import RESET_OPTIONS, read_options
 from mario_envkit.registration import make_mario
 from mario_envkit.vector.chance import Chance
+from mario_envkit.vector.clones import ClonedGames
 from mario_envkit.vector.cores import available_cores
 from mario_envkit.vector.options import (
     check_native,
@@ -56,7 +57,7 @@ Step = tuple[
 ]
 
 
-class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
+class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
     """``num_envs`` games in one process, stepped by native threads.
 
     Observations, rewards, terminations, truncations and infos are those of
@@ -387,6 +388,7 @@ class MarioVectorEnv(VectorEnv[Observations, Any, Any]):
         over = terminated | truncated
         if self._mode is AutoresetMode.SAME_STEP and over.any():
             final = self._endings(over, out)
+            self._over = np.zeros_like(over)  # a restored state can be one that was over
             self._restart(over, out)
             self._over = np.zeros_like(over)
             return out, rewards, terminated, truncated, {**final, **self._infos()}

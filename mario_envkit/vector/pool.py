@@ -144,7 +144,7 @@ class GamePool:
         GamePool.__init__(self, *state["arguments"])
         for env, game in enumerate(state["games"]):
             self._put(env, game.machine, game.progress, game.memory)
-            self._pool.show(env, game.stack)
+            self.show(env, game.stack)
         if self._batched is not None:
             self._batched.memory = state["batched"]
         self._ints[:], self._flags[:] = state["ints"], state["flags"]
@@ -217,9 +217,13 @@ class GamePool:
         """Whether a game's last step ended the episode with success."""
         return bool(is_success(ENDINGS[self._ints[ENDING_ROW, env]]))
 
+    def show(self, env: int, observation: NDArray[np.uint8]) -> None:
+        """After :meth:`load`: what is seen, stacked."""
+        self._pool.show(env, np.ascontiguousarray(observation))
+
     def restart_at(self, env: int, observation: NDArray[np.uint8], info: dict[str, Any]) -> None:
         """After :meth:`load`: its observation, and the info of the step that ended there."""
-        self._pool.show(env, observation)
+        self.show(env, observation)
         self.infos.put(env, info)
         self._doubles[0, env] = 0.0
         self._flags[[TERMINATED_ROW, TRUNCATED_ROW], env] = False
@@ -254,7 +258,8 @@ class GamePool:
     def load(
         self, env: int, machine: bytes, progress: Sequence[int], memory: tuple[Memory, ...]
     ) -> None:
-        """Let one game be what was saved, but for observations: :meth:`restart_at` must follow.
+        """Let one game be what was saved, but for observations, which :meth:`show` or
+        :meth:`restart_at` must put back.
 
         Raises:
             SnapshotMismatch: if it is no machine; the game is left as it was.

@@ -65,7 +65,7 @@ def test_backward(mode):
 
 
 def starts(session) -> BackwardStarts:
-    return session._starts._states
+    return session._starts.states
 
 
 def test_games_can_move_back_together():

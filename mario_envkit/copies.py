@@ -1,0 +1,105 @@
+"""Copies, pickles and clones of an environment with a console."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gymnasium.utils import EzPickle
+
+from mario_envkit.arguments import not_possible
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from mario_envkit.curriculum.schedule import KeptSchedule
+    from mario_envkit.emulator.protocol import Emulator
+    from mario_envkit.game.rules import Game
+    from mario_envkit.snapshots.context import Saved
+
+CONTEXT = "_context_for_clones"
+"""The attribute of an environment in which its context is kept, see :mod:`mario_envkit.clone`."""
+
+_CONSOLE = frozenset({"emulator", "ram"})
+_NOT_COPIED = frozenset({"emulator", "_game", "_window", "on_frame", "observation_space", CONTEXT})
+"""Attributes that a copy does not get: it has those that the constructor gives it. (The bounds of
+an observation space are four times the size of a picture.)"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EnvState:
+    """An environment between two steps, as a value: it can be kept, pickled and sent.
+
+    Attributes:
+        saved: console, wrappers and (unless it was left out) random generator.
+        schedule: the schedule of levels.
+        playing: False after a step that ended the episode.
+        elapsed: steps since the episode began, in a vector; its time limit counts them.
+    """
+
+    saved: Saved
+    schedule: KeptSchedule
+    playing: bool = True
+    elapsed: int = 0
+
+
+def check_state(state: Any) -> EnvState:
+    """``state``, which is one.
+
+    Raises:
+        OptionError: if it is not.
+    """
+    if not isinstance(state, EnvState):
+        raise not_possible("state", state, "what clone_state() returned")
+    return state
+
+
+class CopiedWhole(EzPickle):
+    """``copy.deepcopy`` and pickle carry what an environment is, not only how it was made."""
+
+    emulator: Emulator
+    _game: Game
+    _closed: bool
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the cartridge, the window and ``on_frame``."""
+        state = {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
+        game = {name: value for name, value in vars(self._game).items() if name not in _CONSOLE}
+        return {**state, "game's": game, "console": None if self._closed else self.emulator.save()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make the environment anew from its arguments, then let it be where the other one was."""
+        state = dict(state)
+        game, console = state.pop("game's"), state.pop("console")
+        made = type(self)(*state["_ezpickle_args"], **state["_ezpickle_kwargs"])
+        vars(self).update({**vars(made), **state})
+        vars(self._game).update(game)
+        if console is None:
+            self.emulator.close()
+            return
+        self.emulator.load(console)
+        self._game.refresh()
+
+    def __copy__(self) -> Self:
+        """A copy has a console of its own: there is no shallow one."""
+        return deepcopy(self)
+
+    def made_again(self) -> Self:
+        """A new environment with the same arguments, which was never reset."""
+        return type(self)(*self._ezpickle_args, **self._ezpickle_kwargs)
+
+    def clone_state(self, include_rng: bool = True) -> EnvState:
+        """This game as a value, without the wrappers around it.
+
+        Of an environment in wrappers take :func:`mario_envkit.clone_state`, which see.
+        """
+        from mario_envkit.clone import clone_state  # which imports the environment
+
+        return clone_state(self, include_rng)  # type: ignore[arg-type]
+
+    def restore_state(self, state: EnvState) -> None:
+        """Go on from :meth:`clone_state`; see :func:`mario_envkit.restore_state`."""
+        from mario_envkit.clone import restore_state
+
+        restore_state(self, state)  # type: ignore[arg-type]

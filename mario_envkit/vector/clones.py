@@ -1,0 +1,129 @@
+"""Games of a vector as values, for planners: some or all of them go back to any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from gymnasium.error import AlreadyPendingCallError
+from numpy.typing import NDArray
+
+from mario_envkit.arguments import as_bool, as_int, as_sequence, not_possible
+from mario_envkit.copies import EnvState, check_state
+from mario_envkit.errors import OptionError, ResetRequired
+
+if TYPE_CHECKING:
+    from mario_envkit.curriculum.schedule import ScheduledLevels
+    from mario_envkit.snapshots.slot import Slot
+    from mario_envkit.vector.pool import GamePool
+
+
+class ClonedGames:
+    """``clone_state`` and ``restore_state`` of a vector environment."""
+
+    num_envs: int
+    _scheduled: list[ScheduledLevels]
+    _over: NDArray[np.bool_]
+    _waiting: bool
+    _begun: bool
+    _ready: bool
+
+    @property
+    def _open(self) -> GamePool:
+        raise NotImplementedError
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """The games, one by one, as values."""
+        from mario_envkit.snapshots.slot import slots_of  # which imports the vector
+
+        return slots_of(self)  # type: ignore[arg-type]
+
+    def clone_state(
+        self, indices: Sequence[int] | None = None, include_rng: bool = True
+    ) -> tuple[EnvState, ...]:
+        """The games as values, one for each, between two steps.
+
+        Each is what :func:`mario_envkit.clone_state` gives of a single environment with the same
+        arguments, and can be restored there too.
+
+        Args:
+            indices: of which environments; None takes all.
+            include_rng: see there.
+
+        Raises:
+            ResetRequired: before the first reset.
+            OptionError: for indices that do not exist.
+        """
+        chosen = self._chosen(indices)
+        include_rng = as_bool("include_rng", include_rng)
+        if not self._begun:
+            raise ResetRequired("There are no games to save yet: call reset() first.")
+        return tuple(self._clone(i, include_rng) for i in chosen)
+
+    def restore_state(
+        self, states: EnvState | Sequence[EnvState], indices: Sequence[int] | None = None
+    ) -> None:
+        """Let games be where they were when ``states`` were taken; the others stay as they are.
+
+        It returns nothing: keep the observations beside the states. A state may go into several
+        games, and into any of them: ``envs.restore_state(root)`` lets all begin at one moment. A
+        schedule of levels that games share goes back for all of them.
+
+        Args:
+            states: one for each of ``indices``, or one for all of them.
+            indices: of the environments, each at most once; None takes all. Before the first reset
+                only all can be restored.
+
+        Raises:
+            SnapshotMismatch: if a state is of another kind of environment; nothing changes then.
+            OptionError: for what is no state, and numbers that do not fit.
+        """
+        chosen = self._chosen(indices)
+        if isinstance(states, EnvState):
+            states = [states] * len(chosen)
+        states = as_sequence("states", states, "what clone_state() returned")
+        if len(states) != len(chosen):
+            raise OptionError(
+                f"There are {len(states)} states for {len(chosen)} environments; give one for "
+                "each, or one for all."
+            )
+        if len(chosen) < self.num_envs and not self._begun:
+            raise ResetRequired("Some games can be restored once all were reset: call reset().")
+        for i, state in zip(chosen, states, strict=True):
+            self.slots[i].check(check_state(state).saved)
+        for i, state in zip(chosen, states, strict=True):
+            self._restore(i, state)
+        if len(chosen) == self.num_envs:
+            self._begun = self._ready = True
+
+    def _chosen(self, indices: Sequence[int] | None) -> list[int]:
+        _ = self._open  # neither closed nor another process's
+        if self._waiting:
+            raise AlreadyPendingCallError("step_wait() must come before states", "step")
+        if indices is None:
+            return list(range(self.num_envs))
+        expected = f"environments, 0 to {self.num_envs - 1}, each at most once"
+        chosen = [
+            as_int("indices", i, most=self.num_envs - 1)
+            for i in as_sequence("indices", indices, expected)
+        ]
+        if len(set(chosen)) < len(chosen):
+            raise not_possible("indices", indices, expected)
+        return chosen
+
+    def _clone(self, i: int, include_rng: bool) -> EnvState:
+        saved, elapsed = self.slots[i].save_with_steps()
+        if not include_rng:
+            saved = replace(saved, noise=())
+        return EnvState(saved, self._scheduled[i].save(), not self._over[i], elapsed)
+
+    def _restore(self, i: int, state: EnvState) -> None:
+        saved, slot = state.saved, self.slots[i]
+        slot.load(saved, noise=bool(saved.noise), elapsed=state.elapsed)
+        self._open.show(i, slot.observation_of(saved))
+        self._scheduled[i].load(state.schedule)
+        self._over[i] = not state.playing
