@@ -49,11 +49,11 @@ def clone_state(env: gymnasium.Env[Any, Any], include_rng: bool = True) -> EnvSt
             for an ``include_rng`` that is neither True nor False.
     """
     include_rng = as_bool("include_rng", include_rng)
-    saved = _context(env).save()
-    game: MarioEnv = env.unwrapped  # type: ignore[assignment]
-    if not include_rng:
-        saved = replace(saved, noise=())
-    return EnvState(saved, game._levels.save(), game._playing)
+    context, game = _context(env), env.unwrapped
+    assert isinstance(game, MarioEnv)
+    with game.step_lock:
+        state = EnvState(context.save(), game._levels.save(), game._playing)
+    return state if include_rng else replace(state, saved=replace(state.saved, noise=()))
 
 
 def restore_state(env: gymnasium.Env[Any, Any], state: EnvState) -> None:
@@ -70,11 +70,17 @@ def restore_state(env: gymnasium.Env[Any, Any], state: EnvState) -> None:
     Raises:
         SnapshotMismatch: if the state is of another kind of environment; ``env`` stays as it is.
         OptionError: if it is no such state.
+        CallOrderError: while another thread steps or resets the environment.
     """
-    _context(env).load(check_state(state).saved, noise=bool(state.saved.noise))
-    game: MarioEnv = env.unwrapped  # type: ignore[assignment]
-    game._levels.load(state.schedule)
-    game._playing = state.playing
+    context, game = _context(env), env.unwrapped
+    assert isinstance(game, MarioEnv)
+    game.step_lock.begin()
+    try:
+        context.load(check_state(state).saved, noise=bool(state.saved.noise))
+        game._levels.load(state.schedule)
+        game._playing = state.playing
+    finally:
+        game.step_lock.end()
 
 
 def _context(env: gymnasium.Env[Any, Any]) -> Context:

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from mario_envkit.emulator.protocol import Emulator
     from mario_envkit.game.rules import Game
     from mario_envkit.snapshots.context import Saved
+    from mario_envkit.step_lock import StepLock
 
 CONTEXT = "_context_for_clones"
 """The attribute of an environment in which its context is kept, see :mod:`mario_envkit.clone`."""
 
 _CONSOLE = frozenset({"emulator", "ram"})
-_NOT_COPIED = frozenset({"emulator", "_game", "_window", "on_frame", "observation_space", CONTEXT})
+_NOT_COPIED = frozenset(
+    {"emulator", "_game", "_window", "on_frame", "observation_space", "step_lock", CONTEXT}
+)
 """Attributes that a copy does not get: it has those that the constructor gives it. (The bounds of
 an observation space are four times the size of a picture.)"""
 
@@ -61,12 +64,15 @@ class CopiedWhole(EzPickle):
     emulator: Emulator
     _game: Game
     _closed: bool
+    step_lock: StepLock
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the cartridge, the window and ``on_frame``."""
-        state = {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
-        game = {name: value for name, value in vars(self._game).items() if name not in _CONSOLE}
-        return {**state, "game's": game, "console": None if self._closed else self.emulator.save()}
+        with self.step_lock:
+            state = {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
+            game = {name: value for name, value in vars(self._game).items() if name not in _CONSOLE}
+            console = None if self._closed else self.emulator.save()
+        return {**state, "game's": game, "console": console}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make the environment anew from its arguments, then let it be where the other one was."""

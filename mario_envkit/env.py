@@ -38,6 +38,7 @@ from mario_envkit.game.rewards import RewardFunction, resolve_reward
 from mario_envkit.game.rules import Game
 from mario_envkit.game.start import StartPoint, read_options
 from mario_envkit.game.state import STATUS_NAMES, GameState, read_state
+from mario_envkit.step_lock import StepLock
 
 Observation = NDArray[np.uint8]
 JOYPAD_BYTES = 256
@@ -158,6 +159,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         self._window: Any = None
         self._closed = False
         self._memory: Any = None  # the reward's; None before the first reset
+        self.step_lock = StepLock()
         self._playing = False  # between a reset and the end of its episode
         self.level: Level | None = None
 
@@ -178,12 +180,22 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
             OptionError: for a seed or options that make no sense.
             LevelError: for a level that the game does not have.
             SnapshotMismatch: for a start of another game or core.
+            CallOrderError: while another thread steps or resets this environment.
         """
         seed, asked = as_seed(seed), read_options(options, self.game)
+        self.step_lock.begin()
+        try:
+            return self._reset(seed, asked)
+        finally:
+            self.step_lock.end()
+
+    def _reset(
+        self, seed: int | None, options: dict[str, Any]
+    ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
         if seed is not None:
             self._levels.restart()
-        start = self._start_point(asked)
+        start = self._start_point(options)
         self.emulator.load(start.console)
         self._game.refresh()
         self._game.frames, self.level = start.frame, start.level
@@ -202,9 +214,17 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         Raises:
             OptionError: for any other action.
             ResetRequired: before the first reset, and after a step that terminated the episode.
+            CallOrderError: while another thread steps or resets this environment.
         """
         if type(action) is not int or not 0 <= action < JOYPAD_BYTES:
             action = check_action(action, JOYPAD_BYTES)
+        self.step_lock.begin()
+        try:
+            return self._step(action)
+        finally:
+            self.step_lock.end()
+
+    def _step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if not self._playing:
             raise ResetRequired(
                 "There is no episode to step: none was begun yet, or the last one is over; call "
@@ -240,13 +260,14 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         return self.emulator.screen() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
-        """Close window and emulator. Closing twice is harmless."""
-        if self._closed:
-            return
-        self._closed = True
-        self.emulator.close()
-        if self._window is not None:
-            self._window.close()
+        """Close window and emulator, after a step of another thread. Twice is harmless."""
+        with self.step_lock:
+            if self._closed:
+                return
+            self._closed = True
+            self.emulator.close()
+            if self._window is not None:
+                self._window.close()
 
     def get_action_meanings(self) -> list[str]:
         """The buttons of every joypad byte, like "A+RIGHT"."""

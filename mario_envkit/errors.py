@@ -29,6 +29,17 @@ class ResetRequired(MarioEnvkitError, gym.ResetNeeded):
     """A step was asked for before the first ``reset()``, or after the episode's end."""
 
 
+class CallOrderError(MarioEnvkitError, gym.AlreadyPendingCallError, gym.NoAsyncCallError):
+    """Two threads step one environment, or the halves of a vector's step do not follow each other.
+
+    Also Gymnasium's errors for calls between ``step_async()`` and ``step_wait()``.
+    """
+
+    def __init__(self, message: str) -> None:
+        MarioEnvkitError.__init__(self, message)
+        self.name = "step"  # as Gymnasium's have it
+
+
 class SnapshotMismatch(MarioEnvkitError):
     """A snapshot is damaged, or belongs to another core, format or cartridge."""
 

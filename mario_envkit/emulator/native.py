@@ -1,7 +1,8 @@
 """The native console: our own C++ core for cartridges of the type NROM.
 
-Many machines per process, no global state; ``step`` and ``observe`` release the GIL, so threads
-may run different machines at once (one machine belongs to one thread at a time).
+Many machines per process, no global state; every call releases the GIL, so threads may run
+different machines at once. Of one machine several threads may use one thing after the other: every
+call has it to itself.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -54,7 +55,28 @@ class _Console(Protocol):
     def frame(self, buttons: int) -> None: ...
     def keep(self) -> Any: ...
     def restore(self, kept: Any) -> None: ...
-    def close(self) -> None: ...
+
+
+class _Machine8:
+    """A machine of nes-py 8.x, closed when nobody looks at its memory any more.
+
+    Args:
+        library: the shared library.
+        rom: path of the cartridge image.
+    """
+
+    def __init__(self, library: ctypes.CDLL, rom: str) -> None:
+        self.library = library
+        self.handle: int = library.Initialize(rom)
+
+    def view(self, address: int, size: int) -> NDArray[np.uint8]:
+        """``size`` bytes of its memory, which keep the machine alive."""
+        buffer: Any = (ctypes.c_uint8 * size).from_address(address)
+        buffer.machine = self
+        return np.ctypeslib.as_array(buffer)
+
+    def __del__(self) -> None:
+        self.library.Close(self.handle)
 
 
 class Console8:
@@ -65,22 +87,18 @@ class Console8:
     def __init__(self, rom: Path) -> None:
         self._library = _load_library()
         self._rom = os.fspath(rom)
-        self._handle: int | None = None
         self.power_on()
 
     def power_on(self) -> None:
         # Reset() is the console's reset button and keeps RAM; only a new machine is a power-on.
-        self.close()
-        self._handle = self._library.Initialize(self._rom)
-        self._library.Reset(self._handle)
-        self.ram = self._view(self._library.Memory(self._handle), RAM_SIZE)
-        self._joypad = self._view(self._library.Controller(self._handle, 0), 1)
-        pixels = self._view(self._library.Screen(self._handle), SCREEN_HEIGHT * SCREEN_WIDTH * 4)
+        machine = _Machine8(self._library, self._rom)
+        self._library.Reset(machine.handle)
+        self.ram = machine.view(self._library.Memory(machine.handle), RAM_SIZE)
+        self._joypad = machine.view(self._library.Controller(machine.handle, 0), 1)
+        size = SCREEN_HEIGHT * SCREEN_WIDTH * 4
+        pixels = machine.view(self._library.Screen(machine.handle), size)
         self.screen = pixels.reshape(SCREEN_HEIGHT, SCREEN_WIDTH, 4)[:, :, 2::-1]  # BGRx -> RGB
-
-    @staticmethod
-    def _view(address: int, size: int) -> NDArray[np.uint8]:
-        return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_uint8)), (size,))
+        self._handle = machine.handle  # the views above keep the machine
 
     def frame(self, buttons: int) -> None:
         self._joypad[0] = buttons
@@ -91,14 +109,6 @@ class Console8:
 
     def restore(self, kept: None) -> None:
         self._library.Restore(self._handle)
-
-    def close(self) -> None:
-        if self._handle is not None:
-            handle, self._handle = self._handle, None
-            # The views point into the machine that goes away.
-            self.ram = self.ram.copy()
-            self.screen = self.screen.copy()
-            self._library.Close(handle)
 
 
 def _load_library() -> ctypes.CDLL:
@@ -152,12 +162,11 @@ class Console9:
     def restore(self, kept: Any) -> None:
         self._machine.load_state(kept)
 
-    def close(self) -> None:
-        self._machine = None
-
 
 class NesPyEmulator:
     """The ``nes-py`` backend of the :class:`~mario_envkit.emulator.protocol.Emulator` protocol.
+
+    Several threads may use it: every call has the machine to itself.
 
     Args:
         rom: the cartridge.
@@ -180,6 +189,7 @@ class NesPyEmulator:
         self.rom_sha256 = rom.sha256
         self._console: _Console | None = (Console8 if major < 9 else Console9)(rom.path)
         self._kept: OrderedDict[Tape, Any] = OrderedDict()
+        self._lock = threading.RLock()
         self._forget_history()
 
     def _forget_history(self) -> None:
@@ -197,15 +207,19 @@ class NesPyEmulator:
 
     @property
     def ram(self) -> NDArray[np.uint8]:
-        """The 2,048 bytes of work RAM, live. Fetch it again after ``reset()`` and ``load()``."""
+        """The 2,048 bytes of work RAM, live. Fetch it again after ``reset()`` and ``load()``.
+
+        An array from before is of a machine that has gone, and changes no more.
+        """
         return self._open.ram
 
     def reset(self) -> None:
         """Power on."""
-        self._open.power_on()
-        if self._open.keeps == 1:
-            self._kept.clear()  # the slot went away with the old machine
-        self._forget_history()
+        with self._lock:
+            self._open.power_on()
+            if self._open.keeps == 1:
+                self._kept.clear()  # the slot went away with the old machine
+            self._forget_history()
 
     def step(self, buttons: int, frames: int = 1, *, render: bool = True) -> None:
         """Hold ``buttons`` for ``frames`` frames; nes-py always draws, whatever ``render`` says.
@@ -213,13 +227,14 @@ class NesPyEmulator:
         Raises:
             OptionError: if these are not a joypad byte and one frame or more.
         """
-        console = self._open
         buttons, frames = check_hold(buttons, frames)
-        for _ in range(frames):
-            self._note_pokes()
-            console.frame(buttons)
-            self._buttons.append(buttons)
-            self._seen = console.ram.tobytes()
+        with self._lock:
+            console = self._open
+            for _ in range(frames):
+                self._note_pokes()
+                console.frame(buttons)
+                self._buttons.append(buttons)
+                self._seen = console.ram.tobytes()
 
     def _note_pokes(self) -> None:
         """Record what the caller wrote into RAM since the last frame."""
@@ -232,14 +247,16 @@ class NesPyEmulator:
 
     def screen(self, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """The picture as RGB ``(240, 256, 3)`` uint8: a copy, or ``out`` filled."""
-        if out is None:
-            return np.array(self._open.screen, order="C")
-        np.copyto(out, self._open.screen)
-        return out
+        with self._lock:
+            if out is None:
+                return np.array(self._open.screen, order="C")
+            np.copyto(out, self._open.screen)
+            return out
 
     def observe(self, picture: Picture, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """The picture as ``picture`` describes it: a copy, or ``out`` filled."""
-        observation = render(self._open.screen, picture)
+        with self._lock:
+            observation = render(self._open.screen, picture)
         if out is None:
             return observation
         np.copyto(out, observation)
@@ -247,9 +264,10 @@ class NesPyEmulator:
 
     def save(self) -> Snapshot:
         """The machine's history as a value; the state is kept in this process as well."""
-        self._note_pokes()
-        tape = Tape(bytes(self._buttons), tuple(self._pokes))
-        self._keep(tape)
+        with self._lock:
+            self._note_pokes()
+            tape = Tape(bytes(self._buttons), tuple(self._pokes))
+            self._keep(tape)
         return Snapshot(self.core, self.rom_sha256, tape.to_bytes())
 
     def _keep(self, tape: Tape) -> None:
@@ -265,6 +283,10 @@ class NesPyEmulator:
         """
         snapshot.require(self.core, self.rom_sha256)
         tape = Tape.from_bytes(snapshot.data)
+        with self._lock:
+            self._replay(tape)
+
+    def _replay(self, tape: Tape) -> None:
         start = max(
             (kept for kept in self._kept if tape.starts_with(kept)),
             key=lambda kept: (len(kept.buttons), len(kept.pokes)),
@@ -288,6 +310,6 @@ class NesPyEmulator:
 
     def close(self) -> None:
         """Free the machine. Closing twice is harmless."""
-        if self._console is not None:
-            self._console.close()
+        with self._lock:
             self._console = None
+            self._kept.clear()

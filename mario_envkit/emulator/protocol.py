@@ -21,6 +21,7 @@ class Emulator(Protocol):
     """One NES with one cartridge in it.
 
     Deterministic: the same power-on, buttons and RAM writes give the same machine, always.
+    Several threads may use it, one call after the other; ``ram`` can change at any time then.
     """
 
     core: str

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "machine.hpp"
 #include "observation.hpp"
 #include "pool_bindings.hpp"
+#include "shared.hpp"
 
 namespace nb = nanobind;
 using namespace mario;
@@ -51,14 +51,15 @@ ObservationSpec make_spec(int height, int width, int crop_top, const std::string
 
 template <class Timing>
 void bind_machine(nb::module_& module, const char* name) {
-  using M = Machine<Timing>;
+  using M = SharedMachine<Timing>;
+  using NoGil = nb::call_guard<nb::gil_scoped_release>;
   nb::class_<M>(module, name)
       .def(nb::init<std::shared_ptr<const Cartridge>>(), nb::arg("cartridge"))
       .def_prop_ro_static("core", [](nb::handle) { return Timing::kCore; })
-      .def("power_on", &M::power_on)
+      .def("power_on", &M::power_on, NoGil())
       .def("step", &M::step, nb::arg("buttons"), nb::arg("frames") = 1, nb::arg("draw") = false,
-           nb::call_guard<nb::gil_scoped_release>())
-      .def("set_second_joypad", &M::set_second_joypad, nb::arg("buttons"))
+           NoGil())
+      .def("set_second_joypad", &M::set_second_joypad, nb::arg("buttons"), NoGil())
       .def("ram",
            [](nb::handle self) {
              return Ram(nb::cast<M&>(self).ram(), {kRamSize}, self);  // the array owns a reference
@@ -66,15 +67,19 @@ void bind_machine(nb::module_& module, const char* name) {
            nb::rv_policy::reference)
       .def("save",
            [](const M& machine) {
-             const auto bytes = serialize(machine.save());
+             std::vector<std::uint8_t> bytes;
+             {
+               const nb::gil_scoped_release release;
+               bytes = machine.save();
+             }
              return nb::bytes(bytes.data(), bytes.size());
            })
       .def("load",
            [](M& machine, const nb::bytes& bytes) {
-             Saved saved;
-             std::string problem = deserialize(data_of(bytes), bytes.size(), saved);
-             if (problem.empty()) machine.load(saved);
-             return problem;
+             const std::uint8_t* data = data_of(bytes);
+             const std::size_t size = bytes.size();
+             const nb::gil_scoped_release release;
+             return machine.load(data, size);
            },
            nb::arg("data"))
       .def("observe",
@@ -83,7 +88,7 @@ void bind_machine(nb::module_& module, const char* name) {
                throw std::invalid_argument("the array does not have the observation's size");
              }
              const nb::gil_scoped_release release;
-             observer.observe(machine.picture(), out.data());
+             machine.observe(observer, out.data());
            },
            nb::arg("observer"), nb::arg("out").noconvert());
 }

@@ -62,7 +62,7 @@ struct Ranges {
   std::uint8_t* outside = nullptr;       // (N,): set or cleared with every outcome
 };
 
-// Used by one thread at a time. Random numbers and the choice of levels are the caller's.
+// Used by one thread at a time (see SharedPool). Random numbers and the choice of levels are the caller's.
 class EnvPool {
  public:
   virtual ~EnvPool() = default;
@@ -83,6 +83,9 @@ class EnvPool {
   void start(std::uint8_t* observations);
   int wait();
   int run(std::uint8_t* observations);
+
+  // Until the work that start() began is done; wait() must follow all the same.
+  void rest() { workers_.rest(); }
 
   void watch(const Ranges& ranges) { ranges_ = ranges; }
 

@@ -27,7 +27,7 @@ struct Log {
   std::int32_t* frames;    // frames played of each hold: fewer than asked if the episode ended
 };
 
-// Saved environments are called by numbers. Used by one thread at a time.
+// Saved environments are called by numbers. Used by one thread at a time (see SharedExplorer).
 class Explorer {
  public:
   virtual ~Explorer() = default;

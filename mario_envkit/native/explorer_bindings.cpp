@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "explorer.hpp"
 #include "pool_bindings.hpp"
+#include "shared.hpp"
 
 namespace nb = nanobind;
 
@@ -37,7 +37,8 @@ class BoundExplorer {
     const auto* data = reinterpret_cast<const std::uint8_t*>(start.c_str());
     const std::string problem = deserialize(data, start.size(), saved);
     if (!problem.empty()) throw std::invalid_argument(problem);
-    explorer_ = Explorer::make(core, std::move(cartridge), saved, std::move(addresses));
+    explorer_ = std::make_unique<SharedExplorer>(
+        Explorer::make(core, std::move(cartridge), saved, std::move(addresses)));
   }
 
   int explore(int from, const Array<std::int32_t>& holds) {
@@ -45,19 +46,12 @@ class BoundExplorer {
     if (holds.size() != 2 * count || count > frames_.size()) {
       throw std::invalid_argument("wrong size: holds");
     }
-    holds_.resize(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      holds_[i] = {holds.data()[2 * i], holds.data()[2 * i + 1]};
-      if (holds_[i].buttons < 0 || holds_[i].buttons > 255 || holds_[i].frames < 1) {
-        throw std::invalid_argument("a hold is a joypad byte and one frame or more");
-      }
-    }
     const Log log{reinterpret_cast<GameState*>(states_.data()), bytes_.data(), frames_.data()};
     const nb::gil_scoped_release release;
-    return explorer_->explore(from, holds_, log);
+    return explorer_->explore(from, holds.data(), count, log);
   }
 
-  int ending() const { return static_cast<int>(explorer_->ending()); }
+  int ending() { return static_cast<int>(explorer_->ending()); }
   int keep(int row) { return explorer_->keep(row); }
   void forget(int number) { explorer_->forget(number); }
 
@@ -65,13 +59,13 @@ class BoundExplorer {
   Array<std::int64_t> states_;
   Array<std::uint8_t> bytes_;
   Array<std::int32_t> frames_;
-  std::vector<Hold> holds_;
-  std::unique_ptr<Explorer> explorer_;
+  std::unique_ptr<SharedExplorer> explorer_;
 };
 
 }  // namespace
 
 void bind_explorer(nb::module_& module) {
+  using NoGil = nb::call_guard<nb::gil_scoped_release>;
   nb::class_<BoundExplorer>(module, "Explorer")
       .def(nb::init<const std::string&, std::shared_ptr<const Cartridge>, const nb::bytes&,
                     std::vector<int>, Array<std::int64_t>, Array<std::uint8_t>,
@@ -80,9 +74,9 @@ void bind_explorer(nb::module_& module) {
            nb::arg("addresses"), nb::arg("states").noconvert(), nb::arg("bytes").noconvert(),
            nb::arg("frames").noconvert())
       .def("explore", &BoundExplorer::explore, nb::arg("start"), nb::arg("holds").noconvert())
-      .def_prop_ro("ending", &BoundExplorer::ending)
-      .def("keep", &BoundExplorer::keep, nb::arg("row"))
-      .def("forget", &BoundExplorer::forget, nb::arg("number"));
+      .def_prop_ro("ending", &BoundExplorer::ending, NoGil())
+      .def("keep", &BoundExplorer::keep, nb::arg("row"), NoGil())
+      .def("forget", &BoundExplorer::forget, nb::arg("number"), NoGil());
   module.attr("RUNNING") = static_cast<int>(SearchEnd::kRunning);
   module.attr("WON") = static_cast<int>(SearchEnd::kWon);
 }

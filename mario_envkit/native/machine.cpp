@@ -39,10 +39,8 @@ void Machine<Timing>::load(const Saved& saved) {
 template <class Timing>
 const Picture& Machine<Timing>::picture() {
   if (!drawn_) {
-    const State now = state_;
-    state_ = before_;
-    console_.run_frame(&picture_);
-    state_ = now;
+    State again = before_;  // not the state itself: somebody may be looking at its RAM
+    Console<Timing>(again, *cartridge_).run_frame(&picture_);
     drawn_ = true;
   }
   return picture_;

@@ -16,6 +16,7 @@
 #include "env_pool.hpp"
 #include "env_saves.hpp"
 #include "pool_bindings.hpp"
+#include "shared.hpp"
 #include "tiles.hpp"
 
 namespace nb = nanobind;
@@ -29,6 +30,10 @@ using Array = nb::ndarray<Value, nb::c_contig, nb::device::cpu>;
 
 // Kind, amount, option.
 using Term = std::tuple<int, double, bool>;
+
+const std::uint8_t* data_of(const nb::bytes& bytes) {
+  return reinterpret_cast<const std::uint8_t*>(bytes.c_str());
+}
 
 void require(bool fits, const char* what) {
   if (!fits) throw std::invalid_argument(std::string("wrong size: ") + what);
@@ -80,23 +85,26 @@ class Pool {
       buffers.history_used = history_used_.data();
       buffers.history_rows = static_cast<int>(rows);
     }
-    pool_ = EnvPool::make(core, std::move(cartridge), spec, static_cast<int>(envs), num_threads,
-                          buffers);
+    pool_ = std::make_unique<SharedPool>(EnvPool::make(
+        core, std::move(cartridge), spec, static_cast<int>(envs), num_threads, buffers));
   }
 
   int add_start(const nb::bytes& machine, std::int64_t world, std::int64_t stage) {
     Start start;
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(machine.c_str());
-    const std::string problem = deserialize(bytes, machine.size(), start.machine);
+    const std::string problem = deserialize(data_of(machine), machine.size(), start.machine);
     if (!problem.empty()) throw std::invalid_argument(problem);
     start.level = {world, stage};
+    const nb::gil_scoped_release release;
     return pool_->add_start(start);
   }
 
   void start(const Array<std::uint8_t>& observations) {
     check(observations);
+    {
+      const nb::gil_scoped_release release;
+      pool_->start(observations.data());
+    }
     observations_ = observations;  // kept until it is written
-    pool_->start(observations.data());
   }
 
   int wait() {
@@ -116,61 +124,68 @@ class Pool {
   }
 
   void screen(int env, const Array<std::uint8_t>& out) {
-    require(env >= 0 && env < pool_->num_envs(), "environment");
+    check_env(env);
     require(out.nbytes() == kHeight * kWidth * 3, "screen");
+    const nb::gil_scoped_release release;
     pool_->screen(env, out.data());
   }
 
   void watch(Array<std::int64_t> low, Array<std::uint64_t> width, Array<std::uint8_t> outside) {
     require(low.size() == ints_.size() && width.size() == ints_.size(), "ranges");
     require(outside.size() == static_cast<std::size_t>(pool_->num_envs()), "outside");
+    const Ranges ranges{low.data(), width.data(), outside.data()};
+    {
+      const nb::gil_scoped_release release;
+      pool_->watch(ranges);
+    }
     low_ = std::move(low);
     width_ = std::move(width);
     outside_ = std::move(outside);
-    pool_->watch({low_.data(), width_.data(), outside_.data()});
   }
 
   nb::bytes save(int env, const Array<std::int64_t>& progress, const Array<std::int64_t>& memory,
                  const Array<std::uint8_t>& stack) {
     check_saves(env, progress, memory);
     require(stack.nbytes() == pool_->observation_bytes(), "observation");
-    pool_->save(env, saved_);
-    std::memcpy(stack.data(), saved_.stack.data(), saved_.stack.size());
-    write_progress(saved_.progress, progress.data());
-    write_memory(saved_.reward, memory.data());
-    const std::vector<std::uint8_t> machine = serialize(saved_.machine);
+    std::vector<std::uint8_t> machine;
+    {
+      const nb::gil_scoped_release release;
+      machine = pool_->save(env, progress.data(), memory.data(), stack.data());
+    }
     return nb::bytes(machine.data(), machine.size());
   }
 
   std::string load(int env, const nb::bytes& machine, const Array<std::int64_t>& progress,
                    const Array<std::int64_t>& memory) {
     check_saves(env, progress, memory);
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(machine.c_str());
-    const std::string problem = deserialize(bytes, machine.size(), saved_.machine);
-    if (!problem.empty()) return problem;
-    read_progress(progress.data(), saved_.progress);
-    read_memory(memory.data(), pool_->reward_terms(), saved_.reward);
-    saved_.stack.clear();
-    pool_->load(env, saved_);
-    return "";
+    const std::uint8_t* bytes = data_of(machine);
+    const std::size_t size = machine.size();
+    const nb::gil_scoped_release release;
+    return pool_->load(env, bytes, size, progress.data(), memory.data());
   }
 
   void show(int env, const Array<std::uint8_t>& stack) {
-    require(env >= 0 && env < pool_->num_envs(), "environment");
+    check_env(env);
     require(stack.nbytes() == pool_->observation_bytes(), "observation");
+    const nb::gil_scoped_release release;
     pool_->show(env, stack.data());
   }
 
-  void ram(int env, const Array<std::uint8_t>& out) const {
-    require(env >= 0 && env < pool_->num_envs(), "environment");
+  void ram(int env, const Array<std::uint8_t>& out) {
+    check_env(env);
     require(out.nbytes() == kRamSize, "RAM");
-    std::memcpy(out.data(), pool_->ram(env), kRamSize);
+    const nb::gil_scoped_release release;
+    pool_->ram(env, out.data());
   }
 
  private:
+  void check_env(int env) const {
+    require(env >= 0 && env < pool_->num_envs(), "environment");
+  }
+
   void check_saves(int env, const Array<std::int64_t>& progress,
                    const Array<std::int64_t>& memory) const {
-    require(env >= 0 && env < pool_->num_envs(), "environment");
+    check_env(env);
     require(progress.size() == kProgressFields, "progress");
     require(memory.size() == kMemoryFields * pool_->reward_terms(), "memory");
   }
@@ -190,8 +205,7 @@ class Pool {
   Array<std::int64_t> low_;
   Array<std::uint64_t> width_;
   Array<std::uint8_t> outside_;
-  std::unique_ptr<EnvPool> pool_;
-  SavedEnv saved_;  // kept so that saving allocates nothing
+  std::unique_ptr<SharedPool> pool_;
 };
 
 void copy_state(const Array<std::uint8_t>& ram, const Array<std::int64_t>& out) {

@@ -134,11 +134,17 @@ void Workers::begin(int count, Job job, int helpers) {
 
 void Workers::start(int count, Job job) { begin(count, std::move(job), size_); }
 
-void Workers::wait() {
+void Workers::rest() {
   Shared& shared = *shared_;
   look_for([&] { return shared.busy == 0; });
   std::unique_lock<std::mutex> lock(shared.mutex);
   shared.finished.wait(lock, [&] { return shared.busy == 0; });
+}
+
+void Workers::wait() {
+  rest();
+  Shared& shared = *shared_;
+  const std::lock_guard<std::mutex> lock(shared.mutex);
   if (shared.failure) std::rethrow_exception(std::exchange(shared.failure, nullptr));
 }
 

@@ -26,6 +26,9 @@ class Workers {
   // Until all is done; throws what the first failing job threw.
   void wait();
 
+  // Until all is done, and nothing else: wait() must follow all the same.
+  void rest();
+
   // start() and wait() in one, with the calling thread as one of the team.
   void run(int count, Job job);
 

@@ -202,10 +202,11 @@ class Context:
 
     def save(self) -> Saved:
         """The environment as it is, between two steps."""
-        layers = tuple(
-            (name, _save(layer)) for name, layer in zip(self.names, self._layers, strict=True)
-        )
-        console, noise = self._game.emulator.save(), save_noise(self._game.np_random)
+        with self._game.step_lock:
+            layers = tuple(
+                (name, _save(layer)) for name, layer in zip(self.names, self._layers, strict=True)
+            )
+            console, noise = self._game.emulator.save(), save_noise(self._game.np_random)
         return Saved(console, noise, layers, self.kind)
 
     def load(self, saved: Saved, *, noise: bool = True) -> None:
@@ -214,15 +215,20 @@ class Context:
         Raises:
             SnapshotMismatch: if it was saved from another console or other wrappers, or with
                 other arguments; nothing has changed then.
+            CallOrderError: while another thread steps or resets the environment.
         """
         self.check(saved)
-        self._game.emulator.load(saved.console)
-        for layer, (_, values) in zip(self._layers, saved.layers, strict=True):
-            _load(layer, values)
-        for wrapper in self._order:
-            _begin(wrapper)
-        if noise:
-            load_noise(self._game.np_random, saved.noise)
+        self._game.step_lock.begin()
+        try:
+            self._game.emulator.load(saved.console)
+            for layer, (_, values) in zip(self._layers, saved.layers, strict=True):
+                _load(layer, values)
+            for wrapper in self._order:
+                _begin(wrapper)
+            if noise:
+                load_noise(self._game.np_random, saved.noise)
+        finally:
+            self._game.step_lock.end()
 
     def check(self, saved: Saved) -> None:
         """Check that ``saved`` is of the same console, the same wrappers and the same arguments.

@@ -131,6 +131,10 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         (of the game that is stuck the most), ``snapshots`` (shared archives count once) and
         ``state`` (how many games are in each); and ``environments``, every game's own figures.
         """
+        with self.step_lock:
+            return self._get_stats()
+
+    def _get_stats(self) -> dict[str, Any]:
         each = [session.get_stats() for session in self._sessions]
         together: dict[str, Any] = {
             key: sum(stats[key] for stats in each)
@@ -181,8 +185,9 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         Raises:
             ArchiveError: if the archive's directory cannot be used any more.
         """
-        for session in self._sessions:
-            session.sync_files()
+        with self.step_lock:
+            for session in self._sessions:
+                session.sync_files()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Write the files, end the threads and free the machines."""

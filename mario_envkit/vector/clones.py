@@ -8,16 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from gymnasium.error import AlreadyPendingCallError
 from numpy.typing import NDArray
 
 from mario_envkit.arguments import as_bool, as_int, as_sequence, not_possible
 from mario_envkit.copies import EnvState, check_state
-from mario_envkit.errors import OptionError, ResetRequired
+from mario_envkit.errors import CallOrderError, OptionError, ResetRequired
 
 if TYPE_CHECKING:
     from mario_envkit.curriculum.schedule import ScheduledLevels
     from mario_envkit.snapshots.slot import Slot
+    from mario_envkit.step_lock import StepLock
     from mario_envkit.vector.pool import GamePool
 
 
@@ -30,6 +30,7 @@ class ClonedGames:
     _waiting: bool
     _begun: bool
     _ready: bool
+    step_lock: StepLock
 
     @property
     def _open(self) -> GamePool:
@@ -62,7 +63,8 @@ class ClonedGames:
         include_rng = as_bool("include_rng", include_rng)
         if not self._begun:
             raise ResetRequired("There are no games to save yet: call reset() first.")
-        return tuple(self._clone(i, include_rng) for i in chosen)
+        with self.step_lock:
+            return tuple(self._clone(i, include_rng) for i in chosen)
 
     def restore_state(
         self, states: EnvState | Sequence[EnvState], indices: Sequence[int] | None = None
@@ -81,6 +83,8 @@ class ClonedGames:
         Raises:
             SnapshotMismatch: if a state is of another kind of environment; nothing changes then.
             OptionError: for what is no state, and numbers that do not fit.
+            CallOrderError: between ``step_async()`` and ``step_wait()``, and while another thread
+                steps or resets the games.
         """
         chosen = self._chosen(indices)
         if isinstance(states, EnvState):
@@ -95,15 +99,19 @@ class ClonedGames:
             raise ResetRequired("Some games can be restored once all were reset: call reset().")
         for i, state in zip(chosen, states, strict=True):
             self.slots[i].check(check_state(state).saved)
-        for i, state in zip(chosen, states, strict=True):
-            self._restore(i, state)
-        if len(chosen) == self.num_envs:
-            self._begun = self._ready = True
+        self.step_lock.begin()
+        try:
+            for i, state in zip(chosen, states, strict=True):
+                self._restore(i, state)
+            if len(chosen) == self.num_envs:
+                self._begun = self._ready = True
+        finally:
+            self.step_lock.end()
 
     def _chosen(self, indices: Sequence[int] | None) -> list[int]:
         _ = self._open  # neither closed nor another process's
         if self._waiting:
-            raise AlreadyPendingCallError("step_wait() must come before states", "step")
+            raise CallOrderError("step_wait() must come before states.")
         if indices is None:
             return list(range(self.num_envs))
         expected = f"environments, 0 to {self.num_envs - 1}, each at most once"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
-from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import StickyAction
@@ -27,12 +26,13 @@ from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.env import MarioEnv
-from mario_envkit.errors import EmulatorClosed, OptionError, ResetRequired
+from mario_envkit.errors import CallOrderError, EmulatorClosed, OptionError, ResetRequired
 from mario_envkit.game.actions import resolve_actions
 from mario_envkit.game.levels import Level
 from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.start import RESET_OPTIONS, read_options
 from mario_envkit.registration import make_mario
+from mario_envkit.step_lock import StepLock
 from mario_envkit.vector.chance import Chance
 from mario_envkit.vector.clones import ClonedGames
 from mario_envkit.vector.cores import available_cores
@@ -47,6 +47,8 @@ from mario_envkit.vector.options import (
 from mario_envkit.wrappers.episode import draw_noops
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from mario_envkit.vector.pool import GamePool, Unfinished
 
 Observations = NDArray[np.uint8]
@@ -55,6 +57,9 @@ MOST_ENVS = 65_536
 Step = tuple[
     Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
 ]
+
+_NOT_COPIED = frozenset({"step_lock", "observation_space", "single_observation_space"})
+"""Attributes that a copy makes anew. (The bounds of the spaces take four observations each.)"""
 
 
 class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
@@ -125,6 +130,7 @@ class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
         self._observations = np.zeros(self.observation_space.shape or (), np.uint8)
         self._over = np.zeros(self.num_envs, np.bool_)
         self._process = os.getpid()
+        self.step_lock = StepLock()
         self._waiting = False
         self._begun = False  # whether all environments have been reset
         self._ready = False  # whether all can be stepped: not after a failure
@@ -195,15 +201,25 @@ class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
         if self._pool is not None:
             _ = self._open  # not those of another process
         if self._waiting:
-            raise AlreadyPendingCallError("step_wait() must come before a copy", "step")
-        spaces = ("observation_space", "single_observation_space")  # four observations in each
-        return {name: value for name, value in vars(self).items() if name not in spaces}
+            raise CallOrderError("step_wait() must come before a copy.")
+        return {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Be that, with games and threads of its own."""
         vars(self).update(state)
         self._process = os.getpid()
+        self.step_lock = StepLock()
         self._set_observation_space()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy between two steps, be they of another thread. (A pickle does not wait for it.)"""
+        cls = type(self)
+        made = memo[id(self)] = cls.__new__(cls)
+        if self._pool is not None:
+            _ = self._open  # a lock of another process may stay locked
+        with self.step_lock:
+            made.__setstate__(deepcopy(self.__getstate__(), memo))
+        return made
 
     # -- Gymnasium ---------------------------------------------------------------------------
 
@@ -224,10 +240,26 @@ class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
         Raises:
             LevelError: for a level that the game does not have.
             OptionError: for seeds or a mask that do not fit.
+            CallOrderError: between ``step_async()`` and ``step_wait()``, and while another thread
+                steps or resets the games.
         """
+        self._begin()
+        try:
+            return self._reset(seed, options or {})
+        finally:
+            self.step_lock.end()
+
+    def _begin(self) -> None:
+        """Begin a step or a reset; ``step_lock.end()`` must follow."""
+        _ = self._open  # a lock of another process may stay locked
+        self.step_lock.begin()
+
+    def _reset(
+        self, seed: int | Sequence[int | None] | None, options: dict[str, Any]
+    ) -> tuple[Observations, dict[str, Any]]:
         pool = self._open
         if self._waiting:
-            raise AlreadyPendingCallError("step_wait() must come before reset()", "step")
+            raise CallOrderError("step_wait() must come before reset().")
         options = read_options(options, self._game.game, (*RESET_OPTIONS, "reset_mask"))
         mask = parse_mask(options.get("reset_mask"), self.num_envs)
         if not self._begun and not mask.all():
@@ -268,41 +300,60 @@ class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
             GameStuck: if a game's RAM was written to from outside, and it cannot go on. After a
                 reset of that game (``reset_mask``) the others do; episodes of theirs that ended in
                 this step begin anew in the next one.
+            CallOrderError: between ``step_async()`` and ``step_wait()``, and while another thread
+                steps or resets the games.
         """
-        self._order_steps(actions)
-        out = self._next_observations()
-        return self._finish_step(lambda: self._open.run(out), out)
+        self._begin()
+        try:
+            self._order_steps(actions)
+            out = self._next_observations()
+            return self._finish_step(lambda: self._open.run(out), out)
+        finally:
+            self.step_lock.end()
 
     def step_async(self, actions: Any) -> None:
         """Begin a step; :meth:`step_wait` ends it. In between the games run."""
-        self._order_steps(actions)
-        self._pending = self._next_observations()
-        self._open.start(self._pending)
-        self._waiting = True
+        self._begin()
+        try:
+            self._order_steps(actions)
+            self._pending = self._next_observations()
+            self._open.start(self._pending)
+            self._waiting = True
+        finally:
+            self.step_lock.end()
 
     def step_wait(self) -> Step:
         """What :meth:`step` returns, for the step that :meth:`step_async` began."""
-        pool = self._open
-        if not self._waiting:
-            raise NoAsyncCallError("step_async() must come before step_wait()", "step")
-        self._waiting = False
-        return self._finish_step(pool.wait, self._pending)
+        self._begin()
+        try:
+            if not self._waiting:
+                raise CallOrderError("step_async() must come before step_wait().")
+            self._waiting = False
+            return self._finish_step(self._open.wait, self._pending)
+        finally:
+            self.step_lock.end()
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """The pictures, each ``(240, 256, 3)`` uint8, for ``render_mode="rgb_array"``."""
+        """The pictures, each ``(240, 256, 3)`` uint8, for ``render_mode="rgb_array"``.
+
+        Waits for a step, be it one of another thread or one that ``step_async()`` began.
+        """
         pool = self._open
         if self.render_mode != "rgb_array":
             return None
-        if self._waiting:
-            raise AlreadyPendingCallError("step_wait() must come before render()", "step")
         pictures = np.empty((self.num_envs, *Picture().shape), np.uint8)
-        for i, picture in enumerate(pictures):
-            pool.picture(i, picture)
+        with self.step_lock:
+            for i, picture in enumerate(pictures):
+                pool.picture(i, picture)
         return tuple(pictures)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the threads and free the machines."""
-        self._pool = None
+        """End the threads and free the machines, after a step of another thread."""
+        if getattr(self, "_process", None) != os.getpid():  # its lock may stay locked
+            self._pool = None
+            return
+        with self.step_lock:
+            self._pool = None
         if hasattr(self, "_single"):  # not if an argument was wrong
             self._single.close()
 
@@ -363,7 +414,7 @@ class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
     def _steppable(self) -> GamePool:
         pool = self._open
         if self._waiting:
-            raise AlreadyPendingCallError("step_wait() must come before the next step", "step")
+            raise CallOrderError("step_wait() must come before the next step.")
         if not self._ready:
             raise ResetRequired(
                 "There are no episodes to step: none were begun yet, or a step failed; call "

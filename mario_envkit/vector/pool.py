@@ -104,8 +104,7 @@ class GamePool:
         self._doubles = np.zeros((1 + len(terms), num_envs))
         self._batched = None if compiled else BatchedReward(function, history, used, self._doubles)
         self.infos = InfoMaker(self._ints, self._flags, self._doubles, terms)
-        self._progress = np.zeros(_SAVED_PROGRESS, np.int64)
-        self._memory = np.zeros((len(terms) if compiled else 0, _SAVED_MEMORY), np.int64)
+        self._memory_shape = len(terms) if compiled else 0, _SAVED_MEMORY
         self._first_memory = function.start(_NO_STATE)
         self._stack_shape = shape
         self._game = game
@@ -244,16 +243,18 @@ class GamePool:
     def save(self, env: int) -> SavedGame:
         """One game, between two steps."""
         stack = np.empty(self._stack_shape, np.uint8)
-        machine = self._pool.save(env, self._progress, self._memory, stack)
+        progress = np.empty(_SAVED_PROGRESS, np.int64)
+        kept = np.empty(self._memory_shape, np.int64)
+        machine = self._pool.save(env, progress, kept, stack)
         if self._batched is not None:
             memory = self._batched.save(env)
         else:
             # Of the types that they have in a single environment.
             memory = tuple(
                 tuple(type(first)(value) for first, value in zip(firsts, values, strict=False))
-                for firsts, values in zip(self._first_memory, self._memory.tolist(), strict=True)
+                for firsts, values in zip(self._first_memory, kept.tolist(), strict=True)
             )
-        return SavedGame(machine, tuple(self._progress.tolist()), memory, stack)
+        return SavedGame(machine, tuple(progress.tolist()), memory, stack)
 
     def load(
         self, env: int, machine: bytes, progress: Sequence[int], memory: tuple[Memory, ...]
@@ -272,11 +273,11 @@ class GamePool:
         self, env: int, machine: bytes, progress: Sequence[int], memory: tuple[Memory, ...]
     ) -> None:
         """:meth:`load`, but for rewards that are worked out in Python."""
-        self._progress[:] = progress
+        kept = np.zeros(self._memory_shape, np.int64)
         if self._batched is None:
-            for row, values in zip(self._memory, memory, strict=True):
+            for row, values in zip(kept, memory, strict=True):
                 row[: len(values)] = values
-        problem = self._pool.load(env, machine, self._progress, self._memory)
+        problem = self._pool.load(env, machine, np.array(progress, np.int64), kept)
         if problem:
             raise SnapshotMismatch(
                 f"The snapshot cannot be loaded: {problem}; use another copy or take it again."

@@ -134,23 +134,40 @@ def test_the_quota_of_a_container(files, quota, tmp_path, monkeypatch):
     assert available_cores() >= 1
 
 
-def test_thread_sanitizer_finds_nothing(tmp_path):
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory):
+    """Builds a driver with ThreadSanitizer, and the core but once."""
     compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         pytest.skip("there is no C++ compiler")
-    program = tmp_path / "pool_driver"
+    folder = tmp_path_factory.mktemp("sanitized")
+    options = ["-std=c++17", "-O1", "-g", "-fsanitize=thread", f"-I{SOURCES}"]
+
+    def compile_(*arguments):
+        return subprocess.run(
+            [compiler, *options, *arguments], cwd=folder, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+
     sources = [path for path in SOURCES.glob("*.cpp") if "bindings" not in path.name]
-    sources = [path for path in sources if "driver" not in path.name]
-    build = subprocess.run(
-        [compiler, "-std=c++17", "-O1", "-g", "-fsanitize=thread", f"-I{SOURCES}", "-o", program,
-         Path(__file__).with_name("pool_driver.cpp"), *sources],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if build.returncode and "tsan" in build.stderr:
-        pytest.skip("the compiler comes without ThreadSanitizer")
-    assert build.returncode == 0, build.stderr
-    game = MarioEnv(backend="native")
-    start = tmp_path / "start"
+    core = compile_("-c", *(path for path in sources if "driver" not in path.name))
+    assert core.returncode == 0, core.stderr
+
+    def build(name):
+        driver = Path(__file__).with_name(f"{name}.cpp")
+        linked = compile_("-o", name, driver, *sorted(folder.glob("*.o")))
+        if linked.returncode and "tsan" in linked.stderr:
+            pytest.skip("the compiler comes without ThreadSanitizer")
+        assert linked.returncode == 0, linked.stderr
+        return folder / name
+
+    return build
+
+
+def run_with_thread_sanitizer(program, folder, timing="console"):
+    """What a driver prints about a game of 1-1, having shown no race."""
+    game = MarioEnv(backend="native", timing=timing)
+    start = folder / "start"
     start.write_bytes(game.start_of(Level(1, 1)).data)
     command = [program, find_rom().path, start, game.emulator.core]
     if shutil.which("setarch"):  # ThreadSanitizer of older compilers needs fixed addresses
@@ -158,5 +175,17 @@ def test_thread_sanitizer_finds_nothing(tmp_path):
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "WARNING" not in run.stderr, run.stderr
-    assert len(run.stdout.split()) == 3
-    assert len(set(run.stdout.split())) == 1, "the number of threads must not matter"
+    return run.stdout.split()
+
+
+def test_thread_sanitizer_finds_nothing(sanitized, tmp_path):
+    checksums = run_with_thread_sanitizer(sanitized("pool_driver"), tmp_path)
+    assert len(checksums) == 3
+    assert len(set(checksums)) == 1, "the number of threads must not matter"
+
+
+def test_thread_sanitizer_finds_nothing_where_threads_share(sanitized, tmp_path):
+    checksums = run_with_thread_sanitizer(sanitized("sharing_driver"), tmp_path, "nes-py")
+    alone, shared = checksums[::2], checksums[1::2]
+    assert len(alone) == 3
+    assert shared == alone
