@@ -65,6 +65,10 @@ class TrainConfig:
     )
     """Fields that may differ from the stored ones when a run is resumed."""
 
+    PATHS: ClassVar[frozenset[str]] = frozenset({"rom", "backward"})
+    """Fields that are paths: wherever they come from, relative ones are relative to the current
+    directory, and what is stored is absolute."""
+
     level: str = "1-1"
     """What is played: 1-1, full (the whole game), 1-1..2-4 (any of these), or an order of them:
     random, sequential, on-success or weighted, alone for all levels or like weighted:1-1..2-4."""
@@ -94,7 +98,8 @@ class TrainConfig:
     repeat_action_probability: Fraction = 0.0
     """Sticky actions: probability that the console sees the previous action again."""
     rom: str | None = None
-    """Path of a cartridge image; None for the one that gym-super-mario-bros installs."""
+    """Path of a cartridge image, stored as an absolute one; None for the one that
+    gym-super-mario-bros installs."""
 
     total_steps: PositiveInt = 1_000_000
     """Budget in agent steps, summed over all environments."""
@@ -282,6 +287,18 @@ def _sentence(message: str, values: Mapping[str, Any], source: str) -> str:
     return f"{source}: {key}{rest} = {values.get(key)!r} is not valid: {expected}."
 
 
+def absolute_paths(config: C) -> C:
+    """The same options with all :attr:`TrainConfig.PATHS` absolute, from the current directory.
+
+    Configurations enter through this, and runs and benches store nothing else, so that they can be
+    resumed and evaluated from anywhere. (Runs of older versions with relative paths go on to work
+    from the directory where they were begun.)
+    """
+    given = {name: getattr(config, name) for name in getattr(type(config), "PATHS", ())}
+    changed = {name: str(Path(path).absolute()) for name, path in given.items() if path}
+    return dataclasses.replace(config, **changed) if changed else config  # type: ignore[type-var]
+
+
 def to_plain(config: Any) -> dict[str, Any]:
     """The configuration as plain JSON values by field name."""
     # Field by field: msgspec leaves out defaults that it has not set itself.
@@ -313,7 +330,7 @@ def check_resume(stored: Any, wanted: Any) -> None:
         ConfigError: if a field differs that is not in the configuration's ``RESUMABLE``.
     """
     free = getattr(type(stored), "RESUMABLE", TrainConfig.RESUMABLE)
-    old, new = to_plain(stored), to_plain(wanted)
+    old, new = to_plain(absolute_paths(stored)), to_plain(absolute_paths(wanted))
     for key in old:
         if key not in free and old[key] != new[key]:
             raise ConfigError(

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from mario_agents.environments import make_bare, make_env
 from mario_agents.evaluate import Episode, Evaluation
+from mario_agents.notice import NOTICE
 from mario_agents.playback import FrameTap, go_back, play_episode, replay_actions
 from mario_agents.run.records import FilmRecord, Leg, PlayedEpisode, read_films, write_film_record
+from mario_agents.storage import Deferrable
 from mario_envkit.errors import MarioEnvkitError, RunError
 from mario_envkit.files import locked
 from mario_envkit.plugins import Policy
 from mario_envkit.snapshots.context import Saved
 from mario_envkit.video import gif_writer, mp4_writer
 
-NOTICE = 25
-"""Log level of good news: people see it, as they see warnings."""
 FIRST_FLAG, NEW_BEST = "first flag", "new best"
 FIRST_FLAG_VIDEO = "first-flag.mp4"
 """Of the first flag in training."""
@@ -34,7 +34,6 @@ FILM_FPS = 30
 PREVIEW_FPS = 10
 
 log = logging.getLogger(__name__)
-logging.addLevelName(NOTICE, "NOTICE")
 
 Score = tuple[float, ...]
 
@@ -73,6 +72,7 @@ class FilmCrew:
 
     def __init__(self, directory: Path, env_kwargs: Mapping[str, Any]) -> None:
         self._directory, self._env_kwargs = directory, env_kwargs
+        self._state = Deferrable("A film")
 
     def offer(
         self,
@@ -119,13 +119,21 @@ class FilmCrew:
             record = FilmRecord(step, tuple(occasions), score, PlayedEpisode.of(episode), way)
             write_film_record(video, record)
         except Exception as error:  # of an environment or encoder that is not ours, for instance
-            expected = isinstance(error, (MarioEnvkitError, OSError))
-            log.warning("There is no film of step %d: %s", step, error, exc_info=not expected)
+            _tell(f"There is no film of step {step}", error, self._state)
             return None
+        self._state.worked()
         title = " and ".join(occasions).capitalize() or "Film"
         outcome = f"{episode.ending} at x {episode.best_x}"
         log.log(NOTICE, "%s at step %d (%s): see %s", title, step, outcome, video)
         return video
+
+
+def _tell(what: str, error: Exception, state: Deferrable | None = None) -> None:
+    """Why there is no film; of films that fail one after the other only the first is told."""
+    if isinstance(error, (MarioEnvkitError, OSError)):
+        (state or Deferrable("A film")).failed(error, what)
+    else:
+        log.warning("%s: %s", what, error, exc_info=error)
 
 
 def _merit(item: tuple[Evaluation, int]) -> tuple[bool, int, float]:
@@ -209,8 +217,7 @@ def film_first_flag(
             record = FilmRecord(step, (occasion,), (), PlayedEpisode.of(episode), way)
             write_film_record(video, record)
     except Exception as error:  # of an encoder that is not ours, for instance
-        expected = isinstance(error, (MarioEnvkitError, OSError))
-        log.warning("There is no film of the first flag: %s", error, exc_info=not expected)
+        _tell("There is no film of the first flag", error)
         return None
     log.log(NOTICE, "%s, at step %d: see %s", occasion.capitalize(), step, video)
     return video

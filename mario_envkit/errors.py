@@ -81,7 +81,11 @@ class ConfigError(MarioEnvkitError, ValueError):
 
 
 class RunError(MarioEnvkitError):
-    """A run directory is missing, damaged, or already in use."""
+    """A run directory is missing or damaged, or cannot be written."""
+
+
+class RunBusy(RunError):
+    """Another process is at work in a directory of a run or a bench."""
 
 
 class CheckpointError(RunError):

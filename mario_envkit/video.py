@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.closing import closing
 from mario_envkit.errors import BackendUnavailable
 from mario_envkit.files import replace_file
 
@@ -17,13 +21,20 @@ from mario_envkit.files import replace_file
 class VideoWriter:
     """Counts the frames it passes on to ffmpeg."""
 
-    def __init__(self, writer: Any, scale: int) -> None:
-        self._writer, self._scale = writer, scale
+    def __init__(self, writer: Any, scale: int, path: Path) -> None:
+        self._writer, self._scale, self._path = writer, scale, path
         self.frames = 0
 
     def show(self, picture: NDArray[np.uint8]) -> None:
-        """Append an RGB picture ``(H, W, 3)`` uint8."""
-        self._writer.append_data(picture.repeat(self._scale, 0).repeat(self._scale, 1))
+        """Append an RGB picture ``(H, W, 3)`` uint8.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        try:
+            self._writer.append_data(picture.repeat(self._scale, 0).repeat(self._scale, 1))
+        except OSError as error:
+            raise _reason(self._path) from error
         self.frames += 1
 
 
@@ -41,8 +52,11 @@ def mp4_writer(
 
     Raises:
         BackendUnavailable: if imageio or its ffmpeg is not installed.
+        OSError: if the file cannot be written.
     """
+    # Quiet: it would write to the terminal by itself.
     options: dict[str, Any] = {"codec": "libx264", "macro_block_size": 2}
+    options["ffmpeg_log_level"] = "quiet"
     if quick:
         options["output_params"] = ["-preset", "veryfast", "-threads", "1"]
     with _writer(path, "mp4", scale, format="FFMPEG", fps=fps, **options) as video:
@@ -69,12 +83,44 @@ def _writer(path: Path, suffix: str, scale: int, **options: Any) -> Iterator[Vid
                 "Videos are written with imageio and ffmpeg, which are not installed; "
                 "pip install 'imageio[ffmpeg]'."
             ) from error
-        try:
-            yield VideoWriter(writer, scale)
-        finally:
-            # Its own context manager leaves ffmpeg running, and writing, after an exception.
-            writer.close()
+        # Its own context manager leaves ffmpeg running, and writing, after an exception.
+        with closing(writer):
+            video = VideoWriter(writer, scale, path)
+            yield video
         if temporary.exists():  # without a single picture ffmpeg makes no file
+            if suffix == "mp4" and not is_mp4(temporary):
+                raise _reason(path)
             replace_file(path, temporary.replace)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_mp4(path: Path) -> bool:
+    """Whether a file is an MP4 from its first box to its last (ISO/IEC 14496-12, section 4.2).
+
+    A file that was cut off ends within a box, or lacks the one that says what is in it ("moov").
+    """
+    kinds = []
+    try:
+        with path.open("rb") as file:
+            size, where = os.fstat(file.fileno()).st_size, 0
+            while where < size:
+                file.seek(where)
+                head = file.read(16)
+                length = int.from_bytes(head[:4], "big")
+                if length == 1:  # the real one, of 8 bytes, follows the kind
+                    length = int.from_bytes(head[8:], "big")
+                if length < 8 or where + length > size:
+                    return False
+                kinds.append(head[4:8])
+                where += length
+    except OSError:
+        return False
+    return kinds[:1] == [b"ftyp"] and b"moov" in kinds
+
+
+def _reason(path: Path) -> OSError:
+    """Why ffmpeg, which does not say it, may have given up."""
+    full = shutil.disk_usage(path.parent).free < 1 << 16
+    code = errno.ENOSPC if full else errno.EIO
+    return OSError(code, os.strerror(code), str(path))

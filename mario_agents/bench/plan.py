@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from mario_agents.config import TrainConfig
 from mario_envkit.errors import OptionError, RunError
 from mario_envkit.files import replace_text
 
@@ -113,12 +114,19 @@ def merged(stored: Plan, wanted: Plan, folder: Path) -> Plan:
         old, new = getattr(stored, name), getattr(wanted, name)
         if old != new:
             raise _differs(folder, f"{name} = {old}, not {new}")
-    known = {cell.name: cell for cell in stored.cells}
+    known = {cell.name: _with_absolute_paths(cell) for cell in stored.cells}
     for cell in wanted.cells:
         old = known.setdefault(cell.name, cell)
         if old != cell:
             raise _differs(folder, f"{cell.name} with {_difference(old, cell)}")
     return msgspec.structs.replace(stored, cells=tuple(known.values()))
+
+
+def _with_absolute_paths(cell: Cell) -> Cell:
+    """A cell as it is planned now; older versions stored paths as they were typed."""
+    given = {name: cell.options.get(name) for name in TrainConfig.PATHS}
+    paths = {name: str(Path(path).absolute()) for name, path in given.items() if path}
+    return msgspec.structs.replace(cell, options={**cell.options, **paths})
 
 
 def _difference(old: Cell, new: Cell) -> str:

@@ -13,7 +13,7 @@ import msgspec
 
 from mario_agents.bench.machine import machine_text
 from mario_agents.bench.plan import Cell, Plan, Weights
-from mario_agents.config import make_config, parse_value, to_plain
+from mario_agents.config import absolute_paths, make_config, parse_value, to_plain
 from mario_agents.evaluation.standard import parse_levels
 from mario_agents.presets import Preset, find_preset, read_preset
 from mario_envkit.errors import OptionError
@@ -99,7 +99,7 @@ class Wish:
         for level, snapshots in product(levels, self._snapshots(known, preset)):
             chosen = {"level": level, "snapshots": snapshots}
             options = {**base, **{k: v for k, v in chosen.items() if v is not None}}
-            config = make_config(config_class, options, source=source)
+            config = absolute_paths(make_config(config_class, options, source=source))
             plain = to_plain(config)
             if self.threads is not None and "torch_threads" in plain:
                 plain["torch_threads"] = min(plain["torch_threads"], self.threads)

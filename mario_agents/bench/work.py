@@ -22,7 +22,7 @@ from mario_agents.bench.result import (
 )
 from mario_agents.run.directory import LOCK_NAME
 from mario_agents.run.lock import sole
-from mario_envkit.errors import RunError
+from mario_envkit.errors import RunBusy
 from mario_envkit.files import replace_text
 
 ORPHAN_SECONDS = 30.0
@@ -142,7 +142,7 @@ def _wait_for_orphan(run: Path) -> None:
         try:
             with sole(run / LOCK_NAME, busy):
                 return
-        except RunError:
+        except RunBusy:
             if time.monotonic() > deadline:
                 raise
         time.sleep(0.2)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -38,22 +39,27 @@ def evaluate_run(command: Eval) -> None:
     run = StoredRun.open(command.run)
     levels = parse_levels(command.levels, str(getattr(run.config, "game", "smb")))
     report = _measure(command, run, standard, levels)
-    about = {"run": str(command.run), "trainer": run.directory.trainer, "weights": command.weights}
-    about["on"] = command.on
+    about = {"run": str(command.run.absolute()), "trainer": run.directory.trainer}
+    about |= {"weights": command.weights, "on": command.on}
     document = json.dumps({**about, **report.plain()}, indent=2)
+    # First of all: it took long to measure.
+    if command.json:
+        print(document, flush=True)
+    else:
+        where = "" if command.on == "mario-envkit" else f", played on {command.on}"
+        print(f"{command.run} ({run.directory.trainer}{where})\n{report.text()}", flush=True)
     if not command.quick:
-        with suppress(OSError):  # a run that may only be read can be measured all the same
+        try:
             replace_text(run.directory.standard_path, document + "\n")
+        except OSError as error:  # a run that may only be read can be measured all the same
+            path = run.directory.standard_path
+            print(f"{path} cannot be written, so reports will not have it: {error.strerror}.",
+                  file=sys.stderr)  # fmt: skip
     if command.out is not None:
         try:
             replace_text(command.out, document + "\n")
         except OSError as error:
             raise OptionError(f"Cannot write {command.out}: {error.strerror}.") from error
-    if command.json:
-        print(document)
-    else:
-        where = "" if command.on == "mario-envkit" else f", played on {command.on}"
-        print(f"{command.run} ({run.directory.trainer}{where})\n{report.text()}")
 
 
 def _measure(command: Eval, run: StoredRun, standard: Standard, levels: list[str]) -> Report:

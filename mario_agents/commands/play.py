@@ -73,7 +73,7 @@ def _record_episodes(
             for number in range(protocol.episodes):
                 _print_episode(_play(policy, env, protocol, number, tap))
     except OSError as error:
-        raise OptionError(f"Cannot write the video {path}: {error}.") from error
+        raise OptionError(f"Cannot write the video {path}: {error.strerror}.") from error
     finally:
         env.close()
     print(f"Wrote {path} ({video.frames} frames, {video.frames / fps:.1f} s).")
@@ -97,7 +97,7 @@ def _record_mosaic(
                     policy, envs, columns, video.show, greedy=protocol.greedy, seed=protocol.seed
                 )
         except OSError as error:
-            raise OptionError(f"Cannot write the video {path}: {error}.") from error
+            raise OptionError(f"Cannot write the video {path}: {error.strerror}.") from error
     flags = sum(episode.success for episode in episodes)
     print(f"{flags} of {len(episodes)} games reached the flag.")
     print(f"Wrote {path} ({video.frames} frames, {video.frames / fps:.1f} s).")

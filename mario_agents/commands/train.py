@@ -12,8 +12,18 @@ from typing import Annotated, Any
 
 import tyro
 
-from mario_agents.config import TrainConfig, check_resume, make_config, read_options, validate
+from mario_agents.config import (
+    TrainConfig,
+    absolute_paths,
+    check_resume,
+    make_config,
+    read_options,
+    validate,
+)
+from mario_agents.notice import NOTICE
 from mario_agents.presets import find_preset
+from mario_agents.storage import GrowingLog
+from mario_envkit.closing import closing
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import ConfigError, OptionError
 from mario_envkit.plugins import Trainer, available_trainers, load_trainer
@@ -118,7 +128,7 @@ def _parse(
         args=args,
         default=command(RunOptions(), default),
     )
-    return validate(parsed.options, source="command line")
+    return absolute_paths(validate(parsed.options, source="command line"))
 
 
 def _check_surroundings(trainer: Trainer, config: Any) -> None:
@@ -161,10 +171,9 @@ def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
 @contextmanager
 def _logging(path: Path) -> Iterator[logging.Logger]:
     """Log to a file; warnings and good news to the standard error stream as well."""
-    from mario_agents.filming import NOTICE
 
     log = logging.getLogger("mario_agents")
-    file = logging.FileHandler(path, encoding="utf-8", errors="replace")
+    file = GrowingLog(path)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     # Errors reach people as the one sentence that ends the command.
     screen = logging.StreamHandler()
@@ -176,11 +185,11 @@ def _logging(path: Path) -> Iterator[logging.Logger]:
     log.addHandler(file)
     log.addHandler(screen)
     try:
-        yield log
+        with closing(file):
+            yield log
     finally:
         log.removeHandler(file)
         log.removeHandler(screen)
-        file.close()
         log.setLevel(level)
         log.propagate = propagate
 

@@ -13,7 +13,7 @@ from mario_agents.metrics.schema import (
     MetricDef,
     MetricKind,
 )
-from mario_agents.metrics.sinks import CsvSink, GuardedSink, MetricSink, TensorBoardSink, WandbSink
+from mario_agents.metrics.sinks import CsvSink, MetricSink, TensorBoardSink, WandbSink
 from mario_agents.metrics.snapshot import MetricSnapshot, RollingMean
 from mario_agents.metrics.stopwatch import Stopwatch
 
@@ -26,7 +26,6 @@ __all__ = [
     "WORKER_METRICS",
     "Across",
     "CsvSink",
-    "GuardedSink",
     "MetricAggregator",
     "MetricDef",
     "MetricKind",

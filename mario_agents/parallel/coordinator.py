@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,9 +15,10 @@ from mario_agents.parallel.reporting import CoordinatorReport, State
 from mario_agents.parallel.updater import Updater
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
 from mario_agents.run.clock import TrainingClock
+from mario_agents.storage import Deferrable
+from mario_envkit.closing import close_all
+from mario_envkit.command_line import shell_words
 from mario_envkit.errors import CheckpointError, RunError
-
-log = logging.getLogger(__name__)
 
 
 class TrainingCoordinator:
@@ -52,6 +52,8 @@ class TrainingCoordinator:
         self.report, self.clock = report, clock
         self._metadata = metadata
         self._saved: tuple[int, int] | None = None
+        self.saving = Deferrable("A checkpoint")
+        """Saves in the middle of a run: a disk that refuses is no reason to stop training."""
         if checkpoint:
             self._restore(checkpoint)
             self._saved = checkpoint.step, self.version
@@ -102,12 +104,37 @@ class TrainingCoordinator:
         Raises:
             RunError: if the disk refuses; what was there before is intact.
         """
-        if self._saved != (step, self.version):  # a second one would push an older one out
-            self._read_clock()
-            own = {"updater": self.updater.state(), "coordinator": self.report.logger.state()}
-            self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own})
-            self._saved = step, self.version
-        write_weights(self.run, self.player.state_dict(), {**self._metadata, "step": step})
+        close_all(
+            lambda: self._save_checkpoint(step, tensors, state),
+            lambda: write_weights(
+                self.run, self.player.state_dict(), {**self._metadata, "step": step}
+            ),
+        )
+
+    def save_end(self, save: Callable[[], object]) -> None:
+        """Call ``save`` for the last time.
+
+        Raises:
+            RunError: if the disk refuses; says how to go on.
+        """
+        try:
+            save()
+        except RunError as error:
+            again = shell_words("mario-agents", "train", "--resume", self.run.path)
+            raise RunError(
+                f"The end of the run is not saved. {error} Then go on from the last checkpoint "
+                f"with: {again}"
+            ) from error
+
+    def _save_checkpoint(
+        self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
+    ) -> None:
+        if self._saved == (step, self.version):  # a second one would push an older one out
+            return
+        self._read_clock()
+        own = {"updater": self.updater.state(), "coordinator": self.report.logger.state()}
+        self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own})
+        self._saved = step, self.version
 
     def _read_clock(self) -> None:
         self.report.logger.track("seconds", self.clock.seconds)
@@ -121,14 +148,6 @@ class TrainingCoordinator:
         seconds = self.report.logger.value("seconds")
         if not math.isnan(seconds):  # checkpoints of older versions do not have it
             self.clock.go_on_from(seconds)
-
-
-def keep_going(save: Callable[[], None]) -> None:
-    """Save in the middle of a run: a disk that refuses is no reason to stop training."""
-    try:
-        save()
-    except RunError as error:
-        log.warning("%s Training goes on, and tries again at the next checkpoint.", error)
 
 
 def incomplete(run: RunDir, error: KeyError) -> CheckpointError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import closing
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -13,7 +12,6 @@ import torch
 from mario_agents.device import resolve_device
 from mario_agents.parallel.build import build_coordinator, build_learner, counters_of
 from mario_agents.parallel.child import AttachedRun, Plan, run_child
-from mario_agents.parallel.coordinator import keep_going
 from mario_agents.parallel.drain import GradientDrain
 from mario_agents.parallel.evaluation import Evaluator
 from mario_agents.parallel.events import COORDINATOR
@@ -21,6 +19,7 @@ from mario_agents.parallel.exchange import NAP, gradient_layout, weight_layout
 from mario_agents.parallel.gradients import Gradients, trainable
 from mario_agents.parallel.intervals import Every
 from mario_agents.run import CheckpointStore
+from mario_envkit.closing import close_all, closing
 
 FLUSH_SECONDS = 1.0
 """Seconds between two messages to the main process."""
@@ -129,7 +128,8 @@ class CoordinatorProcess:
         if self._rows.due(step):
             self.coordinator.write(step)
         if self._checkpoints.due(step):
-            keep_going(self._save)
+            self.coordinator.saving.attempt(self._save)
+            self._evaluator.flush()
         if time.monotonic() - self._told > FLUSH_SECONDS:
             self._told = time.monotonic()
             self.coordinator.flush(step)
@@ -146,12 +146,16 @@ class CoordinatorProcess:
             self._evaluator.start_last(self.learner, step)
             self._await_evaluation()
         self.coordinator.write(step)
-        self._save()
+        self.coordinator.save_end(self._save)
         self.coordinator.flush(step, "stopped")
 
     def close(self) -> None:
-        """Close the files."""
-        self.coordinator.report.close()
+        """Close the files.
+
+        Raises:
+            RunError: if something could not be written.
+        """
+        close_all(self._evaluator.close, self.coordinator.report.close)
 
     def _take_evaluation(self) -> None:
         result = self._evaluator.result()

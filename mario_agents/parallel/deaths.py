@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
+from mario_agents.storage import Deferrable
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
-from mario_envkit.errors import HotspotError
-
-log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 60.0
 
@@ -41,6 +38,7 @@ class DeathLog:
         self.hotspots = DeathHotspotAggregate.load_or_create(path)
         self._interval, self._clock = interval, clock
         self._next = clock() + interval
+        self._state = Deferrable(path.name)
 
     def record(self, level: str, positions: Sequence[int], areas: Sequence[int] = ()) -> None:
         """Count deaths at ``positions``, in pixels, in ``areas`` as far as they are known."""
@@ -50,15 +48,12 @@ class DeathLog:
     def tick(self) -> None:
         """Save if it is time to and there is something new; call it often.
 
-        A disk that refuses is told of in the log and tried again at the next interval.
+        A disk that refuses is told of in the log, once, and tried again at the next interval.
         """
         if self._clock() < self._next:
             return
         self._next = self._clock() + self._interval
-        try:
-            self.hotspots.save_if_dirty()
-        except HotspotError as error:
-            log.warning("%s", error)
+        self._state.attempt(self.hotspots.save_if_dirty)
 
     def close(self) -> None:
         """Save what is new.

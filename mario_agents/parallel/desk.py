@@ -29,6 +29,7 @@ from mario_agents.parallel.events import (
 from mario_agents.parallel.events.publisher import Stamp
 from mario_agents.parallel.pulses import LogRelay
 from mario_agents.run import RunDir
+from mario_envkit.closing import close_after_error, close_all
 
 log = logging.getLogger(__name__)
 
@@ -172,23 +173,25 @@ class EventDesk:
         """Take in what is there, save the deaths, close sinks and sockets; harmless when repeated.
 
         Raises:
-            HotspotError: if the deaths cannot be saved; everything is closed then, too.
+            HotspotError, RunError: if something cannot be saved; everything is closed then, too.
         """
         if self._closed:
             return
         self._closed = True
-        try:
-            for _ in range(LAST_POLLS):
-                if not self.poll():
-                    break
-            self.deaths.close()
-        finally:
-            _own_logger().removeHandler(self._relay)
-            self._subscriber.close()
-            self._broadcast.close()
-            self._directory.close()
-            for sink in self._sinks:
-                sink.close()
+        close_all(
+            self._poll_the_rest,
+            self.deaths.close,
+            lambda: _own_logger().removeHandler(self._relay),
+            self._subscriber.close,
+            self._broadcast.close,
+            self._directory.close,
+            *(sink.close for sink in self._sinks),
+        )
+
+    def _poll_the_rest(self) -> None:
+        for _ in range(LAST_POLLS):
+            if not self.poll():
+                break
 
     def __enter__(self) -> EventDesk:
         return self
@@ -199,7 +202,10 @@ class EventDesk:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            close_after_error(self.close)
 
 
 def _own_logger() -> logging.Logger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from mario_agents.config import TrainConfig
@@ -9,6 +10,9 @@ from mario_agents.parallel.local import train_in_process
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.parallel.supervisor import train_in_processes
 from mario_agents.run import CheckpointStore, RunDir
+from mario_agents.run.rewind import rewind
+
+log = logging.getLogger(__name__)
 
 
 def train(recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir, *, resume: bool) -> None:
@@ -22,9 +26,14 @@ def train(recipe: Recipe[Any, Any], config: TrainConfig, run: RunDir, *, resume:
 
     Raises:
         CheckpointError: if ``resume`` finds no checkpoint that is whole.
-        KeyboardInterrupt: after saving, if Ctrl-C or SIGTERM asked to stop.
+        RunError: if what must be there at the beginning, or the end, cannot be written; see
+            :mod:`mario_agents.storage`.
+        KeyboardInterrupt: after saving, if Ctrl-C, SIGTERM or SIGHUP asked to stop.
     """
     store = CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints)
     checkpoint = store.load_latest() if resume else None
+    if checkpoint is not None:
+        rewind(run, checkpoint.step)
+        log.info("Going on from step %d; rows and evaluations after it were cut.", checkpoint.step)
     start = train_in_processes if config.workers else train_in_process
     start(recipe, config, run, checkpoint)

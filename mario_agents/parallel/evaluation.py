@@ -16,7 +16,14 @@ from mario_agents.filming import FilmCrew
 from mario_agents.parallel.recipe import Recipe, Spaces
 from mario_agents.run import BestWeights, RunDir
 from mario_agents.run.clock import TrainingClock
-from mario_agents.run.records import EvaluationRecord, PlayedEpisode, append_evaluation
+from mario_agents.run.records import (
+    EvaluationRecord,
+    PlayedEpisode,
+    evaluation_line,
+    last_evaluated,
+)
+from mario_agents.storage import GrowingFile
+from mario_envkit.closing import close_all
 from mario_envkit.errors import MarioEnvkitError
 
 log = logging.getLogger(__name__)
@@ -85,13 +92,14 @@ class Evaluator:
         clock: TrainingClock | None = None,
     ) -> None:
         self._recipe, self._config, self._device = recipe, config, device
-        self._spaces, self._best, self._run = spaces, BestWeights(run), run
+        self._spaces, self._best = spaces, BestWeights(run)
+        self._records = GrowingFile(run.evaluations_path)
         self._clock = clock or TrainingClock()
         self._crew = FilmCrew(run.videos_path, recipe.env_kwargs(config))
         self._learner: Learner | None = None
         self._thread: Thread | None = None
         self._result: _Result | MarioEnvkitError | None = None
-        self._step, self._seconds = 0, 0.0
+        self._step, self._seconds = last_evaluated(run.evaluations_path), 0.0
 
     def start(self, learner: Learner, step: int) -> None:
         """Begin to evaluate the weights as they are now, unless an evaluation is going on."""
@@ -123,7 +131,7 @@ class Evaluator:
         """What an evaluation found, once after it has ended.
 
         Raises:
-            MarioEnvkitError: if it could not be made, or the best weights not be written.
+            MarioEnvkitError: if it could not be made.
         """
         if self._thread is None or (self.playing and not wait):
             return None
@@ -133,7 +141,7 @@ class Evaluator:
             raise result
         assert result is not None
         plain, sticky = result.both
-        self._keep(result)
+        self._records.append(evaluation_line(result.record(self._step, self._seconds)))
         log.info("Evaluation at step %d: %s", self._step, result.text())
         return {
             "eval_success": plain.success_rate.mean,
@@ -143,11 +151,18 @@ class Evaluator:
             "eval_best": self._offer(result),
         }
 
-    def _keep(self, result: _Result) -> None:
-        try:
-            append_evaluation(self._run.evaluations_path, result.record(self._step, self._seconds))
-        except OSError as error:
-            log.warning("The evaluation at step %d cannot be kept: %s.", self._step, error)
+    def flush(self) -> None:
+        """Write what the disk refused before; call it when everything else is saved."""
+        self._records.flush()
+        self._best.flush()
+
+    def close(self) -> None:
+        """Write what the disk refused before, for the last time.
+
+        Raises:
+            RunError: if an evaluation, or the best weights, cannot be written.
+        """
+        close_all(self._records.close, self._best.close)
 
     def _offer(self, result: _Result) -> float:
         """Offer what was evaluated as the best; returns the success of the best."""

@@ -18,9 +18,10 @@ from mario_agents.metrics import Stopwatch
 from mario_agents.parallel.first_flag import FlagFilmer
 from mario_agents.parallel.recipe import Recipe
 from mario_agents.run import RunDir
+from mario_agents.storage import Deferrable
+from mario_envkit.closing import close_all
 from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.emulator import native
-from mario_envkit.errors import ArchiveError
 from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
 from mario_envkit.vector import MarioVectorEnv
 from mario_envkit.vector.cores import available_cores
@@ -113,6 +114,7 @@ class Games:
             self._filmer = FlagFilmer(self._games, game_kwargs, run.videos_path)
             self.envs = self._filmer.envs
         self._due = time.monotonic() + SYNC_SECONDS
+        self._files = Deferrable("The archive of snapshots")
 
     def tick(self, step: int) -> None:
         """Film the first flag if it was reached, and exchange files with the other workers if it is
@@ -129,10 +131,7 @@ class Games:
         if self._backward is not None and self._backward.curriculum.done and not self._arrived:
             self._arrived = True
             log.info("The backward curriculum has arrived at the true start, by step %d.", step)
-        try:
-            self._exchange()
-        except ArchiveError as error:
-            log.warning("%s Training goes on.", error)
+        self._files.attempt(self._exchange)
 
     def _starts(self, config: TrainConfig) -> dict[str, Any]:
         """Where episodes begin, if not at the start of a level."""
@@ -164,11 +163,13 @@ class Games:
         )
 
     def close(self) -> None:
-        """Close the environments; waits for a film that is being made."""
-        with self._quiet:
-            self._games.close()
-        if self._filmer is not None:
-            self._filmer.close()
+        """Close the environments; waits for a film that is being made.
+
+        Raises:
+            ArchiveError: if snapshots could not be written.
+        """
+        film = [] if self._filmer is None else [self._filmer.close]
+        close_all(self._games.close, self._quiet.close, *film)
 
 
 @contextmanager

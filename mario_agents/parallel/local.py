@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import closing
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from mario_agents.parallel.build import (
     open_desk,
     restore_counters,
 )
-from mario_agents.parallel.coordinator import incomplete, keep_going
+from mario_agents.parallel.coordinator import incomplete
 from mario_agents.parallel.desk import EventDesk
 from mario_agents.parallel.evaluation import Evaluator
 from mario_agents.parallel.events import COORDINATOR
@@ -34,6 +33,7 @@ from mario_agents.parallel.reporting import WorkerReport, headline
 from mario_agents.progress import open_display
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.stopping import StopRequest
+from mario_envkit.closing import close_all, closing
 
 
 class LocalRun:
@@ -151,9 +151,12 @@ class LocalRun:
         )
 
     def close(self) -> None:
-        """Close the metrics files; harmless when repeated."""
-        self.worker.report.close()
-        self.coordinator.report.close()
+        """Close the files; harmless when repeated.
+
+        Raises:
+            RunError: if something could not be written.
+        """
+        close_all(self.evaluator.close, self.worker.report.close, self.coordinator.report.close)
 
     def _restore(self, run: RunDir, checkpoint: Checkpoint) -> None:
         """The worker's half; the coordinator has its own already."""
@@ -185,10 +188,12 @@ def train_in_process(
         open_desk(recipe, config, run, checkpoint) as desk,
         closing(LocalRun(recipe, config, run, games.envs, desk, device, checkpoint)) as parts,
     ):
-        _loop(parts, games, run)
+        stop = _loop(parts, games, run)
+    if stop.requested:
+        raise stop.exception()
 
 
-def _loop(parts: LocalRun, games: Games, run: RunDir) -> None:
+def _loop(parts: LocalRun, games: Games, run: RunDir) -> StopRequest:
     config = parts.config
     minutes = math.inf if config.max_minutes is None else config.max_minutes
     deadline = time.monotonic() + 60 * minutes
@@ -216,12 +221,12 @@ def _loop(parts: LocalRun, games: Games, run: RunDir) -> None:
             if rows.due(parts.steps):
                 parts.write()
             if checkpoints.due(parts.steps):
-                keep_going(parts.save)
+                parts.coordinator.saving.attempt(parts.save)
+                parts.evaluator.flush()
         parts.coordinator.clock.end()
         parts.take_evaluation(wait=True)
         if not stop.requested:
             parts.evaluate_last()
         parts.write()
-        parts.save()
-    if stop.requested:
-        raise stop.exception()
+        parts.coordinator.save_end(parts.save)
+    return stop

@@ -31,7 +31,7 @@ class NewFilms:
         """What has come since the last call; it costs little if there is nothing."""
         try:
             changed = self._directory.stat().st_mtime_ns
-        except FileNotFoundError:
+        except OSError:
             return []  # none yet
         if changed == self._listed:
             return []

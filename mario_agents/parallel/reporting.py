@@ -13,7 +13,6 @@ from mario_agents.metrics import (
     TIME_SHARES,
     WORKER_METRICS,
     CsvSink,
-    GuardedSink,
     MetricDef,
     MetricLogger,
     MetricSink,
@@ -69,7 +68,7 @@ def run_sinks(
     sinks: list[MetricSink] = []
     if wandb is not None:
         sinks.append(WandbRun(wandb, run, resume_step=resume_step))
-    sinks.append(GuardedSink(TensorBoardRun(run, resume_step=resume_step)))
+    sinks.append(TensorBoardRun(run, resume_step=resume_step))
     return sinks
 
 
@@ -104,7 +103,7 @@ class Report:
         self.publisher = publisher
         self.stopwatch = Stopwatch(share.name for share in shares)
         names = [metric.name for metric in defs]
-        sink = GuardedSink(CsvSink(run.csv_path(source), names, resume_step=resume_step))
+        sink = CsvSink(run.csv_path(source), names, resume_step=resume_step)
         self.logger = MetricLogger(defs, [sink], self._send)
         self._written: int | None = resume_step
 

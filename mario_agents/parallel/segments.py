@@ -98,9 +98,9 @@ class SharedSegments:
         if self._lease < 0:
             raise RunError("The shared memory of this run is closed; make it before the run ends.")
         name = f"/mario-{self._token}-{len(self._names)}"
-        os.write(self._lease, f"{name}\n".encode())
-        self._names.append(name)
         try:
+            os.write(self._lease, f"{name}\n".encode())
+            self._names.append(name)
             return name, _make(name, size)
         except OSError as error:
             _remove([name])
@@ -162,8 +162,8 @@ def remove_leftovers(leases: Path | None = None) -> list[str]:
             continue
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue  # its owner, or another cleaner, was faster
+        except OSError:
+            continue  # its owner, or another cleaner, was faster; or nobody may have it
         try:
             if _try_lock(descriptor):
                 names = os.read(descriptor, os.fstat(descriptor).st_size).decode("ascii", "replace")
@@ -228,6 +228,11 @@ def _try_lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise RunError(
+            f"Files in {tempfile.gettempdir()} cannot be locked ({error.strerror}), which workers "
+            "need; point TMPDIR to a directory on a disk of this machine."
+        ) from error
     return True
 
 
@@ -236,7 +241,10 @@ def _new_lease(leases: Path) -> tuple[str, int]:
     while True:
         token = secrets.token_hex(6)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(leases / f"{token}.lease", flags, 0o600)
+        try:
+            descriptor = os.open(leases / f"{token}.lease", flags, 0o600)
+        except OSError as error:
+            raise _unusable(leases, error) from error
         # Another run may have taken the still unlocked file for a dead run's, and removed it.
         if _try_lock(descriptor) and os.fstat(descriptor).st_nlink:
             return token, descriptor
@@ -245,11 +253,21 @@ def _new_lease(leases: Path) -> tuple[str, int]:
 
 def _own_directory(path: Path) -> Path:
     """``path``, made if need be; never one that another user prepared in a shared directory."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = path.lstat()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.lstat()
+    except OSError as error:
+        raise _unusable(path, error) from error
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise RunError(
             f"{path} must be a directory of your own, because it says which shared memory may be "
             "removed; remove it, or point TMPDIR to another directory."
         )
     return path
+
+
+def _unusable(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"{path}, where workers keep account of their shared memory, cannot be used: "
+        f"{error.strerror}; point TMPDIR to a directory that is writable."
+    )

@@ -213,7 +213,8 @@ class Supervisor:
             seconds: how long workers, and a coordinator without a sign of life, may take.
 
         Raises:
-            RunError, TrainerError: as :meth:`watch`, if the coordinator fails at its last save.
+            RunError, TrainerError: as :meth:`watch`, if the coordinator fails at its last save;
+                RunError, when all have ended, if a worker failed at its end.
         """
         self.heartbeat.stop()
         deadline = time.monotonic() + seconds
@@ -224,9 +225,12 @@ class Supervisor:
                 break
             self._check_coordinator()
             self.desk.poll(WATCH_SECONDS)
+        unsaved = None
         for member in members:
             if member.exit_status:
-                log.warning("%s failed at its end: %s", member.name, member.reason())
+                reason = f"{member.name} failed at its end: {member.reason()}"
+                log.warning("%s", reason)
+                unsaved = unsaved or reason
             member.kill()
         self.heartbeat.finish(complete=complete)
         assert self.coordinator is not None
@@ -235,6 +239,8 @@ class Supervisor:
         if self.coordinator.exit_status != 0:
             self._coordinator_lost(self.coordinator)
         self.coordinator.bury()
+        if unsaved is not None:
+            raise RunError(unsaved)
 
     def _check_coordinator(self) -> None:
         member = self.coordinator
@@ -283,8 +289,8 @@ def train_in_processes(
         if segments.leftovers:
             log.info("Removed the shared memory of a run that was killed.")
         _loop(supervisor, stop)
-        if stop.requested:
-            raise stop.exception()
+    if stop.requested:
+        raise stop.exception()
 
 
 def _loop(supervisor: Supervisor, stop: StopRequest) -> None:

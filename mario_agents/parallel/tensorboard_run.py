@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from mario_agents.metrics import TensorBoardSink
 from mario_agents.parallel.new_films import NewFilms
@@ -47,9 +48,8 @@ class TensorBoardRun(TensorBoardSink):
 
     def _show_films(self) -> None:
         for video, film in self._films.take():
-            preview = video.with_suffix(".gif")
-            if preview.is_file():
-                self.write_gif(film.step, "film", preview.read_bytes())
+            with suppress(OSError):  # there is none, or it cannot be read
+                self.write_gif(film.step, "film", video.with_suffix(".gif").read_bytes())
 
     def _count_deaths(self) -> None:
         path = self._run.hotspots_path
@@ -59,7 +59,7 @@ class TensorBoardRun(TensorBoardSink):
                 return
             self._counted = changed
             deaths = DeathHotspotAggregate.load_or_create(path)
-        except (FileNotFoundError, HotspotError):
+        except (OSError, HotspotError):
             return  # none yet; that the file is damaged tells its owner
         for level in deaths.levels:
             counts = dict(deaths.get_hotspots(level, min_deaths=1))

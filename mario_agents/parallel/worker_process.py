@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from multiprocessing.connection import Connection
 
 from mario_agents.device import resolve_device
@@ -15,6 +14,7 @@ from mario_agents.parallel.heartbeat import COUNTERS
 from mario_agents.parallel.intervals import Every
 from mario_agents.parallel.recipe import Place
 from mario_agents.parallel.reporting import WorkerReport
+from mario_envkit.closing import closing
 
 FLUSH_SECONDS = 1.0
 """Seconds between two messages to the main process."""

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from mario_agents.metrics import TIME_SHARES
-from mario_agents.report.mp4 import is_mp4
 from mario_agents.report.tables import (
     Curve,
     Table,
@@ -35,6 +34,7 @@ from mario_envkit.command_line import showable
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import ArchiveError, HotspotError, RunError
 from mario_envkit.snapshots.archive import ArchiveWarning, SnapshotArchive
+from mario_envkit.video import is_mp4
 
 MOST_SNAPSHOTS = 1_000
 _WORKER = re.compile(r"worker_\d+")

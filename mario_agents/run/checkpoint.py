@@ -90,8 +90,8 @@ class CheckpointStore:
             self._write(path, step, storable(tensors), plain_state)
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
-                f"Cannot write a checkpoint to {self.directory} ({error}); "
-                "earlier ones are intact: free some space and resume."
+                f"Cannot write a checkpoint to {self.directory} ({error}); earlier ones are "
+                "intact: free some space."
             ) from error
         self._prune()
         return path
@@ -142,14 +142,18 @@ class CheckpointStore:
     ) -> None:
         data = path.with_suffix(".safetensors")
         replace_file(data, lambda temporary: save_file(tensors, temporary))
-        manifest = {
-            "format": FORMAT,
-            "step": step,
-            "tensors": {"bytes": data.stat().st_size, "sha256": sha256_of(data)},
-            "state": state,
-        }
-        manifest["sha256"] = _digest(manifest)
-        replace_text(path, json.dumps(manifest) + "\n")
+        try:
+            manifest = {
+                "format": FORMAT,
+                "step": step,
+                "tensors": {"bytes": data.stat().st_size, "sha256": sha256_of(data)},
+                "state": state,
+            }
+            manifest["sha256"] = _digest(manifest)
+            replace_text(path, json.dumps(manifest) + "\n")
+        except OSError:
+            data.unlink(missing_ok=True)  # worth nothing, and the next one needs the space
+            raise
 
     def _files(self, suffix: str) -> list[tuple[int, Path]]:
         """(number, path) of our files by number; temporary and foreign ones are not ours."""

@@ -12,9 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mario_agents.config import to_plain
+from mario_agents.config import absolute_paths, to_plain
 from mario_agents.run.lock import sole
-from mario_envkit.command_line import shell_words
+from mario_envkit.command_line import in_words, shell_words
 from mario_envkit.errors import RunError
 from mario_envkit.files import replace_text
 
@@ -69,7 +69,7 @@ class RunDir:
                 f"The run directory {path} is not empty; choose another one with --run-dir, "
                 f"or continue the run in it with {shell_words('--resume', path)}"
             )
-        run = cls(path, trainer, _own_version(), to_plain(config))
+        run = cls(path, trainer, _own_version(), to_plain(absolute_paths(config)))
         run._write_config()
         return run
 
@@ -81,17 +81,23 @@ class RunDir:
             RunError: if there is no run in ``path``, or its ``config.json`` is damaged.
         """
         file = path / CONFIG_NAME
-        if not path.is_dir():
-            raise RunError(f"There is no run directory {path}.")
-        if not file.is_file():
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if not path.is_dir():
+                raise RunError(f"There is no run directory {path}.") from error
             raise RunError(
                 f"The directory {path} is not a run: it has no {CONFIG_NAME}; "
                 "name a directory that 'mario-agents train' made."
-            )
+            ) from error
+        except OSError as error:
+            raise RunError(f"The run {path} cannot be read. {in_words(error)}") from error
+        except ValueError as error:
+            raise RunError(f"{file} is damaged: {error!r}.") from error
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = json.loads(text)
             trainer, made_by, options = content["trainer"], content["version"], content["config"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file} is damaged: {error!r}.") from error
         if not (isinstance(trainer, str) and isinstance(options, dict)):
             raise RunError(f"{file} is damaged: 'trainer' must be a name and 'config' a mapping.")
@@ -99,13 +105,20 @@ class RunDir:
 
     def with_config(self, config: Any) -> RunDir:
         """The same run with other options (see ``config.check_resume``), written to the disk."""
-        run = RunDir(self.path, self.trainer, self.version, to_plain(config))
+        options = to_plain(absolute_paths(config))
+        run = RunDir(self.path, self.trainer, self.version, options)
         run._write_config()
         return run
 
     def _write_config(self) -> None:
         content = {"trainer": self.trainer, "version": self.version, "config": self.options}
-        replace_text(self.path / CONFIG_NAME, json.dumps(content, indent=2) + "\n")
+        try:
+            replace_text(self.path / CONFIG_NAME, json.dumps(content, indent=2) + "\n")
+        except OSError as error:
+            raise RunError(
+                f"Cannot write {self.path / CONFIG_NAME}: {error.strerror}; training needs a "
+                "directory that is writable, and space in it."
+            ) from error
 
     @property
     def weights_path(self) -> Path:
@@ -168,7 +181,7 @@ class RunDir:
         See :func:`~mario_agents.run.lock.sole`, on ``run.lock``.
 
         Raises:
-            RunError: if another process holds it.
+            RunBusy, RunError: if another process holds it, or nobody can.
         """
         busy = (
             f"The run {self.path} is already being trained by {{}}; stop that one first, or start "

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import socket
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mario_envkit.errors import RunError
+from mario_envkit.command_line import in_words
+from mario_envkit.errors import RunBusy, RunError
+from mario_envkit.files import LockWarning, has_no_locks
 
 try:
     import fcntl
 except ImportError:  # Windows has no POSIX record locks
     fcntl = None  # type: ignore[assignment]
+
+_CONFLICT = (errno.EAGAIN, errno.EACCES)
+"""What POSIX has a call say if somebody else holds the lock; network mounts mean no permission by
+the second one, too."""
 
 
 @contextmanager
@@ -23,28 +32,82 @@ def sole(path: Path, busy: str) -> Iterator[None]:
     A POSIX record lock: the kernel drops it when its process dies, however that happens, so a lock
     is never stale, and forked children do not inherit it. The file says who holds it.
 
+    On a file system without locks (some network mounts) that text is all there is: it keeps out
+    another process of this machine as long as the one it names lives. Processes of other machines
+    cannot be looked for; a :class:`~mario_envkit.files.LockWarning` says so.
+
     Args:
         path: the file; it is made if there is none, and stays.
         busy: sentence of the error, with ``{}`` for who holds it.
 
     Raises:
-        RunError: if another process holds it.
+        RunBusy: if another process holds it.
+        RunError: if there can be no such file, or it cannot be locked.
     """
     if fcntl is None:
         raise RunError("Training needs POSIX file locks, which this system does not have.")
-    # Never truncated on opening: the text belongs to whoever holds the lock.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(descriptor, 200).decode(errors="replace").strip()
-            raise RunError(busy.replace("{}", holder or "a process")) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        # Never truncated on opening: the text belongs to whoever holds the lock.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RunError(
+            f"{path.parent} cannot be written to, and training has to. {in_words(error)}"
+        ) from error
+    try:
+        _take(descriptor, path, busy)
+        _sign(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n")
         try:
             yield
         finally:
-            os.ftruncate(descriptor, 0)
+            _sign(descriptor, "")
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path, busy: str) -> None:
+    """Lock the file.
+
+    Raises:
+        RunBusy, RunError: see :func:`sole`.
+    """
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+        conflict = error.errno in _CONFLICT and (error.errno == errno.EAGAIN or holder)
+        if conflict or (has_no_locks(error) and _lives(holder)):
+            raise RunBusy(busy.replace("{}", holder or "a process")) from error
+        if not has_no_locks(error):
+            raise RunError(
+                f"The file system does not let {path} be locked ({error.strerror}), so that nobody "
+                "knows whether another process is at work there; use a directory on another one."
+            ) from error
+        named = f" ({path.name} names {holder})" if holder else ""
+        warnings.warn(
+            f"The file system of {path.parent} has no locks ({error.strerror}): make sure that no "
+            f"other process is at work there{named}.",
+            LockWarning,
+            4,
+        )
+
+
+def _sign(descriptor: int, text: str) -> None:
+    """Say in the file who holds it, as far as there is space for that."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(errors="replace"), 0)
+
+
+def _lives(holder: str) -> bool:
+    """Whether the process that a lock file names is one of this machine, another than this one,
+    and alive."""
+    match = re.fullmatch(r"process (\d+) on (.+)", holder)
+    if match is None or match[2] != socket.gethostname() or int(match[1]) == os.getpid():
+        return False
+    try:
+        os.kill(int(match[1]), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

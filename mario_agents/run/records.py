@@ -96,20 +96,39 @@ class FilmRecord(Struct, frozen=True):
     path: tuple[Leg, ...]
 
 
-def append_evaluation(path: Path, record: EvaluationRecord) -> None:
-    """Add a line to ``evaluations.jsonl``.
+def evaluation_line(record: EvaluationRecord) -> bytes:
+    """A line of ``evaluations.jsonl``."""
+    return msgspec.json.encode(record) + b"\n"
+
+
+def last_evaluated(path: Path) -> int:
+    """Agent step of the weights in the last line of ``evaluations.jsonl``, 0 without one."""
+    try:
+        records, _ = read_evaluations(path)
+    except OSError:
+        return 0
+    return records[-1].step if records else 0
+
+
+def cut_evaluations(path: Path, step: int) -> None:
+    """Remove the lines of ``evaluations.jsonl`` that are about weights after agent step ``step``,
+    and those that are damaged.
 
     Raises:
-        OSError: if the disk refuses.
+        OSError: if it cannot be read or written.
     """
-    with path.open("ab") as file:
-        file.write(msgspec.json.encode(record) + b"\n")
+    records, damaged = read_evaluations(path)
+    kept = [record for record in records if record.step <= step]
+    lines = len(path.read_bytes().splitlines())
+    if damaged or len(kept) < lines:
+        raw = b"".join(map(evaluation_line, kept))
+        replace_file(path, lambda temporary: temporary.write_bytes(raw))
 
 
 def read_evaluations(path: Path) -> tuple[list[EvaluationRecord], int]:
     """The evaluations of a file by step, and how many of its lines are damaged.
 
-    Of several at one step, which a resumed run may have made again, the last one counts.
+    Of several at one step, which runs of older versions may have, the last one counts.
 
     Raises:
         OSError: if it cannot be read.

@@ -34,7 +34,8 @@ class SharedHotspots:
     """
 
     def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
-        self.path = as_file("path", path) if path is not None else None
+        # Absolute: the program may go to another directory.
+        self.path = as_file("path", path).absolute() if path is not None else None
         self.aggregate = DeathHotspotAggregate()
         self.problem: str | None = None
         self._read_only = as_bool("read_only", read_only)
@@ -66,8 +67,11 @@ class SharedHotspots:
                 if together is None:
                     return False
                 together.save(self.path)
-        except (OSError, HotspotError) as error:
+        except HotspotError as error:
             self._say(str(error))
+            return False
+        except OSError as error:
+            self._say(f"The hotspot file {self.path} cannot be written: {error.strerror}.")
             return False
         self._pending = DeathHotspotAggregate()
         self._seen = self._version()
@@ -111,6 +115,9 @@ class SharedHotspots:
             return None
         try:
             status = self.path.stat()
-        except OSError:
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._say(f"The hotspot file {self.path} cannot be read: {error.strerror}.")
             return None
         return status.st_ino, status.st_mtime_ns, status.st_size

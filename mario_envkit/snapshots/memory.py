@@ -43,7 +43,7 @@ class SnapshotMemory:
         if archive is None:
             archive = SnapshotArchive()
         elif not isinstance(archive, SnapshotArchive):
-            self._directory = _writable(as_path("archive", archive))
+            self._directory = _writable(as_path("archive", archive)).absolute()
             archive = SnapshotArchive.load(self._directory)
         self.archive = archive
 

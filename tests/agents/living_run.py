@@ -16,6 +16,7 @@ from mario_agents.parallel.events import (
     COORDINATOR,
     EventObserver,
     LearnerStatus,
+    Log,
     WorkerStatus,
 )
 from mario_agents.run import CheckpointStore
@@ -75,6 +76,7 @@ class LivingRun:
             text=True,
         )
         self.statuses = {}
+        self.logged: list[str] = []
         self._observer = None
 
     def until(self, condition: Callable[[], bool]) -> None:
@@ -101,6 +103,12 @@ class LivingRun:
         for envelope in self._observer.poll(0.05):
             if isinstance(envelope.event, (WorkerStatus, LearnerStatus)):
                 self.statuses[envelope.source] = envelope.event
+            elif isinstance(envelope.event, Log):
+                self.logged.append(envelope.event.text)
+
+    def said(self, text: str, *, times: int = 1) -> bool:
+        """Whether a log record that was sent since the start has ``text`` in it."""
+        return sum(text in record for record in self.logged) >= times
 
     def pid(self, source: str) -> int:
         return self.statuses[source].pid

@@ -15,11 +15,12 @@ from mario_agents.run.records import (
     FilmRecord,
     Leg,
     PlayedEpisode,
-    append_evaluation,
+    evaluation_line,
     write_film_record,
 )
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.emulator.snapshot import Snapshot
+from mario_envkit.files import append
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Saved
 from mario_envkit.snapshots.entry import ArchivedSnapshot, Place
@@ -54,7 +55,7 @@ def write_run(path: Path, *, seed: int = 0, workers: int = 2, video: bool = True
     deaths.save(run.hotspots_path)
     for step, plain in ((5_000, (DEATH, DEATH)), (10_000, (FLAG, FLAG))):
         record = EvaluationRecord(step, plain, (DEATH, FLAG))
-        append_evaluation(run.evaluations_path, record)
+        append(run.evaluations_path, evaluation_line(record))
     archive = SnapshotArchive()
     archive.add(snapshot(260))
     archive.save(run.snapshots_path)

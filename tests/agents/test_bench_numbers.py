@@ -35,8 +35,8 @@ from mario_agents.bench.table import as_text, grid
 from mario_agents.config import TrainConfig
 from mario_agents.metrics import CsvSink
 from mario_agents.run import RunDir
-from mario_agents.run.records import EvaluationRecord, append_evaluation
-from mario_envkit.files import replace_text
+from mario_agents.run.records import EvaluationRecord, evaluation_line
+from mario_envkit.files import append, replace_text
 from mario_envkit.game.levels import all_levels
 from tests.agents.run_files import DEATH, FLAG
 
@@ -231,9 +231,8 @@ def test_what_run_directories_say(tmp_path: Path) -> None:
         sink.write(320, {"loss": 1.0, "seconds": 32.0})
         sink.write(640, {"loss": 1.0, "seconds": 65.5})
         sink.close()
-    append_evaluation(
-        run.evaluations_path, EvaluationRecord(320, (FLAG,), (DEATH, FLAG), 32.0, 33.0, 1033.0)
-    )
+    record = EvaluationRecord(320, (FLAG,), (DEATH, FLAG), 32.0, 33.0, 1033.0)
+    append(run.evaluations_path, evaluation_line(record))
     write_json(files.trained, Trained(1000.0, 70.0))
     episodes = [{**dict(level="1-1", reward=1.0, best_x=9, steps=3, ending="x"), "success": s}
                 for s in (True, False, False, True)]  # fmt: skip
@@ -277,7 +276,7 @@ def test_a_terminal_shows_bars(tmp_path: Path) -> None:
     sink.write(150, {"seconds": 15.0})
     sink.close()
     record = EvaluationRecord(100, (FLAG, DEATH), (DEATH, DEATH), 10.0, 11.0, 12.0)
-    append_evaluation(files.run_files.evaluations_path, record)
+    append(files.run_files.evaluations_path, evaluation_line(record))
     work: Any = SimpleNamespace(cell=one, files=files, doing="training", training_seconds=30.0)
     out = StringIO()
     console = Console(file=out, force_terminal=True, width=160)

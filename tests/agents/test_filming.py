@@ -15,6 +15,7 @@ from mario_agents.commands.train import _logging
 from mario_agents.config import TrainConfig
 from mario_agents.evaluate import Evaluation, Protocol, evaluate
 from mario_agents.filming import FilmCrew, film_episode
+from mario_agents.notice import NOTICE
 from mario_agents.parallel.evaluation import Evaluator
 from mario_agents.parallel.recipe import Spaces
 from mario_agents.parallel.tensorboard_run import TensorBoardRun
@@ -38,7 +39,7 @@ def test_new_bests_and_the_first_flag_are_filmed_and_nothing_else(tmp_path, capl
     crew = FilmCrew(tmp_path / "videos", GAME)
     best = None
     filmed = []
-    with caplog.at_level(filming.NOTICE):
+    with caplog.at_level(NOTICE):
         for step, start in ((10, 10), (20, 11), (30, 0), (40, 0), (50, 1)):
             evaluation = measured(Walk(start))
             score = score_of(evaluation)
@@ -50,7 +51,7 @@ def test_new_bests_and_the_first_flag_are_filmed_and_nothing_else(tmp_path, capl
     assert [film.occasions for _, film in films] == [("new best",), ("first flag", "new best")]
     assert [film.episode.success for _, film in films] == [False, True]
     assert [point[0] for point in films[1][1].path[0].points] == [0, 10, 20, 30, 40, 50]
-    assert [record.levelno for record in caplog.records] == [filming.NOTICE] * 2
+    assert [record.levelno for record in caplog.records] == [NOTICE] * 2
     assert "First flag and new best at step 30" in caplog.text
 
 
@@ -213,7 +214,7 @@ def test_an_evaluator_films_keeps_and_tensorboard_shows(tmp_path) -> None:
 def test_good_news_and_warnings_reach_the_console(tmp_path, capsys) -> None:
     with _logging(tmp_path / "training.log") as log:
         child = logging.getLogger("mario_agents.filming")
-        child.log(filming.NOTICE, "New best")
+        child.log(NOTICE, "New best")
         child.warning("No film")
         child.info("Evaluation")
         log.error("told elsewhere")

@@ -12,7 +12,8 @@ import pytest
 
 from mario_agents import filming
 from mario_agents.environments import make_bare, make_vector
-from mario_agents.filming import FIRST_FLAG_VIDEO, NOTICE, FilmCrew, film_first_flag
+from mario_agents.filming import FIRST_FLAG_VIDEO, FilmCrew, film_first_flag
+from mario_agents.notice import NOTICE
 from mario_agents.parallel import first_flag
 from mario_agents.parallel.first_flag import FlagFilmer, FlagWatch
 from mario_agents.playback import FrameTap, go_back, replay_actions

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from mario_agents.metrics import CsvSink
 from mario_agents.report import levels
-from mario_agents.report.mp4 import is_mp4
 from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import level_success
@@ -25,6 +24,7 @@ from mario_agents.report.tables import combine, read_table, weighted_mean
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import RomError, RunError
 from mario_envkit.maps import LevelMap
+from mario_envkit.video import is_mp4
 from tests.agents.run_files import AREA, DEATH, FLAG, write_run
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
+from mario_agents.storage import GrowingFile
 from mario_envkit.files import replace_text
 
 
@@ -33,21 +34,39 @@ class CsvSink:
         writer = csv.DictWriter(text, self._columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept)
-        replace_text(path, text.getvalue())
-        self._file = path.open("a", encoding="utf-8", newline="")
+        self._file = GrowingFile(path, text.getvalue().encode())
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a row and flush it."""
-        row = [step, f"{time.time():.3f}"]
+        """Append a row, now or, if the disk refuses, with a later one."""
+        row = [str(step), f"{time.time():.3f}"]
         for name in self._columns[2:]:
             value = values.get(name, math.nan)
             row.append("" if math.isnan(value) else f"{value:.9g}")
-        csv.writer(self._file, lineterminator="\n").writerow(row)
-        self._file.flush()
+        self._file.append((",".join(row) + "\n").encode())
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what waits.
+
+        Raises:
+            RunError: if the disk refuses.
+        """
         self._file.close()
+
+
+def cut_rows(path: Path, step: int) -> None:
+    """Remove the rows of a CSV file after agent step ``step``; nothing if there is no such file.
+
+    Raises:
+        OSError: if it cannot be read or written.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    columns = next(csv.reader(lines[:1]), None)
+    if columns and len(kept := _rows_until(path, step)) < len(lines) - 1:
+        text = StringIO()
+        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+        replace_text(path, text.getvalue())
 
 
 def _rows_until(path: Path, step: int) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mario_agents.storage import Deferrable
 from mario_envkit.errors import OptionError, RunError
 from mario_envkit.files import replace_text
 
@@ -56,9 +57,10 @@ class WandbSink:
         import wandb
 
         id_file = directory / "wandb-id"
-        if not id_file.exists():
-            replace_text(id_file, secrets.token_hex(8) + "\n")
+        self._state = Deferrable("What goes to Weights & Biases")
         try:
+            if not id_file.exists():
+                replace_text(id_file, secrets.token_hex(8) + "\n")
             self._run = wandb.init(
                 project=project,
                 dir=str(directory),
@@ -68,7 +70,7 @@ class WandbSink:
                 resume="allow",
                 settings=wandb.Settings(console="off", silent=True),
             )
-        except wandb.Error as error:
+        except (wandb.Error, OSError) as error:
             raise RunError(
                 f"Weights & Biases cannot begin: {' '.join(str(error).split())}; run 'wandb "
                 "login', set WANDB_MODE=offline, or leave out --wandb."
@@ -80,14 +82,27 @@ class WandbSink:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Send the values that are numbers; wandb's own process does the sending."""
         numbers = {name: value for name, value in values.items() if not math.isnan(value)}
-        self._run.log({STEP: step, **numbers})
+        self._log({STEP: step, **numbers})
 
     def write_video(self, step: int, name: str, video: Path, caption: str) -> None:
         """Send an MP4 file; wandb takes a copy of it."""
         import wandb
 
         film = wandb.Video(str(video), caption=caption, format="mp4")
-        self._run.log({STEP: step, name: film})
+        self._log({STEP: step, name: film})
+
+    def _log(self, values: Mapping[str, Any]) -> None:
+        """Send values; training goes on without those that cannot be sent."""
+        import wandb
+
+        try:
+            self._run.log(dict(values))
+        except OSError as error:
+            self._state.failed(error)
+        except wandb.Error as error:
+            self._state.failed(RunError(f"Weights & Biases takes no more: {error}."))
+        else:
+            self._state.worked()
 
     def close(self) -> None:
         """Send the rest, and end; harmless when repeated."""

@@ -141,9 +141,19 @@ class EventServer(msgspec.Struct, frozen=True):
 
 
 def write_server(run_path: Path, token: str, address: str) -> None:
-    """Say in the run directory where its events can be observed."""
+    """Say in the run directory where its events can be observed.
+
+    Raises:
+        RunError: if the disk refuses.
+    """
     server = EventServer(PROTOCOL_VERSION, token, address, os.getpid(), time.time())
-    replace_text(run_path / SERVER_NAME, msgspec.json.encode(server).decode() + "\n")
+    try:
+        replace_text(run_path / SERVER_NAME, msgspec.json.encode(server).decode() + "\n")
+    except OSError as error:
+        raise RunError(
+            f"Cannot write {run_path / SERVER_NAME}: {error.strerror}; training needs a directory "
+            "that is writable, and space in it."
+        ) from error
 
 
 def remove_server(run_path: Path) -> None:
