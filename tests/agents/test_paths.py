@@ -24,8 +24,8 @@ from mario_envkit.errors import ConfigError, MarioEnvkitError
 from mario_envkit.snapshots.memory import SnapshotMemory
 
 SMALL = (
-    "ppo", "--level", "1-1", "--num-envs", "2", "--minibatch-size", "128", "--total-steps", "300", "--eval-interval", "0",
-    "--device", "cpu", "--no-ui", "--run-dir", "run",
+    "ppo", "--level", "1-1", "--num-envs", "2", "--minibatch-size", "128", "--total-steps", "300",
+    "--eval-interval", "0", "--device", "cpu", "--no-ui", "--run-dir", "run",
 )  # fmt: skip
 
 
