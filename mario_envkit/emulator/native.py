@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mario_envkit.arguments import as_choice, not_possible
 from mario_envkit.emulator.buttons import check_hold
 from mario_envkit.emulator.picture import Picture
-from mario_envkit.emulator.snapshot import Snapshot
+from mario_envkit.emulator.snapshot import NotCopied, Snapshot
 from mario_envkit.errors import (
     BackendUnavailable,
     EmulatorClosed,
@@ -65,7 +65,7 @@ def observer_for(picture: Picture) -> _native.Observer:
     return _native.Observer(height, width, picture.crop_top, picture.palette, [])
 
 
-class NativeEmulator:
+class NativeEmulator(NotCopied):
     """One native console with a cartridge in it: an ``Emulator``.
 
     Args:

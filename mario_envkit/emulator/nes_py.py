@@ -29,7 +29,7 @@ from mario_envkit.emulator.buttons import check_hold
 from mario_envkit.emulator.picture import Picture, render
 from mario_envkit.emulator.protocol import RAM_SIZE, SCREEN_HEIGHT, SCREEN_WIDTH
 from mario_envkit.emulator.rom import Rom
-from mario_envkit.emulator.snapshot import Snapshot
+from mario_envkit.emulator.snapshot import NotCopied, Snapshot
 from mario_envkit.emulator.tape import Tape
 from mario_envkit.errors import BackendUnavailable, EmulatorClosed
 
@@ -163,7 +163,7 @@ class Console9:
         self._machine.load_state(kept)
 
 
-class NesPyEmulator:
+class NesPyEmulator(NotCopied):
     """The ``nes-py`` backend of the :class:`~mario_envkit.emulator.protocol.Emulator` protocol.
 
     Several threads may use it: every call has the machine to itself.

@@ -5,14 +5,30 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from mario_envkit.arguments import not_possible, shown
-from mario_envkit.errors import OptionError, SnapshotMismatch
+from mario_envkit.errors import BackendUnavailable, OptionError, SnapshotMismatch
 
 FORMAT_VERSION = 1
 _MAGIC = b"MEKS"
 _HEADER = struct.Struct("<4sHH32s")  # magic, format, length of the core's name, ROM
 _CRC = struct.Struct("<I")
+
+
+class NotCopied:
+    """An emulator: copies of it are made by snapshots."""
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        """Refuse ``copy`` and pickle.
+
+        Raises:
+            BackendUnavailable: always; says what to do.
+        """
+        raise BackendUnavailable(
+            "An emulator cannot be copied or pickled, because its cartridge is not to be passed "
+            "on; make another one with the same cartridge, and load what save() returns."
+        )
 
 
 @dataclass(frozen=True, slots=True)

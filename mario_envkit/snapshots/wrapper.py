@@ -49,6 +49,9 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     decides everything. Wrappers around this one see one episode and keep what they remember:
     a time limit there goes on counting through restores, while one inside goes back with them.
 
+    A copy (``copy.deepcopy``, pickle) has an archive and hotspots of its own with the same content,
+    unless these are in files, which both then share.
+
     Args:
         env: a :class:`~mario_envkit.env.MarioEnv` in wrappers that snapshots know: ours and the
             common ones of Gymnasium, see :mod:`mario_envkit.snapshots.context`.

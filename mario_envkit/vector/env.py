@@ -77,6 +77,8 @@ class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
     for grey, ``(stack, height, width, 3)`` for RGB, ``(stack, 16, 16)`` for "tiles" and
     ``(stack, 2048)`` for "ram"; a stack of 1 adds no axis.
 
+    ``copy.deepcopy`` and pickle carry every game as it is; the copy has threads of its own.
+
     Args:
         num_envs: how many games.
         levels: one level or schedule for each environment, instead of ``level``; a schedule given

@@ -20,8 +20,9 @@ import mario_envkit
 from mario_envkit import MarioEnv, make_mario
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.curriculum.schedule import OnSuccess, Sequential
+from mario_envkit.emulator.backends import available_backends
 from mario_envkit.emulator.nes_py import nes_py_version
-from mario_envkit.errors import EmulatorClosed
+from mario_envkit.errors import BackendUnavailable, EmulatorClosed
 from mario_envkit.game.levels import Level
 from mario_envkit.snapshots.context import Context
 
@@ -268,6 +269,14 @@ def test_files_are_shared_by_their_paths(way, tmp_path):
     other.close()
     assert DeathHotspotAggregate.load_or_create(hotspots).deaths("1-1") == 2
     assert len(list(archive.iterdir())) == len(other.handler.archive) > 0
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_an_emulator_alone_is_not_copied(backend):
+    console = MarioEnv(backend=backend).emulator
+    for way in (*WAYS.values(), copy.copy):
+        with pytest.raises(BackendUnavailable, match="load what save"):
+            way(console)
 
 
 def test_a_context_follows_its_environment():
