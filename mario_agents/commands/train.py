@@ -179,19 +179,22 @@ def _logging(path: Path) -> Iterator[logging.Logger]:
     screen = logging.StreamHandler()
     screen.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     screen.addFilter(lambda record: record.levelno in (NOTICE, logging.WARNING))
-    level, propagate = log.level, log.propagate
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    log.addHandler(file)
-    log.addHandler(screen)
+    loggers = log, logging.getLogger("mario_envkit")
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(file)
+        logger.addHandler(screen)
     try:
         with closing(file):
             yield log
     finally:
-        log.removeHandler(file)
-        log.removeHandler(screen)
-        log.setLevel(level)
-        log.propagate = propagate
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(file)
+            logger.removeHandler(screen)
+            logger.setLevel(level)
+            logger.propagate = propagate
 
 
 def _list_trainers(args: list[str]) -> None:

@@ -72,16 +72,16 @@ class DashboardBeside:
     def __enter__(self) -> DashboardBeside:
         assert sys.platform != "win32"
         self._terminal = termios.tcgetattr(0)
-        self._kept: IO[bytes] = tempfile.TemporaryFile()
         self._streams = _flush_and_copy()
         command = [sys.executable, "-m", "mario_agents.monitor"]
         try:
+            self._kept: IO[bytes] = tempfile.TemporaryFile()
             self._process = subprocess.Popen(
                 [*command, str(self._run_path), str(os.getpid())],
                 stdout=self._streams[0],
                 stderr=self._streams[1],
             )
-        except OSError as error:  # no memory for it, for instance
+        except OSError as error:  # no memory or no space for it, for instance
             log.warning("The dashboard cannot be started: %s.", error.strerror)
             self._line.__enter__()
             return self

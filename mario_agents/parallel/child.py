@@ -132,7 +132,9 @@ def _die_with_parent(plan: Plan) -> None:
 
 def _log_to(publisher: EventPublisher) -> None:
     """Send this process's log to the main process, which writes it down."""
-    root = logging.getLogger("mario_agents")
-    root.setLevel(logging.INFO)
-    root.propagate = False
-    root.addHandler(EventLogHandler(publisher))
+    handler = EventLogHandler(publisher)
+    for package in ("mario_agents", "mario_envkit"):
+        root = logging.getLogger(package)
+        root.setLevel(logging.INFO)
+        root.propagate = False
+        root.addHandler(handler)

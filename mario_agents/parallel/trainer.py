@@ -26,7 +26,7 @@ class RecipeTrainer(Generic[Config]):
 
         Raises:
             CheckpointError: if ``resume`` finds no checkpoint that is whole.
-            KeyboardInterrupt: after saving, if Ctrl-C or SIGTERM asked to stop.
+            KeyboardInterrupt: after saving, if Ctrl-C, SIGTERM or SIGHUP asked to stop.
         """
         train(self.recipe, config, RunDir.open(run_path), resume=resume)
 

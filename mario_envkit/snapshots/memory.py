@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -114,6 +115,8 @@ def _writable(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         reason = None if os.access(directory, os.W_OK | os.X_OK) else "no permission"
+        if reason and hasattr(os, "statvfs") and os.statvfs(directory).f_flag & os.ST_RDONLY:
+            reason = os.strerror(errno.EROFS)
     except OSError as error:
         reason = str(error.strerror)
     if reason is not None:

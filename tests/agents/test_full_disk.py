@@ -178,15 +178,21 @@ def test_what_waits_is_bounded(
     assert "can be written again. 3 entries are missing." in caplog.text
 
 
-def test_tensorboard_neither_waits_nor_loses(tmp_path: Path, disk: FaultyDisk) -> None:
+def test_tensorboard_neither_waits_nor_loses(tmp_path: Path) -> None:
     """Its own writer has a thread that the first full disk ends, and then hangs."""
+    resource = pytest.importorskip("resource")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     sink = TensorBoardSink(tmp_path / "tensorboard")
-    for step in range(60):
-        disk.full = 10 <= step < 50
-        sink.write(step, {"loss": float(step)})
-        sink.write_counts(step, "deaths", {0: 1, 50: 2}, 25)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        for step in range(60):
+            size = 100 if 10 <= step < 50 else limits[0]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+            sink.write(step, {"loss": float(step)})
+            sink.write_counts(step, "deaths", {0: 1, 50: 2}, 25)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     sink.close()
     events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"histograms": 0})
     events.Reload()
