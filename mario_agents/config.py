@@ -14,18 +14,28 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
+import msgspec.inspect
 import yaml
 from msgspec import Meta
 
-from mario_envkit.emulator.picture import PALETTE_SLOTS
-from mario_envkit.errors import ConfigError
+from mario_envkit.arguments import MOST_FRAMES, MOST_STACKED
+from mario_envkit.emulator.picture import PALETTE_SLOTS, STATUS_BAR_HEIGHT
+from mario_envkit.emulator.protocol import SCREEN_HEIGHT
+from mario_envkit.errors import ConfigError, OptionError
+from mario_envkit.game.actions import actions_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 C = TypeVar("C")
 
 PositiveInt = Annotated[int, Meta(ge=1)]
+Frames = Annotated[int, Meta(ge=1, le=MOST_FRAMES)]
+IdleFrames = Annotated[int, Meta(ge=0, le=MOST_FRAMES)]
+Stacked = Annotated[int, Meta(ge=1, le=MOST_STACKED)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 NonNegativeFloat = Annotated[float, Meta(ge=0)]
@@ -33,6 +43,7 @@ ScreenSide = Annotated[int, Meta(ge=16, le=240)]
 # Not a tuple of fixed length: msgspec 0.22 crashes on one beside a number with limits.
 HeightWidth = Annotated[tuple[ScreenSide, ...], Meta(min_length=2, max_length=2)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
+Chance = Annotated[float, Meta(ge=0, lt=1)]
 Grey = Annotated[int, Meta(ge=0, le=255)]
 Greys = Annotated[tuple[Grey, ...], Meta(min_length=PALETTE_SLOTS, max_length=PALETTE_SLOTS)]
 Palette = Literal["luma", "contrast"] | Greys
@@ -71,16 +82,17 @@ class TrainConfig:
 
     level: str = "1-1"
     """What is played: 1-1, full (the whole game), 1-1..2-4 (any of these), or an order of them:
-    random, sequential, on-success or weighted, alone for all levels or like weighted:1-1..2-4."""
+    random (or all), sequential, on-success or weighted, for all levels, or weighted:1-1..2-4."""
     game: Literal["smb", "lost_levels"] = "smb"
     """The cartridge: Super Mario Bros, or The Lost Levels."""
     actions: str = "simple"
-    """Name of the joypad action set, such as right_only, simple or complex."""
+    """Joypad actions: right_only, simple, complex, raw (all 256), or combinations of buttons of
+    your own like right+A,left,noop; in a file also lists of them, [[right, A], [left], []]."""
     reward: Literal["progress", "v7", "v9"] = "progress"
     """Reward function: progress (new best x only), or those of gym-super-mario-bros 7 or 9."""
-    frame_skip: PositiveInt = 4
+    frame_skip: Frames = 4
     """Frames for which an action is held; one agent step is this many frames (60 a second)."""
-    frame_stack: PositiveInt = 2
+    frame_stack: Stacked = 2
     """Number of pictures, one agent step apart, in an observation."""
     observation: Literal["pixels", "tiles"] = "pixels"
     """What the agent sees: the screen, or the tiles around Mario."""
@@ -89,13 +101,14 @@ class TrainConfig:
     palette: Palette = "contrast"
     """How colours become grey: contrast, which shows Mario well, luma as on television, which hides
     him, or 32 grey values, one for each entry of the console's palette memory."""
-    crop_top: Annotated[int, Meta(ge=0, le=120)] = 32
-    """Rows cut off at the top of the screen; 32 drop the score bar."""
+    crop_top: Annotated[int, Meta(ge=0, le=120)] | None = None
+    """Rows cut off at the top of the screen; None is 32, which drops the score bar, or as many as a
+    screen_size of more than 208 rows leaves."""
     stall_limit: PositiveInt | None = 150
     """Agent steps without a new best x after which an episode is truncated; None for no limit."""
-    noop_max: NonNegativeInt = 30
+    noop_max: IdleFrames = 30
     """Training episodes begin with a random number of idle frames up to this one."""
-    repeat_action_probability: Fraction = 0.0
+    repeat_action_probability: Chance = 0.0
     """Sticky actions: probability that the console sees the previous action again."""
     rom: str | None = None
     """Path of a cartridge image, stored as an absolute one; None for the one that
@@ -163,12 +176,20 @@ class TrainConfig:
                 "start_states and backward both say where episodes begin; give one of them."
             )
 
-    def resolved(self: C) -> C:
+    def resolved(self) -> Self:
         """The same options with what was left to this machine decided.
 
         That is what a run stores, so that another machine builds the same networks from it.
         """
-        return self
+        return dataclasses.replace(self, crop_top=self.rows_cut)
+
+    @property
+    def rows_cut(self) -> int:
+        """What ``crop_top`` means."""
+        if self.crop_top is not None:
+            return self.crop_top
+        size = self.screen_size
+        return min(STATUS_BAR_HEIGHT, SCREEN_HEIGHT - (size if isinstance(size, int) else size[0]))
 
     def env_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``MarioTrain-v0`` for the options above."""
@@ -182,7 +203,7 @@ class TrainConfig:
             "frame_stack": self.frame_stack,
             "screen_size": self.screen_size,
             "palette": self.palette,
-            "crop_top": self.crop_top,
+            "crop_top": self.rows_cut,
             "stall_limit": self.stall_limit,
             "noop_max": self.noop_max,
             "repeat_action_probability": self.repeat_action_probability,
@@ -269,10 +290,37 @@ def make_config(config_class: type[C], values: Mapping[str, Any], *, source: str
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{source}: {key} = {value} must be a finite number.")
+    kinds = _kinds(config_class)
+    values = {key: _with_whole_numbers(value, kinds[key]) for key, value in values.items()}
+    if "actions" in values and not isinstance(values["actions"], str):
+        try:
+            values["actions"] = actions_text(values["actions"])
+        except OptionError as error:
+            raise ConfigError(f"{source}: {error}") from None
     try:
         return msgspec.convert(values, config_class)
     except msgspec.ValidationError as error:
         raise ConfigError(_sentence(str(error), values, source)) from error
+
+
+def _kinds(config_class: type[Any]) -> dict[str, msgspec.inspect.Type]:
+    info = msgspec.inspect.type_info(config_class)
+    assert isinstance(info, msgspec.inspect.DataclassType)
+    return {field.name: field.type for field in info.fields}
+
+
+def _with_whole_numbers(value: Any, kind: msgspec.inspect.Type) -> Any:
+    """``1e6``, which YAML and JSON read as a float, is an int where one is expected."""
+    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    if isinstance(value, float) and value.is_integer():
+        holds_float = any(isinstance(one, msgspec.inspect.FloatType) for one in kinds)
+        holds_int = any(isinstance(one, msgspec.inspect.IntType) for one in kinds)
+        return int(value) if holds_int and not holds_float else value
+    if isinstance(value, (list, tuple)):
+        for one in kinds:
+            if isinstance(one, (msgspec.inspect.VarTupleType, msgspec.inspect.ListType)):
+                return [_with_whole_numbers(item, one.item_type) for item in value]
+    return value
 
 
 def _sentence(message: str, values: Mapping[str, Any], source: str) -> str:

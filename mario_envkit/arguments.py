@@ -32,6 +32,8 @@ MOST_FRAMES = 3600
 MOST_STACKED = 256
 """Observations of a stack."""
 
+_LONGEST_PATH, _LONGEST_NAME = 4096, 255  # bytes, on the usual systems
+
 
 class _Repr(reprlib.Repr):
     def __init__(self) -> None:
@@ -191,9 +193,11 @@ def as_path(name: str, value: Any) -> Path:
     if not isinstance(text, str) or not text or "\0" in text:
         raise not_possible(name, value, "a path")
     try:
-        os.fsencode(text)
+        parts = [os.fsencode(part) for part in Path(text).parts]
     except UnicodeEncodeError:
-        raise not_possible(name, value, "a path that files of this system can have") from None
+        parts = [b"x" * _LONGEST_PATH]
+    if len(text) >= _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in parts):
+        raise not_possible(name, value, "a path that files of this system can have")
     return Path(text)
 
 

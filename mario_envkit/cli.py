@@ -24,7 +24,9 @@ def _parser() -> argparse.ArgumentParser:
         help="play a level with the keyboard",
         description="Arrows move, X jumps (A), Z runs and fires (B), Return is START, Escape ends.",
     )
-    play.add_argument("--level", help="1-1 to 8-4, 'random' or 'full' (default 1-1)")
+    play.add_argument(
+        "--level", help="1-1, 1-1..2-4, all, full, weighted:1-1..2-4 or another order (default 1-1)"
+    )
     play.add_argument("--game", help="smb or lost_levels (default smb)")
     play.add_argument(
         "--replay",
@@ -47,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
         "explore from there), verify it from a power-on, and save it for 'play --replay'.",
         epilog="Exit status: 0 all levels cleared, 1 time ran out for some, 2 wrong arguments.",
     )
-    solve.add_argument("--level", default="all", help="1-1 to 8-4, or 'all' (default all)")
+    solve.add_argument(
+        "--level", default="all", help="1-1, several like 1-1..2-4,8-4, or all (default all)"
+    )
     solve.add_argument("--out", type=Path, default=Path("runs"), help="folder (default runs)")
     solve.add_argument("--seed", type=int, default=0, help="of the random moves (default 0)")
     solve.add_argument(
@@ -62,7 +66,11 @@ def _parser() -> argparse.ArgumentParser:
         help="draw a level from end to end, and where Mario died in it",
         description="Draw a level from end to end as a PNG, with the deaths of a hotspot file.",
     )
-    level_map.add_argument("--level", default="1-1", help="1-1 to 8-4 (default 1-1)")
+    level_map.add_argument(
+        "--level",
+        default="1-1",
+        help="1-1, or several like 1-1..2-4,8-4 or all, as map-1-1.png and so on (default 1-1)",
+    )
     level_map.add_argument("--out", type=Path, default=Path("map.png"), help="(default map.png)")
     level_map.add_argument(
         "--hotspots", type=Path, metavar="FILE", help="draw the deaths in this file, too"
@@ -129,19 +137,26 @@ def _solve(options: argparse.Namespace) -> int:
 
 
 def _map(options: argparse.Namespace) -> int:
+    from mario_envkit.arguments import as_file
     from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+    from mario_envkit.curriculum.level_text import each_level
     from mario_envkit.maps import draw_deaths, draw_level, save_png
 
     if options.hotspots is not None and not options.hotspots.exists():
         raise HotspotError(f"There is no hotspot file {options.hotspots}; give one of a run.")
-    level_map = draw_level(options.level, game=options.game, rom=options.rom)
-    picture = level_map.picture
-    if options.hotspots is not None:
-        deaths = DeathHotspotAggregate.load_or_create(options.hotspots)
-        picture = draw_deaths(level_map, deaths)
-        print(f"{deaths.deaths(level_map.level)} deaths in {level_map.level}")
-    save_png(picture, options.out)
-    print(f"saved {options.out}")
+    levels = each_level(options.level, options.game)
+    for level in levels:
+        level_map = draw_level(level, game=options.game, rom=options.rom)
+        picture = level_map.picture
+        if options.hotspots is not None:
+            deaths = DeathHotspotAggregate.load_or_create(options.hotspots)
+            picture = draw_deaths(level_map, deaths)
+            print(f"{deaths.deaths(level_map.level)} deaths in {level_map.level}")
+        out = as_file("out", options.out)
+        if len(levels) > 1:
+            out = out.with_stem(f"{out.stem}-{level}")
+        save_png(picture, out)
+        print(f"saved {out}")
     return 0
 
 

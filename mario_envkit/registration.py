@@ -50,7 +50,8 @@ def make_mario(
     limit, frame stack.
 
     Args:
-        actions: "raw" (256 joypad bytes), "right_only", "simple", "complex", or lists of buttons.
+        actions: "raw" (256 joypad bytes), "right_only", "simple", "complex", or combinations of
+            buttons: a text like "right+A,left,noop", or lists of them.
         frame_skip: frames an action is held, up to 3600.
         max_pool: pixel-wise maximum of the last two of these frames; not for tiles.
         screen_size: side of a square picture, or ``(height, width)``; None is 240 x 256.

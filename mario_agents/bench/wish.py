@@ -14,8 +14,8 @@ import msgspec
 from mario_agents.bench.machine import machine_text
 from mario_agents.bench.plan import Cell, Plan, Weights
 from mario_agents.config import absolute_paths, make_config, parse_value, to_plain
-from mario_agents.evaluation.standard import parse_levels
 from mario_agents.presets import Preset, find_preset, read_preset
+from mario_envkit.curriculum.level_text import each_place
 from mario_envkit.errors import OptionError
 from mario_envkit.plugins import load_trainer
 
@@ -30,7 +30,8 @@ class Wish:
 
     Attributes:
         presets: ``trainer/name``, a trainer, or the path of a file.
-        levels: stages, ``all``, or none for what the presets say.
+        levels: see :func:`~mario_envkit.curriculum.level_text.each_place`; none for what the
+            presets say.
         seeds: of the runs.
         snapshots: whether to practise from snapshots.
         overrides: ``name=value`` for options of all runs.
@@ -94,7 +95,7 @@ class Wish:
             base["max_minutes"] = self.minutes
         if self.steps is not None:
             base["total_steps"] = self.steps
-        places = parse_levels(self.levels, str(base.get("game", "smb")))
+        places = each_place(self.levels, str(base.get("game", "smb")))
         levels: list[str | None] = [*places] or [None]
         for level, snapshots in product(levels, self._snapshots(known, preset)):
             chosen = {"level": level, "snapshots": snapshots}

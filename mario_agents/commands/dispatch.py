@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
+from mario_agents.commands.numbers import REGISTRY
 from mario_envkit.errors import OptionError
 from mario_envkit.plugins import available_trainers
 
@@ -69,7 +70,8 @@ class Eval:
     run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run directory."""
     levels: tuple[str, ...] = ()
-    """Stages such as 1-1 1-2, or all; without it, where the run was trained."""
+    """Levels to play one by one, such as 1-1 1-2, 1-1..2-4 or all; or full, or an order such as
+    random:1-1..1-4, as for train --level; without it, where the run was trained."""
     conditions: tuple[Condition, ...] = CONDITIONS
     """Which of the four conditions to play."""
     episodes: int = 100
@@ -183,7 +185,8 @@ class BenchLearn:
     """TRAINER/PRESET as mario-agents presets lists them, such as ppo/tiles-cpu; a trainer alone for
     its defaults; or a YAML file of your own with the same keys as a preset."""
     levels: tuple[str, ...] = ()
-    """Stages such as 1-1 2-1, or all; without it, what the presets play."""
+    """Levels, each with runs of its own, such as 1-1 2-1, 1-1..2-4 or all; or full, or an order
+    such as random:1-1..1-4, as for train --level; without it, what the presets play."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One run for each; fewer than three say little."""
     minutes: float | None = None
@@ -251,7 +254,7 @@ def dispatch(args: list[str]) -> None:
         "presets": Presets,
     }
     command = tyro.extras.subcommand_cli_from_dict(
-        commands, prog="mario-agents", description=DESCRIPTION, args=args
+        commands, prog="mario-agents", description=DESCRIPTION, args=args, registry=REGISTRY
     )
     if isinstance(command, Trainers):
         return list_trainers()
@@ -287,7 +290,11 @@ def _bench(args: list[str]) -> None:
     """Run ``mario-agents bench`` with the words after it."""
     parts: dict[str, Callable[..., object]] = {"learn": BenchLearn}
     command = tyro.extras.subcommand_cli_from_dict(
-        parts, prog="mario-agents bench", description=BENCH_DESCRIPTION, args=args
+        parts,
+        prog="mario-agents bench",
+        description=BENCH_DESCRIPTION,
+        args=args,
+        registry=REGISTRY,
     )
     assert isinstance(command, BenchLearn)
     from mario_agents.commands.bench import bench_learn

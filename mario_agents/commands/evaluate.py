@@ -15,7 +15,7 @@ from mario_agents.commands.dispatch import Eval
 from mario_agents.commands.runs import StoredRun
 from mario_agents.config import validate
 from mario_agents.evaluation import Report, Standard, evaluate_levels
-from mario_agents.evaluation.standard import parse_levels
+from mario_envkit.curriculum.level_text import each_place
 from mario_envkit.errors import OptionError
 from mario_envkit.files import replace_text
 
@@ -37,7 +37,7 @@ def evaluate_run(command: Eval) -> None:
     )
     validate(standard, source="command line")
     run = StoredRun.open(command.run)
-    levels = parse_levels(command.levels, str(getattr(run.config, "game", "smb")))
+    levels = each_place(command.levels, str(getattr(run.config, "game", "smb")))
     report = _measure(command, run, standard, levels)
     about = {"run": str(command.run.absolute()), "trainer": run.directory.trainer}
     about |= {"weights": command.weights, "on": command.on}

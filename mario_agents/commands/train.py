@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from mario_agents.commands.numbers import REGISTRY
 from mario_agents.config import (
     TrainConfig,
     absolute_paths,
@@ -58,7 +59,9 @@ def train(args: list[str]) -> None:
     """
     name, rest = (args[0], args[1:]) if args and not args[0].startswith("-") else (None, args)
     # First only what decides on the trainer and on the defaults of its options.
-    known, _ = tyro.cli(RunOptions, args=rest, return_unknown_args=True, add_help=False)
+    known, _ = tyro.cli(
+        RunOptions, args=rest, return_unknown_args=True, add_help=False, registry=REGISTRY
+    )
     if name is None and known.resume is None:
         return _list_trainers(rest)
     if known.resume is not None:
@@ -127,6 +130,7 @@ def _parse(
         description=trainer.summary,
         args=args,
         default=command(RunOptions(), default),
+        registry=REGISTRY,
     )
     return absolute_paths(validate(parsed.options, source="command line"))
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mario_envkit.emulator.picture import Picture, render
 from mario_envkit.env import MarioEnv
-from mario_envkit.errors import BackendUnavailable, OptionError, RunError
+from mario_envkit.errors import BackendUnavailable, LevelError, OptionError, RunError
 from mario_envkit.game import tiles
 from mario_envkit.game.endings import EpisodeRecord, death_cause, ending_of
 from mario_envkit.game.levels import WORLDS, parse_level
@@ -260,10 +260,14 @@ def _make_one(python: Path, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, Any
             "gym-super-mario-bros."
         )
     level = str(rest.pop("level", "1-1"))
-    if not (level == "full" or level.count("-") == 1):
-        raise OptionError(
-            f"level={level!r} is not a place of gym-super-mario-bros; name stages with --levels."
-        )
+    if level != "full":
+        try:
+            parse_level(level, str(rest.get("game", "smb")))
+        except LevelError:
+            raise OptionError(
+                f"level={level!r} is not a place of gym-super-mario-bros; name stages with "
+                "--levels."
+            ) from None
     picture = make_picture(
         rest.pop("screen_size", None), rest.pop("grayscale", False), rest.pop("crop_top", 0),
         rest.pop("palette", "luma"),

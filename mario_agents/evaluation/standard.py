@@ -15,8 +15,6 @@ from msgspec import Meta
 
 from mario_agents.config import NonNegativeInt, PositiveInt
 from mario_agents.evaluate import Evaluation, Protocol, evaluate
-from mario_envkit.errors import OptionError
-from mario_envkit.game.levels import all_levels, parse_level
 from mario_envkit.plugins import Policy
 
 CONDITIONS = ("greedy-plain", "greedy-sticky", "sampled-plain", "sampled-sticky")
@@ -99,22 +97,6 @@ class Report:
         }
 
 
-def parse_levels(words: Sequence[str], game: str) -> list[str]:
-    """Levels as people name them: ``["all"]``, ``["1-1", "1-2"]`` or ``["1-1,1-2"]``.
-
-    Raises:
-        LevelError: for a level that the game does not have.
-        OptionError: for a level that is given twice.
-    """
-    names = [name for word in words for name in word.split(",") if name]
-    if names == ["all"]:
-        return [str(level) for level in all_levels(game)]
-    levels = [str(parse_level(name, game)) for name in names]
-    if len(set(levels)) < len(levels):
-        raise OptionError(f"--levels {' '.join(levels)} has a level twice; give each once.")
-    return levels
-
-
 def evaluate_levels(
     policy: Policy,
     env_kwargs: Mapping[str, Any],
@@ -132,7 +114,7 @@ def evaluate_levels(
         policy: the agent.
         env_kwargs: as a trainer's ``env_kwargs`` gives them.
         standard: how.
-        levels: stages to play; none is where the policy was trained.
+        levels: what to play, each as for ``level=``; none is where the policy was trained.
         conditions: some of :data:`CONDITIONS`.
         max_envs: environments stepped together.
         make: see :func:`~mario_agents.evaluate.evaluate`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,13 +60,14 @@ def plain_actions(actions: Any) -> str | list[list[str]]:
     """
     actions = plain(actions)
     if isinstance(actions, str):
-        if actions not in ACTION_SETS and actions != "raw":
-            raise OptionError(
-                f"actions={shown(actions)} does not exist; choose one of {', '.join(ACTION_SETS)}, "
-                "raw (the 256 joypad bytes), or a list such as [['right', 'A'], ['left']]."
-            )
-        return str(actions)
-    combinations = as_sequence("actions", actions, "a name or lists of buttons")
+        if actions in ACTION_SETS or actions == "raw":
+            return str(actions)
+        combinations = _combinations(actions)
+    else:
+        combinations = [
+            list(as_sequence("buttons", names, "a list of them, such as ['right', 'A']"))
+            for names in as_sequence("actions", actions, "a name or lists of buttons")
+        ]
     if not combinations:
         raise OptionError("actions=[] leaves nothing to do; give at least one combination.")
     for names in combinations:
@@ -73,8 +75,35 @@ def plain_actions(actions: Any) -> str | list[list[str]]:
     return [[str(name) for name in names] for names in combinations]
 
 
+def _combinations(text: str) -> list[list[str]]:
+    """The lists of buttons in a text like "right+A,left,noop".
+
+    Raises:
+        OptionError: if a word of it is no button.
+    """
+    combinations = [[name.strip() for name in word.split("+")] for word in text.split(",")]
+    if all(name.upper() in Buttons.__members__ for names in combinations for name in names):
+        return combinations
+    there = [*ACTION_SETS, "raw"]
+    close = difflib.get_close_matches(text, there, 1)
+    hint = f"did you mean {close[0]!r}? There are" if close else "choose one of"
+    raise OptionError(
+        f"actions={shown(text)} does not exist; {hint} {', '.join(there)} (the 256 joypad bytes), "
+        "or combinations of buttons such as 'right+A,left,noop'."
+    )
+
+
+def actions_text(actions: Any) -> str:
+    """:func:`plain_actions` as a text, for files and command lines: "right+A,left,NOOP"."""
+    chosen = plain_actions(actions)
+    if isinstance(chosen, str):
+        return chosen
+    return ",".join("+".join(names) or "NOOP" for names in chosen)
+
+
 def resolve_actions(actions: str | Sequence[Sequence[str]]) -> tuple[int, ...]:
-    """Joypad bytes of :func:`plain_actions`: "right_only", "simple", "complex", "raw", or lists.
+    """Joypad bytes of "right_only", "simple", "complex", "raw", a text like "right+A,left,noop", or
+    lists of buttons.
 
     Raises:
         OptionError: for an unknown name, an unknown button, or an empty set.

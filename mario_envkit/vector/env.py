@@ -247,7 +247,7 @@ class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
         """
         self._begin()
         try:
-            return self._reset(seed, options or {})
+            return self._reset(seed, options)
         finally:
             self.step_lock.end()
 
@@ -257,7 +257,7 @@ class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
         self.step_lock.begin()
 
     def _reset(
-        self, seed: int | Sequence[int | None] | None, options: dict[str, Any]
+        self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> tuple[Observations, dict[str, Any]]:
         pool = self._open
         if self._waiting:

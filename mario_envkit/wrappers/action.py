@@ -29,7 +29,7 @@ class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], Record
 
     Args:
         env: an environment whose actions are joypad bytes.
-        actions: "right_only", "simple", "complex", or a list such as ``[["right", "A"], []]``.
+        actions: "right_only", "simple", "complex", "right+A,noop", or ``[["right", "A"], []]``.
 
     Raises:
         OptionError: for unknown names.

@@ -46,6 +46,13 @@ def test_every_combination_is_a_cell() -> None:
     assert plan.horizon(first) == 120
     assert {cell.options["level"] for cell in plan.cells} == {"1-1", "2-1"}
     assert len(Wish(presets=["walk"], levels=["all"], seeds=[0], steps=9).plan().cells) == 32
+    several = Wish(
+        presets=["walk"], levels=["1-1..1-3", "full", "random:1-1..1-2"], seeds=[0], steps=9
+    )
+    levels = [cell.level for cell in several.plan().cells]
+    assert levels == ["1-1", "1-2", "1-3", "full", "random:1-1..1-2"]
+    whole = Wish(presets=["walk"], overrides=["log_interval=1e3"], seeds=[0], steps=9).plan()
+    assert whole.cells[0].options["log_interval"] == 1000
 
 
 def test_what_presets_say_is_left(tmp_path: Path) -> None:

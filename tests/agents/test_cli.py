@@ -157,6 +157,44 @@ def test_the_command_line_wins_over_the_file(cli: Any, tmp_path: Path) -> None:
     assert (config["lr"], config["total_steps"], config["seed"]) == (2.0, 7, 3)
 
 
+def test_whole_numbers_may_have_an_exponent(cli: Any, run: Path, tmp_path: Path) -> None:
+    done = cli("train", "toy", "--total-steps", "2e1", "--run-dir", "small", "--seed", "1_0")
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "small" / "config.json").read_text())["config"]
+    assert (config["total_steps"], config["seed"]) == (20, 10)
+    done = cli("eval", run, "--episodes", "1e0", "--seed", "2e1", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["standard"]["seed"] == 20
+    for wrong in ("1.5", "1e-1", "many", "inf", "nan"):
+        done = cli("train", "toy", "--total-steps", wrong, "--run-dir", "none")
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr + done.stdout
+        assert not (tmp_path / "none").exists()
+
+
+def test_a_run_with_actions_and_levels_of_ones_own(cli: Any, tmp_path: Path) -> None:
+    small = ("--num-envs", 2, "--rollout-steps", 4, "--hidden", 8, "--total-steps", "8",
+             "--stall-limit", 4, "--eval-interval", 0, "--no-ui", "--lr", "1e-4")  # fmt: skip
+    words = ("--actions", "right+A,left,noop", "--level", "all", "--run-dir", "run")
+    done = cli("train", "ppo", *small, *words)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert (config["actions"], config["level"]) == ("right+A,left,noop", "all")
+    assert (config["lr_min"], config["minibatch_size"]) == (1e-4, 8)
+    levels = ("--levels", "1-1..1-2", "full", "weighted:4-1..4-2", "--conditions", "greedy-plain")
+    done = cli("eval", "run", "--episodes", 1, "--noop-max", 2, *levels, "--json")
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)["levels"]) == ["1-1", "1-2", "full", "weighted:4-1..4-2"]
+    done = cli("record", "run", "--out", "a.mp4", "--noop-max", 2)
+    assert done.returncode == 0, done.stderr
+    done = cli("train", "--resume", "run", "--total-steps", "1.6e1")
+    assert done.returncode == 0, done.stderr
+    for wrong in ("simpel", "right+C"):
+        refused = cli("train", "ppo", "--actions", wrong, "--run-dir", "none")
+        assert_refused(refused, "or combinations of buttons such as 'right+A,left,noop'")
+    assert_refused(cli("train", "ppo", "--level", "evry"), "There is no order of levels 'evry'")
+
+
 @pytest.mark.parametrize("name", [[], ["toy"]])
 def test_resume_continues(cli: Any, run: Path, name: list[str]) -> None:
     done = cli("train", *name, "--resume", run, "--total-steps", 50)
@@ -200,7 +238,7 @@ def test_eval_json(cli: Any, run: Path) -> None:
 def test_eval_of_levels(cli: Any, run: Path) -> None:
     assert_refused(cli("eval", run, "--quick", "--levels", "1-1", "1-2"), "has no level '1-2'")
     assert_refused(cli("eval", run, "--levels", "9-1"), "9-1")
-    assert_refused(cli("eval", run, "--levels", "1-1,1-1"), "a level twice")
+    assert_refused(cli("eval", run, "--levels", "1-1,1-1"), "name 1-1 twice")
     done = cli("eval", run, "--quick", "--levels", "1-1")
     assert done.returncode == 0, done.stderr
 

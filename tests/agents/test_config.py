@@ -7,9 +7,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec.inspect
 import pytest
 from msgspec import Meta
 
+from mario_agents.algos.ddqn.config import DDQNConfig
+from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import (
     TrainConfig,
     check_resume,
@@ -19,7 +22,7 @@ from mario_agents.config import (
     validate,
 )
 from mario_agents.environments import make_env
-from mario_envkit.errors import ConfigError
+from mario_envkit.errors import ConfigError, OptionError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +64,16 @@ def test_config_json_of_a_run_serves_as_options(tmp_path: Path) -> None:
         ({"reward": "v8"}, "reward = 'v8' is not valid: invalid enum value 'v8'"),
         ({"lr": 0}, "lr = 0 is not valid: expected float > 0"),
         ({"lr": float("nan")}, "lr = nan must be a finite number"),
-        ({"repeat_action_probability": 1.5}, "expected float <= 1"),
+        ({"repeat_action_probability": 1.5}, "expected float < 1"),
         ({"sizes": [1, "x"]}, "sizes[1] = [1, 'x'] is not valid: expected int"),
+        ({"total_steps": 1.5}, "total_steps = 1.5 is not valid: expected int"),
+        ({"total_steps": "1e6"}, "total_steps = '1e6' is not valid: expected int"),
+        ({"total_steps": -1e6}, "expected int >= 1"),
+        ({"sizes": [1e2, 2.5]}, "sizes[1] ="),
+        ({"stall_limit": 2.5}, "stall_limit = 2.5 is not valid"),
+        ({"actions": [["right", "C"]]}, "There is no button 'C'"),
+        ({"actions": []}, "actions=[] leaves nothing to do"),
+        ({"actions": {"right": 1}}, "is not possible; give a name or lists of buttons"),
         ({"start_states": 0.3, "snapshots": False}, "start_states and backward need snapshots"),
         ({"backward": "1-1.json", "snapshots": False}, "leave out --no-snapshots"),
         ({"backward": "1-1.json", "start_states": 0.3}, "both say where episodes begin"),
@@ -144,3 +155,121 @@ def test_what_the_agent_sees_follows_the_options() -> None:
 def test_palettes_that_are_none(palette: Any) -> None:
     with pytest.raises(ConfigError, match="palette"):
         make_config(Config, {"palette": palette}, source="a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "a.yaml",
+            "total_steps: 1e6\nsizes: [1e2, 3]\nstall_limit: 2.0e+2\nscreen_size: [5e1, 64]\n",
+        ),
+        (
+            "a.json",
+            '{"total_steps": 1e6, "sizes": [1e2, 3], "stall_limit": 2e2, "screen_size": [5e1, 64]}',
+        ),
+    ],
+)
+def test_whole_numbers_may_be_written_with_an_exponent(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    config = make_config(Config, read_options(path), source=name)
+    assert repr(config) == repr(
+        Config(total_steps=1_000_000, sizes=(100, 3), stall_limit=200, screen_size=(50, 64))
+    )
+
+
+def test_actions_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("actions: [[right, A], [left], []]\n")
+    config = make_config(Config, read_options(path), source="a.yaml")
+    assert config.actions == "right+A,left,NOOP"
+    assert make_config(Config, json.loads(json.dumps(to_plain(config))), source="a") == config
+    assert make_config(Config, {"actions": "right+A,left,noop"}, source="a").actions
+    for actions in ("right+A,left,noop", "right + A, left, NOOP", [["right", "A"], ["left"], []]):
+        env = make_env(Config(actions=actions).env_kwargs())  # type: ignore[arg-type]
+        assert env.get_wrapper_attr("get_action_meanings")() == ["A+RIGHT", "LEFT", "NOOP"]
+        env.close()
+    for wrong in ("simpel", "right+C,left", "right,,left", "right++A"):
+        with pytest.raises(OptionError, match=r"right_only, .*, or combinations .*right\+A,left"):
+            make_env(Config(actions=wrong).env_kwargs())
+
+
+NUMBERS: dict[str, tuple[float, ...]] = {
+    "lr": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
+    "lr_min": (0.0, 1e-6, 1e-5),
+    "buffer_size": (33, 64, 100, 1000, 4096, 300_000),
+    "minibatch_size": (2, 10, 96, 100, 300, 512, 4096, 8192),
+    "frame_stack": (2, 3, 7),
+}
+"""Values to try of numbers to which more applies than their limits."""
+WHOLE = (0, 1, 2, 3, 7, 10, 33, 64, 100, 240, 1000, 4096, 300_000)
+REAL = (0.0, 1e-4, 0.1, 0.5, 0.99, 1.0, 2.5, 1000.0)
+
+
+def legal_values(field: msgspec.inspect.Field) -> list[float]:
+    """Numbers within the limits that the type of an option says."""
+    types = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
+    values: list[float] = []
+    for kind in types:
+        if isinstance(kind, (msgspec.inspect.IntType, msgspec.inspect.FloatType)):
+            tried = WHOLE if isinstance(kind, msgspec.inspect.IntType) else REAL
+            values += [
+                number
+                for number in NUMBERS.get(field.name, tried)
+                if (kind.ge is None or number >= kind.ge)
+                and (kind.gt is None or number > kind.gt)
+                and (kind.le is None or number <= kind.le)
+                and (kind.lt is None or number < kind.lt)
+            ]
+    return values
+
+
+@pytest.mark.parametrize("config_class", [TrainConfig, DDQNConfig, PPOConfig])
+def test_no_default_contradicts_another_option_that_is_given_alone(config_class: Any) -> None:
+    info = msgspec.inspect.type_info(config_class)
+    assert isinstance(info, msgspec.inspect.DataclassType)
+    tried = 0
+    of_the_game = set(config_class().env_kwargs())
+    for field in info.fields:
+        for value in legal_values(field):
+            if (field.name, value) in {("rollout_steps", 1), ("num_envs", 300_000)}:
+                continue
+            config = make_config(config_class, {field.name: value}, source="alone")
+            resolved = config.resolved()
+            assert getattr(resolved, field.name) == value
+            assert make_config(config_class, to_plain(resolved), source="stored") == resolved
+            if field.name in of_the_game:
+                make_env(config.env_kwargs()).close()
+            tried += 1
+    assert tried > 100
+
+
+def test_what_is_left_out_follows_what_is_given() -> None:
+    assert (DDQNConfig().lr_end, DDQNConfig(lr=1e-6).lr_end) == (1e-5, 1e-6)
+    assert DDQNConfig(lr_min=0.0).lr_end == 0
+    assert DDQNConfig().replay == (128, 2_000, 100_000)
+    assert DDQNConfig(batch_size=4096).replay == (4096, 4096, 100_000)
+    assert DDQNConfig(learning_starts=64).replay == (64, 64, 100_000)
+    assert DDQNConfig(learning_starts=200_000).replay == (128, 200_000, 200_000)
+    assert DDQNConfig(buffer_size=100).replay == (100, 100, 100)
+    assert (PPOConfig().lr_end, PPOConfig(lr=1e-4).lr_end) == (1e-3, 1e-4)
+    assert PPOConfig(lr=1e-2).lr_end == 1e-3
+    sizes = {
+        (64, 256): PPOConfig(),
+        (64, 320): PPOConfig(num_envs=10),
+        (64, 64): PPOConfig(num_envs=1),
+        (75, 300): PPOConfig(minibatch_size=300),
+        (128, 8192): PPOConfig(minibatch_size=8192),
+        (10, 320): PPOConfig(rollout_steps=10),
+    }
+    for expected, config in sizes.items():
+        assert (config.steps, config.batch) == expected
+    assert TrainConfig().rows_cut == 32
+    assert TrainConfig(screen_size=240).rows_cut == 0
+    assert TrainConfig(screen_size=240, crop_top=5).rows_cut == 5
+    stored = DDQNConfig(device="cpu").resolved()
+    assert (stored.lr_min, stored.buffer_size, stored.crop_top) == (1e-5, 100_000, 32)
+    assert PPOConfig(device="cpu").resolved().minibatch_size == 256

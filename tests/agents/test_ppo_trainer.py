@@ -180,7 +180,8 @@ def test_the_choice_of_the_network_is_stored_for_other_machines():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_envs": 3}, "multiple of minibatch_size"),
+        ({"num_envs": 3, "rollout_steps": 64, "minibatch_size": 256}, "multiple of minibatch_size"),
+        ({"num_envs": 1, "rollout_steps": 1}, "multiple of minibatch_size, 2 or more"),
         ({"lr": 1e-4, "lr_min": 1e-3}, "lr_min <= lr"),
         ({"workers": 2, "lockstep": False}, "needs lockstep"),
         ({"workers": 2, "target_kl": 0.02}, "target_kl"),

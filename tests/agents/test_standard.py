@@ -12,8 +12,7 @@ import pytest
 from mario_agents.evaluate import Episode, Evaluation, Protocol, evaluate
 from mario_agents.evaluation import CONDITIONS, Report, Standard, evaluate_levels
 from mario_agents.evaluation.original import OriginalGame, original_vectors
-from mario_agents.evaluation.standard import parse_levels
-from mario_envkit.errors import BackendUnavailable, LevelError, OptionError, RunError
+from mario_envkit.errors import BackendUnavailable, OptionError, RunError
 from tests.agents.test_evaluate import TOY, Always
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -76,16 +75,6 @@ def test_a_table_of_several_levels() -> None:
     ]
     assert lines[4].split() == ["mean", "greedy-plain", "75.0%"]
     assert report.plain()["levels"]["8-4"]["greedy-plain"]["endings"] == {"flag": 1, "pit": 1}
-
-
-def test_names_of_levels() -> None:
-    assert len(parse_levels(["all"], "smb")) == 32
-    assert parse_levels(["1-1,8-4", "2-2"], "smb") == ["1-1", "8-4", "2-2"]
-    assert parse_levels([], "smb") == []
-    with pytest.raises(LevelError):
-        parse_levels(["9-1"], "smb")
-    with pytest.raises(OptionError, match="twice"):
-        parse_levels(["1-1", "1-1"], "smb")
 
 
 # -- the original package ----------------------------------------------------------------------

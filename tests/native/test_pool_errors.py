@@ -32,7 +32,7 @@ def make(num_envs: int = 2, **kwargs) -> MarioVectorEnv:
     [
         {"frame_skip": 0}, {"frame_stack": 0}, {"stall_limit": 0}, {"noop_max": -1},
         {"repeat_action_probability": 1.5}, {"screen_size": 300}, {"crop_top": 240},
-        {"actions": "left"}, {"actions": []}, {"reward": "points"}, {"observation": "sound"},
+        {"actions": "fast"}, {"actions": []}, {"reward": "points"}, {"observation": "sound"},
         {"level": "9-1"}, {"game": "zelda"}, {"rom": "nowhere.nes"}, {"timing": "pal"},
         {"rom_variant": "gold"}, {"render_mode": "ansi"}, {"palette": [1, 2]},
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from mario_agents.config import (
     Fraction,
@@ -16,6 +16,20 @@ from mario_agents.config import (
 from mario_agents.device import resolve_device
 from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
 from mario_envkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+_LR_MIN, _BATCH, _STARTS, _BUFFER = 1e-5, 128, 2_000, 100_000
+
+
+class ReplaySizes(NamedTuple):
+    """Transitions: of a batch, in the buffer before the first one, and in the full buffer."""
+
+    batch: int
+    learning_starts: int
+    buffer: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,8 +53,9 @@ class DDQNConfig(TrainConfig):
 
     lr: PositiveFloat = 5e-4
     """Learning rate of AdamW after the warm-up."""
-    lr_min: NonNegativeFloat = 1e-5
-    """Learning rate at the end of the cosine decay, which lasts total_steps."""
+    lr_min: NonNegativeFloat | None = None
+    """Learning rate at the end of the cosine decay, which lasts total_steps; None is 1e-5, or lr if
+    that is less."""
     lr_warmup: NonNegativeInt = 500
     """Packets of gradients (with one worker: updates) over which the learning rate rises from 0."""
     weight_decay: NonNegativeFloat = 0.0
@@ -64,17 +79,19 @@ class DDQNConfig(TrainConfig):
     hidden: PositiveInt = 256
     """Width of the value stream, of the advantage stream, and of mlp."""
 
-    batch_size: PositiveInt = 128
-    """Transitions in a batch."""
+    batch_size: PositiveInt | None = None
+    """Transitions in a batch; None is 128, or less if learning_starts or buffer_size is less."""
     train_every: PositiveInt = 8
     """A worker's agent steps for each of its batches."""
     collect_steps: PositiveInt = 64
     """A worker's agent steps, summed over its environments, between two rounds of batches."""
-    learning_starts: PositiveInt = 2_000
-    """Transitions in a worker's replay buffer before its first batch."""
+    learning_starts: PositiveInt | None = None
+    """Transitions in a worker's replay buffer before its first batch; None is 2,000, or less if
+    buffer_size is less, or more if batch_size is more."""
 
-    buffer_size: PositiveInt = 100_000
-    """Transitions in each worker's replay buffer (100,000 take 0.76 GB with 84x84 pictures)."""
+    buffer_size: PositiveInt | None = None
+    """Transitions in each worker's replay buffer (100,000 take 0.76 GB with 84x84 pictures); None
+    is 100,000, or more if learning_starts or num_envs is more."""
     prioritized: bool = False
     """Prioritized replay; without it all transitions have the same chance."""
     per_alpha: Fraction = 0.6
@@ -105,24 +122,50 @@ class DDQNConfig(TrainConfig):
                 "ddqn needs frame_stack >= 2: a single screen does not show how things move."
             )
         check_screen(self.network, self.observation, self.screen_size)
-        if not self.batch_size <= self.learning_starts <= self.buffer_size:
+        sizes = self.replay
+        if not sizes.batch <= sizes.learning_starts <= sizes.buffer:
             raise ConfigError(
-                f"ddqn needs batch_size <= learning_starts <= buffer_size, not {self.batch_size}, "
-                f"{self.learning_starts}, {self.buffer_size}."
+                "ddqn needs batch_size <= learning_starts <= buffer_size, not "
+                f"{', '.join(map(str, sizes))}."
             )
-        if self.num_envs > self.buffer_size:
+        if self.num_envs > sizes.buffer:
             raise ConfigError("ddqn needs a buffer_size of at least num_envs.")
-        if self.lr_min > self.lr:
-            raise ConfigError(f"ddqn needs lr_min <= lr, not {self.lr_min:g} and {self.lr:g}.")
+        if self.lr_end > self.lr:
+            raise ConfigError(f"ddqn needs lr_min <= lr, not {self.lr_end:g} and {self.lr:g}.")
 
-    def resolved(self) -> DDQNConfig:
+    def resolved(self) -> Self:
         """See :meth:`TrainConfig.resolved <mario_agents.config.TrainConfig.resolved>`."""
         device = resolve_device(self.device).type
-        network = choose_network(self.network, self.observation, device)
-        return dataclasses.replace(self, network=network)
+        batch, starts, buffer = self.replay
+        return dataclasses.replace(
+            super().resolved(),
+            network=choose_network(self.network, self.observation, device),
+            lr_min=self.lr_end,
+            batch_size=batch,
+            learning_starts=starts,
+            buffer_size=buffer,
+        )
+
+    @property
+    def lr_end(self) -> float:
+        """What ``lr_min`` means."""
+        return min(self.lr, _LR_MIN) if self.lr_min is None else self.lr_min
+
+    @property
+    def replay(self) -> ReplaySizes:
+        """What ``batch_size``, ``learning_starts`` and ``buffer_size`` mean: those that were given
+        decide on the others."""
+        batch, starts, buffer = self.batch_size, self.learning_starts, self.buffer_size
+        if batch is None:
+            batch = min(size for size in (_BATCH, starts, buffer) if size is not None)
+        if starts is None:
+            starts = max(batch, _STARTS if buffer is None else min(_STARTS, buffer))
+        if buffer is None:
+            buffer = max(_BUFFER, starts, self.num_envs)
+        return ReplaySizes(batch, starts, buffer)
 
     @property
     def total_packets(self) -> int:
         """Packets of gradients in a whole run, which the learning rate's schedule spans."""
-        steps = self.total_steps - self.learning_starts * max(self.workers, 1)
+        steps = self.total_steps - self.replay.learning_starts * max(self.workers, 1)
         return max(steps // (self.train_every * self.accumulate_grads), 1)

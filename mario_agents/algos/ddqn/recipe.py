@@ -63,6 +63,7 @@ class DDQNRecipe:
     ) -> ReplayExperience:
         """See :class:`~mario_agents.parallel.recipe.Recipe`."""
         spaces = Spaces.of(envs)
+        sizes = config.replay
         replay = build_replay(config, spaces, place.seed_for("replay"))
         collector = Collector(
             envs,
@@ -77,9 +78,9 @@ class DDQNRecipe:
             collector,
             replay,
             epsilon=exploration(config, place),
-            batch_size=config.batch_size,
+            batch_size=sizes.batch,
             collect_steps=config.collect_steps,
-            learning_starts=config.learning_starts,
+            learning_starts=sizes.learning_starts,
             train_every=config.train_every,
             beta=linear_schedule(config.per_beta, 1.0, config.total_steps),
             save_replay=config.save_replay,
@@ -90,7 +91,7 @@ class DDQNRecipe:
         return Updater(
             learner,
             lr=config.lr,
-            lr_min=config.lr_min,
+            lr_min=config.lr_end,
             warmup=config.lr_warmup,
             total_packets=config.total_packets,
             weight_decay=config.weight_decay,
@@ -113,7 +114,7 @@ class DDQNRecipe:
 
 def build_replay(config: DDQNConfig, spaces: Spaces, seed: int) -> UniformReplay:
     """The replay buffer of a configuration."""
-    shape = (config.buffer_size, config.num_envs, spaces.obs_shape)
+    shape = (config.replay.buffer, config.num_envs, spaces.obs_shape)
     rng = np.random.default_rng(seed)
     n_step, gamma = config.n_step, config.gamma
     if not config.prioritized:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, ClassVar, Literal
+import math
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -18,6 +19,19 @@ from mario_agents.config import (
 from mario_agents.device import resolve_device
 from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
 from mario_envkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+_LR_MIN, _STEPS, _BATCH = 1e-3, 64, 256
+
+
+def nearest_divisor(number: int, wanted: int) -> int:
+    """The divisor of ``number`` that is the fewest times larger or smaller than ``wanted``."""
+    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
+    divisors = {*small, *(number // d for d in small)}
+    return min(sorted(divisors), key=lambda d: max(d / wanted, wanted / d))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,12 +50,14 @@ class PPOConfig(TrainConfig):
     lockstep: bool = True
     """Make each update from one packet of gradients of every worker, none of them stale."""
 
-    rollout_steps: PositiveInt = 64
-    """Steps that each environment makes with the same weights."""
+    rollout_steps: PositiveInt | None = None
+    """Steps that each environment makes with the same weights; None is 64, or the next number with
+    which rollout_steps * num_envs is a multiple of minibatch_size."""
     epochs: PositiveInt = 3
     """How often each rollout is learned from."""
-    minibatch_size: Annotated[int, Meta(ge=2)] = 256
-    """Steps in a batch; rollout_steps * num_envs must be a multiple of it."""
+    minibatch_size: Annotated[int, Meta(ge=2)] | None = None
+    """Steps in a batch; rollout_steps * num_envs must be a multiple of it. None is 256, or what
+    divides them and is nearest to that."""
     gamma: Fraction = 0.9
     """Discount for each agent step."""
     gae_lambda: Fraction = 0.95
@@ -67,8 +83,9 @@ class PPOConfig(TrainConfig):
 
     lr: PositiveFloat = 1e-3
     """Learning rate of Adam after the warm-up."""
-    lr_min: NonNegativeFloat = 1e-3
-    """Learning rate at the end of the cosine decay, which lasts total_steps."""
+    lr_min: NonNegativeFloat | None = None
+    """Learning rate at the end of the cosine decay, which lasts total_steps; None is 1e-3, or lr if
+    that is less."""
     lr_warmup: NonNegativeInt = 0
     """Updates over which the learning rate rises from 0."""
     max_grad_norm: PositiveFloat = 0.5
@@ -88,14 +105,13 @@ class PPOConfig(TrainConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_screen(self.network, self.observation, self.screen_size)
-        if self.rollout % self.minibatch_size:
+        if self.rollout % self.batch or self.batch < 2:
             raise ConfigError(
-                f"ppo needs rollout_steps * num_envs to be a multiple of minibatch_size, but "
-                f"{self.rollout_steps} * {self.num_envs} = {self.rollout} is none of "
-                f"{self.minibatch_size}."
+                "ppo needs rollout_steps * num_envs to be a multiple of minibatch_size, 2 or more, "
+                f"but {self.steps} * {self.num_envs} = {self.rollout} is none of {self.batch}."
             )
-        if self.lr_min > self.lr:
-            raise ConfigError(f"ppo needs lr_min <= lr, not {self.lr_min:g} and {self.lr:g}.")
+        if self.lr_end > self.lr:
+            raise ConfigError(f"ppo needs lr_min <= lr, not {self.lr_end:g} and {self.lr:g}.")
         if self.workers > 1 and not self.lockstep:
             raise ConfigError(
                 "ppo needs lockstep: gradients of an older policy's games mislead the newer one."
@@ -106,20 +122,48 @@ class PPOConfig(TrainConfig):
                 "another point, while the others wait for it."
             )
 
-    def resolved(self) -> PPOConfig:
+    def resolved(self) -> Self:
         """See :meth:`TrainConfig.resolved <mario_agents.config.TrainConfig.resolved>`."""
         device = resolve_device(self.device).type
-        network = choose_network(self.network, self.observation, device)
-        return dataclasses.replace(self, network=network)
+        return dataclasses.replace(
+            super().resolved(),
+            network=choose_network(self.network, self.observation, device),
+            lr_min=self.lr_end,
+            rollout_steps=self.steps,
+            minibatch_size=self.batch,
+        )
+
+    @property
+    def lr_end(self) -> float:
+        """What ``lr_min`` means."""
+        return min(self.lr, _LR_MIN) if self.lr_min is None else self.lr_min
+
+    @property
+    def steps(self) -> int:
+        """What ``rollout_steps`` means."""
+        if self.rollout_steps is not None:
+            return self.rollout_steps
+        unit = 1 if self.minibatch_size is None else self.minibatch_size
+        unit //= math.gcd(unit, self.num_envs)
+        return -(-_STEPS // unit) * unit
+
+    @property
+    def batch(self) -> int:
+        """What ``minibatch_size`` means."""
+        return (
+            nearest_divisor(self.rollout, _BATCH)
+            if self.minibatch_size is None
+            else (self.minibatch_size)
+        )
 
     @property
     def rollout(self) -> int:
         """Agent steps of a worker between two rounds of updates."""
-        return self.rollout_steps * self.num_envs
+        return self.steps * self.num_envs
 
     @property
     def total_packets(self) -> int:
         """Packets of gradients in a whole run, which the learning rate's schedule spans."""
         rollouts = -(-self.total_steps // self.rollout)
-        batches = self.epochs * (self.rollout // self.minibatch_size)
+        batches = self.epochs * (self.rollout // self.batch)
         return rollouts * -(-batches // self.accumulate_grads)

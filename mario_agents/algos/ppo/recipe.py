@@ -63,7 +63,7 @@ class PPORecipe:
         return Updater(
             learner,
             lr=config.lr,
-            lr_min=config.lr_min,
+            lr_min=config.lr_end,
             warmup=config.lr_warmup,
             total_packets=config.total_packets,
             weight_decay=0.0,

@@ -54,7 +54,7 @@ class RolloutExperience:
         )
         self._obs = np.array(envs.reset(seed=place.seed_for("games"))[0])
         self._books = EpisodeBooks(envs.num_envs)
-        steps, shape = config.rollout_steps, (config.rollout_steps, envs.num_envs)
+        steps, shape = config.steps, (config.steps, envs.num_envs)
         self._rollout: dict[str, NDArray[Any]] = {
             "obs": np.zeros((*shape, *self._obs.shape[1:]), np.uint8),
             "action": np.zeros(shape, np.int64),
@@ -74,7 +74,7 @@ class RolloutExperience:
         """See :class:`~mario_agents.parallel.experience.Experience`: play one rollout."""
         collected = Collected()
         final_obs: dict[tuple[int, int], NDArray[np.uint8]] = {}
-        for t in range(self._config.rollout_steps):
+        for t in range(self._config.steps):
             self._step(t, collected, final_obs)
         self._final_value[:] = 0.0
         with self._stopwatch.measure("time_inference"):
@@ -147,7 +147,7 @@ class RolloutExperience:
         self._fresh = False
         arrays = {**self._rollout, "old_value": self._value[:-1]}
         flat = {name: array.reshape(-1, *array.shape[2:]) for name, array in arrays.items()}
-        size = self._config.minibatch_size
+        size = self._config.batch
         for _ in range(self._config.epochs):
             order = self._shuffling.permutation(self._config.rollout)
             for start in range(0, len(order), size):
