@@ -113,6 +113,9 @@ class TrainConfig:
     rom: str | None = None
     """Path of a cartridge image, stored as an absolute one; None for the one that
     gym-super-mario-bros installs."""
+    rom_unknown: Literal["refuse", "allow"] = "refuse"
+    """An image that is not known, such as a hack, is refused or allowed; what then cannot be
+    promised, help(mario_envkit.MarioEnv) says."""
 
     total_steps: PositiveInt = 1_000_000
     """Budget in agent steps, summed over all environments."""
@@ -210,6 +213,8 @@ class TrainConfig:
         }
         if self.rom is not None:
             kwargs["rom"] = self.rom
+        if self.rom_unknown != "refuse":
+            kwargs["rom_unknown"] = self.rom_unknown
         return kwargs
 
 

@@ -11,6 +11,16 @@ from mario_envkit.command_line import run_command
 from mario_envkit.errors import HotspotError, OptionError
 
 
+def _add_rom(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--rom", type=Path, help="cartridge image to use, not the installed")
+    command.add_argument(
+        "--rom-unknown",
+        default="refuse",
+        metavar="refuse|allow",
+        help="what to do with an image that is not known, such as a hack (default refuse)",
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mario-envkit",
@@ -34,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="show a run that 'solve' saved; with --video record it instead, without a window",
     )
-    play.add_argument("--rom", type=Path, help="cartridge image to use instead of the installed")
+    _add_rom(play)
     play.add_argument("--backend", help="emulator backend (default: the best there is)")
     play.add_argument("--video", type=Path, help="save the game as an MP4 under this name")
     play.add_argument(
@@ -59,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     solve.add_argument("--game", default="smb", help="smb or lost_levels (default smb)")
     solve.add_argument("--timing", default="console", help="console or nes-py (default console)")
-    solve.add_argument("--rom", type=Path, help="cartridge image to use instead of the installed")
+    _add_rom(solve)
 
     level_map = commands.add_parser(
         "map",
@@ -76,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--hotspots", type=Path, metavar="FILE", help="draw the deaths in this file, too"
     )
     level_map.add_argument("--game", default="smb", help="smb or lost_levels (default smb)")
-    level_map.add_argument("--rom", type=Path, help="cartridge image to use, not the installed")
+    _add_rom(level_map)
 
     commands.add_parser(
         "doctor",
@@ -105,6 +115,7 @@ def _play(options: argparse.Namespace) -> int:
             tiles=options.tiles,
             game=options.game or "smb",
             rom=options.rom,
+            rom_unknown=options.rom_unknown,
             backend=options.backend,
         )
         return 0
@@ -116,6 +127,7 @@ def _play(options: argparse.Namespace) -> int:
         scale=options.scale,
         tiles=options.tiles,
         rom=options.rom,
+        rom_unknown=options.rom_unknown,
         backend=options.backend,
     )
     return 0
@@ -130,6 +142,7 @@ def _solve(options: argparse.Namespace) -> int:
         game=options.game,
         timing=options.timing,
         rom=options.rom,
+        rom_unknown=options.rom_unknown,
         seed=options.seed,
         seconds=options.seconds,
     )
@@ -146,7 +159,9 @@ def _map(options: argparse.Namespace) -> int:
         raise HotspotError(f"There is no hotspot file {options.hotspots}; give one of a run.")
     levels = each_level(options.level, options.game)
     for level in levels:
-        level_map = draw_level(level, game=options.game, rom=options.rom)
+        level_map = draw_level(
+            level, game=options.game, rom=options.rom, rom_unknown=options.rom_unknown
+        )
         picture = level_map.picture
         if options.hotspots is not None:
             deaths = DeathHotspotAggregate.load_or_create(options.hotspots)

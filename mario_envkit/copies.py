@@ -24,7 +24,16 @@ CONTEXT = "_context_for_clones"
 
 _CONSOLE = frozenset({"emulator", "ram"})
 _NOT_COPIED = frozenset(
-    {"emulator", "_game", "_window", "on_frame", "observation_space", "step_lock", CONTEXT}
+    (
+        "cartridge",
+        "emulator",
+        "_game",
+        "_window",
+        "on_frame",
+        "observation_space",
+        "step_lock",
+        CONTEXT,
+    )
 )
 """Attributes that a copy does not get: it has those that the constructor gives it. (The bounds of
 an observation space are four times the size of a picture.)"""

@@ -26,16 +26,16 @@ from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.backends import make_emulator
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.emulator.protocol import RAM_SIZE
-from mario_envkit.emulator.rom import GAMES, find_rom
+from mario_envkit.emulator.rom import GAMES, UNKNOWN, UNKNOWN_CHOICES, find_rom
 from mario_envkit.emulator.snapshot import Snapshot
-from mario_envkit.errors import ResetRequired, WindowClosed
+from mario_envkit.errors import ResetRequired, RomError, WindowClosed
 from mario_envkit.game import ram as m
 from mario_envkit.game import tiles
 from mario_envkit.game.actions import check_action, describe
 from mario_envkit.game.endings import EpisodeRecord, death_cause, ending_of, is_success
 from mario_envkit.game.levels import WORLDS, Level
 from mario_envkit.game.rewards import RewardFunction, resolve_reward
-from mario_envkit.game.rules import Game
+from mario_envkit.game.rules import Game, GameStuck
 from mario_envkit.game.start import StartPoint, read_options
 from mario_envkit.game.state import STATUS_NAMES, GameState, read_state
 from mario_envkit.step_lock import StepLock
@@ -90,6 +90,11 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
             (bit for bit nes-py 8.2), or None for the backend's default, the first it has.
         rom: path of a cartridge image; None finds the one of gym-super-mario-bros.
         rom_variant: "vanilla", "downsample", "pixel" or "rectangle" graphics of 7.4.
+        rom_unknown: "refuse" a ``rom`` that is not known, or "allow" it, such as a hack of Super
+            Mario Bros (of the type NROM). Levels, rules, rewards and infos then read the addresses
+            of the original's memory, and tiles its codes: whether they mean the same there nobody
+            can promise, nor that every level exists. What does not come to a playable state is an
+            error at the first reset of that level.
         render_mode: "rgb_array", "human" (a window) or None.
         end_on_exit: with a single stage, leaving it by a warp ends the episode. False is what 7.4
             does: the episode goes on in the other stage, and ends there with death or a flag.
@@ -116,6 +121,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         rom_variant: str = "vanilla",
         render_mode: str | None = None,
         end_on_exit: bool = True,
+        rom_unknown: str = "refuse",
     ) -> None:
         render_mode = as_choice(
             "render_mode", render_mode, self.metadata["render_modes"], optional=True
@@ -129,11 +135,12 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         level = level.tolist() if isinstance(level, (np.ndarray, np.generic)) else level
         end_on_exit = as_bool("end_on_exit", end_on_exit)
         backend, timing = plain(backend), plain(timing)
+        rom_unknown = as_choice("rom_unknown", rom_unknown, UNKNOWN_CHOICES)
         CopiedWhole.__init__(
             self, game, level, reward, observation, picture, backend, timing, rom, rom_variant,
-            render_mode, end_on_exit,
+            render_mode, end_on_exit, rom_unknown,
         )  # fmt: skip
-        cartridge = find_rom(game, rom_variant, rom)
+        self.cartridge = find_rom(game, rom_variant, rom, rom_unknown)
         self.game = game
         self.schedule = resolve_schedule(level, game)
         self._levels = ScheduledLevels(self.schedule, game)
@@ -141,7 +148,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         self.picture = picture
         self.render_mode = render_mode
         self.end_on_exit = end_on_exit
-        self.emulator = make_emulator(cartridge, backend, timing)
+        self.emulator = make_emulator(self.cartridge, backend, timing)
 
         self.draw = True
         """Set to False before a step whose observation nobody will look at: unless it ends the
@@ -323,7 +330,16 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         if level not in self._starts:
             self.emulator.reset()
             self._game.refresh()
-            self._game.skip_start_screen(level, self.game)
+            try:
+                self._game.skip_start_screen(level, self.game)
+            except GameStuck as error:
+                if self.cartridge.variant != UNKNOWN:
+                    raise
+                raise RomError(
+                    f"{self.cartridge.path} does not come to a playable state of "
+                    f"{level or 'the full game'} when START is pressed, so it is no Super Mario "
+                    "Bros, or does not have this level; use another image or level."
+                ) from error
             self._starts[level] = self.emulator.save()
         return self._starts[level]
 

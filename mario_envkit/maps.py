@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from mario_envkit.arguments import as_file, not_possible
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.emulator.buttons import Buttons
-from mario_envkit.emulator.rom import find_rom
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError
 from mario_envkit.files import replace_file
@@ -73,6 +72,7 @@ def draw_level(
     game: str = "smb",
     rom: str | os.PathLike[str] | None = None,
     rom_variant: str = "vanilla",
+    rom_unknown: str = "refuse",
 ) -> LevelMap:
     """Fly over a level and put together what there is to see of the area it begins in.
 
@@ -81,7 +81,7 @@ def draw_level(
 
     Args:
         level: "1-1" or ``(1, 1)``.
-        game, rom, rom_variant: as for :class:`~mario_envkit.env.MarioEnv`.
+        game, rom, rom_variant, rom_unknown: as for :class:`~mario_envkit.env.MarioEnv`.
 
     Raises:
         LevelError: if the game has no such level.
@@ -91,13 +91,12 @@ def draw_level(
     stage = parse_level(level, game)
     # Console timing: frames end before the game hands the sprites to the picture of the next one.
     env = MarioEnv(
-        game, stage, backend="native", timing="console", rom=rom, rom_variant=rom_variant
-    )
+        game, stage, backend="native", timing="console", rom=rom, rom_variant=rom_variant,
+        rom_unknown=rom_unknown,
+    )  # fmt: skip
     try:
         _, info = env.reset()
-        # A header of 16 bytes, then the 32 kB that the processor sees from 0x8000 on.
-        prg = find_rom(game, rom_variant, rom).data[16:]
-        return LevelMap(str(stage), _fly(env, prg), info["area"])
+        return LevelMap(str(stage), _fly(env, env.cartridge.program), info["area"])
     finally:
         env.close()
 

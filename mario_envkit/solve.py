@@ -24,6 +24,7 @@ def solve_levels(
     game: str = "smb",
     timing: str = "console",
     rom: str | os.PathLike[str] | None = None,
+    rom_unknown: str = "refuse",
     seed: int = 0,
     seconds: float = 60,
 ) -> list[Level]:
@@ -52,8 +53,8 @@ def solve_levels(
         start = time.perf_counter()
         try:
             run, effort = solve(
-                stage, game=game, timing=timing, rom=rom, seed=seed, seconds=seconds,
-                progress=status.show,
+                stage, game=game, timing=timing, rom=rom, rom_unknown=rom_unknown, seed=seed,
+                seconds=seconds, progress=status.show,
             )  # fmt: skip
         except NotSolved as failure:
             unsolved.append(stage)

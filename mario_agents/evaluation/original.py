@@ -229,7 +229,7 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
             self._twin.close()
 
 
-_OURS = ("reward", "timing", "backend", "rom", "rom_variant", "render_mode")
+_OURS = ("reward", "timing", "backend", "rom", "rom_variant", "rom_unknown", "render_mode")
 """Keyword arguments of MarioTrain-v0 that the original decides by itself."""
 
 

@@ -142,9 +142,13 @@ def _scene(game: str, level: str, players: Sequence[tuple[int, RunData]]) -> Lev
 
 
 def _draw(game: str, level: str, runs: Sequence[RunData]) -> tuple[LevelMap | None, str]:
-    roms = [rom for run in runs if isinstance(rom := run.options.get("rom"), str)]
+    roms = [(rom, run) for run in runs if isinstance(rom := run.options.get("rom"), str)]
+    rom, run = roms[0] if roms else (None, runs[0])
+    allowed = run.options.get("rom_unknown") == "allow"
     try:
-        return draw_level(level, game=game, rom=roms[0] if roms else None), ""
+        return draw_level(
+            level, game=game, rom=rom, rom_unknown="allow" if allowed else "refuse"
+        ), ""
     except MarioEnvkitError as error:
         return None, str(error)
 

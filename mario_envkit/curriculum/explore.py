@@ -15,7 +15,6 @@ import numpy as np
 from mario_envkit import _native
 from mario_envkit.curriculum.cells import Cell, Cells, Entry, Trails
 from mario_envkit.emulator.buttons import Buttons
-from mario_envkit.emulator.rom import find_rom
 from mario_envkit.env import MarioEnv
 from mario_envkit.game import ram as m
 from mario_envkit.game.levels import Level
@@ -53,7 +52,7 @@ class Exploration:
 
     Args:
         level: the stage.
-        game, timing, rom: as for :class:`~mario_envkit.env.MarioEnv`.
+        game, timing, rom, rom_unknown: as for :class:`~mario_envkit.env.MarioEnv`.
         rng: decides everything.
 
     Attributes:
@@ -68,10 +67,14 @@ class Exploration:
         game: str,
         timing: str,
         rom: str | os.PathLike[str] | None,
+        rom_unknown: str,
         rng: np.random.Generator,
     ) -> None:
         self._rng = rng
-        env = MarioEnv(game=game, level=level, backend="native", timing=timing, rom=rom)
+        env = MarioEnv(
+            game=game, level=level, backend="native", timing=timing, rom=rom,
+            rom_unknown=rom_unknown,
+        )  # fmt: skip
         start = env.start_of(level)
         self.core, self.rom_sha256 = start.core, start.rom_sha256
         env.close()
@@ -81,7 +84,7 @@ class Exploration:
         self._holds = np.zeros((_HOLDS, 2), np.int32)
         self._explorer = _native.Explorer(
             core=start.core,
-            cartridge=_native.Cartridge.parse(find_rom(game, rom=rom).data),
+            cartridge=_native.Cartridge.parse(env.cartridge.data),
             start=start.data,
             addresses=_ADDRESSES,
             states=self._states,

@@ -48,6 +48,7 @@ def solve(
     game: str = "smb",
     timing: str = "console",
     rom: str | os.PathLike[str] | None = None,
+    rom_unknown: str = "refuse",
     seed: int = 0,
     seconds: float = 60,
     progress: Callable[[Effort], object] | None = None,
@@ -62,6 +63,7 @@ def solve(
         game: "smb" or "lost_levels".
         timing: "console" or "nes-py": the run can be played only there.
         rom: a cartridge image; None is the installed one.
+        rom_unknown: "allow" one that is not known, see :class:`~mario_envkit.env.MarioEnv`.
         seed: of the random moves, 0 or more.
         seconds: when to give up.
         progress: is called after every expedition, about a thousand times a second: draw rarely.
@@ -80,7 +82,9 @@ def solve(
     stage = parse_level(level, game)
     from mario_envkit.curriculum.explore import Exploration
 
-    search = Exploration(stage, game, timing, rom, np.random.default_rng([seed, *stage]))
+    search = Exploration(
+        stage, game, timing, rom, rom_unknown, np.random.default_rng([seed, *stage])
+    )
     start = time.perf_counter()
     while True:
         won = search.expedition()
@@ -95,5 +99,5 @@ def solve(
                 f"{effort.cells} places reached); allow more seconds or try another seed."
             )
     run = Run(stage, won, timing, search.core, search.rom_sha256, game)
-    run.verify(rom=rom)
+    run.verify(rom=rom, rom_unknown=rom_unknown)
     return run, effort

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
+import tempfile
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -31,7 +34,7 @@ from mario_envkit.emulator.protocol import RAM_SIZE, SCREEN_HEIGHT, SCREEN_WIDTH
 from mario_envkit.emulator.rom import Rom
 from mario_envkit.emulator.snapshot import NotCopied, Snapshot
 from mario_envkit.emulator.tape import Tape
-from mario_envkit.errors import BackendUnavailable, EmulatorClosed
+from mario_envkit.errors import BackendUnavailable, EmulatorClosed, RomError
 
 _NOTHING = Tape(b"", ())
 
@@ -163,6 +166,28 @@ class Console9:
         self._machine.load_state(kept)
 
 
+class _RomFile:
+    """The path of a clean image, as nes-py reads files by itself and believes their headers.
+
+    A temporary file, removed with this object, where the file of the cartridge is not clean.
+    """
+
+    def __init__(self, rom: Rom) -> None:
+        self.path = rom.path
+        if not rom.clean:
+            try:
+                folder = tempfile.mkdtemp(prefix="mario-envkit-")
+                weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+                self.path = Path(folder) / "clean.nes"
+                self.path.write_bytes(rom.data)
+            except OSError as error:
+                raise RomError(
+                    f"nes-py cannot read {rom.path} as it is, and a clean copy cannot be written "
+                    f"({error.strerror}); make room in {tempfile.gettempdir()}, or give a clean "
+                    "image."
+                ) from error
+
+
 class NesPyEmulator(NotCopied):
     """The ``nes-py`` backend of the :class:`~mario_envkit.emulator.protocol.Emulator` protocol.
 
@@ -187,7 +212,9 @@ class NesPyEmulator(NotCopied):
         major = int(installed.split(".")[0])
         self.core = f"nes-py/{major}"
         self.rom_sha256 = rom.sha256
-        self._console: _Console | None = (Console8 if major < 9 else Console9)(rom.path)
+        self._file = _RomFile(rom)
+        console = Console8 if major < 9 else Console9
+        self._console: _Console | None = console(self._file.path)
         self._kept: OrderedDict[Tape, Any] = OrderedDict()
         self._lock = threading.RLock()
         self._forget_history()

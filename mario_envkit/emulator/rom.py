@@ -1,5 +1,8 @@
 """Cartridge images: found by what they are (SHA-256), never by what they are called.
 
+A cartridge is its program and its graphics. The header of a file, and whatever else is in it, say
+nothing of that: the hash is the one of a clean image, see :mod:`mario_envkit.emulator.ines`.
+
 This distribution contains no game. It finds the images inside the installed
 ``gym-super-mario-bros`` package, whose versions name the same files differently, or takes one that
 the user owns (``rom=PATH``, or the environment variable ``MARIO_ENVKIT_ROM``).
@@ -10,20 +13,30 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from mario_envkit.arguments import as_choice, as_path
+from mario_envkit.emulator.ines import (
+    GRAPHICS_BANK,
+    HEADER_SIZE,
+    PROGRAM_BANK,
+    Header,
+    clean_image,
+    possible_images,
+)
 from mario_envkit.errors import RomError
 
 ROM_VARIABLE = "MARIO_ENVKIT_ROM"
 GAMES = ("smb", "lost_levels")
 
-_HEADER = 16
-_PRG_BANK = 0x4000
-_CHR_BANK = 0x2000
+UNKNOWN = "unknown"
+"""The variant of an image that is not known."""
+UNKNOWN_CHOICES = ("refuse", "allow")
+"""What to do with an image that is not known: the values of ``rom_unknown``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +85,11 @@ class Rom:
 
     Attributes:
         path: the file it came from.
-        data: the whole file, header included.
-        sha256: of ``data``, hex.
+        data: a clean image: a plain header, the program, the graphics.
+        sha256: of ``data``, hex; of a known image that of its usual file.
         game: "smb" or "lost_levels".
-        variant: see :class:`KnownRom`.
+        variant: see :class:`KnownRom`; "unknown" for an image that is not known.
+        clean: whether the file holds ``data`` and nothing else.
     """
 
     path: Path
@@ -83,15 +97,33 @@ class Rom:
     sha256: str
     game: str
     variant: str
+    clean: bool = True
+
+    @property
+    def program(self) -> bytes:
+        """The 32 kB that the processor sees from 0x8000 on."""
+        program = self.data[HEADER_SIZE:-GRAPHICS_BANK]
+        return program * (2 * PROGRAM_BANK // len(program))
 
 
-def read_rom(path: str | os.PathLike[str]) -> Rom:
-    """Read a cartridge image and recognise it.
+def read_rom(path: str | os.PathLike[str], unknown: str = "refuse", *, game: str = "smb") -> Rom:
+    """Read a cartridge image and recognise it, whatever its header says.
+
+    Args:
+        path: of an iNES or NES 2.0 file.
+        unknown: "refuse", or "allow": take an image of the same type (NROM) that is not known, such
+            as a hack of Super Mario Bros, for ``game``.
+        game: see there.
 
     Raises:
+        OptionError: if ``unknown`` or ``game`` is none of these.
         RomError: if the file cannot be read, is damaged, or is no game we know.
     """
     path = as_path("rom", path)
+    unknown, game = (
+        as_choice("rom_unknown", unknown, UNKNOWN_CHOICES),
+        as_choice("game", game, GAMES),
+    )
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -104,25 +136,52 @@ def read_rom(path: str | os.PathLike[str]) -> Rom:
             f"{path} is not a cartridge image: it should start with the four bytes 'NES<1A>'; "
             "give the path of an iNES (.nes) file."
         )
-    expected = _HEADER + data[4] * _PRG_BANK + data[5] * _CHR_BANK if len(data) > 5 else _HEADER
-    if len(data) != expected:
-        raise RomError(
-            f"{path} is damaged: its header promises {expected} bytes and it has {len(data)}; "
-            "use an intact copy."
-        )
-    sha256 = hashlib.sha256(data).hexdigest()
-    known = KNOWN_ROMS.get(sha256)
-    if known is None:
+    for image in possible_images(data):
+        sha256 = hashlib.sha256(image).hexdigest()
+        known = KNOWN_ROMS.get(sha256)
+        if known is not None:
+            return Rom(path, image, sha256, known.game, known.variant, clean=image == data)
+    image = _unknown_image(path, data)
+    sha256 = hashlib.sha256(image).hexdigest()
+    if unknown == "refuse":
         raise RomError(
             f"{path} is no version of Super Mario Bros that is known here (SHA-256 {sha256}): it "
-            "is damaged or another game; use the image that gym-super-mario-bros installs, or one "
-            "of the 1985 cartridge."
+            "is damaged, changed or another game; use the image that gym-super-mario-bros installs "
+            "or one of the 1985 cartridge, or try this one with rom_unknown='allow' "
+            "(--rom-unknown allow)."
         )
-    return Rom(path, data, sha256, known.game, known.variant)
+    return Rom(path, image, sha256, game, UNKNOWN, clean=image == data)
+
+
+def _unknown_image(path: Path, data: bytes) -> bytes:
+    """The clean image of a cartridge of the type NROM, by its header."""
+    if len(data) < HEADER_SIZE:
+        raise RomError(f"{path} is damaged: it ends within its header; use an intact copy.")
+    header = Header.read(data)
+    if header.mapper:
+        raise RomError(
+            f"{path} is of a cartridge with mapper {header.mapper_name}, and Super Mario Bros has "
+            "mapper 0 (NROM); give an image of that game."
+        )
+    if len(data) < header.end:
+        raise RomError(
+            f"{path} is damaged: its header promises {header.end} bytes and it has {len(data)}; "
+            "use an intact copy."
+        )
+    if header.program not in (PROGRAM_BANK, 2 * PROGRAM_BANK) or header.graphics != GRAPHICS_BANK:
+        raise RomError(
+            f"{path} has {header.program >> 10} kB of program and {header.graphics >> 10} kB of "
+            "graphics, and a cartridge of the type NROM has 16 or 32 and 8; give an image of Super "
+            "Mario Bros."
+        )
+    return clean_image(data[header.begin : header.end], header.program, header.wiring)
 
 
 def find_rom(
-    game: str = "smb", variant: str = "vanilla", rom: str | os.PathLike[str] | None = None
+    game: str = "smb",
+    variant: str = "vanilla",
+    rom: str | os.PathLike[str] | None = None,
+    unknown: str = "refuse",
 ) -> Rom:
     """The image of a game: ``rom`` if given, else ``$MARIO_ENVKIT_ROM``, else an installed one.
 
@@ -130,6 +189,8 @@ def find_rom(
         game: "smb" or "lost_levels".
         variant: which of the graphics variants of gym-super-mario-bros 7.4.
         rom: path of an image to use instead.
+        unknown: what to do if that (or what the variable names) is not known, see
+            :func:`read_rom`.
 
     Raises:
         OptionError: if there is no such game or variant.
@@ -137,11 +198,12 @@ def find_rom(
     """
     game = as_choice("game", game, GAMES)
     variant = as_choice("rom_variant", variant, VARIANTS[game])
+    unknown = as_choice("rom_unknown", unknown, UNKNOWN_CHOICES)
     if rom is not None:
         rom = as_path("rom", rom)
     chosen = rom or (os.environ.get(ROM_VARIABLE) if variant == "vanilla" else None)
     if chosen:
-        found = read_rom(chosen)
+        found = read_rom(chosen, unknown, game=game)
         if found.game == game:
             return found
         if rom:
@@ -164,7 +226,7 @@ def installed_roms() -> tuple[Rom, ...]:
     """Every known image inside the installed ``gym_super_mario_bros``, without importing it."""
     found: list[Rom] = []
     for path in _installed_images():
-        if hashlib.sha256(path.read_bytes()).hexdigest() in KNOWN_ROMS:
+        with suppress(RomError):  # other games lie there, too
             found.append(read_rom(path))
     return tuple(found)
 

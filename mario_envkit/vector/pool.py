@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from mario_envkit import _native
 from mario_envkit.emulator.native import observer_for
 from mario_envkit.emulator.protocol import RAM_SIZE
-from mario_envkit.emulator.rom import find_rom
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import SnapshotMismatch
 from mario_envkit.game.endings import ENDINGS, is_success
@@ -111,10 +110,9 @@ class GamePool:
         self._starts: dict[Level | None, int] = {}
         spec = _spec(game, options, max_episode_steps)
         spec.set_reward(*(compiled or NO_REWARD))
-        rom = find_rom(game.game, options["rom_variant"], options["rom"])
         self._pool = _native.EnvPool(
             core=game.emulator.core,
-            cartridge=_native.Cartridge.parse(rom.data),
+            cartridge=_native.Cartridge.parse(game.cartridge.data),
             spec=spec,
             num_threads=num_threads,
             orders=self._orders,
