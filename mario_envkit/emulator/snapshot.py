@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from mario_envkit.arguments import not_possible, shown
@@ -14,6 +15,11 @@ FORMAT_VERSION = 1
 _MAGIC = b"MEKS"
 _HEADER = struct.Struct("<4sHH32s")  # magic, format, length of the core's name, ROM
 _CRC = struct.Struct("<I")
+
+
+@lru_cache
+def _are_names(core: str, rom_sha256: str) -> bool:
+    return len(core.encode()) < 2**16 and len(bytes.fromhex(rom_sha256)) == 32
 
 
 class NotCopied:
@@ -52,7 +58,7 @@ class Snapshot:
 
     def __post_init__(self) -> None:
         try:
-            fits = len(self.core.encode()) < 2**16 and len(bytes.fromhex(self.rom_sha256)) == 32
+            fits = _are_names(self.core, self.rom_sha256)
         except (AttributeError, TypeError, ValueError):
             fits = False
         if not fits:

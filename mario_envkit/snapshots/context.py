@@ -93,46 +93,49 @@ def _load_stack(layer: Any, values: Values) -> None:
     layer.obs_queue.extend(values)  # as many as it holds, so all it held fall out
 
 
-class _Remembers(NamedTuple):
-    """How what a wrapper of Gymnasium's remembers is read and written."""
+@dataclass(frozen=True)
+class _Attributes:
+    """What a wrapper of Gymnasium's remembers, if that is what these attributes hold."""
 
-    save: Callable[[Any], Values]
-    load: Callable[[Any, Values], None]
+    names: tuple[str, ...] = ()
 
+    def save(self, layer: Any) -> Values:
+        return tuple([getattr(layer, name) for name in self.names])
 
-def _attributes(*names: str) -> _Remembers:
-    def save(layer: Any) -> Values:
-        return tuple(getattr(layer, name) for name in names)
-
-    def load(layer: Any, values: Values) -> None:
-        for name, value in zip(names, values, strict=True):
+    def load(self, layer: Any, values: Values) -> None:
+        for name, value in zip(self.names, values, strict=True):
             setattr(layer, name, value)
 
-    return _Remembers(save, load)
 
-
-_sticky_save, load_sticky = _attributes(
-    "last_action", "is_sticky_actions", "num_repeats", "repeats_taken"
-)
+_STICKY = _Attributes(("last_action", "is_sticky_actions", "num_repeats", "repeats_taken"))
+load_sticky = _STICKY.load
+_ELAPSED, _NOTHING = _Attributes(("_elapsed_steps",)), _Attributes()
 
 
 def save_sticky(layer: Any) -> Values:
     """What a ``StickyAction`` remembers."""
     # Actions and counts can be NumPy integers.
-    last, sticky, repeats, taken = _sticky_save(layer)
+    last, sticky, repeats, taken = _STICKY.save(layer)
     return None if last is None else int(last), bool(sticky), int(repeats), int(taken)
+
+
+class _Remembers(NamedTuple):
+    """How what a layer remembers is read and written; module-level, so that it can be pickled."""
+
+    save: Callable[[Any], Values]
+    load: Callable[[Any, Values], None]
 
 
 _FOREIGN: dict[type, _Remembers] = {
     gym.FrameStackObservation: _Remembers(_save_stack, _load_stack),
     **dict.fromkeys((gym.StickyAction, StickyAction), _Remembers(save_sticky, load_sticky)),
-    gym.TimeLimit: _attributes("_elapsed_steps"),
+    gym.TimeLimit: _Remembers(_ELAPSED.save, _ELAPSED.load),
     **dict.fromkeys(
         (
             gym.ClipReward, gym.DtypeObservation, gym.FlattenObservation, gym.GrayscaleObservation,
             gym.RescaleObservation, gym.ReshapeObservation, gym.ResizeObservation,
         ),
-        _attributes(),
+        _Remembers(_NOTHING.save, _NOTHING.load),
     ),
 }  # fmt: skip
 
@@ -162,16 +165,16 @@ class Context:
                 self._order.append(env)
             if type(env) not in _TRANSPARENT:
                 layers.append(env)
-                _check_known(env)
             if not isinstance(env, gymnasium.Wrapper):
                 break
             env = env.env
         self._game: MarioEnv = env  # type: ignore[assignment]
-        self._layers = layers[::-1]
-        self.names = tuple(type(layer).__name__ for layer in self._layers)
+        layers.reverse()
+        self._layers = [(type(layer).__name__, layer, *_remembers(layer)) for layer in layers]
+        self.names = tuple(name for name, *_ in self._layers)
         """Class names of the layers that remember something: the game, then outwards."""
         self.kind: Kind = (
-            *(argument for layer in self._layers for argument in arguments_of(layer)),
+            *(argument for layer in layers for argument in arguments_of(layer)),
             ("wrappers", " < ".join(self.names)),
         )
         """What a snapshot must have in common with this environment."""
@@ -203,9 +206,7 @@ class Context:
     def save(self) -> Saved:
         """The environment as it is, between two steps."""
         with self._game.step_lock:
-            layers = tuple(
-                (name, _save(layer)) for name, layer in zip(self.names, self._layers, strict=True)
-            )
+            layers = tuple([(name, save(layer)) for name, layer, save, _ in self._layers])
             console, noise = self._game.emulator.save(), save_noise(self._game.np_random)
         return Saved(console, noise, layers, self.kind)
 
@@ -221,8 +222,8 @@ class Context:
         self._game.step_lock.begin()
         try:
             self._game.emulator.load(saved.console)
-            for layer, (_, values) in zip(self._layers, saved.layers, strict=True):
-                _load(layer, values)
+            for (_, layer, _, load), (_, values) in zip(self._layers, saved.layers, strict=True):
+                load(layer, values)
             for wrapper in self._order:
                 _begin(wrapper)
             if noise:
@@ -247,16 +248,17 @@ class Context:
             )
 
 
-def _check_known(layer: Any) -> None:
+def _remembers(layer: Any) -> _Remembers:
     kind = type(layer)
-    if kind not in _FOREIGN and not (
-        hasattr(kind, "save_context") and hasattr(kind, "load_context")
-    ):
-        raise OptionError(
-            f"The wrapper {kind.__name__} is under the snapshots or in what is to be cloned, and "
-            "what it remembers could not be restored: put it around them, or clone what is under "
-            "it, or give it save_context() and load_context()."
-        )
+    if kind in _FOREIGN:
+        return _FOREIGN[kind]
+    if hasattr(kind, "save_context") and hasattr(kind, "load_context"):
+        return _Remembers(kind.save_context, kind.load_context)
+    raise OptionError(
+        f"The wrapper {kind.__name__} is under the snapshots or in what is to be cloned, and "
+        "what it remembers could not be restored: put it around them, or clone what is under "
+        "it, or give it save_context() and load_context()."
+    )
 
 
 def _begin(wrapper: Any) -> None:
@@ -266,20 +268,6 @@ def _begin(wrapper: Any) -> None:
     elif not wrapper.checked_reset:
         # It would compare its first step with the reset that it has not seen.
         wrapper.checked_step = wrapper.checked_data_reuse = True
-
-
-def _save(layer: Any) -> Values:
-    known = _FOREIGN.get(type(layer))
-    values: Values = layer.save_context() if known is None else known.save(layer)
-    return values
-
-
-def _load(layer: Any, values: Values) -> None:
-    known = _FOREIGN.get(type(layer))
-    if known is None:
-        layer.load_context(values)
-    else:
-        known.load(layer, values)
 
 
 def save_noise(rng: np.random.Generator) -> Values:

@@ -34,7 +34,7 @@ from mario_envkit.game.start import RESET_OPTIONS, read_options
 from mario_envkit.registration import make_mario
 from mario_envkit.step_lock import StepLock
 from mario_envkit.vector.chance import Chance
-from mario_envkit.vector.clones import ClonedGames
+from mario_envkit.vector.copies import CopiedGames
 from mario_envkit.vector.cores import available_cores
 from mario_envkit.vector.options import (
     check_native,
@@ -47,8 +47,6 @@ from mario_envkit.vector.options import (
 from mario_envkit.wrappers.episode import draw_noops
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from mario_envkit.vector.pool import GamePool, Unfinished
 
 Observations = NDArray[np.uint8]
@@ -58,11 +56,8 @@ Step = tuple[
     Observations, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
 ]
 
-_NOT_COPIED = frozenset({"step_lock", "observation_space", "single_observation_space"})
-"""Attributes that a copy makes anew. (The bounds of the spaces take four observations each.)"""
 
-
-class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
+class MarioVectorEnv(CopiedGames, VectorEnv[Observations, Any, Any]):
     """``num_envs`` games in one process, stepped by native threads.
 
     Observations, rewards, terminations, truncations and infos are those of
@@ -197,31 +192,6 @@ class MarioVectorEnv(ClonedGames, VectorEnv[Observations, Any, Any]):
                 "along when this one was forked; make the environment in the process that uses it."
             )
         return self._pool
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For copies and pickles: everything, between two steps."""
-        if self._pool is not None:
-            _ = self._open  # not those of another process
-        if self._waiting:
-            raise CallOrderError("step_wait() must come before a copy.")
-        return {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Be that, with games and threads of its own."""
-        vars(self).update(state)
-        self._process = os.getpid()
-        self.step_lock = StepLock()
-        self._set_observation_space()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A copy between two steps, be they of another thread. (A pickle does not wait for it.)"""
-        cls = type(self)
-        made = memo[id(self)] = cls.__new__(cls)
-        if self._pool is not None:
-            _ = self._open  # a lock of another process may stay locked
-        with self.step_lock:
-            made.__setstate__(deepcopy(self.__getstate__(), memo))
-        return made
 
     # -- Gymnasium ---------------------------------------------------------------------------
 

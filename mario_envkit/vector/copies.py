@@ -1,11 +1,13 @@
-"""Games of a vector as values, for planners: some or all of them go back to any moment."""
+"""Copies of a vector, and its games as values: some or all of them go back to any moment."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +15,26 @@ from numpy.typing import NDArray
 from mario_envkit.arguments import as_bool, as_int, as_sequence, not_possible
 from mario_envkit.copies import EnvState, check_state
 from mario_envkit.errors import CallOrderError, OptionError, ResetRequired
+from mario_envkit.step_lock import StepLock
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from mario_envkit.curriculum.schedule import ScheduledLevels
     from mario_envkit.snapshots.slot import Slot
-    from mario_envkit.step_lock import StepLock
     from mario_envkit.vector.pool import GamePool
 
 
-class ClonedGames:
-    """``clone_state`` and ``restore_state`` of a vector environment."""
+_NOT_COPIED = frozenset({"step_lock", "observation_space", "single_observation_space"})
+"""Attributes that a copy makes anew. (The bounds of the spaces take four observations each.)"""
+
+
+class CopiedGames:
+    """Copies, pickles and clones of a vector environment."""
 
     num_envs: int
+    _pool: GamePool | None
+    _process: int
     _scheduled: list[ScheduledLevels]
     _over: NDArray[np.bool_]
     _waiting: bool
@@ -35,6 +45,38 @@ class ClonedGames:
     @property
     def _open(self) -> GamePool:
         raise NotImplementedError
+
+    def _set_observation_space(self) -> None:
+        raise NotImplementedError
+
+    # -- all of it ---------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: everything, between two steps."""
+        if self._pool is not None:
+            _ = self._open  # not those of another process
+        if self._waiting:
+            raise CallOrderError("step_wait() must come before a copy.")
+        return {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Be that, with games and threads of its own."""
+        vars(self).update(state)
+        self._process = os.getpid()
+        self.step_lock = StepLock()
+        self._set_observation_space()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy between two steps, be they of another thread. (A pickle does not wait for it.)"""
+        cls = type(self)
+        made = memo[id(self)] = cls.__new__(cls)
+        if self._pool is not None:
+            _ = self._open  # a lock of another process may stay locked
+        with self.step_lock:
+            made.__setstate__(deepcopy(self.__getstate__(), memo))
+        return made
+
+    # -- single games ------------------------------------------------------------------------
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
