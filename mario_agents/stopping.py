@@ -34,8 +34,8 @@ class StopRequest:
 
     An exception out of nowhere could leave a half-made update in the checkpoint. A second SIGINT or
     SIGTERM raises at once, for a trainer that hangs; a closed terminal is told of more than once
-    (by the shell, by the system) and by nobody who is impatient. Outside the main thread signals
-    stay as they are.
+    (by the shell, by the system) and by nobody who is impatient: SIGHUP is ignored from then on.
+    Outside the main thread signals stay as they are.
     """
 
     def __init__(self) -> None:
@@ -57,6 +57,9 @@ class StopRequest:
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._previous.items():
+            if number == self._signal and self._signal not in (signal.SIGINT, signal.SIGTERM):
+                # The process is about to end, and is told so again while it closes its files.
+                handler = signal.SIG_IGN
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -18,6 +18,7 @@ import io
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -155,6 +156,8 @@ def standard_streams() -> Iterator[StandardOutput]:
     Streams that are no files, such as those of a test or a notebook, stay what they are.
     """
     before = sys.stdout, sys.stderr
+    formatter = warnings.formatwarning
+    warnings.formatwarning = _formatted_by(formatter)
     output = _replaced("stdout", losing=False)
     _replaced("stderr", losing=True)
     try:
@@ -166,6 +169,17 @@ def standard_streams() -> Iterator[StandardOutput]:
             if stream not in before:
                 stream.flush()
         sys.stdout, sys.stderr = before
+        warnings.formatwarning = formatter
+
+
+def _formatted_by(formatter: Callable[..., str]) -> Callable[..., str]:
+    """Our warnings are for people, as one sentence; others say where they come from."""
+
+    def formatted(message: Warning | str, category: type[Warning], *place: Any) -> str:
+        ours = category.__module__.partition(".")[0] in ("mario_envkit", "mario_agents")
+        return f"WARNING: {message}\n" if ours else formatter(message, category, *place)
+
+    return formatted
 
 
 def _replaced(name: str, *, losing: bool) -> _Descriptor | None:

@@ -14,7 +14,9 @@ from mario_agents.bench.plan import Cell, Plan
 from mario_agents.bench.work import Work, is_finished
 from mario_agents.run.lock import sole
 from mario_agents.stopping import StopRequest
-from mario_envkit.command_line import shell_words
+from mario_envkit.closing import closing
+from mario_envkit.command_line import in_words, shell_words
+from mario_envkit.errors import RunError
 
 NAP_SECONDS = 0.2
 
@@ -23,22 +25,28 @@ def run_cells(plan: Plan, folder: Folder, console: Console | None = None) -> Non
     """Do all cells that are not finished; each failure is kept in its result, the others go on.
 
     Raises:
-        RunError: if another bench is at work in this folder, or a file of it is damaged.
+        RunError: if another bench is at work in this folder, a file of it is damaged, or the disk
+            refuses.
         KeyboardInterrupt: after the running cells have been stopped, if Ctrl-C or SIGTERM asked.
     """
+    again = shell_words("mario-agents", "bench", "learn", "--out", folder.path)
     busy = f"Another bench, {{}}, is at work in {folder.path}; stop that one first."
     with sole(folder.lock, busy), StopRequest() as stop:
         todo = deque(cell for cell in plan.cells if not is_finished(folder.cell(cell.name)))
-        with BenchDisplay(plan, len(plan.cells) - len(todo), console) as display:
-            crew = _Crew(plan, folder, display, todo)
+        with (
+            BenchDisplay(plan, len(plan.cells) - len(todo), console) as display,
+            closing(_Crew(plan, folder, display, todo)) as crew,
+        ):
             try:
                 while crew.busy and not stop.requested:
                     crew.go_on()
                     time.sleep(NAP_SECONDS)
-            finally:
-                crew.close()
+            except OSError as error:
+                raise RunError(
+                    f"The bench had to stop. {in_words(error)} Go on when that is mended, with: "
+                    f"{again}"
+                ) from error
     if stop.requested and crew.busy:
-        again = shell_words("mario-agents", "bench", "learn", "--out", folder.path)
         raise type(stop.exception())(
             f"Runs that were still training will start again. Continue with: {again}"
         )

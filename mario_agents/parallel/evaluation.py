@@ -24,7 +24,6 @@ from mario_agents.run.records import (
 )
 from mario_agents.storage import GrowingFile
 from mario_envkit.closing import close_all
-from mario_envkit.errors import MarioEnvkitError
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +97,7 @@ class Evaluator:
         self._crew = FilmCrew(run.videos_path, recipe.env_kwargs(config))
         self._learner: Learner | None = None
         self._thread: Thread | None = None
-        self._result: _Result | MarioEnvkitError | None = None
+        self._result: _Result | Exception | None = None
         self._step, self._seconds = last_evaluated(run.evaluations_path), 0.0
 
     def start(self, learner: Learner, step: int) -> None:
@@ -131,13 +130,13 @@ class Evaluator:
         """What an evaluation found, once after it has ended.
 
         Raises:
-            MarioEnvkitError: if it could not be made.
+            Exception: what it ended with, if it could not be made; mostly a MarioEnvkitError.
         """
         if self._thread is None or (self.playing and not wait):
             return None
         self._thread.join()
         self._thread, result = None, self._result
-        if isinstance(result, MarioEnvkitError):
+        if isinstance(result, Exception):
             raise result
         assert result is not None
         plain, sticky = result.both
@@ -190,5 +189,5 @@ class Evaluator:
             policy = self._recipe.policy(config, learner, self._device)
             self._crew.offer(result.both, result.score, self._best.score, policy, self._step)
             self._result = result
-        except MarioEnvkitError as error:
+        except Exception as error:  # raised where the result is fetched
             self._result = error

@@ -31,6 +31,7 @@ from types import TracebackType
 import numpy as np
 
 from mario_agents.parallel.words import Memory
+from mario_envkit.closing import close_after_error
 from mario_envkit.errors import RunError
 
 try:
@@ -131,7 +132,10 @@ class SharedSegments:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            close_after_error(self.close)
 
 
 def attach(name: str) -> Memory:

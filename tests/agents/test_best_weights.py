@@ -121,3 +121,33 @@ def test_an_evaluation_keeps_what_it_played_and_not_what_came_later(run):
     assert tensors["right"].item() == 1.0
     assert metadata["step"] == "200"
     assert metadata["obs_shape"] == "[4, 36, 36]"
+
+
+def test_what_an_evaluation_ends_with_is_raised_where_it_is_fetched(run):
+    class Broken(WalkingRecipe):
+        def policy(self, config, learner, device):
+            raise RuntimeError("no policy")
+
+    config = TrainConfig(eval_episodes=1)
+    evaluator = Evaluator(Broken(), config, run, Spaces((4, 36, 36), 3), torch.device("cpu"))
+    evaluator.start(WalkingLearner(Walker()), 100)
+    with pytest.raises(RuntimeError, match="no policy"):
+        evaluator.result(wait=True)
+
+
+def test_best_weights_wait_for_a_disk_and_the_best_of_them_win(run, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    best = BestWeights(run)
+    offer(best, 1.0, 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        assert offer(best, 2.0, 0.9)
+        assert not offer(best, 3.0, 0.5)
+        with pytest.raises(RunError, match="No space left on device"):
+            best.close()
+    assert number(run, "best") == 1.0
+    best.flush()
+    assert number(run, "best") == 2.0
+    best.close()

@@ -144,6 +144,14 @@ def test_nohup_holds(
         run.close()
 
 
+@pytest.fixture
+def _handler() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_handler")
 def test_which_signals_ask_and_which_insist() -> None:
     with StopRequest() as stop:
         signal.raise_signal(signal.SIGHUP)
@@ -153,6 +161,7 @@ def test_which_signals_ask_and_which_insist() -> None:
         assert type(stop.exception()) is HungUp
         with pytest.raises(HungUp):
             signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # told again while files are closed
     with StopRequest() as stop:
         signal.raise_signal(signal.SIGTERM)
         assert type(stop.exception()) is Terminated

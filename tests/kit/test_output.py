@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
+from mario_envkit.command_line import run_command
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+from mario_envkit.files import LockWarning
 from tests.streams import ENCODINGS, HARD, refusals, run_all, run_refused
 
 HELP = [["--help"], *([name, "--help"] for name in ("play", "solve", "map", "doctor"))]
@@ -62,3 +65,25 @@ def test_closed_streams_are_no_error(stream: str) -> None:
     redirect = {"stdout": ">&-", "stderr": "2>&-"}[stream]
     line = f'"{sys.executable}" -m mario_envkit.cli map --help {redirect}'
     assert subprocess.run(["sh", "-c", line], capture_output=True).returncode == 0
+
+
+def test_warnings_of_ours_are_one_sentence() -> None:
+    said = []
+
+    def command() -> None:
+        for category in (LockWarning, FutureWarning):
+            said.append(warnings.formatwarning("No locks.", category, "file.py", 3, "code"))
+
+    formatter = warnings.formatwarning
+    assert run_command("mario-envkit", command) == 0
+    assert warnings.formatwarning is formatter
+    assert said == ["WARNING: No locks.\n", "file.py:3: FutureWarning: No locks.\n  code\n"]
+
+
+def test_an_error_of_the_system_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing"
+    assert run_command("mario-envkit", lambda: missing.read_bytes() and None) == 2
+    said = f"mario-envkit: {missing}: No such file or directory.\n"
+    assert capsys.readouterr().err == said
