@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mario_agents.config import NonNegativeInt, PositiveInt
 from mario_agents.environments import make_vector
 from mario_agents.stats import bootstrap_interval, wilson_interval
-from mario_envkit.game.endings import is_success
+from mario_envkit.game.endings import WARP, is_success
 from mario_envkit.plugins import Policy
 
 
@@ -25,12 +25,14 @@ class Episode:
     """One episode.
 
     Attributes:
-        level: where it ended, such as "1-1".
-        success: the flag (or axe) was reached.
+        level: where it ended, such as "1-1"; after a warp, the stage that it left.
+        success: it reached its goal: the flag (or axe) of its stage, in the full game the last axe.
         reward: the return, undiscounted, in the run's own reward function.
         best_x: farthest x in pixels.
         steps: agent steps.
-        ending: "flag", "stalled" (truncated), or the cause of death ("enemy", "pit", "clock").
+        ending: "flag", "warp" (the stage was left for another one without its flag), the cause of
+            the death that ended it ("enemy", "pit", "clock"), or "stalled" (truncated).
+        stages_cleared: stages whose flag was reached.
         trajectory: digest of the x after every step: two episodes with the same one are the same
             game, idle frames at its beginning apart. Empty where nobody asked for it.
     """
@@ -41,17 +43,32 @@ class Episode:
     best_x: int
     steps: int
     ending: str
+    stages_cleared: int = 0
     trajectory: str = field(default="", compare=False)
 
     @classmethod
     def ended(
-        cls, info: Mapping[str, Any], reward: float, best_x: int, steps: int, trajectory: str = ""
+        cls,
+        info: Mapping[str, Any],
+        reward: float,
+        best_x: int,
+        steps: int,
+        trajectory: str = "",
+        *,
+        begun: str,
     ) -> Episode:
-        """The episode whose last step gave ``info``."""
+        """The episode whose last step gave ``info``, and that began in level ``begun``."""
         ending = str(info["ending"] or "stalled")
-        success = bool(is_success(ending))
-        level = str(info["level"])
-        return cls(level, success, float(reward), int(best_x), int(steps), ending, trajectory)
+        return cls(
+            level=begun if ending == WARP else str(info["level"]),
+            success=bool(is_success(ending)),
+            reward=float(reward),
+            best_x=int(best_x),
+            steps=int(steps),
+            ending=ending,
+            stages_cleared=int(info["stages_cleared"]),
+            trajectory=trajectory,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +113,20 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All episodes of an evaluation, and what they say together."""
+    """All episodes of an evaluation, and what they say together.
+
+    Attributes:
+        protocol, episodes: what was played.
+        full_game: the whole game and not a single stage: success is a game won.
+    """
 
     protocol: Protocol
     episodes: tuple[Episode, ...]
+    full_game: bool = False
 
     @property
     def success_rate(self) -> Estimate:
-        """Share of episodes that reached the flag, Wilson interval."""
+        """Share of episodes that reached their goal, Wilson interval."""
         wins = sum(episode.success for episode in self.episodes)
         return Estimate(wins / len(self.episodes), *wilson_interval(wins, len(self.episodes)))
 
@@ -116,6 +139,16 @@ class Evaluation:
     def mean_reward(self) -> Estimate:
         """Mean return, bootstrap interval."""
         return _mean([episode.reward for episode in self.episodes])
+
+    @property
+    def stages_cleared(self) -> Estimate:
+        """Mean number of stages cleared in an episode, bootstrap interval."""
+        return _mean([episode.stages_cleared for episode in self.episodes])
+
+    @property
+    def most_stages(self) -> int:
+        """The most stages cleared in an episode."""
+        return max(episode.stages_cleared for episode in self.episodes)
 
     @property
     def distinct(self) -> int:
@@ -131,11 +164,18 @@ class Evaluation:
         """A few lines for people."""
         rate, x, reward = self.success_rate, self.mean_x, self.mean_reward
         wins = sum(episode.success for episode in self.episodes)
+        stages = self.stages_cleared
+        of_stages = [
+            f"stages        {stages.mean:.1f} cleared  (95 % bootstrap interval {stages.low:.1f} "
+            f"to {stages.high:.1f}; most {self.most_stages})"
+        ]
         return "\n".join(
             [
                 str(self.protocol),
-                f"success rate  {rate.mean:.1%}  ({wins}/{len(self.episodes)}; "
+                f"{'games won   ' if self.full_game else 'success rate'}  {rate.mean:.1%}  "
+                f"({wins}/{len(self.episodes)}; "
                 f"95 % Wilson interval {rate.low:.1%} to {rate.high:.1%})",
+                *of_stages * self.full_game,
                 f"mean x        {x.mean:.1f}  "
                 f"(95 % bootstrap interval {x.low:.1f} to {x.high:.1f})",
                 f"mean return   {reward.mean:.2f}  "
@@ -151,6 +191,8 @@ class Evaluation:
             "success_rate": asdict(self.success_rate),
             "mean_x": asdict(self.mean_x),
             "mean_return": asdict(self.mean_reward),
+            "stages_cleared": {**asdict(self.stages_cleared), "most": self.most_stages},
+            "full_game": self.full_game,
             "distinct": self.distinct,
             "endings": self.endings,
             "episodes": [asdict(episode) for episode in self.episodes],
@@ -197,7 +239,7 @@ def evaluate(
             )
     finally:
         env.close()
-    return Evaluation(protocol, tuple(episodes))
+    return Evaluation(protocol, tuple(episodes), full_game=env_kwargs.get("level") == "full")
 
 
 def _play_wave(
@@ -213,6 +255,7 @@ def _play_wave(
     count = env.num_envs
     observations, infos = env.reset(seed=seed)
     policy.reset(count)
+    begun = [str(level) for level in infos["level"]]
     best_x = np.array(infos["x_pos"], dtype=np.int64)
     path: list[NDArray[np.int64]] = []
     rewards = np.zeros(count)
@@ -233,11 +276,13 @@ def _play_wave(
             path[-1][i] = x = int(info["x_pos"][i])
             best_x[i] = max(best_x[i], x)
             if over:
-                last = {key: info[key][i] for key in ("level", "ending")}
+                last = {key: info[key][i] for key in ("level", "ending", "stages_cleared")}
                 trajectory = hashlib.blake2b(
                     b"".join(xs[i].tobytes() for xs in path), digest_size=8
                 ).hexdigest()
-                episodes[i] = Episode.ended(last, rewards[i], best_x[i], steps[i], trajectory)
+                episodes[i] = Episode.ended(
+                    last, rewards[i], best_x[i], steps[i], trajectory, begun=begun[i]
+                )
                 if on_episode is not None:
                     on_episode()
     return [episode for episode in episodes[:wanted] if episode is not None]

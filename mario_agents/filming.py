@@ -21,6 +21,7 @@ from mario_agents.run.records import FilmRecord, Leg, PlayedEpisode, read_films,
 from mario_agents.storage import Deferrable
 from mario_envkit.errors import MarioEnvkitError, RunError
 from mario_envkit.files import locked
+from mario_envkit.game.endings import WARP, clears_stage
 from mario_envkit.plugins import Policy
 from mario_envkit.snapshots.context import Saved
 from mario_envkit.video import gif_writer, mp4_writer
@@ -47,6 +48,8 @@ class WayTaken:
     def visit(self, info: Mapping[str, Any]) -> None:
         """To be called with the info of every reset and step."""
         place = str(info.get("level", "")), int(info.get("area", 0))
+        if self._legs and info.get("ending") == WARP:  # it is still in the stage that it leaves
+            place = self._legs[-1][:2]
         if not self._legs or self._legs[-1][:2] != place:
             self._legs.append((*place, []))
         self._legs[-1][2].append((int(info["x_pos"]), int(info.get("y_pos", 0))))
@@ -98,7 +101,7 @@ class FilmCrew:
             key=_merit,
         )
         flag_seen = flag_filmed(self._directory)
-        first = evaluation.episodes[number].success and not flag_seen
+        first = PlayedEpisode.of(evaluation.episodes[number]).clears_stage and not flag_seen
         better = best is None or score > best
         if not (first or better):
             return None
@@ -114,9 +117,10 @@ class FilmCrew:
                 seed=protocol.seed + number,
             )
             # A policy with random numbers of its own may have played another game this time.
-            first = episode.success and not flag_seen
+            played = PlayedEpisode.of(episode)
+            first = played.clears_stage and not flag_seen
             occasions = [FIRST_FLAG] * first + [NEW_BEST] * better
-            record = FilmRecord(step, tuple(occasions), score, PlayedEpisode.of(episode), way)
+            record = FilmRecord(step, tuple(occasions), score, played, way)
             write_film_record(video, record)
         except Exception as error:  # of an environment or encoder that is not ours, for instance
             _tell(f"There is no film of step {step}", error, self._state)
@@ -136,9 +140,9 @@ def _tell(what: str, error: Exception, state: Deferrable | None = None) -> None:
         log.warning("%s: %s", what, error, exc_info=error)
 
 
-def _merit(item: tuple[Evaluation, int]) -> tuple[bool, int, float]:
+def _merit(item: tuple[Evaluation, int]) -> tuple[tuple[bool, int, int], float]:
     episode = item[0].episodes[item[1]]
-    return episode.success, episode.best_x, episode.reward
+    return PlayedEpisode.of(episode).merit, episode.reward
 
 
 def film_episode(
@@ -190,7 +194,7 @@ class Take:
 
 def flag_filmed(directory: Path) -> bool:
     """Whether one of the films in ``directory`` shows how the flag is reached."""
-    return any(film.episode.success for _, film in read_films(directory)[0])
+    return any(film.episode.clears_stage for _, film in read_films(directory)[0])
 
 
 def film_first_flag(
@@ -230,9 +234,15 @@ def _film_take(
     try:
         go_back(env, take.saved)
         way = WayTaken()
+        last: dict[str, Any] = {}
+
+        def visit(info: Mapping[str, Any]) -> None:
+            way.visit(info)
+            last.update(info)
+
         with _camera(env, video) as tap:
-            episode = replay_actions(env, take.actions, tap=tap, visit=way.visit)
-            if not episode.success:
+            episode = replay_actions(env, take.actions, tap=tap, visit=visit)
+            if not clears_stage(last["flag_get"], last["ending"]):
                 raise RunError("the game went another way when it was played again.")
     finally:
         env.close()

@@ -29,6 +29,7 @@ class _Tile:
     last: Picture | None = None
     total: float = 0.0
     best_x: int = 0
+    begun: str = ""
     steps: int = 0
     episode: Episode | None = None
     over: bool = False  # and its last picture has been seen
@@ -54,7 +55,9 @@ class _Tile:
         self.steps += 1
         self.best_x = max(self.best_x, int(info["x_pos"]))
         if terminated or truncated:
-            self.episode = Episode.ended(info, self.total, self.best_x, self.steps)
+            self.episode = Episode.ended(
+                info, self.total, self.best_x, self.steps, begun=self.begun
+            )
         return observation
 
 
@@ -84,7 +87,7 @@ def play_mosaic(
     observations = []
     for number, tile in enumerate(tiles):
         observation, info = tile.env.reset(seed=seed + number)
-        tile.best_x = int(info["x_pos"])
+        tile.best_x, tile.begun = int(info["x_pos"]), str(info["level"])
         observations.append(np.asarray(observation))
     policy.reset(len(tiles))
     while True:

@@ -60,6 +60,7 @@ def play_episode(
     observation, info = env.reset(seed=seed)
     policy.reset(1)
     total, steps, best_x = 0.0, 0, int(info["x_pos"])
+    begun = str(info["level"])
     over = False
     while True:
         if tap is not None:
@@ -74,7 +75,7 @@ def play_episode(
         steps += 1
         best_x = max(best_x, int(info["x_pos"]))
         over = terminated or truncated or steps == max_steps
-    return Episode.ended(info, total, best_x, steps)
+    return Episode.ended(info, total, best_x, steps, begun=begun)
 
 
 def go_back(env: gymnasium.Env[Any, Any], saved: Saved) -> None:
@@ -102,10 +103,12 @@ def replay_actions(
         tap, visit: as for :func:`play_episode`.
     """
     total, best_x = 0.0, 0
+    begun = ""
     for action in actions:
         _, reward, _, _, info = env.step(action)
         tap.after_step()
         visit(info)
         total += float(reward)
         best_x = max(best_x, int(info["x_pos"]))
-    return Episode.ended(info, total, best_x, len(actions))
+        begun = begun or str(info["level"])
+    return Episode.ended(info, total, best_x, len(actions), begun=begun)

@@ -99,7 +99,9 @@ def _record_mosaic(
         except OSError as error:
             raise OptionError(f"Cannot write the video {path}: {error.strerror}.") from error
     flags = sum(episode.success for episode in episodes)
-    print(f"{flags} of {len(episodes)} games reached the flag.")
+    stages = sum(episode.stages_cleared for episode in episodes)
+    more = f", and {stages} stages were cleared" if stages > flags else ""
+    print(f"{flags} of {len(episodes)} games reached the flag{more}.")
     print(f"Wrote {path} ({video.frames} frames, {video.frames / fps:.1f} s).")
 
 
@@ -197,9 +199,11 @@ def _watch_terminal(policy: Policy, kwargs: dict[str, Any], protocol: Protocol, 
 
 
 def _print_episode(episode: Episode) -> None:
+    stages = episode.stages_cleared - episode.success
+    cleared = f", {episode.stages_cleared} stages cleared" if stages else ""
     print(
         f"level {episode.level}: {episode.ending} at x {episode.best_x} after {episode.steps} "
-        f"steps, return {episode.reward:.2f}"
+        f"steps{cleared}, return {episode.reward:.2f}"
     )
 
 

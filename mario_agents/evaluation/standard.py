@@ -69,13 +69,21 @@ class Report:
             lines += [self._row(level, name, result) for name, result in conditions.items()]
         if len(self.levels) > 1:
             lines += [self._mean_row(name) for name in next(iter(self.levels.values()))]
-        return "\n".join([*lines, "games: different ones among the episodes"])
+        lines.append("games: different ones among the episodes")
+        if any(result.full_game for row in self.levels.values() for result in row.values()):
+            lines.append(
+                "full: cleared are whole games won, stages are the flags and axes reached in a game"
+            )
+        return "\n".join(lines)
 
     @staticmethod
     def _row(level: str, condition: str, result: Evaluation) -> str:
         rate = result.success_rate
         wins = sum(episode.success for episode in result.episodes)
         endings = ", ".join(f"{name} {count}" for name, count in result.endings.items())
+        if result.full_game:
+            mean, most = result.stages_cleared.mean, result.most_stages
+            endings += f"; stages {mean:.1f} on average, at most {most}"
         interval = f"{rate.low:.1%} to {rate.high:.1%}"
         return (
             f"{level:<10} {condition:<15} {f'{wins}/{len(result.episodes)}':>9} {rate.mean:>7.1%}  "

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.game.endings import WARP, clears_stage, is_success
+
 
 @dataclass(frozen=True, slots=True)
 class Episode:
@@ -16,11 +18,12 @@ class Episode:
 
     Attributes:
         env: number of the environment.
-        level: where it ended, such as "1-1".
+        level: where it ended, such as "1-1"; after a warp, the stage that it left.
         reward: its return, undiscounted.
         length: agent steps.
         x_pos, best_x: where Mario was at the end, and the farthest he came in that level; pixels.
         flags: levels cleared.
+        success: it reached its goal: the flag of its stage, in the full game the last axe.
         truncated: ended by a limit, not by the game.
     """
 
@@ -31,6 +34,7 @@ class Episode:
     x_pos: int
     best_x: int
     flags: int
+    success: bool
     truncated: bool
 
 
@@ -117,26 +121,32 @@ class EpisodeBooks:
             collected: gets the steps, episodes and deaths.
         """
         x_pos, level = info.get("x_pos", 0), info.get("level", "")
+        at_flag = info.get("flag_get", False)
+        ending: Any = ""
+        if ended.any():
+            ending = info.get("ending", "")
+            # The step that takes a warp is still one of the stage that it leaves.
+            level = np.where((ending == WARP) & (self._level != ""), self._level, level)
         self._reward += reward
         self._length += 1
         # x starts anew in another level.
         self._best_x = np.where(level == self._level, np.maximum(self._best_x, x_pos), x_pos)
         self._level = level
         # The flag may stay up for several steps of one full game.
-        at_flag = info.get("flag_get", False)
-        self._flags += at_flag & ~self._at_flag
+        self._flags += clears_stage(at_flag, ending) & ~self._at_flag
         self._at_flag = at_flag
         collected.steps += len(ended)
         dead = info.get("died", False) | info.get("life_lost", False)
         if dead.any():
             collected.deaths += _deaths(dead, info.at_death())
         if ended.any():
-            self._close(ended, truncated, x_pos, collected)
+            self._close(ended, truncated, is_success(ending), x_pos, collected)
 
     def _close(
         self,
         ended: NDArray[np.bool_],
         truncated: NDArray[np.bool_],
+        success: NDArray[np.bool_],
         x_pos: NDArray[np.int64],
         collected: Collected,
     ) -> None:
@@ -151,6 +161,7 @@ class EpisodeBooks:
                     best_x=int(self._best_x[env]),
                     flags=int(self._flags[env]),
                     truncated=bool(truncated[env]),
+                    success=bool(success[env]),
                 )
             )
         for books in (self._reward, self._length, self._best_x, self._flags, self._at_flag):

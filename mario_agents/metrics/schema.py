@@ -103,7 +103,7 @@ MARIO_METRICS: tuple[MetricDef, ...] = (
     rolling("episode_length", "agent steps of an episode"),
     rolling("episode_x", "farthest x of an episode, in pixels"),
     rolling("speed", "pixels of new ground per agent step of an episode"),
-    rolling("success", "share of episodes that reached the flag"),
+    rolling("success", "share of episodes that reached the flag, in the full game the last axe"),
 )
 """Of the game. Rolling ones are tracked per episode."""
 

@@ -35,6 +35,10 @@ MAX_ENVS = 64
 """Episodes played at once: beside training, steps take long, and not the games in them."""
 
 
+_STAGE = 100_000
+"""Pixels that a cleared stage counts for: more than any stage is long."""
+
+
 class _Result(NamedTuple):
     plain: Evaluation
     sticky: Evaluation
@@ -50,9 +54,10 @@ class _Result(NamedTuple):
 
     @property
     def score(self) -> tuple[float, float]:
-        """Mean success, and how far they came."""
+        """Mean success, and how far they came: of the full game, above all in stages."""
         success = sum(each.success_rate.mean for each in self.both) / 2
-        return success, sum(each.mean_x.mean for each in self.both) / 2
+        stages = sum(each.stages_cleared.mean for each in self.both if each.full_game) / 2
+        return success, sum(each.mean_x.mean for each in self.both) / 2 + _STAGE * stages
 
     def text(self) -> str:
         """One line for people."""
@@ -61,6 +66,11 @@ class _Result(NamedTuple):
             wins = sum(episode.success for episode in found.episodes)
             x, reward = found.mean_x.mean, found.mean_reward.mean
             flags = f"{wins} of {len(found.episodes)} to the flag"
+            if found.full_game:
+                flags = (
+                    f"{wins} of {len(found.episodes)} games won, stages cleared "
+                    f"{found.stages_cleared.mean:.1f} (most {found.most_stages})"
+                )
             said.append(f"{name}: {flags}, mean x {x:.0f}, return {reward:.1f}")
         return "; ".join(said)
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from mario_agents.filming import FIRST_FLAG_VIDEO, LONGEST, Take, film_first_flag, flag_filmed
 from mario_agents.metrics.episodes import StepInfo
+from mario_envkit.game.endings import clears_stage
 from mario_envkit.snapshots.context import Saved
 from mario_envkit.vector import MarioVectorEnv
 
@@ -84,7 +85,8 @@ class FlagWatch(VectorWrapper):
         self._count += 1
         any_ended = bool(ended.any())
         if any_ended or infos["flag_get"].any():
-            at_flag = StepInfo(infos, ended).get("flag_get", False)
+            info = StepInfo(infos, ended)
+            at_flag = clears_stage(info.get("flag_get", False), info.get("ending", ""))
             if at_flag.any():
                 self._reached(int(at_flag.argmax()))
                 return

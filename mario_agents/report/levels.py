@@ -167,7 +167,7 @@ def _way(level: str, area: int, run: RunData, color: int) -> Way | None:
     films = [film for _, film in run.films if any(leg.level == level for leg in film.path)]
     if not films:
         return None
-    film = max(films, key=lambda f: (f.episode.success, f.episode.best_x, f.step))
+    film = max(films, key=lambda f: (f.episode.merit, f.step))
     strokes = []
     for leg in film.path:
         if leg.level == level and leg.area == area:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from mario_agents.report.figures import Figured, Series, bars, curves
 from mario_agents.report.levels import BARS, NUMBERS, scenes
 from mario_agents.report.rundata import RunData
-from mario_agents.report.success import evaluation_series, level_success, success_bars
+from mario_agents.report.success import evaluation_series, level_success, stage_series, success_bars
 
 FOLDER = Path(__file__).parent
 MOST_VIDEO_BYTES = 16 << 20
@@ -134,6 +134,14 @@ def _learning(runs: Sequence[RunData]) -> list[Figured]:
         title = "Success in evaluations"
         label = "share of episodes at the flag"
         figures.append(curves("evaluations", title, label, evaluated, share=True))
+    stages = [
+        series
+        for color, run in enumerate(runs)
+        for series in stage_series(run, color, several=several)
+    ]
+    if stages:
+        title, label = "Stages cleared in evaluations", "mean of a game"
+        figures.append(curves("stages", title, label, stages))
     for name, title, label in CURVES:
         found = [(color, run.name, run.curve(name)) for color, run in enumerate(runs)]
         series = [
@@ -159,12 +167,11 @@ def _video(run: RunData) -> Video | None:
         return None
     path, film = run.best_film
     episode = film.episode
-    outcome = "reaches the flag" if episode.success else f"ends ({episode.ending})"
     why = ", ".join(film.occasions) or "film"
     caption = (
         f"{run.name} after {film.step:,} agent steps ({why}): level "
-        f"{episode.level}, {outcome}, farthest x {episode.best_x}, return {episode.reward:.1f}, "
-        f"{episode.steps} agent steps."
+        f"{episode.level}, {episode.outcome}, farthest x {episode.best_x}, "
+        f"return {episode.reward:.1f}, {episode.steps} agent steps."
     )
     try:
         size = path.stat().st_size

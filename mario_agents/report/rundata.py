@@ -137,6 +137,11 @@ class RunData:
         return str(self.options.get("game", "smb"))
 
     @property
+    def full_game(self) -> bool:
+        """Whether it trains on the whole game and not on single levels."""
+        return self.options.get("level") == "full"
+
+    @property
     def levels(self) -> set[str]:
         """Levels in which something is known to have happened."""
         levels = {spot.level for spot in self.snapshots}
@@ -176,8 +181,8 @@ class RunData:
     @property
     def best_film(self) -> tuple[Path, FilmRecord] | None:
         """The film of the best episode; of equals the last."""
-        key = [(f.episode.success, f.episode.best_x, i) for i, (_, f) in enumerate(self.films)]
-        return self.films[max(key)[2]] if key else None
+        key = [(f.episode.merit, i) for i, (_, f) in enumerate(self.films)]
+        return self.films[max(key)[1]] if key else None
 
     def _tables(self) -> list[Table]:
         return [*self.workers.values(), *([self.coordinator] if self.coordinator else [])]

@@ -14,16 +14,20 @@ from mario_agents.report.tables import Curve
 from mario_agents.run.records import PlayedEpisode
 from mario_agents.stats import wilson_interval
 
+FULL_GAME = "full"
+"""As an option and as a row: the whole game."""
+
 
 @dataclass(frozen=True)
 class LevelSuccess:
-    """Episodes of one level under one condition.
+    """Episodes of one level, or of the full game, under one condition.
 
     Attributes:
+        wins: episodes that reached their goal: the flag, or in the full game the last axe.
         source: where they are from, such as "eval, greedy-sticky".
         low, high: 95 % Wilson interval of the success rate.
         mean_x: mean farthest x, pixels.
-        endings: how they ended, the most frequent first.
+        endings: how they ended, the most frequent first; of the full game with the stages cleared.
     """
 
     run: str
@@ -45,19 +49,24 @@ class LevelSuccess:
 def level_success(run: RunData) -> list[LevelSuccess]:
     """By ``mario-agents eval`` if the run was measured so; else by its best evaluation."""
     rows: list[LevelSuccess] = []
-    for conditions in run.standard.values():
+    for place, conditions in run.standard.items():
         for name, episodes in conditions.items():
-            rows += _by_level(run.name, f"eval, {name}", episodes)
+            rows += _by_level(run.name, f"eval, {name}", episodes, full_game=place == FULL_GAME)
     if rows or not run.evaluations:
         return rows
     # max() takes the first of equals; the later one has learned from more.
     best = max(
         reversed(run.evaluations),
-        key=lambda e: sum(p.success for p in (*e.plain, *e.sticky)),
+        key=lambda e: (
+            sum(p.success for p in (*e.plain, *e.sticky)),
+            sum(p.stages_cleared for p in (*e.plain, *e.sticky)),
+        ),
     )
     while_training = f"at step {best.step:,}"
-    rows += _by_level(run.name, f"{while_training}, plain", best.plain)
-    return rows + _by_level(run.name, f"{while_training}, sticky", best.sticky)
+    for name, episodes in (("plain", best.plain), ("sticky", best.sticky)):
+        source = f"{while_training}, {name}"
+        rows += _by_level(run.name, source, episodes, full_game=run.full_game)
+    return rows
 
 
 def success_bars(rows: Sequence[LevelSuccess], runs: Sequence[str]) -> list[Bar]:
@@ -97,14 +106,36 @@ def evaluation_series(run: RunData, color: int, *, several: bool) -> list[Series
     return series
 
 
-def _by_level(run: str, source: str, episodes: Iterable[PlayedEpisode]) -> list[LevelSuccess]:
+def stage_series(run: RunData, color: int, *, several: bool) -> list[Series]:
+    """Mean number of stages cleared in a run's evaluations of the full game, over steps."""
+    series = []
+    for dashes, kind in enumerate(("plain", "sticky")):
+        played = [(e.step, getattr(e, kind)) for e in run.evaluations if getattr(e, kind)]
+        if played and run.full_game:
+            means = [float(np.mean([p.stages_cleared for p in found])) for _, found in played]
+            curve = Curve(np.array([step for step, _ in played], float), np.array(means))
+            name = f"{run.name}, {kind}" if several else kind
+            series.append(Series(name, curve, color, dashes))
+    return series
+
+
+def _by_level(
+    run: str, source: str, episodes: Iterable[PlayedEpisode], *, full_game: bool
+) -> list[LevelSuccess]:
     levels: defaultdict[str, list[PlayedEpisode]] = defaultdict(list)
     for episode in episodes:
-        levels[episode.level].append(episode)
+        levels[FULL_GAME if full_game else episode.level].append(episode)
     rows = []
     for level, played in sorted(levels.items()):
         wins = sum(p.success for p in played)
-        endings = Counter(p.ending for p in played).most_common()
+        endings = [
+            f"{name} {count}" for name, count in Counter(p.ending for p in played).most_common()
+        ]
+        if full_game:
+            stages = [p.stages_cleared for p in played]
+            endings.append(
+                f"stages cleared {np.mean(stages):.1f} on average, at most {max(stages)}"
+            )
         rows.append(
             LevelSuccess(
                 run,
@@ -114,7 +145,7 @@ def _by_level(run: str, source: str, episodes: Iterable[PlayedEpisode]) -> list[
                 wins,
                 *wilson_interval(wins, len(played)),
                 sum(p.best_x for p in played) / len(played),
-                ", ".join(f"{name} {count}" for name, count in endings),
+                ", ".join(endings),
             )
         )
     return rows

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mario_envkit.files import replace_file
+from mario_envkit.game.endings import WARP
 
 Step = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -29,6 +30,26 @@ class PlayedEpisode(Struct, frozen=True):
     best_x: int
     steps: Step
     ending: str
+    stages_cleared: Step = 0
+    """0 in runs of older versions."""
+
+    @property
+    def merit(self) -> tuple[bool, int, int]:
+        """What makes one episode better than another: its goal, stages cleared, farthest x."""
+        return self.success, self.stages_cleared, self.best_x
+
+    @property
+    def clears_stage(self) -> bool:
+        """Whether the flag of a stage was reached, in the full game of any."""
+        return self.success or (self.stages_cleared > 0 and self.ending != WARP)
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, for people."""
+        if self.success:
+            return "reaches the flag"
+        after = f" after {self.stages_cleared} cleared stages" if self.stages_cleared else ""
+        return f"ends ({self.ending}){after}"
 
     @classmethod
     def of(cls, episode: Any) -> PlayedEpisode:

@@ -29,6 +29,15 @@ def is_success(ending: Any) -> Any:
     return ending == FLAG
 
 
+def clears_stage(flag_get: Any, ending: Any) -> Any:
+    """Whether a step with such an info reached the flag of a stage that counts.
+
+    It does in every stage of the full game; with a single stage to play only there, not in
+    another one that a warp led to. Of arrays, one answer for each.
+    """
+    return flag_get & ((ending == "") | is_success(ending))
+
+
 def death_cause(state: GameState) -> str:
     """What killed Mario: "pit", "clock" or "enemy" (fire and hammers too); "" if he lives."""
     return _killer(state) if state.dying or state.dead else ""

@@ -15,7 +15,7 @@ from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.level_stats import LevelStats
 from mario_envkit.curriculum.start_states import Start, StartStates
 from mario_envkit.errors import OptionError, SnapshotMismatch
-from mario_envkit.game.endings import WARP
+from mario_envkit.game.endings import clears_stage
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Restorable
 from mario_envkit.snapshots.entry import ArchivedSnapshot, Place
@@ -156,7 +156,7 @@ class SnapshotHandler:
             return self._after_death(info, terminated=terminated, truncated=truncated)
         settled = self._track(info)
         if terminated or truncated:
-            self._close_books(completed=self._flag_seen and info["ending"] != WARP)
+            self._close_books(completed=clears_stage(self._flag_seen, info["ending"]))
         if terminated or truncated or not settled:
             return Verdict(False, Outcome.GO_ON)
         saved = False

@@ -22,7 +22,9 @@ PIT = Death("1-1", 523, "pit", 7)
 
 
 def episode(**changes):
-    fields = dict(env=0, level="1-1", reward=30.0, length=20, x_pos=523, best_x=600, flags=0)
+    fields = dict(
+        env=0, level="1-1", reward=30.0, length=20, x_pos=523, best_x=600, flags=0, success=False
+    )
     return Episode(**(fields | {"truncated": False} | changes))
 
 
@@ -43,7 +45,10 @@ def test_a_worker_in_full():
     worker = CompositeCollector(
         [SystemCollector(logger), MarioCollector(logger, post), DDQNCollector(logger)]
     )
-    ended = [episode(), episode(reward=70.0, length=40, best_x=3200, x_pos=3100, flags=1)]
+    ended = [
+        episode(),
+        episode(reward=70.0, length=40, best_x=3200, x_pos=3100, flags=1, success=True),
+    ]
     gauges = {"epsilon": 0.25, "buffer_size": 64, "unknown": 1.0}
     worker.on_step(Collected(64, ended, [PIT], gauges))
     for each in ended:

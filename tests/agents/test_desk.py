@@ -46,7 +46,7 @@ from mario_agents.run import RunDir
 from mario_agents.testing.toy import ToyLearner, ToyModel
 from mario_envkit.errors import HotspotError
 
-EPISODE = Episode(0, "1-1", 30.0, 20, 523, 600, 0, False)
+EPISODE = Episode(0, "1-1", 30.0, 20, 523, 600, 0, False, False)
 ROUND = Collected(64, [EPISODE], [Death("1-1", 523, "pit")], {"epsilon": 0.5, "buffer_size": 64})
 
 

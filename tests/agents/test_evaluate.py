@@ -38,7 +38,7 @@ def test_a_walk_to_the_goal() -> None:
     result = evaluate(policy, TOY, Protocol(episodes=7, greedy=False), max_envs=3)
     assert policy.resets == [3, 3, 3]
     assert policy.greedy == {False}
-    assert result.episodes == (Episode("1-1", True, 12.0, 12, 12, "flag"),) * 7
+    assert result.episodes == (Episode("1-1", True, 12.0, 12, 12, "flag", 1),) * 7
     assert result.success_rate.mean == 1.0
 
 
@@ -76,7 +76,7 @@ def test_the_protocol_sets_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_text_and_plain_values() -> None:
     episodes = (
-        Episode("1-1", True, 10.0, 300, 20, "flag"),
+        Episode("1-1", True, 10.0, 300, 20, "flag", 1),
         Episode("1-1", False, 4.0, 100, 10, "pit"),
         Episode("1-1", False, 4.0, 200, 10, "pit"),
     )

@@ -47,7 +47,10 @@ def test_different_games_are_counted() -> None:
 
 def test_a_table_of_several_levels() -> None:
     def result(*wins: bool) -> Evaluation:
-        games = [Episode("1-1", win, 1.0, 100, 9, "flag" if win else "pit", "a") for win in wins]
+        games = [
+            Episode("1-1", win, 1.0, 100, 9, "flag" if win else "pit", trajectory="a")
+            for win in wins
+        ]
         return Evaluation(Protocol(episodes=len(wins)), tuple(games))
 
     report = Report(

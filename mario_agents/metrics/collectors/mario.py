@@ -48,7 +48,7 @@ class MarioCollector:
         track("episode_length", info.length)
         track("episode_x", info.best_x)
         track("speed", info.best_x / info.length)
-        track("success", float(info.flags > 0))
+        track("success", float(info.success))
 
     def on_train_step(self, metrics: Mapping[str, float]) -> None:
         """Of no interest."""
