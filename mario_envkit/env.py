@@ -128,7 +128,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         )
         observation = as_choice("observation", observation, OBSERVATIONS)
         game, rom_variant = as_choice("game", game, GAMES), as_text("rom_variant", rom_variant)
-        rom = None if rom is None else str(as_path("rom", rom))
+        rom = None if rom is None else str(as_path("rom", rom).absolute())
         picture = Picture() if picture is None else picture
         if not isinstance(picture, Picture):
             raise not_possible("picture", picture, "a Picture, or None")

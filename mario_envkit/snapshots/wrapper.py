@@ -12,7 +12,7 @@ from mario_envkit.arguments import as_env, as_seed
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import StartStates
-from mario_envkit.errors import ResetRequired
+from mario_envkit.errors import OptionError, ResetRequired
 from mario_envkit.game.start import read_options
 from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Context
@@ -112,6 +112,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         # An archive is shared, not copied.
         RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **remembered, **arguments)
         super().__init__(as_env("env", env))
+        _check_first(env)
         memory = SnapshotMemory(**remembered)
         self._session = SnapshotSession(Context(env), env, memory, **arguments)
         self._begun = False
@@ -208,3 +209,13 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             self.sync_files()
         finally:
             super().close()
+
+
+def _check_first(env: Any) -> None:
+    """Check that there are no snapshots in ``env``: what these remember no file can hold."""
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, SnapshotMarioEnvironment):
+            raise OptionError(
+                "The environment has snapshots already: make it without, or use it as it is."
+            )
+        env = env.env

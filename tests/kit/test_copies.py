@@ -188,6 +188,28 @@ def test_the_rest_of_what_an_environment_is(way):
     assert not np.array_equal(other.step(RIGHT)[0], np.zeros_like(other.observation_space.low))
 
 
+@pytest.mark.parametrize("env_id", ["Mario-v0", "MarioSnapshot-v0"])
+def test_a_pickle_holds_no_part_of_the_cartridge(env_id):
+    envs: list[Any] = [gymnasium.make(env_id), gymnasium.make_vec(env_id, num_envs=2)]
+    program = envs[0].unwrapped.cartridge.program
+    parts = [program[start : start + 64] for start in range(0, len(program), 1024)]
+    for env in envs:
+        env.reset(seed=0)
+        pickled = pickle.dumps(env)
+        assert not any(part in pickled for part in parts if len(set(part)) > 8)
+
+
+def test_a_relative_path_is_found_from_another_directory(tmp_path, monkeypatch):
+    (tmp_path / "game.nes").write_bytes(MarioEnv().cartridge.data)
+    monkeypatch.chdir(tmp_path)
+    env = MarioEnv(rom="game.nes")
+    env.reset(seed=0)
+    pickled = pickle.dumps(env)
+    expected = said(env.step(128))
+    monkeypatch.chdir("/")
+    assert said(pickle.loads(pickled).step(128)) == expected
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_what_cannot_go_along_stays(way):
     seen: list[int] = []

@@ -23,6 +23,7 @@ from mario_envkit.snapshots.context import Context
 from mario_envkit.snapshots.entry import ArchivedSnapshot, Place
 from mario_envkit.snapshots.handler import SnapshotHandler
 from mario_envkit.snapshots.state_machine import SnapshotRules
+from mario_envkit.snapshots.wrapper import SnapshotMarioEnvironment
 from mario_envkit.wrappers import StallLimit
 from tests.snapshots.playing import STACKS, draw_action, make, play
 
@@ -167,6 +168,8 @@ def test_a_wrapper_that_cannot_be_restored_is_an_error():
     for unknown in (Echo, gymnasium.wrappers.RecordEpisodeStatistics):
         with pytest.raises(OptionError, match=f"The wrapper {unknown.__name__}"):
             Context(unknown(make("train")))
+    with pytest.raises(OptionError, match="has snapshots already"):
+        SnapshotMarioEnvironment(FairEcho(SnapshotMarioEnvironment(make("train"))))
     env = FairEcho(make("train"))
     env.reset(seed=0)
     play(env, [1] * 5)
