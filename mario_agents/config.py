@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from mario_envkit.arguments import MOST_FRAMES, MOST_STACKED
 from mario_envkit.emulator.picture import PALETTE_SLOTS, STATUS_BAR_HEIGHT
 from mario_envkit.emulator.protocol import SCREEN_HEIGHT
 from mario_envkit.errors import ConfigError, OptionError
+from mario_envkit.files import parse_json
 from mario_envkit.game.actions import actions_text
 
 if TYPE_CHECKING:
@@ -229,6 +229,13 @@ _YamlLoader.add_implicit_resolver(
 )
 
 
+def _parse_yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_YamlLoader)  # a SafeLoader: plain values only
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
+
+
 def read_options(path: Path) -> dict[str, Any]:
     """Read a YAML (``.yaml``, ``.yml``) or JSON (``.json``) file of options.
 
@@ -242,8 +249,7 @@ def read_options(path: Path) -> dict[str, Any]:
         raise ConfigError(f"The configuration {path} must be a .yaml, .yml or .json file.")
     try:
         text = path.read_text(encoding="utf-8")
-        # The loader is a SafeLoader: it builds plain values only.
-        values = json.loads(text) if suffix == ".json" else yaml.load(text, Loader=_YamlLoader)
+        values = parse_json(text) if suffix == ".json" else _parse_yaml(text)
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
     except (ValueError, yaml.YAMLError) as error:
@@ -269,7 +275,7 @@ def parse_value(text: str) -> Any:
         ConfigError: if it is no YAML.
     """
     try:
-        return yaml.load(text, Loader=_YamlLoader)  # a SafeLoader: plain values only
+        return _parse_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{text!r} is no value of an option, such as 3, 1e-4 or true.") from error
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 if sys.platform == "win32":
     import msvcrt
@@ -57,6 +59,18 @@ def replace_text(path: Path, text: str) -> None:
     """
     raw = text.encode(errors="replace")
     replace_file(path, lambda temporary: temporary.write_bytes(raw))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: if it is none, not in UTF-8, or nested more deeply than anything of ours is.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def append(path: Path, raw: bytes) -> None:

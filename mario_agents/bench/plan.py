@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mario_agents.config import TrainConfig
+from mario_agents.decoding import decode_json
 from mario_envkit.errors import OptionError, RunError
 from mario_envkit.files import replace_text
 
@@ -89,12 +90,12 @@ def read_plan(path: Path) -> Plan:
         RunError: if there is none, or it is damaged.
     """
     try:
-        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+        plan = decode_json(path.read_bytes(), Plan)
     except FileNotFoundError as error:
         raise RunError(
             f"There is no bench in {path.parent}; begin one with --presets and --minutes."
         ) from error
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError) as error:
         raise RunError(f"The plan {path} is damaged: {error}.") from error
     if plan.version != PLAN_VERSION:
         raise RunError(

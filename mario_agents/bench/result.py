@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from mario_agents.bench.folder import CellFiles
 from mario_agents.bench.measures import Point, points_of
 from mario_agents.bench.plan import Cell
+from mario_agents.decoding import decode_json
 from mario_agents.report.tables import read_table
 from mario_agents.run.records import PlayedEpisode, read_evaluations, read_standard
 from mario_envkit.errors import RunError
@@ -156,7 +157,7 @@ def _standard(files: CellFiles) -> dict[str, dict[str, Success]]:
     for path in sorted(files.home.glob("standard-*.json")):
         try:
             levels = read_standard(path)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, msgspec.DecodeError) as error:
             raise _damaged(path, error) from error
         played: dict[str, list[PlayedEpisode]] = {}
         for conditions in levels.values():
@@ -171,10 +172,10 @@ def _standard(files: CellFiles) -> dict[str, dict[str, Success]]:
 
 def _read(path: Path, kind: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return decode_json(path.read_bytes(), kind)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError) as error:
         raise _damaged(path, error) from error
 
 

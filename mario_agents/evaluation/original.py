@@ -7,7 +7,6 @@ pictures that the child sends, by the same code as everywhere.
 
 from __future__ import annotations
 
-import json
 import struct
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from mario_envkit.emulator.picture import Picture, render
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import BackendUnavailable, LevelError, OptionError, RunError
+from mario_envkit.files import parse_json
 from mario_envkit.game import tiles
 from mario_envkit.game.endings import EpisodeRecord, death_cause, ending_of
 from mario_envkit.game.levels import WORLDS, parse_level
@@ -93,7 +93,10 @@ class OriginalGame:
 
     def _text(self) -> dict[str, Any]:
         (length,) = struct.unpack("<I", self._read(4))
-        text = json.loads(self._read(min(length, 1 << 16)))
+        try:
+            text = parse_json(self._read(min(length, 1 << 16)))
+        except ValueError as error:
+            raise RunError(f"The process of the original game said nonsense: {error}.") from error
         assert isinstance(text, dict)
         return text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Generic
 
@@ -11,6 +10,7 @@ from mario_agents.parallel.engine import train
 from mario_agents.parallel.recipe import Config, Recipe, Spaces
 from mario_agents.run import RunDir, Which, read_weights, weights_path
 from mario_envkit.errors import RunError
+from mario_envkit.files import parse_json
 from mario_envkit.plugins import Policy
 
 
@@ -45,7 +45,7 @@ class RecipeTrainer(Generic[Config]):
         run = RunDir.open(run_path)
         tensors, metadata = read_weights(run, weights)
         try:
-            shape = tuple(int(size) for size in json.loads(metadata["obs_shape"]))
+            shape = tuple(int(size) for size in parse_json(metadata["obs_shape"]))
             learner = self.recipe.learner(config, Spaces(shape, int(metadata["actions"])))
             self.recipe.player(learner).load_state_dict(tensors)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:

@@ -247,7 +247,7 @@ class RunData:
             self.standard = read_standard(path)
         except FileNotFoundError:
             self.missing.append(f"{path.name}: 'mario-agents eval' has not measured the run.")
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, msgspec.DecodeError) as error:
             self.missing.append(f"{path.name} cannot be read: {error}.")
 
     def _read_films(self, directory: Path) -> None:

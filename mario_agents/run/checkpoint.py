@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 
 from mario_agents.run.weights import read_tensors, storable
 from mario_envkit.errors import CheckpointError
-from mario_envkit.files import replace_file, replace_text, sha256_of
+from mario_envkit.files import parse_json, replace_file, replace_text, sha256_of
 
 FORMAT = 1
 _NAME = re.compile(r"(\d{6,})-step\d+\.(json|safetensors)")
@@ -186,7 +186,7 @@ def _digest(manifest: Mapping[str, Any]) -> str:
 
 def _read(path: Path) -> Checkpoint:
     """Read and verify one checkpoint; raises one of several exceptions if it is not whole."""
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest = parse_json(path.read_text(encoding="utf-8"))
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']}, expected {FORMAT}")
     if manifest["sha256"] != _digest(manifest):

@@ -16,7 +16,7 @@ from mario_agents.config import absolute_paths, to_plain
 from mario_agents.run.lock import sole
 from mario_envkit.command_line import in_words, shell_words
 from mario_envkit.errors import RunError
-from mario_envkit.files import replace_text
+from mario_envkit.files import parse_json, replace_text
 
 CONFIG_NAME = "config.json"
 LOCK_NAME = "run.lock"
@@ -95,7 +95,7 @@ class RunDir:
         except ValueError as error:
             raise RunError(f"{file} is damaged: {error!r}.") from error
         try:
-            content = json.loads(text)
+            content = parse_json(text)
             trainer, made_by, options = content["trainer"], content["version"], content["config"]
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file} is damaged: {error!r}.") from error

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from mario_agents.decoding import decode_json
 from mario_envkit.files import replace_file
 from mario_envkit.game.endings import WARP
 
@@ -158,8 +159,8 @@ def read_evaluations(path: Path) -> tuple[list[EvaluationRecord], int]:
     damaged = 0
     for line in path.read_bytes().splitlines():
         try:
-            record = msgspec.json.decode(line, type=EvaluationRecord)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            record = decode_json(line, EvaluationRecord)
+        except msgspec.DecodeError:
             damaged += 1
         else:
             found[record.step] = record
@@ -171,9 +172,9 @@ def read_standard(path: Path) -> dict[str, dict[str, tuple[PlayedEpisode, ...]]]
 
     Raises:
         OSError: if the file cannot be read.
-        msgspec.DecodeError, UnicodeDecodeError: if it is damaged.
+        msgspec.DecodeError: if it is damaged.
     """
-    standard = msgspec.json.decode(path.read_bytes(), type=_Standard)
+    standard = decode_json(path.read_bytes(), _Standard)
     return {
         level: {name: measured.episodes for name, measured in conditions.items()}
         for level, conditions in standard.levels.items()
@@ -196,8 +197,8 @@ def read_films(directory: Path) -> tuple[list[tuple[Path, FilmRecord]], list[Pat
     damaged: list[Path] = []
     for path in _records(directory):
         try:
-            record = msgspec.json.decode(path.read_bytes(), type=FilmRecord)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            record = decode_json(path.read_bytes(), FilmRecord)
+        except (OSError, msgspec.DecodeError):
             damaged.append(path)
         else:
             video = path.with_suffix(".mp4")

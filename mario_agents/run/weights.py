@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,7 @@ from safetensors.torch import load, save_file
 from mario_agents.run.directory import RunDir
 from mario_envkit.command_line import showable
 from mario_envkit.errors import RunError
-from mario_envkit.files import replace_file
+from mario_envkit.files import parse_json, replace_file
 
 Which = Literal["best", "latest"]
 """Weights of a run: the best ones of its evaluations, or the latest."""
@@ -51,7 +50,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, dict(file.metadata() or {})
     raw = path.read_bytes()  # safetensors itself opens no file whose name is no text
-    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    header = parse_json(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     return load(raw), dict(header.get("__metadata__", {}))
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mario_envkit.arguments import MOST, as_file, as_int, as_sequence, as_text, not_possible
+from mario_envkit.arguments import MOST, as_file, as_int, as_sequence, as_text, not_possible, shown
 from mario_envkit.errors import HotspotError
-from mario_envkit.files import replace_text
+from mario_envkit.files import parse_json, replace_text
 
 FORMAT_VERSION = 1
 BUCKET_SIZE = 25
@@ -236,7 +236,7 @@ def _parse(
 ) -> tuple[dict[str, Counter[int]], dict[str, dict[int, Counter[int]]]]:
     """The levels in a hotspot file's text, and their areas."""
     try:
-        content = json.loads(text)
+        content = parse_json(text)
     except ValueError as error:
         raise HotspotError(
             f"The hotspot file {path} is not JSON ({error}); move it away, or write it again from "
@@ -249,7 +249,7 @@ def _parse(
         )
     if content.get("bucket_size") != bucket_size:
         raise HotspotError(
-            f"The hotspot file {path} has buckets of {content.get('bucket_size')} px and "
+            f"The hotspot file {path} has buckets of {shown(content.get('bucket_size'))} px and "
             f"{bucket_size} px are wanted; open it with its own bucket_size."
         )
     try:

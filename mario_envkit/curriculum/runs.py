@@ -25,7 +25,7 @@ from mario_envkit.arguments import (
 from mario_envkit.emulator.backends import TIMINGS
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import LevelError, ReplayError
-from mario_envkit.files import replace_text
+from mario_envkit.files import parse_json, replace_text
 from mario_envkit.game.endings import is_success
 from mario_envkit.game.levels import WORLDS, Level, parse_level
 
@@ -138,8 +138,8 @@ class Run:
         if len(data) > _MAX_BYTES:
             raise ReplayError(f"it is larger than {_MAX_BYTES} bytes; give a file of solve.")
         try:
-            document = json.loads(data)
-        except (ValueError, RecursionError):  # ValueError: not JSON, not UTF-8, absurd numbers
+            document = parse_json(data)
+        except ValueError:
             document = None
         if not isinstance(document, dict):
             raise ReplayError("it holds no JSON object; give a file that 'solve' wrote.")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.errors import SnapshotMismatch
+from mario_envkit.files import parse_json
 from mario_envkit.game import ram as m
 from mario_envkit.game.levels import Level
 from mario_envkit.snapshots.context import Saved
@@ -165,8 +166,8 @@ class ArchivedSnapshot:
                 "The snapshot is damaged: its checksum does not fit its bytes; take it again."
             )
         try:
-            return cls._read(json.loads(raw[_HEADER.size : _HEADER.size + length]), raw, length)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            return cls._read(parse_json(raw[_HEADER.size : _HEADER.size + length]), raw, length)
+        except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
             raise SnapshotMismatch(
                 f"The snapshot is not laid out as this version writes it ({error}); take it again."
             ) from error

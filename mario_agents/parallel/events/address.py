@@ -14,6 +14,7 @@ from types import TracebackType
 import msgspec
 import zmq
 
+from mario_agents.decoding import decode_json
 from mario_agents.parallel.events.messages import PROTOCOL_VERSION
 from mario_envkit.errors import RunError
 from mario_envkit.files import replace_text
@@ -171,7 +172,7 @@ def read_server(run_path: Path) -> EventServer:
     """
     file = run_path / SERVER_NAME
     try:
-        server = msgspec.json.decode(file.read_bytes(), type=EventServer)
+        server = decode_json(file.read_bytes(), EventServer)
     except FileNotFoundError as error:
         raise RunError(
             f"The run {run_path} is not being trained now: it has no {SERVER_NAME}."
