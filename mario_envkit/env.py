@@ -280,6 +280,24 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         """The buttons of every joypad byte, like "A+RIGHT"."""
         return [describe(byte) for byte in range(JOYPAD_BYTES)]
 
+    def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
+        """The keys of every joypad byte, for ``gymnasium.utils.play``: arrows, X (A), Z (B)...
+
+        Raises:
+            DisplayUnavailable: if pygame is not installed.
+        """
+        from mario_envkit.window import keys_to_action
+
+        return keys_to_action(range(JOYPAD_BYTES))
+
+    @property
+    def ram(self) -> NDArray[np.uint8]:
+        """The console's 2,048 bytes of work RAM, as in 7.4: a live view, whose writes reach it.
+
+        Fetch it again after a reset: the nes-py backend has another machine then.
+        """
+        return self.emulator.ram
+
     def save_context(self) -> tuple[Any, ...]:
         """What this environment remembers beside the console's state, as plain values.
 

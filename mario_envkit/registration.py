@@ -86,6 +86,10 @@ def make_mario(
     return add_wrappers(MarioEnv(picture=picture, **env_kwargs), **options)
 
 
+# From this Gymnasium knows what it can make of other render modes, such as "rgb_array_list".
+make_mario.metadata = MarioEnv.metadata  # type: ignore[attr-defined]
+
+
 def make_picture(
     screen_size: int | tuple[int, int] | None = None,
     grayscale: bool = False,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,20 +15,89 @@ from mario_envkit.emulator.buttons import Buttons
 from mario_envkit.errors import DisplayUnavailable
 
 KEYS = {
-    "right": Buttons.RIGHT,
-    "left": Buttons.LEFT,
-    "up": Buttons.UP,
-    "down": Buttons.DOWN,
-    "x": Buttons.A,
-    "z": Buttons.B,
-    "return": Buttons.START,
-    "right shift": Buttons.SELECT,
+    "K_RIGHT": Buttons.RIGHT,
+    "K_LEFT": Buttons.LEFT,
+    "K_UP": Buttons.UP,
+    "K_DOWN": Buttons.DOWN,
+    "K_x": Buttons.A,
+    "K_z": Buttons.B,
+    "K_RETURN": Buttons.START,
+    "K_RSHIFT": Buttons.SELECT,
 }
-"""pygame key names; A jumps, B runs."""
+"""Names of pygame's keys; A jumps, B runs."""
+
+
+def import_pygame() -> Any:
+    """The module pygame.
+
+    Raises:
+        DisplayUnavailable: if it is not installed.
+    """
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    try:
+        import pygame
+    except ImportError as error:
+        raise DisplayUnavailable(
+            "Windows are drawn with pygame, which is not installed; "
+            "pip install 'mario-envkit[play]'."
+        ) from error
+    return pygame
+
+
+def keys_to_action(joypad: Sequence[int]) -> dict[tuple[int, ...], int]:
+    """For ``gymnasium.utils.play``: the keys of every action, sorted codes of pygame.
+
+    Args:
+        joypad: the joypad byte of each action; of actions with the same byte the first is taken.
+
+    Raises:
+        DisplayUnavailable: if pygame is not installed.
+    """
+    pygame = import_pygame()
+    keys: dict[tuple[int, ...], int] = {}
+    for action, byte in enumerate(joypad):
+        held = (getattr(pygame, name) for name, button in KEYS.items() if byte & button)
+        keys.setdefault(tuple(sorted(held)), action)
+    return keys
+
+
+class _Display:
+    """The one window that pygame has, in which open :class:`Window` s lie side by side."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.windows: list[Window] = []
+
+    def arrange(self, pygame: Any) -> None:
+        """Make the window as large as the pictures that are to be in it, if it is not."""
+        width = sum(window.size[0] for window in self.windows)
+        height = max(window.size[1] for window in self.windows)
+        surface = pygame.display.get_surface()  # another library may have made it anew
+        if width and (surface is None or surface.get_size() != (width, height)):
+            pygame.display.set_mode((width, height))
+            pygame.display.set_caption(" | ".join(window.title for window in self.windows))
+
+    def left_of(self, window: Window) -> int:
+        """Where in it a window's picture begins."""
+        return sum(other.size[0] for other in self.windows[: self.windows.index(window)])
+
+    def close_if_asked(self, pygame: Any) -> None:
+        """Tell all windows if the user has closed the one on the screen."""
+        for event in pygame.event.get():
+            escape = event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE
+            if event.type == pygame.QUIT or escape:
+                for window in self.windows:
+                    window.left = True
+
+
+_DISPLAY = _Display()
 
 
 class Window:
     """A pygame window that shows pictures at the speed of the game.
+
+    pygame has one window on the screen: of several that are open the pictures lie side by side in
+    it, and who closes that one closes all.
 
     Args:
         title: of the window.
@@ -47,18 +118,11 @@ class Window:
                 "A window was asked for and there is no display here (neither DISPLAY nor "
                 "WAYLAND_DISPLAY is set); use render_mode='rgb_array' or record a video."
             )
-        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-        try:
-            import pygame
-        except ImportError as error:
-            raise DisplayUnavailable(
-                "Windows are drawn with pygame, which is not installed; "
-                "pip install 'mario-envkit[play]'."
-            ) from error
-        self._pygame: Any = pygame
+        pygame = self._pygame = import_pygame()
         self._scale, self._fps = scale, fps
-        self._surface: Any = None
-        self._title = title
+        self.title = title
+        self.size = 0, 0
+        self.left = False  # whether the user has closed it
         try:
             pygame.display.init()
         except pygame.error as error:
@@ -67,33 +131,43 @@ class Window:
                 "video."
             ) from error
         self._clock = pygame.time.Clock()
+        with _DISPLAY.lock:
+            _DISPLAY.windows.append(self)
 
     def show(self, rgb: NDArray[np.uint8]) -> bool:
         """Show a picture ``(H, W, 3)`` uint8; returns False once the user has closed the window."""
         pygame = self._pygame
         height, width, _ = rgb.shape
-        if self._surface is None:
-            self._surface = pygame.display.set_mode((width * self._scale, height * self._scale))
-            pygame.display.set_caption(self._title)
         picture = pygame.image.frombuffer(np.ascontiguousarray(rgb).data, (width, height), "RGB")
-        self._surface.blit(pygame.transform.scale(picture, self._surface.get_size()), (0, 0))
-        pygame.display.flip()
+        size = width * self._scale, height * self._scale
+        with _DISPLAY.lock:
+            if not pygame.display.get_init():  # another library has closed it
+                pygame.display.init()
+            self.size = size
+            _DISPLAY.arrange(pygame)
+            place = _DISPLAY.left_of(self), 0
+            pygame.display.get_surface().blit(pygame.transform.scale(picture, size), place)
+            pygame.display.flip()
+            _DISPLAY.close_if_asked(pygame)
         self._clock.tick(self._fps)
-        return not any(
-            event.type == pygame.QUIT
-            or (event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE)
-            for event in pygame.event.get()
-        )
+        return not self.left
 
     def joypad(self) -> int:
         """The joypad byte of the keys that are held down (:data:`KEYS`)."""
         pressed = self._pygame.key.get_pressed()
         byte = Buttons.NOOP
         for name, button in KEYS.items():
-            if pressed[self._pygame.key.key_code(name)]:
+            if pressed[getattr(self._pygame, name)]:
                 byte |= button
         return int(byte)
 
     def close(self) -> None:
-        """Close the window."""
-        self._pygame.display.quit()
+        """Close the window; others stay open. Twice is harmless."""
+        with _DISPLAY.lock:
+            if self not in _DISPLAY.windows:
+                return
+            _DISPLAY.windows.remove(self)
+            if not _DISPLAY.windows:
+                self._pygame.display.quit()
+            elif self._pygame.display.get_surface() is not None:
+                _DISPLAY.arrange(self._pygame)

@@ -58,6 +58,9 @@ def create_snapshot_mario_env(
     )
 
 
+create_snapshot_mario_env.metadata = MarioEnv.metadata  # type: ignore[attr-defined]
+
+
 def with_run(
     backward: Run | str | os.PathLike[str] | None, level: Any, kwargs: dict[str, Any]
 ) -> tuple[Run | None, dict[str, Any]]:

@@ -56,6 +56,12 @@ class ButtonActions(gymnasium.ActionWrapper[NDArray[np.uint8], Any, Any], Record
         """The buttons of every action, like "A+RIGHT"."""
         return [describe(byte) for byte in self._bytes]
 
+    def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
+        """The keys of every action, for ``gymnasium.utils.play``; see :class:`MarioEnv`."""
+        from mario_envkit.window import keys_to_action
+
+        return keys_to_action(self._bytes)
+
     def save_context(self) -> tuple[()]:
         """Nothing is remembered."""
         return ()
