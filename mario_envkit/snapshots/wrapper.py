@@ -19,6 +19,7 @@ from mario_envkit.snapshots.context import Context
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
 from mario_envkit.snapshots.memory import SnapshotMemory
 from mario_envkit.snapshots.session import SnapshotSession
+from mario_envkit.step_lock import StepLock
 
 
 class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -135,7 +136,14 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     def get_stats(self) -> dict[str, Any]:
         """Numbers for displays: saves, restores, how stuck it is, and every level's figures."""
-        return self._session.get_stats()
+        with self._lock:
+            return self._session.get_stats()
+
+    @property
+    def _lock(self) -> StepLock:
+        """The game's, held through a whole step: practice changes after the game has."""
+        lock: StepLock = self.unwrapped.step_lock  # type: ignore[attr-defined]
+        return lock
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -148,7 +156,17 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
         Raises:
             OptionError: for a seed or options that make no sense.
+            CallOrderError: while another thread steps or resets this environment.
         """
+        self._lock.begin()
+        try:
+            return self._reset(seed, options)
+        finally:
+            self._lock.end()
+
+    def _reset(
+        self, seed: int | None, options: dict[str, Any] | None
+    ) -> tuple[Any, dict[str, Any]]:
         game = self.unwrapped.game  # type: ignore[attr-defined]
         seed, options = as_seed(seed), read_options(options, game)
         if self._session.goes_back(seed, options):
@@ -163,7 +181,19 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step; save, restore or give up as is due."""
+        """Step; save, restore or give up as is due.
+
+        Raises:
+            ResetRequired: before the first reset, and after the end of an episode.
+            CallOrderError: while another thread steps or resets this environment.
+        """
+        self._lock.begin()
+        try:
+            return self._step(action)
+        finally:
+            self._lock.end()
+
+    def _step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         if not self._begun:
             raise ResetRequired("There is no episode to step yet; call reset() first.")
         observation, reward, terminated, truncated, info = self.env.step(action)
@@ -198,17 +228,19 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         Raises:
             ArchiveError: if the archive's directory cannot be used any more.
         """
-        self._session.sync_files()
+        with self._lock:
+            self._session.sync_files()
 
     def close(self) -> None:
-        """Write the files and close. Closing twice is harmless."""
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            self.sync_files()
-        finally:
-            super().close()
+        """Write the files and close, after a step of another thread. Twice is harmless."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self.sync_files()
+            finally:
+                super().close()
 
 
 def _check_first(env: Any) -> None:

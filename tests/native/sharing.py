@@ -10,8 +10,10 @@ import faulthandler
 import hashlib
 import pickle
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -199,6 +201,23 @@ def env_and_render() -> None:
 def snapshot_env_and_render() -> None:
     """A viewer of a game that goes back now and then."""
     watched_env("MarioSnapshot-v0", checkpoint_interval=60)
+
+
+@case
+def snapshot_env_and_files() -> None:
+    """Files of snapshots that are written while new ones are taken, and an end beside a step."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = gymnasium.make(
+            "MarioSnapshot-v0", checkpoint_interval=4, archive=f"{folder}/archive",
+            hotspot_path=f"{folder}/deaths.json",
+        )  # fmt: skip
+        sync_files, get_stats = map(env.get_wrapper_attr, ("sync_files", "get_stats"))
+        together(lambda: play(env, 400), sync_files, get_stats)
+        closing = threading.Timer(0.2, env.close)
+        closing.start()
+        with suppress(EmulatorClosed):
+            play(env, 10_000)
+        closing.join()
 
 
 @case
