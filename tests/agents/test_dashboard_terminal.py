@@ -60,7 +60,7 @@ def test_ctrl_c_stops_training_and_gives_the_terminal_back(terminal):
 
 
 def test_a_run_ends_under_its_dashboard(terminal):
-    shell = terminal(*TRAIN, "--total-steps", "6000", size=(200, 60))
+    shell = terminal(*TRAIN, "--total-steps", "40000", size=(200, 60))
     shell.until(lambda: "running" in shell.output)
     assert shell.end() == 0
     assert is_sane(shell)
