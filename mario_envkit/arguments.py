@@ -87,6 +87,21 @@ def whole_number(value: Any) -> int | None:
         return None
 
 
+def read_whole_number(text: str) -> int:
+    """A whole number as people write it on a command line: "12", "1_000_000" or "1e6".
+
+    Raises:
+        ValueError: if it is none, as argparse and tyro expect of such functions.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+    if not number.is_integer():
+        raise ValueError(f"{text} is no whole number")
+    return int(number)
+
+
 # -- numbers and texts ----------------------------------------------------------------------------
 
 

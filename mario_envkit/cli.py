@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mario_envkit.arguments import read_whole_number
 from mario_envkit.command_line import run_command
 from mario_envkit.errors import HotspotError, OptionError
 
@@ -50,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument(
         "--tiles", action="store_true", help="show what observation='tiles' sees beside the game"
     )
-    play.add_argument("--scale", type=int, default=3, help="screen pixels a game pixel (default 3)")
+    play.add_argument(
+        "--scale", type=read_whole_number, default=3, help="screen pixels a game pixel (default 3)"
+    )
 
     solve = commands.add_parser(
         "solve",
@@ -63,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         "--level", default="all", help="1-1, several like 1-1..2-4,8-4, or all (default all)"
     )
     solve.add_argument("--out", type=Path, default=Path("runs"), help="folder (default runs)")
-    solve.add_argument("--seed", type=int, default=0, help="of the random moves (default 0)")
+    solve.add_argument(
+        "--seed", type=read_whole_number, default=0, help="of the random moves (default 0)"
+    )
     solve.add_argument(
         "--seconds", type=float, default=60, help="when to give up on a level (default 60)"
     )

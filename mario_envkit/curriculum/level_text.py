@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mario_envkit.arguments import shown
+from mario_envkit.arguments import as_sequence, as_text, shown
 from mario_envkit.curriculum.schedule import (
     Fixed,
     LevelSchedule,
@@ -102,11 +102,13 @@ def each_place(words: str | Sequence[str], game: str = "smb") -> list[str]:
         game: "smb" or "lost_levels".
 
     Raises:
-        LevelError: for anything else, and for a place that is named twice.
+        LevelError: for levels that the game does not have, and for a place that is named twice.
+        OptionError: for what are no texts.
     """
     places: list[str] = []
-    for word in [words] if isinstance(words, str) else words:
-        text = word.strip()
+    given = (words,) if isinstance(words, str) else as_sequence("levels", words, "texts")
+    for word in given:
+        text = as_text("levels", word, "a level such as '1-1'").strip()
         if text != "full" and split_order(text)[0] is None:
             places += map(str, parse_levels(text, game))
         else:
@@ -114,7 +116,7 @@ def each_place(words: str | Sequence[str], game: str = "smb") -> list[str]:
             places.append(text)
     if len(set(places)) < len(places):
         twice = next(place for place in places if places.count(place) > 1)
-        raise LevelError(f"The levels {' '.join(words)} name {twice} twice; name each once.")
+        raise LevelError(f"The levels {' '.join(given)} name {twice} twice; name each once.")
     return places
 
 

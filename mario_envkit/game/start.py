@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mario_envkit.arguments import as_bool, as_options, not_possible
+from mario_envkit.arguments import as_bool, as_int, as_options, not_possible
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.game.levels import Level, parse_level
 
@@ -24,11 +24,22 @@ class StartPoint:
         console: the machine.
         level: the stage that is played; None is the full game.
         frame: frames since the level began.
+
+    Raises:
+        OptionError: if these are something else.
+        LevelError: for a level that no game has.
     """
 
     console: Snapshot
     level: Level | None
     frame: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.console, Snapshot):
+            raise not_possible("console", self.console, "a Snapshot")
+        if self.level is not None:
+            object.__setattr__(self, "level", parse_level(self.level))
+        object.__setattr__(self, "frame", as_int("frame", self.frame, what="frames"))
 
     def __deepcopy__(self, memo: object) -> StartPoint:
         """A value: nothing can be written to it."""

@@ -32,6 +32,7 @@ from mario_envkit import (
     create_snapshot_mario_env,
     make_mario,
 )
+from mario_envkit.curriculum import level_text
 from mario_envkit.curriculum.backward import BackwardCurriculum, BackwardStarts
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
@@ -43,6 +44,7 @@ from mario_envkit.emulator.backends import make_emulator
 from mario_envkit.emulator.native import NativeEmulator
 from mario_envkit.emulator.rom import find_rom, read_rom
 from mario_envkit.errors import OptionError
+from mario_envkit.game import levels, start
 from mario_envkit.game.levels import Level, all_levels, parse_level
 from mario_envkit.game.state import GameState
 from mario_envkit.maps import draw_level, save_png
@@ -180,6 +182,15 @@ def wrapped(wrapper: Callable[..., Any]) -> Callable[..., Any]:
     return make
 
 
+def of(owner: Any, name: str) -> Callable[..., Any]:
+    """A method of a new object of a class, or a function of a module, which need not have it."""
+
+    def call(**kwargs: Any) -> Any:
+        return getattr(owner() if isinstance(owner, type) else owner, name)(**kwargs)
+
+    return call
+
+
 def registered(env_id: str, entry: Callable[..., Any]) -> Target:
     def make(**kwargs: Any) -> Any:
         spec = gymnasium.spec(env_id)
@@ -230,9 +241,7 @@ TARGETS = {
     ),
     "SharedHotspots": Target(SharedHotspots, {}, lambda shared: shared.record_death("1-1", 500)),
     **{
-        f"DeathHotspotAggregate.{name}": Target(
-            lambda _name=name, **kwargs: getattr(DeathHotspotAggregate(), _name)(**kwargs), base
-        )
+        f"DeathHotspotAggregate.{name}": Target(of(DeathHotspotAggregate, name), base)
         for name, base in {
             "record_death": {"level_id": "1-1", "x_pos": 500, "area": 1},
             "record_deaths_batch": {"level_id": "1-1", "positions": [500]},
@@ -268,7 +277,20 @@ TARGETS = {
         Snapshot, {"core": "x", "rom_sha256": "0" * 64, "data": b""}, lambda s: s.to_bytes()
     ),
 }
-METHODS = [name for name in TARGETS if name.startswith("DeathHotspotAggregate.")]
+for module, name, base in (
+    # What this distribution did not have from the beginning.
+    (level_text, "each_place", {"words": ["1-1"]}),
+    (level_text, "each_level", {"text": "1-1"}),
+    (levels, "parse_levels", {"value": "1-1"}),
+    (start, "StartPoint", {"console": Snapshot("x", "0" * 64, b""), "level": None}),
+    (rewards, "Warp", {"bonus": 5}),
+):
+    TARGETS[name] = Target(of(module, name), base)
+TARGETS["StickyAction"] = Target(
+    lambda **kwargs: wrapped(wrappers.StickyAction)(**kwargs),
+    {"repeat_action_probability": 0.25, "repeat_action_duration": 1},
+    play,
+)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -276,7 +298,7 @@ METHODS = [name for name in TARGETS if name.startswith("DeathHotspotAggregate.")
 def test_any_value_works_or_is_refused_in_a_sentence(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # values may be taken for names of files
     target = TARGETS[name]
-    names = list(target.base) if name in METHODS else target.parameters
+    names = target.parameters or list(target.base)
 
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(sorted(set(names))), hostile)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from mario_envkit.cli import main
-from mario_envkit.curriculum.level_text import each_level, each_place, resolve_schedule
+from mario_envkit.curriculum import level_text
+from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.curriculum.schedule import Fixed, OnSuccess, Random, Sequential, Weighted
 from mario_envkit.errors import LevelError, MarioEnvkitError
-from mario_envkit.game.levels import Level, all_levels, parse_levels
+from mario_envkit.game import levels as game_levels
+from mario_envkit.game.levels import Level, all_levels
 
 THREE = (Level(1, 1), Level(1, 2), Level(1, 3))
 
@@ -33,8 +35,8 @@ THREE = (Level(1, 1), Level(1, 2), Level(1, 3))
     ids=str,
 )
 def test_several_levels(text, levels):
-    assert parse_levels(text) == levels
-    assert each_level(text) == levels
+    assert game_levels.parse_levels(text) == levels
+    assert level_text.each_level(text) == levels
     for kind in (Random, Sequential, OnSuccess, Weighted):
         assert kind(text).levels == levels
 
@@ -43,7 +45,7 @@ def test_several_levels(text, levels):
     "text", ["", "9-1", "1-3..1-1", "1-1,,1-2", "every", [], [None], None, 3.5]
 )
 def test_what_names_no_levels(text):
-    for reader in (parse_levels, each_level, Random, OnSuccess):
+    for reader in (game_levels.parse_levels, level_text.each_level, Random, OnSuccess):
         with pytest.raises(LevelError):
             reader(text)
 
@@ -57,25 +59,25 @@ def test_all_is_an_order_at_random_as_well():
 
 
 def test_places_to_play_one_by_one():
-    assert each_place(["1-1..1-3", "8-4,2-1"]) == ["1-1", "1-2", "1-3", "8-4", "2-1"]
-    assert each_place("1-1..1-2") == ["1-1", "1-2"]
-    assert len(each_place(["all"])) == 32
-    assert len(each_place(["all"], "lost_levels")) == 16
-    assert each_place(["full", "weighted:1-1..1-2", "random"]) == [
+    assert level_text.each_place(["1-1..1-3", "8-4,2-1"]) == ["1-1", "1-2", "1-3", "8-4", "2-1"]
+    assert level_text.each_place("1-1..1-2") == ["1-1", "1-2"]
+    assert len(level_text.each_place(["all"])) == 32
+    assert len(level_text.each_place(["all"], "lost_levels")) == 16
+    assert level_text.each_place(["full", "weighted:1-1..1-2", "random"]) == [
         "full", "weighted:1-1..1-2", "random",
     ]  # fmt: skip
-    assert each_place([]) == []
+    assert level_text.each_place([]) == []
     with pytest.raises(LevelError, match="name 1-2 twice"):
-        each_place(["1-1..1-3", "1-2"])
+        level_text.each_place(["1-1..1-3", "1-2"])
     for wrong in ("9-1", "radnom", "weighted:9-1"):
         with pytest.raises(LevelError):
-            each_place([wrong])
+            level_text.each_place([wrong])
 
 
 def test_levels_of_an_order_and_the_whole_game():
-    assert each_level("on-success:1-1..1-3") == THREE
+    assert level_text.each_level("on-success:1-1..1-3") == THREE
     with pytest.raises(LevelError, match="'full' is the whole game; give single levels"):
-        each_level("full")
+        level_text.each_level("full")
 
 
 def test_solve_and_map_take_several_levels(tmp_path, capsys, monkeypatch):
