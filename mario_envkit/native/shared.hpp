@@ -40,12 +40,11 @@ class SharedMachine {
   }
 
   std::vector<std::uint8_t> save() const {
-    Saved saved;
-    {
+    const auto copy = [this] {
       const Lock lock(mutex_);
-      saved = machine_.save();
-    }
-    return serialize(saved);
+      return machine_.save();
+    };
+    return serialize(copy());
   }
 
   // Returns an empty string, or what is wrong with the bytes; then nothing has changed.

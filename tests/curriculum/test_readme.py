@@ -15,18 +15,20 @@ SECTION = README.split("### Curricula")[1].split("### From the command line")[0]
 def test_code():
     native.require()
     blocks = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     names: dict[str, object] = {}
     exec("import gymnasium, mario_envkit", names)
-    for block in blocks:
+    for block in blocks[:2]:
         exec(block, names)
     assert names["info"]["start"] == "true"  # type: ignore[index]
     assert names["state"]["position"] > 50  # type: ignore[index]
+    exec(blocks[2], names)
+    assert len(names["returns"]) == names["env"].action_space.n  # type: ignore
 
 
 def test_levels():
     table = SECTION.split("| the next episode plays |")[1].split("\n\n")[0]
     texts = re.findall(r'`"(.*?)"`', table)
-    assert len(texts) == 6
+    assert len(texts) == 7
     for text in texts:
         assert resolve_schedule(text).levels[0] == (1, 1)
