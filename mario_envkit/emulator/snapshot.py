@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from mario_envkit.arguments import not_possible, shown
+from mario_envkit.arguments import shown
 from mario_envkit.errors import BackendUnavailable, OptionError, SnapshotMismatch
 
 FORMAT_VERSION = 1
@@ -47,36 +47,33 @@ class Snapshot:
         core: name of the emulation and its timing, as in ``Emulator.core``.
         rom_sha256: the cartridge, hex.
         data: the machine, in the core's own format.
-
-    Raises:
-        OptionError: if these are not two texts, the second hexadecimal, and bytes.
     """
 
     core: str
     rom_sha256: str
     data: bytes
 
-    def __post_init__(self) -> None:
-        try:
-            fits = _are_names(self.core, self.rom_sha256)
-        except (AttributeError, TypeError, ValueError):
-            fits = False
-        if not fits:
-            raise OptionError(
-                f"core={shown(self.core)} with rom_sha256={shown(self.rom_sha256)} is not "
-                "possible; give the name of a core and a SHA-256 in hexadecimal digits."
-            )
-        if not isinstance(self.data, bytes):
-            raise not_possible("data", self.data, "the bytes of a machine")
-
     def __deepcopy__(self, memo: object) -> Snapshot:
         """A value: nothing can be written to it."""
         return self
 
     def to_bytes(self) -> bytes:
-        """This snapshot as bytes: header, core name, machine, and the CRC-32 of all of it."""
-        name = self.core.encode()
-        rom = bytes.fromhex(self.rom_sha256)
+        """This snapshot as bytes: header, core name, machine, and the CRC-32 of all of it.
+
+        Raises:
+            OptionError: if it was not made of two texts, the second hexadecimal, and bytes.
+        """
+        # Not checked when it is made: planners make hundreds of thousands a second.
+        try:
+            name, rom = self.core.encode(), bytes.fromhex(self.rom_sha256)
+        except (AttributeError, TypeError, ValueError):
+            name, rom = b"", b""
+        if len(name) >= 2**16 or len(rom) != 32 or not isinstance(self.data, bytes):
+            raise OptionError(
+                f"core={shown(self.core)}, rom_sha256={shown(self.rom_sha256)} and "
+                f"data={shown(self.data)} make no snapshot; give the name of a core, a SHA-256 in "
+                "hexadecimal digits, and the bytes of a machine."
+            )
         whole = _HEADER.pack(_MAGIC, FORMAT_VERSION, len(name), rom) + name + self.data
         return whole + _CRC.pack(zlib.crc32(whole))
 

@@ -41,7 +41,9 @@ def all_levels(game: str = "smb") -> tuple[Level, ...]:
     Raises:
         OptionError: for a game that does not exist.
     """
-    return _all_levels(as_choice("game", game, WORLDS))
+    return _all_levels(
+        game if type(game) is str and game in WORLDS else as_choice("game", game, WORLDS)
+    )
 
 
 @cache
@@ -57,6 +59,8 @@ def parse_level(value: Any, game: str = "smb") -> Level:
         LevelError: if it is none of these, or the game has no such stage.
     """
     levels = all_levels(game)
+    if type(value) is Level and value in levels:
+        return value
     text = plain(value)
     level: Level | None = None
     if isinstance(text, str):

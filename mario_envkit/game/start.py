@@ -53,6 +53,8 @@ def read_options(options: Any, game: str, known: Sequence[str] = RESET_OPTIONS) 
         LevelError: for a level that the game does not have.
         OptionError: if they are no dict, or hold something that makes no sense.
     """
+    if options is None:
+        return {}
     asked = as_options(options, known)
     level, start = asked.get("level"), asked.get("start")
     if level is not None:

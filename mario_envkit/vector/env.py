@@ -20,7 +20,6 @@ from mario_envkit.arguments import (
     as_sequence,
     check_keywords,
     not_possible,
-    plain,
 )
 from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.curriculum.schedule import ScheduledLevels
@@ -110,7 +109,8 @@ class MarioVectorEnv(CopiedGames, VectorEnv[Observations, Any, Any]):
             max_episode_steps = as_int("max_episode_steps", max_episode_steps, least=1)
         autoreset_mode = parse_autoreset_mode(autoreset_mode)
         self._copy = as_bool("copy", copy)
-        if plain(kwargs.get("render_mode")) == "human":
+        render_mode = kwargs.get("render_mode")
+        if isinstance(render_mode, str) and render_mode == "human":
             raise OptionError(
                 "render_mode='human' is not possible for many games at once; choose 'rgb_array', "
                 "or watch a single environment."
