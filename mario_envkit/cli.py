@@ -6,10 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from mario_envkit.arguments import read_whole_number
 from mario_envkit.command_line import run_command
 from mario_envkit.errors import HotspotError, OptionError
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_rom(command: argparse.ArgumentParser) -> None:
@@ -29,7 +32,18 @@ def _parser() -> argparse.ArgumentParser:
         epilog="In Python: import gymnasium, mario_envkit; gymnasium.make('MarioTrain-v0').",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_play(commands)
+    _add_solve(commands)
+    _add_map(commands)
+    commands.add_parser(
+        "doctor",
+        help="print versions, ROMs and backends found, and their speed",
+        description="Print versions, ROMs and backends found, and frames a second of each backend.",
+    )
+    return parser
 
+
+def _add_play(commands: _Commands) -> None:
     play = commands.add_parser(
         "play",
         help="play a level with the keyboard",
@@ -55,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         "--scale", type=read_whole_number, default=3, help="screen pixels a game pixel (default 3)"
     )
 
+
+def _add_solve(commands: _Commands) -> None:
     solve = commands.add_parser(
         "solve",
         help="find a way to the flag by search, without learning, and save it",
@@ -76,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     solve.add_argument("--timing", default="console", help="console or nes-py (default console)")
     _add_rom(solve)
 
+
+def _add_map(commands: _Commands) -> None:
     level_map = commands.add_parser(
         "map",
         help="draw a level from end to end, and where Mario died in it",
@@ -92,13 +110,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     level_map.add_argument("--game", default="smb", help="smb or lost_levels (default smb)")
     _add_rom(level_map)
-
-    commands.add_parser(
-        "doctor",
-        help="print versions, ROMs and backends found, and their speed",
-        description="Print versions, ROMs and backends found, and frames a second of each backend.",
-    )
-    return parser
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -163,6 +174,7 @@ def _map(options: argparse.Namespace) -> int:
     if options.hotspots is not None and not options.hotspots.exists():
         raise HotspotError(f"There is no hotspot file {options.hotspots}; give one of a run.")
     levels = each_level(options.level, options.game)
+    path = as_file("out", options.out)
     for level in levels:
         level_map = draw_level(
             level, game=options.game, rom=options.rom, rom_unknown=options.rom_unknown
@@ -172,9 +184,7 @@ def _map(options: argparse.Namespace) -> int:
             deaths = DeathHotspotAggregate.load_or_create(options.hotspots)
             picture = draw_deaths(level_map, deaths)
             print(f"{deaths.deaths(level_map.level)} deaths in {level_map.level}")
-        out = as_file("out", options.out)
-        if len(levels) > 1:
-            out = out.with_stem(f"{out.stem}-{level}")
+        out = path if len(levels) == 1 else path.with_stem(f"{path.stem}-{level}")
         save_png(picture, out)
         print(f"saved {out}")
     return 0
