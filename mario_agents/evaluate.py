@@ -164,25 +164,25 @@ class Evaluation:
         """A few lines for people."""
         rate, x, reward = self.success_rate, self.mean_x, self.mean_reward
         wins = sum(episode.success for episode in self.episodes)
-        stages = self.stages_cleared
-        of_stages = [
-            f"stages        {stages.mean:.1f} cleared  (95 % bootstrap interval {stages.low:.1f} "
-            f"to {stages.high:.1f}; most {self.most_stages})"
+        lines = [
+            str(self.protocol),
+            f"{'games won   ' if self.full_game else 'success rate'}  {rate.mean:.1%}  "
+            f"({wins}/{len(self.episodes)}; "
+            f"95 % Wilson interval {rate.low:.1%} to {rate.high:.1%})",
         ]
-        return "\n".join(
-            [
-                str(self.protocol),
-                f"{'games won   ' if self.full_game else 'success rate'}  {rate.mean:.1%}  "
-                f"({wins}/{len(self.episodes)}; "
-                f"95 % Wilson interval {rate.low:.1%} to {rate.high:.1%})",
-                *of_stages * self.full_game,
-                f"mean x        {x.mean:.1f}  "
-                f"(95 % bootstrap interval {x.low:.1f} to {x.high:.1f})",
-                f"mean return   {reward.mean:.2f}  "
-                f"(95 % bootstrap interval {reward.low:.2f} to {reward.high:.2f})",
-                "endings       " + ", ".join(f"{name} {n}" for name, n in self.endings.items()),
-            ]
-        )
+        if self.full_game:
+            stages = self.stages_cleared
+            lines.append(
+                f"stages        {stages.mean:.1f} cleared  (95 % bootstrap interval "
+                f"{stages.low:.1f} to {stages.high:.1f}; most {self.most_stages})"
+            )
+        lines += [
+            f"mean x        {x.mean:.1f}  (95 % bootstrap interval {x.low:.1f} to {x.high:.1f})",
+            f"mean return   {reward.mean:.2f}  "
+            f"(95 % bootstrap interval {reward.low:.2f} to {reward.high:.2f})",
+            "endings       " + ", ".join(f"{name} {n}" for name, n in self.endings.items()),
+        ]
+        return "\n".join(lines)
 
     def plain(self) -> dict[str, Any]:
         """The same as JSON-able values, episodes included."""

@@ -150,11 +150,9 @@ class PPOConfig(TrainConfig):
     @property
     def batch(self) -> int:
         """What ``minibatch_size`` means."""
-        return (
-            nearest_divisor(self.rollout, _BATCH)
-            if self.minibatch_size is None
-            else (self.minibatch_size)
-        )
+        if self.minibatch_size is not None:
+            return self.minibatch_size
+        return nearest_divisor(self.rollout, _BATCH)
 
     @property
     def rollout(self) -> int:
