@@ -62,7 +62,8 @@ struct Ranges {
   std::uint8_t* outside = nullptr;       // (N,): set or cleared with every outcome
 };
 
-// Used by one thread at a time (see SharedPool). Random numbers and the choice of levels are the caller's.
+// Used by one thread at a time (see SharedPool). Random numbers and the choice of levels are the
+// caller's.
 class EnvPool {
  public:
   virtual ~EnvPool() = default;

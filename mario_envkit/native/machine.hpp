@@ -12,8 +12,9 @@
 
 namespace mario {
 
-// Used by one thread at a time (see SharedMachine); different machines share nothing that is written,
-// so each thread may run its own. It cannot be moved: `ram()` is a fixed address for its lifetime.
+// Used by one thread at a time (see SharedMachine); different machines share nothing that is
+// written, so each thread may run its own. It cannot be moved: `ram()` is a fixed address for its
+// lifetime.
 template <class Timing>
 class Machine {
  public:
