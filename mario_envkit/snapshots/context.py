@@ -279,7 +279,7 @@ def save_noise(rng: np.random.Generator) -> Values:
             "PCG64, the one that reset(seed=...) makes."
         )
     inner = state["state"]
-    return inner["state"], inner["inc"], int(state["has_uint32"]), int(state["uinteger"])
+    return inner["state"], inner["inc"], state["has_uint32"], state["uinteger"]
 
 
 def load_noise(rng: np.random.Generator, values: Values) -> None:

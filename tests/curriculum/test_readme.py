@@ -9,7 +9,7 @@ from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.emulator import native
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.split("### Curricula")[1].split("### From the command line")[0]
+SECTION = README.split("### Curricula")[1].split("### Plan with copies")[0]
 
 
 def test_code():
