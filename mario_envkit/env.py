@@ -225,11 +225,15 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         """
         if type(action) is not int or not 0 <= action < JOYPAD_BYTES:
             action = check_action(action, JOYPAD_BYTES)
-        self.step_lock.begin()
+        lock = self.step_lock
+        if not lock.acquire(False):  # begin() and end(), but faster: there are many steps
+            lock.wait()
+        lock.steps += 1
         try:
             return self._step(action)
         finally:
-            self.step_lock.end()
+            lock.steps -= 1
+            lock.release()
 
     def _step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if not self._playing:

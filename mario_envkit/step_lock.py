@@ -15,11 +15,13 @@ class StepLock:
     is waited for: ``with lock: ...``.
     """
 
-    __slots__ = ("_lock", "_steps")
+    __slots__ = ("acquire", "release", "steps")
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._steps = 0  # of the thread that has the lock, one within the other
+        lock = threading.RLock()
+        self.acquire, self.release = lock.acquire, lock.release
+        self.steps = 0
+        """Steps and resets that the thread which has the lock is in, one within the other."""
 
     def begin(self) -> None:
         """Begin a step or a reset.
@@ -27,22 +29,30 @@ class StepLock:
         Raises:
             CallOrderError: if another thread is in one.
         """
-        if not self._lock.acquire(blocking=False):
-            if self._steps:
-                raise CallOrderError(
-                    "Another thread is stepping or resetting this environment; let one thread do "
-                    "that, or give each thread an environment of its own (others may render)."
-                )
-            self._lock.acquire()
-        self._steps += 1
+        if not self.acquire(False):
+            self.wait()
+        self.steps += 1
+
+    def wait(self) -> None:
+        """Wait for a thread that looks, having found the lock taken.
+
+        Raises:
+            CallOrderError: if that thread is in a step or a reset.
+        """
+        if self.steps:
+            raise CallOrderError(
+                "Another thread is stepping or resetting this environment; let one thread do that, "
+                "or give each thread an environment of its own (others may render)."
+            )
+        self.acquire()
 
     def end(self) -> None:
         """End what :meth:`begin` began."""
-        self._steps -= 1
-        self._lock.release()
+        self.steps -= 1
+        self.release()
 
     def __enter__(self) -> None:
-        self._lock.acquire()
+        self.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self.release()
