@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NoReturn
 
 from mario_envkit.arguments import shown
@@ -15,11 +14,6 @@ FORMAT_VERSION = 1
 _MAGIC = b"MEKS"
 _HEADER = struct.Struct("<4sHH32s")  # magic, format, length of the core's name, ROM
 _CRC = struct.Struct("<I")
-
-
-@lru_cache
-def _are_names(core: str, rom_sha256: str) -> bool:
-    return len(core.encode()) < 2**16 and len(bytes.fromhex(rom_sha256)) == 32
 
 
 class NotCopied:
