@@ -9,7 +9,7 @@ import pytest
 
 from mario_envkit.emulator import native
 from mario_envkit.emulator.backends import available_backends
-from tests.native.sharing import CASES
+from tests.native.sharing.__main__ import CASES
 
 pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native core is not built")
 
