@@ -35,7 +35,7 @@ def die_often(level: str) -> DeathHotspotAggregate:
         _, _, _, _, infos = envs.step(holds)
         for i in np.flatnonzero(infos["life_lost"]):
             restored = infos["snapshot_restored"][i]
-            x_pos = infos["final_info"]["x_pos"][i] if restored else infos["x_pos"][i]
+            x_pos = infos["life_lost_info"]["x_pos"][i] if restored else infos["x_pos"][i]
             deaths.record_death(level, int(x_pos))
     envs.close()
     return deaths

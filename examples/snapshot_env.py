@@ -49,7 +49,7 @@ def main(hotspot_path: Path) -> None:
         if info.get("snapshot_saved"):
             print(f"Saved snapshot at x={info['x_pos']}")
         if info.get("snapshot_restored"):
-            died_at = info["final_info"]["x_pos"]
+            died_at = info["life_lost_info"]["x_pos"]
             print(f"Died at x={died_at}. Restored from snapshot at x={info['x_pos']}!")
         if done or truncated:
             obs, info = env.reset()

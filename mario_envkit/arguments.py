@@ -21,7 +21,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from mario_envkit.errors import OptionError
+from mario_envkit.errors import OptionError, UnknownArgument
 
 MOST = 2**31 - 1
 """Of a count that nothing else limits; every array and the native core can hold it."""
@@ -246,7 +246,7 @@ def check_keywords(
         but: names that are not the caller's to give.
 
     Raises:
-        OptionError: for a name that none of them has; says which is the most similar one.
+        UnknownArgument: for a name that none of them has; says which is the most similar one.
     """
     known = [
         name
@@ -256,7 +256,10 @@ def check_keywords(
     ]
     for name in given:
         if name not in known:
-            raise OptionError(f"There is no argument {name!r}; {_similar(name, known)}")
+            # TorchRL tries keywords and reads these words in a TypeError.
+            raise UnknownArgument(
+                f"There is an unexpected keyword argument {name!r}; {_similar(name, known)}"
+            )
 
 
 def as_options(options: Any, known: Sequence[str]) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from mario_envkit.arguments import (
@@ -28,6 +29,7 @@ from mario_envkit.emulator.picture import Picture
 from mario_envkit.emulator.protocol import RAM_SIZE
 from mario_envkit.emulator.rom import GAMES, UNKNOWN, UNKNOWN_CHOICES, find_rom
 from mario_envkit.emulator.snapshot import Snapshot
+from mario_envkit.env_spec import MarioSpec
 from mario_envkit.errors import ResetRequired, RomError, WindowClosed
 from mario_envkit.game import ram as m
 from mario_envkit.game import tiles
@@ -39,6 +41,7 @@ from mario_envkit.game.rules import Game, GameStuck
 from mario_envkit.game.start import StartPoint, read_options
 from mario_envkit.game.state import STATUS_NAMES, GameState, read_state
 from mario_envkit.step_lock import StepLock
+from mario_envkit.window import Window, can_open_windows
 
 Observation = NDArray[np.uint8]
 JOYPAD_BYTES = 256
@@ -103,10 +106,11 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+    metadata: dict[str, Any] = {  # noqa: RUF012 - an instance has its own if there is no display
         "render_modes": ["rgb_array", "human"],
         "render_fps": 60,
     }
+    _spec: EnvSpec | None = None
 
     def __init__(
         self,
@@ -148,6 +152,8 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         self.picture = picture
         self.render_mode = render_mode
         self.end_on_exit = end_on_exit
+        if not can_open_windows():  # who tries all modes, like Gymnasium's check, gets along
+            self.metadata = {**self.metadata, "render_modes": ["rgb_array"]}
         self.emulator = make_emulator(self.cartridge, backend, timing)
 
         self.draw = True
@@ -323,6 +329,15 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         self._playing = True
         self._show()
 
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What ``gymnasium.make`` made this environment of; None if something else made it."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = None if spec is None else MarioSpec.of(spec)
+
     def snapshot_arguments(self) -> dict[str, Any]:
         """The arguments that shape observations, actions and rewards.
 
@@ -432,8 +447,6 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
             self.on_frame(self.emulator.screen())
         if self.render_mode == "human":
             if self._window is None:
-                from mario_envkit.window import Window
-
                 self._window = Window("Super Mario Bros", fps=self.metadata["render_fps"])
             if not self._window.show(self.emulator.screen()):
                 raise WindowClosed("The game's window was closed; the episode ends here.")

@@ -60,6 +60,14 @@ class OptionError(MarioEnvkitError, ValueError):
     """A keyword argument or command-line option has a value that makes no sense."""
 
 
+class UnknownArgument(OptionError, TypeError):
+    """A keyword argument that does not exist."""
+
+
+class AttributeUnavailable(MarioEnvkitError, AttributeError):
+    """A vector environment was asked for what only single environments have."""
+
+
 class WindowClosed(MarioEnvkitError):
     """The person who watched has closed the game's window."""
 

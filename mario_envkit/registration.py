@@ -24,7 +24,14 @@ from mario_envkit.env import OBSERVATIONS, MarioEnv
 from mario_envkit.errors import OptionError
 from mario_envkit.game.actions import plain_actions
 from mario_envkit.game.levels import STAGES, WORLDS
-from mario_envkit.wrappers import ButtonActions, FrameSkip, NoopReset, StallLimit, StickyAction
+from mario_envkit.wrappers import (
+    ButtonActions,
+    FrameSkip,
+    NoopReset,
+    NumericInfo,
+    StallLimit,
+    StickyAction,
+)
 
 NAMESPACE = "mario_envkit"
 
@@ -42,12 +49,13 @@ def make_mario(
     repeat_action_probability: float = 0.0,
     noop_max: int = 0,
     stall_limit: int | None = None,
+    numeric_info: bool = False,
     **env_kwargs: Any,
 ) -> gymnasium.Env[Any, Any]:
     """A game with the wrappers that the arguments ask for: the entry point of every id.
 
     From the inside out: the game, no-op start, frame skip, named actions, sticky actions, stall
-    limit, frame stack.
+    limit, frame stack, numeric infos.
 
     Args:
         actions: "raw" (256 joypad bytes), "right_only", "simple", "complex", or combinations of
@@ -62,6 +70,8 @@ def make_mario(
         repeat_action_probability: chance that a step repeats the action before it instead.
         noop_max: the most frames of doing nothing at the start of an episode.
         stall_limit: steps without anything new after which an episode is truncated.
+        numeric_info: infos hold numbers only, and no dictionaries: for libraries that store or
+            batch them, see :func:`~mario_envkit.wrappers.numeric.numbers_of`.
         env_kwargs: see :class:`~mario_envkit.env.MarioEnv`.
 
     Raises:
@@ -76,6 +86,7 @@ def make_mario(
         repeat_action_probability=repeat_action_probability,
         noop_max=noop_max,
         stall_limit=stall_limit,
+        numeric_info=numeric_info,
     )
     observation = as_choice("observation", env_kwargs.get("observation", "pixels"), OBSERVATIONS)
     if options["max_pool"] and observation == "tiles":
@@ -110,6 +121,7 @@ def wrapper_options(
     repeat_action_probability: float = 0.0,
     noop_max: int = 0,
     stall_limit: int | None = None,
+    numeric_info: bool = False,
 ) -> dict[str, Any]:
     """These arguments of :func:`make_mario`, checked and as plain values."""
     return {
@@ -124,6 +136,7 @@ def wrapper_options(
         "stall_limit": None
         if stall_limit is None
         else as_int("stall_limit", stall_limit, least=1, what="steps"),
+        "numeric_info": as_bool("numeric_info", numeric_info),
     }
 
 
@@ -147,7 +160,7 @@ def add_wrappers(env: gymnasium.Env[Any, Any], **options: Any) -> gymnasium.Env[
         env = StallLimit(env, asked["stall_limit"])
     if asked["frame_stack"] != 1:
         env = FrameStackObservation(env, asked["frame_stack"])
-    return env
+    return NumericInfo(env) if asked["numeric_info"] else env
 
 
 TRAIN_DEFAULTS: dict[str, Any] = {

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,16 @@ class _Display:
 _DISPLAY = _Display()
 
 
+def _has_display() -> bool:
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in names)
+
+
+def can_open_windows() -> bool:
+    """Whether there is a display, as far as one can see without opening a window, and pygame."""
+    return _has_display() and find_spec("pygame") is not None
+
+
 class Window:
     """A pygame window that shows pictures at the speed of the game.
 
@@ -109,11 +120,7 @@ class Window:
     """
 
     def __init__(self, title: str, fps: float = 60, scale: int = 3) -> None:
-        if sys.platform.startswith("linux") and not (
-            os.environ.get("DISPLAY")
-            or os.environ.get("WAYLAND_DISPLAY")
-            or os.environ.get("SDL_VIDEODRIVER")
-        ):
+        if not _has_display():
             raise DisplayUnavailable(
                 "A window was asked for and there is no display here (neither DISPLAY nor "
                 "WAYLAND_DISPLAY is set); use render_mode='rgb_array' or record a video."

@@ -72,18 +72,50 @@ class StepInfo:
 
     def __init__(self, infos: Mapping[str, Any], ended: NDArray[np.bool_]) -> None:
         self._infos, self._ended = infos, ended
-        self._final: Mapping[str, Any] = infos.get("final_info", {})
+        self._sources: list[tuple[Mapping[str, Any], NDArray[np.bool_]]] = [
+            (infos, ~ended), (infos.get("final_info", {}), ended)
+        ]  # fmt: skip
+
+    def _restored(self) -> NDArray[np.bool_]:
+        """Where a life was lost and the game went on from a snapshot, within the step."""
+        restored: NDArray[np.bool_] = self.get("life_lost", False) & self.get(
+            "snapshot_restored", False
+        )
+        return restored
 
     def at_death(self) -> StepInfo:
         """The same, but where the game went on from a snapshot within the step it is ``info`` as
         it was at the death, before that."""
-        return StepInfo(self._infos, self._ended | self._infos.get("_final_info", self._ended))
+        other, restored = StepInfo(self._infos, self._ended), self._restored()
+        other._sources = [(source, where & ~restored) for source, where in self._sources]
+        other._sources += [
+            (source.get("life_lost_info", {}), where & restored) for source, where in self._sources
+        ]
+        return other
+
+    def led_to(self, obs: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The observations that the step led to, before any reset or restored snapshot.
+
+        Args:
+            obs: those that it returned.
+        """
+        restored = self._restored()
+        ended = np.asarray(self._infos.get("_final_obs", False)) & ~restored
+        if not (restored.any() or ended.any()):
+            return obs
+        led: NDArray[np.uint8] = obs.copy()
+        for env in np.flatnonzero(ended):
+            led[env] = self._infos["final_obs"][env]
+        for source, where in self._sources:
+            for env in np.flatnonzero(where & restored):
+                led[env] = source["life_lost_obs"][env]
+        return led
 
     def get(self, key: str, default: Any) -> NDArray[Any]:
         """``(num_envs,)`` values; ``default`` where an environment does not give the key."""
         kind = object if isinstance(default, str) else type(default)
         values = np.full(self._ended.shape, default, dtype=kind)
-        for source, where in ((self._infos, ~self._ended), (self._final, self._ended)):
+        for source, where in self._sources:
             if key in source:
                 where = where & source.get(f"_{key}", True)
                 values[where] = source[key][where]

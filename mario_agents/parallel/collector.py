@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
-from numpy.typing import NDArray
 
 from mario_agents.api import Model, ReplayBuffer
 from mario_agents.metrics import Stopwatch
@@ -76,17 +74,7 @@ class Collector:
             np.asarray(reward, dtype=np.float32),
             terminated | life_lost,
             truncated & ~life_lost,
-            _final_obs(obs_next, infos),
+            info.led_to(obs_next),
         )
         self._obs = obs_next
         self._books.step(reward, ended, truncated, info, collected)
-
-
-def _final_obs(obs_next: NDArray[np.uint8], infos: Mapping[str, Any]) -> NDArray[np.uint8]:
-    """The observations after a step, before any reset or restored snapshot."""
-    if "final_obs" not in infos:
-        return obs_next
-    final: NDArray[np.uint8] = obs_next.copy()
-    for env in np.flatnonzero(infos["_final_obs"]):
-        final[env] = infos["final_obs"][env]
-    return final

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mario_envkit.arguments import as_sequence, as_text, shown
+from mario_envkit.arguments import as_sequence, as_text, shown, whole_number
 from mario_envkit.curriculum.schedule import (
     Fixed,
     LevelSchedule,
@@ -33,7 +33,7 @@ def resolve_schedule(level: Any, game: str = "smb") -> LevelSchedule:
     """A schedule from what users write: the one syntax for levels, in Python and in commands.
 
     ========================  ==================================================================
-    "1-1", ``(1, 1)``         always this level
+    "1-1", ``(1, 1)``         always this level; ``[1, 1]`` as well
     "full"                    the game from its title screen
     "1-1..2-4"                any level from 1-1 to 2-4, drawn at random at each reset
     "1-1..1-4,4-2"            any of these, as is a list: ``["1-1", "4-2"]``
@@ -59,6 +59,8 @@ def resolve_schedule(level: Any, game: str = "smb") -> LevelSchedule:
         level = level.tolist()
     if isinstance(level, str) and level.strip() == "full":
         return Fixed(None)
+    if isinstance(level, list) and len(level) == 2 and None not in map(whole_number, level):
+        level = tuple(level)  # a level as JSON has it
     if isinstance(level, list) and level:
         return Random(parse_levels(level, game))
     if not isinstance(level, type) and callable(getattr(level, "next", None)):

@@ -214,10 +214,16 @@ def find_rom(
     for found in installed_roms():
         if (found.game, found.variant) == (game, variant):
             return found
+    if variant != "vanilla":
+        raise RomError(
+            f"The {variant} graphics of {game} (ids ending in -v{VARIANTS[game].index(variant)}) "
+            "ship with gym-super-mario-bros 7.4 only, which installs on Python below 3.13: take "
+            "rom_variant='vanilla' (-v0), or an older Python and 'pip install "
+            "gym-super-mario-bros==7.4.0', or pass the path of such an image as rom=PATH."
+        )
     raise RomError(
-        f"No ROM of {game} ({variant}) was found: gym-super-mario-bros is not installed or ships "
-        "none (graphics variants come with 7.4 only); pip install gym-super-mario-bros, or pass "
-        f"rom=PATH or set {ROM_VARIABLE}."
+        f"No ROM of {game} was found: gym-super-mario-bros is not installed or ships none; pip "
+        f"install gym-super-mario-bros, or pass rom=PATH or set {ROM_VARIABLE}."
     )
 
 

@@ -8,9 +8,10 @@ and comparisons that mean the same for both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import reduce
+from importlib import import_module
 from operator import add
 from typing import Any, Protocol, TypeAlias
 
@@ -56,9 +57,9 @@ class _Term:
     def __post_init__(self) -> None:
         checks: dict[Any, Callable[[str, Any], Any]]
         checks = {"str": as_text, "float": as_number, "bool": as_bool}
-        for field in fields(self):  # type: ignore[arg-type]
-            value = checks[field.type](field.name, getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
+        for each in fields(self):  # type: ignore[arg-type]
+            value = checks[each.type](each.name, getattr(self, each.name))
+            object.__setattr__(self, each.name, value)
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,8 @@ class RewardFunction:
         terms: what is added up.
         scale: the sum is multiplied by it.
         clip: ``(low, high)`` of the result, finite; None leaves it alone.
+        types: of the terms, as "module:name", so that ``dataclasses.asdict`` (which Gymnasium
+            writes specifications with) tells them apart: all ids take such a dictionary as well.
 
     Raises:
         OptionError: for values that make no sense.
@@ -243,6 +246,7 @@ class RewardFunction:
     terms: tuple[RewardTerm, ...]
     scale: float = 1.0
     clip: tuple[float, float] | None = None
+    types: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         expected = "a list of terms such as (Progress(), Death(-50))"
@@ -252,6 +256,8 @@ class RewardFunction:
         object.__setattr__(self, "terms", terms)
         object.__setattr__(self, "scale", as_number("scale", self.scale))
         object.__setattr__(self, "clip", _plain_clip(self.clip))
+        types = tuple(f"{type(term).__module__}:{type(term).__qualname__}" for term in terms)
+        object.__setattr__(self, "types", types)
         names = [term.name for term in terms]
         if not names or len(set(names)) < len(names):
             raise OptionError(
@@ -318,8 +324,10 @@ PROGRESS = RewardFunction((Progress(per_area=True), Flag(50), Death(-50)), scale
 REWARDS: dict[str, RewardFunction] = {"v7": V7, "v9": V9, "progress": PROGRESS}
 
 
-def resolve_reward(reward: str | RewardFunction | Callable[..., Any]) -> RewardFunction:
-    """A reward by name ("v7", "v9", "progress"), or as it is.
+def resolve_reward(
+    reward: str | RewardFunction | Mapping[str, Any] | Callable[..., Any],
+) -> RewardFunction:
+    """A reward by name ("v7", "v9", "progress"), as it is, or of ``dataclasses.asdict(reward)``.
 
     Raises:
         OptionError: for an unknown name, or an object that is no reward.
@@ -328,7 +336,30 @@ def resolve_reward(reward: str | RewardFunction | Callable[..., Any]) -> RewardF
         return reward
     if isinstance(reward, str):
         return REWARDS[as_choice("reward", reward, REWARDS)]
+    if isinstance(reward, Mapping):
+        return _from_dict(reward)
     raise OptionError(
         f"reward={shown(reward)} does not exist; choose one of {', '.join(REWARDS)}, or compose a "
         "mario_envkit.game.rewards.RewardFunction."
     )
+
+
+def _from_dict(written: Mapping[str, Any]) -> RewardFunction:
+    try:
+        pairs = zip(written["types"], written["terms"], strict=True)
+        terms = tuple(_term_type(name)(**values) for name, values in pairs)
+        clip = written["clip"]
+        return RewardFunction(terms, written["scale"], None if clip is None else tuple(clip))
+    except (ImportError, KeyError, AttributeError, TypeError, ValueError) as error:
+        raise OptionError(
+            f"reward={dict(written)!r} is not what dataclasses.asdict() makes of a RewardFunction "
+            f"({type(error).__name__}: {error}); give the RewardFunction itself."
+        ) from error
+
+
+def _term_type(name: str) -> Any:
+    module, _, qualname = name.partition(":")
+    found = reduce(getattr, qualname.split("."), import_module(module))
+    if not is_dataclass(found):
+        raise TypeError(f"{name} is not a dataclass")
+    return found

@@ -78,6 +78,7 @@ class SnapshotHandler:
         starts: hears what came of the starts that :meth:`begin` is told of.
 
     Attributes:
+        observation_space: what the environment's observations are like.
         total_saves, total_restores, total_give_ups: since construction.
         level_stats: :class:`LevelStats` by level, of true starts.
 
@@ -108,7 +109,7 @@ class SnapshotHandler:
         self.total_saves = self.total_restores = self.total_give_ups = 0
         self.level_stats: dict[str, LevelStats] = {}
         self._context = context
-        self._space = space
+        self.observation_space = space
         self._restore_noise = restore_noise
         self._starts = starts
         self._start: Start | None = None
@@ -376,7 +377,7 @@ class SnapshotHandler:
     def _check_fits(self, entry: ArchivedSnapshot) -> None:
         """Check that a snapshot, which may come from elsewhere, is of an environment like ours."""
         self._context.check(entry.saved)
-        theirs, ours = entry.observation, self._space
+        theirs, ours = entry.observation, self.observation_space
         if theirs.shape != ours.shape or theirs.dtype != ours.dtype:
             raise SnapshotMismatch(
                 f"The snapshot's observations are {theirs.shape} {theirs.dtype} and this "

@@ -27,6 +27,7 @@ def create_snapshot_mario_env(
     hotspots: str | SharedHotspots = "shared",
     start_states: float | StartStates | None = None,
     backward: Run | str | os.PathLike[str] | None = None,
+    numeric_info: bool = False,
     **kwargs: Any,
 ) -> SnapshotMarioEnvironment:
     """``MarioTrain-v0`` with snapshots: the entry point of ``MarioSnapshot-v0``.
@@ -34,7 +35,7 @@ def create_snapshot_mario_env(
     Args:
         level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`; None is
             "1-1", or the level of the run that ``backward`` gives.
-        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``backward``.
+        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``numeric_info``.
         kwargs: what ``MarioTrain-v0`` takes.
 
     Raises:
@@ -42,7 +43,7 @@ def create_snapshot_mario_env(
     """
     sources = create_snapshot_mario_env, make_mario, MarioEnv
     check_keywords(kwargs, *sources, but=("picture",))
-    backward, options = with_run(backward, level, kwargs)
+    _, options = with_run(backward, level, kwargs)
     env = make_mario(**options)
     return SnapshotMarioEnvironment(
         env,
@@ -55,6 +56,7 @@ def create_snapshot_mario_env(
         hotspots,
         start_states,
         backward,
+        numeric_info,
     )
 
 

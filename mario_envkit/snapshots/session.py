@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 import gymnasium
+import numpy as np
 from numpy.typing import NDArray
 
 from mario_envkit.arguments import as_bool, as_choice
@@ -23,7 +24,14 @@ from mario_envkit.snapshots.state_machine import SnapshotRules
 
 _NO_MEMORY = {
     "session": ("_memory", "handler", "_starts", "_in_episode"),
-    "handler": ("archive", "hotspots", "_context", "_space", "_starts", "_restore_noise"),
+    "handler": (
+        "archive",
+        "hotspots",
+        "_context",
+        "observation_space",
+        "_starts",
+        "_restore_noise",
+    ),
     "starts": ("_env", "_handler", "_context", "_actions", "states"),
 }
 """Attributes that are not what a part remembers: arguments, and other parts."""
@@ -171,7 +179,11 @@ class SnapshotSession:
     def revive(
         self, observation: NDArray[Any], info: dict[str, Any]
     ) -> tuple[NDArray[Any], dict[str, Any]]:
-        """Restore within the episode, after a death with this observation and info."""
+        """Restore within the episode, after a death with this observation and info.
+
+        The keys are not those of the end of an episode, ``final_obs`` and ``final_info``: with
+        autoreset Gymnasium and the libraries on top of it take those for one.
+        """
         restored, restored_info = self.handler.restore()
         restored_info.update(
             died=True,
@@ -179,11 +191,25 @@ class SnapshotSession:
             reward_parts=info["reward_parts"],
             life_lost=True,
             snapshot_restored=True,
-            final_obs=observation,
-            final_info=info,
+            life_lost_obs=observation,
+            life_lost_info=info,
         )
         self._name(restored_info)
         return restored, restored_info
+
+    @property
+    def tells_deaths(self) -> bool:
+        """Whether infos have ``life_lost_obs`` and ``life_lost_info``."""
+        return self._in_episode
+
+    def no_death(self, info: dict[str, Any]) -> dict[str, Any]:
+        """``info`` with the keys of :meth:`revive`, if there are such, as no life was lost."""
+        if self._in_episode:
+            blank = blank_info(info)
+            space = self.handler.observation_space
+            info["life_lost_obs"] = np.zeros(space.shape, space.dtype)
+            info["life_lost_info"] = blank
+        return info
 
     # -- as a value --------------------------------------------------------------------------
 
@@ -244,6 +270,14 @@ class SnapshotSession:
 def _memory_of(name: str, part: Any) -> dict[str, Any]:
     without = _NO_MEMORY.get(name, ())
     return {key: value for key, value in vars(part).items() if key not in without}
+
+
+def blank_info(info: dict[str, Any]) -> dict[str, Any]:
+    """The same keys and types, all zero, False and ""."""
+    return {
+        key: blank_info(value) if isinstance(value, dict) else type(value)()
+        for key, value in info.items()
+    }
 
 
 def _is_fixed(seed: int | None, options: dict[str, Any] | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from copy import deepcopy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -21,9 +21,11 @@ from mario_envkit.snapshots.context import Context, load_noise, save_noise
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
 from mario_envkit.snapshots.make import with_run
 from mario_envkit.snapshots.memory import SnapshotMemory
-from mario_envkit.snapshots.session import SnapshotSession
+from mario_envkit.snapshots.session import SnapshotSession, blank_info
 from mario_envkit.snapshots.watch import Watch
 from mario_envkit.vector.env import MarioVectorEnv, Observations, Step
+from mario_envkit.vector.infos import copied, frozen, masked, shared
+from mario_envkit.wrappers.numeric import START_NAMES, numbers_of
 
 if TYPE_CHECKING:
     from mario_envkit.vector.pool import Unfinished
@@ -82,8 +84,9 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         super().__init__(num_envs, **options)
         self._max_episode_steps = max_episode_steps
         self._elapsed = np.zeros(self.num_envs, np.int64)
-        self._saved: set[int] = set()  # this and the next: for the infos of this step
+        self._saved: set[int] = set()  # these three: for the infos of this step
         self._restored: set[int] = set()
+        self._lost: dict[int, tuple[NDArray[np.uint8], _Info]] = {}
         self._begun_truly: list[int] = []
         self._watch = Watch(self._open)
         self._playground = Context(self._single)
@@ -106,6 +109,19 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         except BaseException:
             super().close_extras()
             raise
+        self._no_death = self._describe_no_death()
+
+    def _own(self) -> dict[str, Callable[..., tuple[Any, ...]]]:
+        of_handlers = ("total_saves", "total_restores")
+        return {
+            **super()._own(),
+            "get_stats": lambda: tuple(session.get_stats() for session in self._sessions),
+            "handler": lambda: self.handlers,
+            **{
+                name: lambda name=name: tuple(getattr(h, name) for h in self.handlers)
+                for name in of_handlers
+            },
+        }
 
     # -- figures and files -------------------------------------------------------------------
 
@@ -206,6 +222,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         self._elapsed[i] = 0
         self._saved.discard(i)
         self._restored.discard(i)
+        self._lost.pop(i, None)
         session = self._sessions[i]
         if session.handler.has_start:
             self._watch.wake(i, session.handler)
@@ -252,28 +269,19 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
     def _results(self, unfinished: Unfinished, out: Observations) -> Step:
         self._finish_resets(unfinished, out)
         rewards, terminated, truncated = self._outcomes()
-        dead = self._decide(out, terminated, truncated)
+        for i, info in self._decide(out, terminated, truncated).items():
+            out[i] = self._revive(i, out[i].copy(), info)
         self._limit(truncated)
         self._ready = True
-        over = terminated | truncated
-        restart = self._mode is AutoresetMode.SAME_STEP and bool(over.any())
-        final: _Info = {}
-        if dead or restart:
-            ended = over.copy() if restart else np.zeros(self.num_envs, np.bool_)
-            ended[list(dead)] = True
-            final = self._endings(ended, out)
-            final["final_info"]["snapshot_saved"][list(self._saved)] = ended[list(self._saved)]
-        for i, info in dead.items():
-            out[i], info = self._revive(i, final["final_obs"][i], info)
-            if restart and over[i]:  # the time was up, too: that ends the restored episode
-                final["final_obs"][i] = out[i].copy()
-                final["final_info"] = self._add_info(deepcopy(final["final_info"]), info, i)
         self._watch.note()
-        if restart:
+        over = terminated | truncated
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and over.any():
+            final = self._endings(over, out)
             self._restart(over, out)
-            over = np.zeros_like(over)
+            self._over = np.zeros_like(over)
+            return out, rewards, terminated, truncated, {**final, **self._infos()}
         self._over = over
-        return out, rewards, terminated, truncated, {**final, **self._infos()}
+        return out, rewards, terminated, truncated, self._infos()
 
     def _decide(
         self, out: Observations, terminated: NDArray[np.bool_], truncated: NDArray[np.bool_]
@@ -302,12 +310,12 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
                 self._saved.add(i)
         return dead
 
-    def _revive(
-        self, i: int, observation: NDArray[np.uint8], info: _Info
-    ) -> tuple[NDArray[np.uint8], _Info]:
-        observation, info = self._sessions[i].revive(observation, info)
-        self._put_back(i, observation, info)
-        return observation, info
+    def _revive(self, i: int, observation: NDArray[np.uint8], info: _Info) -> NDArray[np.uint8]:
+        """Go back to a snapshot; the restored observation."""
+        restored, restored_info = self._sessions[i].revive(observation, info)
+        self._put_back(i, restored, restored_info)
+        self._lost[i] = observation, info
+        return restored
 
     def _limit(self, truncated: NDArray[np.bool_]) -> None:
         if self._max_episode_steps is not None:
@@ -315,24 +323,69 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
             truncated |= (self._elapsed >= self._max_episode_steps) & ~self._over
 
     def _infos(self, only: NDArray[np.bool_] | None = None) -> _Info:
-        infos = super()._infos(only)
-        self._name_starts(infos, only)
-        for key, where in (("snapshot_saved", self._saved), ("snapshot_restored", self._restored)):
-            if where:
-                infos[key][list(where)] = True
-                where.clear()
-        return infos
+        return self._with_snapshots(super()._infos(only), only)
 
     def _endings(self, over: NDArray[np.bool_], out: Observations) -> _Info:
         final = super()._endings(over, out)
-        self._name_starts(final["final_info"], over)
+        self._with_snapshots(final["final_info"], over)
         return final
+
+    def _with_snapshots(self, infos: _Info, only: NDArray[np.bool_] | None) -> _Info:
+        """The infos, of these games only, and what they say with snapshots; once a step."""
+        for key, where in (("snapshot_saved", self._saved), ("snapshot_restored", self._restored)):
+            told = [i for i in where if only is None or only[i]]
+            if told:
+                infos[key][told] = True
+                where.difference_update(told)
+        self._name_starts(infos, only)
+        if self._no_death is not None:
+            infos.update(self._deaths(self._no_death, only))
+        return infos
 
     def _name_starts(self, infos: _Info, only: NDArray[np.bool_] | None) -> None:
         """Let infos say where episodes began, if there is a choice."""
         if self._sessions[0].start_name is None:
             return
-        names = np.array([session.start_name for session in self._sessions], object)
+        names: NDArray[Any] = np.array([session.start_name for session in self._sessions], object)
+        if self.numeric_info:
+            names = np.array([START_NAMES.index(name) for name in names], np.int64)
         mask = np.ones(self.num_envs, np.bool_) if only is None else only.copy()
-        names[~mask] = ""
+        names[~mask] = 0 if self.numeric_info else ""
         infos["start"], infos["_start"] = names, mask
+
+    def _deaths(self, none: _Info, only: NDArray[np.bool_] | None) -> _Info:
+        """What the infos say of the games that went back in this step, see ``revive``."""
+        infos = shared(none) if only is None else masked(none, only.copy())
+        told = [i for i in self._lost if only is None or only[i]]
+        if told:
+            infos = copied(infos)
+            for i in told:
+                observation, info = self._lost.pop(i)
+                said = {"life_lost_obs": observation, "life_lost_info": info}
+                self._add_info(infos, numbers_of(said) if self.numeric_info else said, i)
+        return infos
+
+    def _describe_no_death(self) -> _Info | None:
+        """What infos say of a death if there was none; None if they never do."""
+        if not self._sessions[0].tells_deaths:
+            return None
+        info = self._open.infos.of(0)
+        if self._sessions[0].start_name is not None:
+            info["start"] = ""
+        infos: _Info = {}
+        nothing = {"life_lost_info": blank_info(info)}
+        for i in range(self.num_envs):
+            infos = self._add_info(infos, numbers_of(nothing) if self.numeric_info else nothing, i)
+        # Without memory of its own: it is in the infos of every step.
+        infos["life_lost_obs"] = np.broadcast_to(np.uint8(0), self._observations.shape)
+        infos["_life_lost_obs"] = np.ones(self.num_envs, np.bool_)
+        return frozen(infos)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            name: value for name, value in super().__getstate__().items() if name != "_no_death"
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._no_death = self._describe_no_death()

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 from gymnasium.utils import RecordConstructorArgs
 
-from mario_envkit.arguments import as_env, as_seed
+from mario_envkit.arguments import as_bool, as_env, as_seed
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import StartStates
@@ -20,6 +20,7 @@ from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
 from mario_envkit.snapshots.memory import SnapshotMemory
 from mario_envkit.snapshots.session import SnapshotSession
 from mario_envkit.step_lock import StepLock
+from mario_envkit.wrappers.numeric import numbers_of
 
 
 class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -28,8 +29,9 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     ``restore="in_episode"``: ``step`` answers a death with the restored observation, the reward of
     the death, ``terminated=False``, and an info that is the restored one except for ``died``,
     ``death_cause`` and ``reward_parts``, which are of the death, ``life_lost=True``,
-    ``snapshot_restored=True``, ``final_obs`` and ``final_info``: what the death's step itself
-    returned. Learners must treat ``life_lost`` as terminal.
+    ``snapshot_restored=True``, ``life_lost_obs`` and ``life_lost_info``: what the death's step
+    itself returned. These two are in every info: zeros, False and "" if nothing was restored in
+    the step. Learners must treat ``life_lost`` as terminal.
 
     ``restore="on_reset"``: a death ends the episode with ``terminated=True``; the next ``reset()``
     begins at the snapshot, with ``info["snapshot_restored"]=True``. A reset with a seed, with
@@ -77,6 +79,8 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             :mod:`mario_envkit.curriculum.backward`; None begins all truly.
         backward: a :class:`~mario_envkit.curriculum.runs.Run` that reaches the flag, or the file
             of one, along which to learn from its end: ``start_states=BackwardStarts(backward)``.
+        numeric_info: infos hold numbers only, see
+            :func:`~mario_envkit.wrappers.numeric.numbers_of`.
 
     Raises:
         OptionError: for arguments that make no sense, and wrappers that cannot be restored.
@@ -96,6 +100,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         hotspots: str | SharedHotspots = "shared",
         start_states: float | StartStates | None = None,
         backward: Run | str | os.PathLike[str] | None = None,
+        numeric_info: bool = False,
     ) -> None:
         remembered: dict[str, Any] = {
             "hotspot_path": hotspot_path,
@@ -111,11 +116,14 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             "backward": backward,
         }
         # An archive is shared, not copied.
-        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **remembered, **arguments)
+        RecordConstructorArgs.__init__(
+            self, _disable_deepcopy=True, **remembered, **arguments, numeric_info=numeric_info
+        )
         super().__init__(as_env("env", env))
         _check_first(env)
         memory = SnapshotMemory(**remembered)
         self._session = SnapshotSession(Context(env), env, memory, **arguments)
+        self._numeric_info = as_bool("numeric_info", numeric_info)
         self._begun = False
         self._closed = False
 
@@ -169,16 +177,18 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     ) -> tuple[Any, dict[str, Any]]:
         game = self.unwrapped.game  # type: ignore[attr-defined]
         seed, options = as_seed(seed), read_options(options, game)
-        if self._session.goes_back(seed, options):
-            return self._session.go_back()
+        session = self._session
+        if session.goes_back(seed, options):
+            observation, info = session.go_back()
+            return observation, self._told(info)
         observation, info = self.env.reset(seed=seed, options=options)
         level = self.unwrapped.level  # type: ignore[attr-defined]
-        start = self._session.choose_start(seed, options, level)
+        start = session.choose_start(seed, options, level)
         if start is not None:
-            observation, info = self._session.go_to(start)
-        self._session.begin(info, start, options)
+            observation, info = session.go_to(start)
+        session.begin(info, start, options)
         self._begun = True
-        return observation, info
+        return observation, self._told(session.no_death(info))
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; save, restore or give up as is due.
@@ -202,9 +212,13 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         )
         if verdict.outcome is Outcome.RESTORE:
             restored, restored_info = self._session.revive(observation, info)
-            return restored, reward, False, False, restored_info
+            return restored, reward, False, False, self._told(restored_info)
         gives_up = verdict.outcome is Outcome.GIVE_UP
+        info = self._told(self._session.no_death(info))
         return observation, reward, terminated or gives_up, truncated, info
+
+    def _told(self, info: dict[str, Any]) -> dict[str, Any]:
+        return numbers_of(info) if self._numeric_info else info
 
     def save_context(self) -> tuple[Any, ...]:
         """What practice remembers and nobody else knows, for clones; no file can hold it."""

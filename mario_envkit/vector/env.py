@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.start import RESET_OPTIONS, read_options
 from mario_envkit.registration import make_mario
 from mario_envkit.step_lock import StepLock
+from mario_envkit.vector.attributes import GameAttributes
 from mario_envkit.vector.chance import Chance
 from mario_envkit.vector.copies import CopiedGames
 from mario_envkit.vector.cores import available_cores
@@ -56,7 +57,7 @@ Step = tuple[
 ]
 
 
-class MarioVectorEnv(CopiedGames, VectorEnv[Observations, Any, Any]):
+class MarioVectorEnv(CopiedGames, GameAttributes):
     """``num_envs`` games in one process, stepped by native threads.
 
     Observations, rewards, terminations, truncations and infos are those of
@@ -108,7 +109,7 @@ class MarioVectorEnv(CopiedGames, VectorEnv[Observations, Any, Any]):
         if max_episode_steps is not None:
             max_episode_steps = as_int("max_episode_steps", max_episode_steps, least=1)
         autoreset_mode = parse_autoreset_mode(autoreset_mode)
-        self._copy = as_bool("copy", copy)
+        self.copy = as_bool("copy", copy)
         render_mode = kwargs.get("render_mode")
         if isinstance(render_mode, str) and render_mode == "human":
             raise OptionError(
@@ -116,9 +117,11 @@ class MarioVectorEnv(CopiedGames, VectorEnv[Observations, Any, Any]):
                 "or watch a single environment."
             )
         # The single environment knows all the options, resolves them and reports what is wrong.
-        self._single = make_mario(backend="native", **kwargs)
+        # Snapshots read its texts.
+        self._single = make_mario(backend="native", **{**kwargs, "numeric_info": False})
         self._game: MarioEnv = self._single.unwrapped  # type: ignore[assignment]
         self._options = with_defaults(kwargs)
+        self.numeric_info = self._options["numeric_info"]
         self._set_spaces(autoreset_mode)
         self._set_schedules(levels)
         self._set_chances()
@@ -137,7 +140,7 @@ class MarioVectorEnv(CopiedGames, VectorEnv[Observations, Any, Any]):
     def _set_spaces(self, autoreset_mode: AutoresetMode) -> None:
         single = self._single
         self.metadata = {**single.metadata, "autoreset_mode": autoreset_mode}
-        self._mode = autoreset_mode
+        self.autoreset_mode = autoreset_mode
         self.render_mode = self._game.render_mode
         self._set_observation_space()
         self.single_action_space = single.action_space
@@ -392,7 +395,7 @@ class MarioVectorEnv(CopiedGames, VectorEnv[Observations, Any, Any]):
                 "There are no episodes to step: none were begun yet, or a step failed; call "
                 "reset() first."
             )
-        if self._mode is AutoresetMode.DISABLED and self._over.any():
+        if self.autoreset_mode is AutoresetMode.DISABLED and self._over.any():
             raise ResetRequired(
                 f"The episodes of the environments {np.flatnonzero(self._over).tolist()} are over; "
                 "with autoreset disabled call reset(options={'reset_mask': ...}) first."
@@ -402,14 +405,14 @@ class MarioVectorEnv(CopiedGames, VectorEnv[Observations, Any, Any]):
     # -- what came of it ---------------------------------------------------------------------
 
     def _next_observations(self) -> Observations:
-        return np.empty_like(self._observations) if self._copy else self._observations
+        return np.empty_like(self._observations) if self.copy else self._observations
 
     def _results(self, unfinished: Unfinished, out: Observations) -> Step:
         self._finish_resets(unfinished, out)
         rewards, terminated, truncated = self._outcomes()
         self._ready = True
         over = terminated | truncated
-        if self._mode is AutoresetMode.SAME_STEP and over.any():
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and over.any():
             final = self._endings(over, out)
             self._over = np.zeros_like(over)  # a restored state can be one that was over
             self._restart(over, out)

@@ -102,7 +102,9 @@ class GamePool:
         self._flags = flags.view(np.bool_)
         self._doubles = np.zeros((1 + len(terms), num_envs))
         self._batched = None if compiled else BatchedReward(function, history, used, self._doubles)
-        self.infos = InfoMaker(self._ints, self._flags, self._doubles, terms)
+        self.infos = InfoMaker(
+            self._ints, self._flags, self._doubles, terms, options["numeric_info"]
+        )
         self._memory_shape = len(terms) if compiled else 0, _SAVED_MEMORY
         self._first_memory = function.start(_NO_STATE)
         self._stack_shape = shape

@@ -7,5 +7,6 @@ draws them directly); stacking is ``gymnasium.wrappers.FrameStackObservation``, 
 
 from mario_envkit.wrappers.action import ButtonActions, FrameSkip, StickyAction
 from mario_envkit.wrappers.episode import NoopReset, StallLimit
+from mario_envkit.wrappers.numeric import NumericInfo
 
-__all__ = ["ButtonActions", "FrameSkip", "NoopReset", "StallLimit", "StickyAction"]
+__all__ = ["ButtonActions", "FrameSkip", "NoopReset", "NumericInfo", "StallLimit", "StickyAction"]

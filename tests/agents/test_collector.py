@@ -111,9 +111,9 @@ class Restoring(gymnasium.Env[np.ndarray, int]):
         return self._obs(1), {"x_pos": 1, "level": "1-1", "life_lost": False}
 
     def step(self, action):
-        info = {"x_pos": 50, "level": "1-1", "life_lost": bool(action), "death_cause": "enemy"}
-        if action:
-            info["final_obs"] = self._obs(66)
+        info = {"x_pos": 9, "level": "1-1", "life_lost": bool(action), "death_cause": "enemy"}
+        info |= {"snapshot_restored": bool(action), "life_lost_obs": self._obs(66)}
+        info["life_lost_info"] = {"x_pos": 50, "level": "1-1", "death_cause": "enemy"}
         return self._obs(7), 1.0, False, False, info
 
 

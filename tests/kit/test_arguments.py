@@ -441,10 +441,10 @@ def test_gymnasiums_own_wrappers_and_vectors_give_no_options_that_are_unknown():
         ({"level": (1.5, 2)}, r"no level \(1.5, 2\)"),
         ({"observation": "tile"}, "did you mean 'tiles'"),
         ({"reward": "progres"}, "did you mean 'progress'"),
-        ({"frameskip": 4}, "no argument 'frameskip'; did you mean 'frame_skip'"),
+        ({"frameskip": 4}, "unexpected keyword argument 'frameskip'; did you mean 'frame_skip'"),
         ({"screensize": 84}, "did you mean 'screen_size'"),
-        ({"picture": Picture()}, "no argument 'picture'"),
-        ({"lvl": "1-1"}, "no argument 'lvl'; did you mean 'level'"),
+        ({"picture": Picture()}, "unexpected keyword argument 'picture'"),
+        ({"lvl": "1-1"}, "unexpected keyword argument 'lvl'; did you mean 'level'"),
     ],
     ids=str,
 )

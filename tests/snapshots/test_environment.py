@@ -17,6 +17,7 @@ from mario_envkit.snapshots import (
     SnapshotMarioEnvironment,
     create_snapshot_mario_env,
 )
+from mario_envkit.snapshots.session import blank_info
 from tests.snapshots.playing import draw_action, play_to_death, run
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +50,8 @@ def test_a_seed_decides_everything(restore):
     assert env.total_restores > 4
     for (a, *rest_a), (b, *rest_b) in zip(once, again, strict=True):
         assert np.array_equal(a, b)
-        for info in (rest_a[-1], rest_b[-1]):
-            info.pop("final_obs", None)
+        deaths = [rest[-1].pop("life_lost_obs", 0) for rest in (rest_a, rest_b)]
+        assert np.array_equal(*deaths)
         assert rest_a == rest_b
 
 
@@ -71,30 +72,37 @@ def test_in_episode():
         assert observation in env.observation_space
         if true_start:  # up to the first death it is the game without snapshots
             expected, plain_reward, over, _, plain_info = plain.step(action)
-            death = info["final_obs"] if info["snapshot_restored"] else observation
+            death = info["life_lost_obs"] if info["snapshot_restored"] else observation
             assert np.array_equal(death, expected)
             assert reward == plain_reward
-            said = info["final_info"] if info["snapshot_restored"] else info
+            said = info["life_lost_info"] if info["snapshot_restored"] else info
+            said = {key: said[key] for key in plain_info}
             assert {**said, "snapshot_saved": False} == plain_info
             true_start = not over
         if info["snapshot_saved"]:
             saved += 1
             saves[info["frame"], info["x_pos"]].append(observation)
             assert not info["life_lost"]
-        assert info["snapshot_restored"] == ("final_obs" in info)
-        if info["snapshot_restored"]:
+        assert "final_obs" not in info
+        assert "final_info" not in info
+        assert info["life_lost_obs"].dtype == np.uint8
+        assert info["life_lost_info"].keys() == info.keys() - {"life_lost_obs", "life_lost_info"}
+        if not info["snapshot_restored"]:
+            assert not info["life_lost_obs"].any()
+            assert info["life_lost_info"] == blank_info(info["life_lost_info"])
+        else:
             restores += 1
             assert not terminated
             assert not truncated
             assert info["life_lost"]
             assert info["died"]
-            assert info["death_cause"] == info["final_info"]["death_cause"] != ""
-            assert (info["ending"], info["final_info"]["ending"]) == ("", info["death_cause"])
-            assert info["final_info"]["died"]
-            assert info["reward_parts"] == info["final_info"]["reward_parts"]
+            assert info["death_cause"] == info["life_lost_info"]["death_cause"] != ""
+            assert (info["ending"], info["life_lost_info"]["ending"]) == ("", info["death_cause"])
+            assert info["life_lost_info"]["died"]
+            assert info["reward_parts"] == info["life_lost_info"]["reward_parts"]
             known = saves[info["frame"], info["x_pos"]]
             assert any(np.array_equal(each, observation) for each in known)
-        elif terminated:
+        if terminated:
             gave_up += info["died"]
             assert info["life_lost"] != info["flag_get"]
             observation, info = env.reset()
@@ -116,7 +124,8 @@ def test_on_reset():
         observation, _, terminated, truncated, info = env.step(draw_action(env, rng))
         assert not info["snapshot_restored"]
         assert info["life_lost"] == info["died"] == (terminated and not info["flag_get"])
-        assert "final_obs" not in info
+        assert "life_lost_obs" not in info
+        assert "life_lost_info" not in info
         if info["snapshot_saved"]:
             saves[info["frame"], info["x_pos"]].append(observation)
         if terminated or truncated:
@@ -233,7 +242,7 @@ def test_the_suggested_restore_position_counts(tmp_path, known, nearest):
         *_, info = env.step(1)
         if info["snapshot_restored"]:
             break
-    death_x = info["final_info"]["x_pos"]
+    death_x = info["life_lost_info"]["x_pos"]
     assert death_x // 25 == 11
     assert env.handler.hotspots.aggregate.suggest_restore_position("1-1", death_x) == nearest
     assert nearest - 25 < info["x_pos"] <= nearest
@@ -304,7 +313,8 @@ def test_gymnasium_vector_environments_take_it():
         if infos["snapshot_restored"].any():
             restored += 1
             index = int(np.flatnonzero(infos["snapshot_restored"])[0])
-            assert infos["final_obs"][index].shape == (4, 84, 84)
+            assert "final_obs" not in infos
+            assert infos["life_lost_obs"][index].any()
             assert infos["life_lost"][index]
             assert not terminated[index]
     assert restored
