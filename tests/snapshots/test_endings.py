@@ -181,7 +181,7 @@ def test_a_snapshot_knows_what_was_cleared(monkeypatch):
     vector = gymnasium.make_vec("MarioSnapshot-v0", 1, level="full", **RAW)
     single.reset(seed=0)
     vector.reset(seed=0)
-    context, slot = Context(single.unwrapped), None
+    context = Context(single.unwrapped)
     for action in (0, 0x80, 0x80):
         *_, info = single.step(action)
         *_, infos = vector.step([action])
