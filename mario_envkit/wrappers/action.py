@@ -151,12 +151,17 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.metadata = {**env.metadata, "render_fps": env.metadata["render_fps"] / skip}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Hold ``action``."""
+        """Hold ``action``.
+
+        Raises:
+            CallOrderError: while another thread steps or resets the game.
+        """
         total = 0.0
         parts: dict[str, float] = {}
         events: dict[str, Any] = {}
         earlier = None
         game: Any = self.unwrapped
+        game.step_lock.begin()  # nobody else gets in between two frames
         try:
             for frame in range(self._skip):
                 game.draw = frame >= self._first_drawn
@@ -175,6 +180,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                     earlier = observation
         finally:  # also where there was nothing to step
             game.draw = True
+            game.step_lock.end()
         if earlier is not None and frame == self._skip - 1:
             observation = np.maximum(earlier, observation)
         info.update(events, reward_parts=parts)

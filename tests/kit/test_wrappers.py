@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import gymnasium
 import numpy as np
 import pytest
 
 from mario_envkit.env import MarioEnv
+from mario_envkit.errors import CallOrderError
 from mario_envkit.wrappers import ButtonActions, FrameSkip, NoopReset, StallLimit
 
 ACTIONS = [129, 129, 0, 131, 64, *[128] * 80]  # ends in the first goomba
@@ -47,6 +51,25 @@ def test_events_on_skipped_frames_are_not_lost():
             assert info["death_cause"] == "enemy"
     assert deaths >= 1
     assert env.metadata["render_fps"] == 15
+
+
+def test_nobody_gets_in_between_two_frames_of_an_action():
+    class Intruded(gymnasium.Wrapper):
+        """Another thread steps the game after every frame."""
+
+        def step(self, action):
+            frame = self.env.step(action)
+            with ThreadPoolExecutor(1) as other:
+                refused.append(other.submit(self.env.step, 0).exception())
+            return frame
+
+    refused = []
+    env, alone = FrameSkip(Intruded(MarioEnv()), 4), FrameSkip(MarioEnv(), 4)
+    env.reset()
+    alone.reset()
+    for _ in range(3):
+        assert env.step(128)[-1] == alone.step(128)[-1]
+    assert [type(error) for error in refused] == [CallOrderError] * 12
 
 
 def test_noop_start():
