@@ -159,9 +159,10 @@ COORDINATOR_METRICS: tuple[MetricDef, ...] = (
 """Of the process that owns the optimizer (``coordinator.csv``)."""
 
 EVAL_METRICS: tuple[MetricDef, ...] = (
-    gauge("eval_success", "share of greedy episodes that reached the flag"),
+    gauge("eval_success", "share of greedy episodes that reached the flag, or won the full game"),
     gauge("eval_x", "mean farthest x of greedy episodes, in pixels"),
     gauge("eval_reward", "mean return of greedy episodes"),
+    gauge("eval_stages", "mean number of stages cleared in greedy episodes of the full game"),
     gauge("eval_sticky_success", "the share of greedy episodes with sticky actions"),
     gauge("eval_best", "mean of both shares in the best evaluation so far"),
 )

@@ -156,6 +156,7 @@ class Evaluator:
             "eval_success": plain.success_rate.mean,
             "eval_x": plain.mean_x.mean,
             "eval_reward": plain.mean_reward.mean,
+            **({"eval_stages": plain.stages_cleared.mean} if plain.full_game else {}),
             "eval_sticky_success": sticky.success_rate.mean,
             "eval_best": self._offer(result),
         }

@@ -126,7 +126,8 @@ class Weighted:
     Args:
         levels: what to choose from.
         memory: attempts after which the weight of an outcome has fallen to 1 / e.
-        stats: what is known beforehand, by level ("1-1"), for instance from an earlier run.
+        stats: what is known beforehand, by level ("1-1"), for instance from an earlier run; that
+            of other levels, such as the Minus World's 36-1, is left aside.
 
     Raises:
         LevelError: if they are no levels, or none.
@@ -145,13 +146,12 @@ class Weighted:
             isinstance(known, LevelStats) for known in stats.values()
         ):
             raise not_possible("stats", stats, "a dict of LevelStats by level, such as '1-1'")
-        self._before = {parse_level(name): known for name, known in stats.items()}
+        self._before = {level: stats[str(level)] for level in self.levels if str(level) in stats}
         self.restart()
 
     def restart(self) -> None:
         self._tried = dict.fromkeys(self.levels, (0.0, 0.0))  # attempts and successes, fading
-        for level in self._tried.keys() & self._before.keys():
-            known = self._before[level]
+        for level, known in self._before.items():
             attempts = min(known.attempts, self.memory)
             self._tried[level] = attempts, attempts * known.completion_rate
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mario_agents.evaluate import Evaluation, Protocol, evaluate
+from mario_agents.evaluate import Episode, Evaluation, Protocol, evaluate
 from mario_agents.evaluation import Report, Standard
 from mario_agents.evaluation.original_child import ending_with_the_last_axe
 from mario_agents.filming import Take, WayTaken, film_first_flag
 from mario_agents.metrics.episodes import Collected, EpisodeBooks, StepInfo
+from mario_agents.parallel.evaluation import _Result
 from mario_agents.parallel.first_flag import FlagWatch
+from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import level_success, stage_series
 from mario_agents.run.records import (
@@ -22,6 +24,7 @@ from mario_agents.run.records import (
     evaluation_line,
     read_films,
 )
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.emulator import native
 from mario_envkit.game import ram as m
 from mario_envkit.game.levels import Level
@@ -102,6 +105,17 @@ def test_a_lost_life_is_not_the_end_of_the_full_game(monkeypatch: pytest.MonkeyP
     assert episode.stages_cleared == 1
     one_life = measure([0x82], "2-1").episodes[0]
     assert episode.steps > 2.5 * one_life.steps
+
+
+def test_the_best_weights_of_the_full_game_cleared_the_most_stages() -> None:
+    def result(stages: int, x: int) -> _Result:
+        episode = Episode("2-1", False, 1.0, x, 9, "pit", stages)
+        found = Evaluation(Protocol(episodes=1), (episode,), full_game=True)
+        return _Result(found, found, 1.0, 1.0)
+
+    near, far = result(5, 100), result(4, 3500)
+    assert near.score > far.score
+    assert "0 of 1 games won, stages cleared 5.0 (most 5), mean x 100" in near.text()
 
 
 def books(*steps: dict[str, Any]) -> Any:
@@ -191,6 +205,12 @@ def test_a_report_of_the_full_game(tmp_path: Path) -> None:
     assert sticky.endings == "pit 1, stages cleared 4.0 on average, at most 4"
     curve, _ = stage_series(data, 0, several=False)
     assert curve.curve.values.tolist() == [4, 18]
+    deaths = DeathHotspotAggregate.load_or_create(run.hotspots_path)
+    deaths.record_death("36-1", 400, 7)
+    deaths.save(run.hotspots_path)
+    page = build_page([RunData.load(run.path)])
+    assert "Stages cleared in evaluations" in page
+    assert "stages cleared 18.0 on average" in page
 
 
 def test_older_records_and_warps_in_them() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from mario_envkit.emulator import native
 from mario_envkit.emulator.backends import make_emulator
-from mario_envkit.emulator.rom import find_rom
+from mario_envkit.emulator.rom import find_rom, installed_roms
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import MarioEnvkitError
 from mario_envkit.game import ram as m
@@ -105,6 +105,19 @@ def test_the_last_axe_wins_the_full_game(game: str, backend: str, timing: str) -
         env.reset(options={"level": run.level})
         assert play(env, run.actions)[-1][:2] == (reward, terminated)
     env.close()
+
+
+@pytest.mark.parametrize("rom", installed_roms(), ids=lambda rom: f"{rom.game}-{rom.variant}")
+def test_the_last_axe_of_every_cartridge(rom: Any) -> None:
+    run = last_run(rom.game, "console")
+    env = make_game(rom.game, "full", "native", "console", rom_variant=rom.variant)
+    env.reset(options={"start": StartPoint(env.start_of(run.level), None)})
+    actions = run.actions
+    if rom.variant == "rectangle":  # on which Mario runs into other things
+        actions = actions[:50]
+        play(env, actions)
+        env.emulator.ram[m.OPERATION_MODE] = m.MODE_END_OF_WORLD
+    assert play(env, actions)[-1][2]["ending"] == "flag"
 
 
 @pytest.mark.skipif(not native.is_available(), reason="needs the native core")

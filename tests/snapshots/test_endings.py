@@ -8,12 +8,17 @@ import gymnasium
 import numpy as np
 import pytest
 
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+from mario_envkit.curriculum.level_stats import LevelStats
+from mario_envkit.curriculum.schedule import Weighted
 from mario_envkit.emulator import native
+from mario_envkit.errors import LevelError
 from mario_envkit.game import ram as m
 from mario_envkit.game.levels import Level
-from mario_envkit.snapshots import Context, create_snapshot_mario_env
+from mario_envkit.maps import draw_level
+from mario_envkit.snapshots import Context, SnapshotArchive, create_snapshot_mario_env
 from tests.native.vectors import assert_same
-from tests.recorded import LAST_STAGES, begin_late, last_run, warp_run
+from tests.recorded import LAST_STAGES, TO_36_1, ZONE, begin_late, last_run, warp_run
 from tests.snapshots.playing import run
 from tests.snapshots.vectors import MODES, assert_equal_for, make_both
 
@@ -173,6 +178,36 @@ def test_vectors_agree_on_games_given_up():
     rng = np.random.default_rng(3)
     stats = assert_equal_for(*both, 300, lambda number: rng.integers(1, 4, 2))
     assert stats["total_give_ups"]
+
+
+def test_the_minus_world_is_a_place(tmp_path, monkeypatch):
+    *most, last = warp_run()
+    monkeypatch.setattr(m, "WARP_ZONE", ZONE, raising=False)
+    begin_late(monkeypatch, None, Level(1, 2), most, WARP_ZONE=TO_36_1)
+    kwargs = {**RAW, "checkpoint_interval": 30, "stall_limit": 400, "level": "full"}
+    single = create_snapshot_mario_env(
+        archive=tmp_path / "archive", hotspot_path=tmp_path / "deaths.json", **kwargs
+    )
+    single.reset(seed=0)
+    for action in (last, *[0x80] * 100):
+        *_, info = single.step(action)
+    assert info["level"] == "36-1"
+    single.handler.hotspots.record_death("36-1", 400, info["area"])
+    stats = single.get_stats()["levels"]
+    single.close()
+    assert stats["1-2"]["warps"] == 1
+    archive = SnapshotArchive.load(tmp_path / "archive")
+    (entry, *_) = (entry for entry in archive if entry.place.level == "36-1")
+    assert DeathHotspotAggregate.load_or_create(tmp_path / "deaths.json").levels == ("36-1",)
+    vector = gymnasium.make_vec("MarioSnapshot-v0", 1, **kwargs)
+    vector.reset(seed=0)
+    vector.slots[0].load(entry.saved)
+    vector._open.restart_at(0, entry.observation, entry.info)
+    assert vector.step([0x80])[-1]["level"].tolist() == ["36-1"]
+    with pytest.raises(LevelError, match="36-1"):
+        draw_level("36-1")
+    known = LevelStats(attempts=4, warps=1)
+    assert Weighted([Level(1, 2)], stats={"36-1": known}).weights() == {Level(1, 2): 1}
 
 
 def test_a_snapshot_knows_what_was_cleared(monkeypatch):
