@@ -52,14 +52,19 @@ class RewardTerm(Protocol):
 
 
 class _Term:
-    """A term of ours: its fields are texts, numbers and flags, as their annotations say."""
+    """A term of ours: its fields are texts, numbers and flags, as their annotations say.
+
+    Terms that users derive from ours may have fields of other types, which are theirs to check.
+    """
 
     def __post_init__(self) -> None:
         checks: dict[Any, Callable[[str, Any], Any]]
         checks = {"str": as_text, "float": as_number, "bool": as_bool}
         for each in fields(self):  # type: ignore[arg-type]
-            value = checks[each.type](each.name, getattr(self, each.name))
-            object.__setattr__(self, each.name, value)
+            kind = each.type if isinstance(each.type, str) else getattr(each.type, "__name__", "")
+            if kind in checks:
+                value = checks[kind](each.name, getattr(self, each.name))
+                object.__setattr__(self, each.name, value)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -139,6 +141,19 @@ def test_a_warp_is_a_stage_left_without_its_flag():
         (here, there._replace(flag_get=True), here),
     )]  # fmt: skip
     assert paid == [[-20, 0], [50, 0, -20], [50, 0, 0], [-20], [30, 0]]
+
+
+def test_terms_that_are_derived_from_ours_may_have_any_fields():
+    @dataclass(frozen=True)
+    class Fall(Death):
+        pixels: int = 0
+        where: tuple[int, ...] = (1,)
+        penalty: float = -9
+
+    reward = RewardFunction((Fall(pixels=3),))
+    assert [value for value, _ in run(reward, STATE, STATE._replace(dead=True))] == [-9]
+    with pytest.raises(OptionError, match="penalty"):
+        Fall(penalty="much")
 
 
 states = st.builds(
