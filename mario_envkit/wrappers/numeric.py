@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
+from mario_envkit.arguments import as_env
 from mario_envkit.game.endings import DEATH_CAUSES, ENDINGS
 from mario_envkit.game.state import STATUS_NAMES
 
@@ -47,11 +48,14 @@ class NumericInfo(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     Args:
         env: an environment of ours.
+
+    Raises:
+        OptionError: if it is no environment.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
-        super().__init__(env)
+        super().__init__(as_env("env", env))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
