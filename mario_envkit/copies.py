@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.utils import EzPickle
 
 from mario_envkit.arguments import not_possible
+from mario_envkit.errors import ResetRequired
+from mario_envkit.game.endings import EpisodeRecord
+from mario_envkit.game.levels import Level
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from mario_envkit.curriculum.schedule import KeptSchedule
+    from mario_envkit.curriculum.schedule import KeptSchedule, ScheduledLevels
+    from mario_envkit.emulator.picture import Picture
     from mario_envkit.emulator.protocol import Emulator
+    from mario_envkit.game.rewards import RewardFunction
     from mario_envkit.game.rules import Game
     from mario_envkit.snapshots.context import Saved
     from mario_envkit.step_lock import StepLock
@@ -68,12 +73,29 @@ def check_state(state: Any) -> EnvState:
 
 
 class CopiedWhole(EzPickle):
-    """``copy.deepcopy`` and pickle carry what an environment is, not only how it was made."""
+    """``copy.deepcopy`` and pickle carry what an environment is, not only how it was made.
+
+    So do the values that snapshots and planners take of it.
+    """
 
     emulator: Emulator
-    _game: Game
-    _closed: bool
     step_lock: StepLock
+    level: Level | None
+    picture: Picture
+    reward_function: RewardFunction
+    end_on_exit: bool
+    _game: Game
+    _levels: ScheduledLevels
+    _memory: Any
+    _record: EpisodeRecord
+    _observes: str
+    _playing: bool
+    _closed: bool
+
+    def _show(self) -> None:
+        raise NotImplementedError
+
+    # -- copies ------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the cartridge, the window and ``on_frame``."""
@@ -103,6 +125,50 @@ class CopiedWhole(EzPickle):
     def made_again(self) -> Self:
         """A new environment with the same arguments, which was never reset."""
         return type(self)(*self._ezpickle_args, **self._ezpickle_kwargs)
+
+    # -- for snapshots -----------------------------------------------------------------------
+
+    def save_context(self) -> tuple[Any, ...]:
+        """What this environment remembers beside the console's state, as plain values.
+
+        Raises:
+            ResetRequired: before the first reset.
+        """
+        if self._memory is None:
+            raise ResetRequired("There is no game to save yet: call reset() first.")
+        level = None if self.level is None else tuple(self.level)
+        return level, self._game.frames, tuple(self._record), self._memory
+
+    def load_context(self, values: tuple[Any, ...]) -> None:
+        """Go on from :meth:`save_context`, the console having been loaded already."""
+        self._levels.drop()
+        level, self._game.frames, record, self._memory = values
+        self._record = EpisodeRecord(*record)
+        self.level = None if level is None else Level(*level)
+        self._game.refresh()
+        self._playing = True
+        self._show()
+
+    def snapshot_arguments(self) -> dict[str, Any]:
+        """The arguments that shape observations, actions and rewards.
+
+        A snapshot belongs to them, see :mod:`mario_envkit.snapshots.kind`.
+        """
+        picture = self.picture
+        pixels = {
+            "screen_size": picture.size or picture.source_size,
+            "grayscale": picture.grayscale,
+            "crop_top": picture.crop_top,
+            "palette": picture.palette,
+        }
+        return {
+            "observation": self._observes,
+            **(pixels if self._observes == "pixels" else {}),
+            "reward": self.reward_function,
+            "end_on_exit": self.end_on_exit,
+        }
+
+    # -- for planners ------------------------------------------------------------------------
 
     def clone_state(self, include_rng: bool = True) -> EnvState:
         """This game as a value, without the wrappers around it.

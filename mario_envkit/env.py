@@ -34,14 +34,15 @@ from mario_envkit.errors import ResetRequired, RomError, WindowClosed
 from mario_envkit.game import ram as m
 from mario_envkit.game import tiles
 from mario_envkit.game.actions import check_action, describe
-from mario_envkit.game.endings import EpisodeRecord, death_cause, ending_of, is_success
+from mario_envkit.game.endings import EpisodeRecord, ending_of, is_success
+from mario_envkit.game.info import info_of
 from mario_envkit.game.levels import WORLDS, Level
 from mario_envkit.game.rewards import RewardFunction, resolve_reward
 from mario_envkit.game.rules import Game, GameStuck
 from mario_envkit.game.start import StartPoint, read_options
-from mario_envkit.game.state import STATUS_NAMES, GameState, read_state
+from mario_envkit.game.state import read_state
 from mario_envkit.step_lock import StepLock
-from mario_envkit.window import Window, can_open_windows
+from mario_envkit.window import Window, can_open_windows, keys_to_action
 
 Observation = NDArray[np.uint8]
 JOYPAD_BYTES = 256
@@ -219,7 +220,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         self._observation = self._observe()
         self._show()
         no_parts = dict.fromkeys((term.name for term in self.reward_function.terms), 0.0)
-        return self._observation, self._info(state, no_parts, "")
+        return self._observation, info_of(state, no_parts, start.frame, 0, "")
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Hold the joypad byte ``action``, an integer from 0 to 255, for one frame.
@@ -258,7 +259,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
             state, self.level, last_world=WORLDS[self.game], end_on_exit=self.end_on_exit
         )
         terminated = ending != ""
-        info = self._info(state, parts, ending)
+        info = info_of(state, parts, game.frames, self._record.stages_cleared, ending)
         if terminated:
             self._playing = False
             self._levels.end(success=is_success(ending))
@@ -296,8 +297,6 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         Raises:
             DisplayUnavailable: if pygame is not installed.
         """
-        from mario_envkit.window import keys_to_action
-
         return keys_to_action(range(JOYPAD_BYTES))
 
     @property
@@ -308,27 +307,6 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         """
         return self.emulator.ram
 
-    def save_context(self) -> tuple[Any, ...]:
-        """What this environment remembers beside the console's state, as plain values.
-
-        Raises:
-            ResetRequired: before the first reset.
-        """
-        if self._memory is None:
-            raise ResetRequired("There is no game to save yet: call reset() first.")
-        level = None if self.level is None else tuple(self.level)
-        return level, self._game.frames, tuple(self._record), self._memory
-
-    def load_context(self, values: tuple[Any, ...]) -> None:
-        """Go on from :meth:`save_context`, the console having been loaded already."""
-        self._levels.drop()
-        level, self._game.frames, record, self._memory = values
-        self._record = EpisodeRecord(*record)
-        self.level = None if level is None else Level(*level)
-        self._game.refresh()
-        self._playing = True
-        self._show()
-
     @property
     def spec(self) -> EnvSpec | None:
         """What ``gymnasium.make`` made this environment of; None if something else made it."""
@@ -337,25 +315,6 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
         self._spec = None if spec is None else MarioSpec.of(spec)
-
-    def snapshot_arguments(self) -> dict[str, Any]:
-        """The arguments that shape observations, actions and rewards.
-
-        A snapshot belongs to them, see :mod:`mario_envkit.snapshots.kind`.
-        """
-        picture = self.picture
-        pixels = {
-            "screen_size": picture.size or picture.source_size,
-            "grayscale": picture.grayscale,
-            "crop_top": picture.crop_top,
-            "palette": picture.palette,
-        }
-        return {
-            "observation": self._observes,
-            **(pixels if self._observes == "pixels" else {}),
-            "reward": self.reward_function,
-            "end_on_exit": self.end_on_exit,
-        }
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -404,33 +363,6 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         if self._observes == "ram":
             return np.array(self.emulator.ram)
         return self.emulator.observe(self.picture)
-
-    def _info(self, state: GameState, parts: dict[str, Any], ending: str) -> dict[str, Any]:
-        died = state.dying or state.dead
-        return {
-            "coins": state.coins,
-            "flag_get": state.flag_get,
-            "life": state.life,
-            "score": state.score,
-            "stage": state.stage,
-            "status": STATUS_NAMES[min(state.powerup, 2)],
-            "time": state.time,
-            "world": state.world,
-            "x_pos": state.x_pos,
-            "y_pos": state.y_pos,
-            "level": f"{state.world}-{state.stage}",
-            "area": state.area,
-            "frame": self._game.frames,
-            "stages_cleared": self._record.stages_cleared,
-            "died": died,
-            "death_cause": death_cause(state),
-            "life_lost": died,
-            "ending": ending,
-            "snapshot_saved": False,
-            "snapshot_restored": False,
-            # Always floats: vectorised infos take their dtype from the first value they see.
-            "reward_parts": {name: float(part) for name, part in parts.items()},
-        }
 
     def _count_level(self, *, died: bool) -> None:
         """In the full game: a new stage, or a new life, begins the level's count of frames anew."""
