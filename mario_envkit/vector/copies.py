@@ -10,44 +10,35 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from mario_envkit.arguments import as_bool, as_int, as_sequence, not_possible
 from mario_envkit.copies import EnvState, check_state
 from mario_envkit.errors import CallOrderError, OptionError, ResetRequired
 from mario_envkit.step_lock import StepLock
+from mario_envkit.vector.open_games import OpenGames
+from mario_envkit.vector.options import lightened
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from mario_envkit.curriculum.schedule import ScheduledLevels
     from mario_envkit.snapshots.slot import Slot
-    from mario_envkit.vector.pool import GamePool
 
 
 _NOT_COPIED = frozenset({"step_lock", "observation_space", "single_observation_space"})
 """Attributes that a copy makes anew. (The bounds of the spaces take four observations each.)"""
 
 
-class CopiedGames:
+class CopiedGames(OpenGames):
     """Copies, pickles and clones of a vector environment."""
 
-    num_envs: int
-    _pool: GamePool | None
-    _process: int
     _scheduled: list[ScheduledLevels]
     _over: NDArray[np.bool_]
     _waiting: bool
     _begun: bool
     _ready: bool
-    step_lock: StepLock
-
-    @property
-    def _open(self) -> GamePool:
-        raise NotImplementedError
-
-    def _set_observation_space(self) -> None:
-        raise NotImplementedError
 
     # -- all of it ---------------------------------------------------------------------------
 
@@ -65,6 +56,12 @@ class CopiedGames:
         self._process = os.getpid()
         self.step_lock = StepLock()
         self._set_observation_space()
+
+    def _set_observation_space(self) -> None:
+        self.single_observation_space = self._single.observation_space
+        self.observation_space = lightened(
+            batch_space(self.single_observation_space, self.num_envs)
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """A copy between two steps, be they of another thread. (A pickle does not wait for it.)"""

@@ -4,44 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
-from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
 
 from mario_envkit.arguments import (
     as_bool,
     as_int,
-    as_sequence,
     check_keywords,
-    not_possible,
 )
-from mario_envkit.curriculum.level_text import resolve_schedule
-from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.env import MarioEnv
-from mario_envkit.errors import CallOrderError, EmulatorClosed, OptionError, ResetRequired
+from mario_envkit.errors import CallOrderError, OptionError, ResetRequired
 from mario_envkit.game.actions import resolve_actions
 from mario_envkit.game.levels import Level
 from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.start import RESET_OPTIONS, read_options
 from mario_envkit.registration import make_mario
 from mario_envkit.step_lock import StepLock
-from mario_envkit.vector.attributes import GameAttributes
-from mario_envkit.vector.chance import Chance
+from mario_envkit.vector.chance import chances_of, repeated
 from mario_envkit.vector.copies import CopiedGames
 from mario_envkit.vector.cores import available_cores
 from mario_envkit.vector.options import (
     check_native,
-    lightened,
+    parse_actions,
     parse_autoreset_mode,
     parse_mask,
     parse_seeds,
+    schedules_of,
     with_defaults,
 )
 from mario_envkit.wrappers.episode import draw_noops
@@ -57,7 +50,7 @@ Step = tuple[
 ]
 
 
-class MarioVectorEnv(CopiedGames, GameAttributes):
+class MarioVectorEnv(CopiedGames):
     """``num_envs`` games in one process, stepped by native threads.
 
     Observations, rewards, terminations, truncations and infos are those of
@@ -123,8 +116,10 @@ class MarioVectorEnv(CopiedGames, GameAttributes):
         self._options = with_defaults(kwargs)
         self.numeric_info = self._options["numeric_info"]
         self._set_spaces(autoreset_mode)
-        self._set_schedules(levels)
-        self._set_chances()
+        self._scheduled = schedules_of(levels, self._game, self.num_envs)
+        self._chances, self._sticky = chances_of(
+            self.num_envs, self._options["repeat_action_probability"]
+        )
         self._levels: list[Level | None] = [None] * self.num_envs
         self._pool: GamePool | None = self._make_pool(max_episode_steps)
         self._observations = np.zeros(self.observation_space.shape or (), np.uint8)
@@ -147,32 +142,6 @@ class MarioVectorEnv(CopiedGames, GameAttributes):
         self.action_space = batch_space(single.action_space, self.num_envs)
         self._joypad = np.array(resolve_actions(self._options["actions"]), np.int32)
 
-    def _set_observation_space(self) -> None:
-        self.single_observation_space = self._single.observation_space
-        self.observation_space = lightened(
-            batch_space(self.single_observation_space, self.num_envs)
-        )
-
-    def _set_schedules(self, levels: Sequence[Any] | None) -> None:
-        game = self._game.game
-        if levels is None:
-            self._scheduled = [
-                ScheduledLevels(deepcopy(self._game.schedule), game) for _ in range(self.num_envs)
-            ]
-            return
-        expected = f"a level for each of the {self.num_envs} games, or one to all with level="
-        each = as_sequence("levels", levels, expected)
-        if len(each) != self.num_envs:
-            raise not_possible("levels", levels, expected)
-        self._scheduled = [ScheduledLevels(resolve_schedule(level, game), game) for level in each]
-
-    def _set_chances(self) -> None:
-        probability = self._options["repeat_action_probability"]
-        self._chances: list[gymnasium.Env[Any, Any]] = [Chance() for _ in range(self.num_envs)]
-        self._sticky: list[StickyAction[Any, Any]] | None = None
-        if probability:
-            self._sticky = [StickyAction(chance, probability) for chance in self._chances]
-
     def _make_pool(self, max_episode_steps: int | None) -> GamePool:
         from mario_envkit.vector.pool import GamePool  # needs the native core
 
@@ -184,17 +153,6 @@ class MarioVectorEnv(CopiedGames, GameAttributes):
             max_episode_steps,
             self.single_observation_space.shape or (),
         )
-
-    @property
-    def _open(self) -> GamePool:
-        if self._pool is None:
-            raise EmulatorClosed("This vector environment is closed; make a new one.")
-        if self._process != os.getpid():
-            raise EmulatorClosed(
-                "This vector environment was made in another process, and its threads did not come "
-                "along when this one was forked; make the environment in the process that uses it."
-            )
-        return self._pool
 
     # -- Gymnasium ---------------------------------------------------------------------------
 
@@ -223,11 +181,6 @@ class MarioVectorEnv(CopiedGames, GameAttributes):
             return self._reset(seed, options)
         finally:
             self.step_lock.end()
-
-    def _begin(self) -> None:
-        """Begin a step or a reset; ``step_lock.end()`` must follow."""
-        _ = self._open  # a lock of another process may stay locked
-        self.step_lock.begin()
 
     def _reset(
         self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None
@@ -322,16 +275,6 @@ class MarioVectorEnv(CopiedGames, GameAttributes):
                 pool.picture(i, picture)
         return tuple(pictures)
 
-    def close_extras(self, **kwargs: Any) -> None:
-        """End the threads and free the machines, after a step of another thread."""
-        if getattr(self, "_process", None) != os.getpid():  # its lock may stay locked
-            self._pool = None
-            return
-        with self.step_lock:
-            self._pool = None
-        if hasattr(self, "_single"):  # not if an argument was wrong
-            self._single.close()
-
     # -- what the environments are to do -----------------------------------------------------
 
     def _begin_episode(
@@ -355,32 +298,9 @@ class MarioVectorEnv(CopiedGames, GameAttributes):
 
     def _order_steps(self, actions: Any) -> None:
         pool = self._steppable()
-        try:
-            asked = np.asarray(actions)
-        except (TypeError, ValueError) as error:
-            raise OptionError(
-                f"The actions cannot be made an array ({error}); give one integer for each of the "
-                f"{self.num_envs} environments."
-            ) from error
-        if asked.shape != (self.num_envs,) or asked.dtype.kind not in "iu":
-            raise OptionError(
-                f"The actions have shape {asked.shape} and dtype {asked.dtype}; give one integer "
-                f"for each of the {self.num_envs} environments."
-            )
-        # As unsigned numbers: negative ones are out of range too.
-        if asked.astype(np.uint64).max() >= len(self._joypad):
-            raise OptionError(
-                f"The actions {asked.tolist()} are not all possible; give 0 to "
-                f"{len(self._joypad) - 1}."
-            )
+        asked = parse_actions(actions, self.num_envs, len(self._joypad))
         if self._sticky is not None:
-            over = self._over.tolist()
-            asked = np.array(
-                [
-                    action if skip else sticky.action(action)
-                    for sticky, action, skip in zip(self._sticky, asked.tolist(), over, strict=True)
-                ]
-            )
+            asked = repeated(self._sticky, asked, self._over)
         self._ready = False
         pool.order_step(self._joypad[asked])
         for i in np.flatnonzero(self._over).tolist():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import gymnasium
@@ -19,6 +20,8 @@ from mario_envkit.arguments import (
     not_possible,
     plain,
 )
+from mario_envkit.curriculum.level_text import resolve_schedule
+from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator import native
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import BackendUnavailable, OptionError
@@ -109,6 +112,48 @@ def parse_seeds(seed: int | Sequence[int | None] | None, num_envs: int) -> Seque
             f"There are {len(seeds)} seeds for {num_envs} environments; give one for each."
         )
     return [as_seed(one, f"seed[{i}]") for i, one in enumerate(seeds)]
+
+
+def parse_actions(actions: Any, num_envs: int, count: int) -> NDArray[np.integer[Any]]:
+    """The actions of a step, ``(num_envs,)`` integers from 0 up to, not including, ``count``.
+
+    Raises:
+        OptionError: for anything else.
+    """
+    try:
+        asked = np.asarray(actions)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"The actions cannot be made an array ({error}); give one integer for each of the "
+            f"{num_envs} environments."
+        ) from error
+    if asked.shape != (num_envs,) or asked.dtype.kind not in "iu":
+        raise OptionError(
+            f"The actions have shape {asked.shape} and dtype {asked.dtype}; give one integer "
+            f"for each of the {num_envs} environments."
+        )
+    # As unsigned numbers: negative ones are out of range too.
+    if asked.astype(np.uint64).max() >= count:
+        raise OptionError(
+            f"The actions {asked.tolist()} are not all possible; give 0 to {count - 1}."
+        )
+    return asked
+
+
+def schedules_of(levels: Any, game: MarioEnv, num_envs: int) -> list[ScheduledLevels]:
+    """The schedule of each environment: its own of ``levels``, or a copy of the game's.
+
+    Raises:
+        OptionError: if there are not as many levels as environments.
+        LevelError: for one that the game does not have.
+    """
+    if levels is None:
+        return [ScheduledLevels(deepcopy(game.schedule), game.game) for _ in range(num_envs)]
+    expected = f"a level for each of the {num_envs} games, or one to all with level="
+    each = as_sequence("levels", levels, expected)
+    if len(each) != num_envs:
+        raise not_possible("levels", levels, expected)
+    return [ScheduledLevels(resolve_schedule(level, game.game), game.game) for level in each]
 
 
 def lightened(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:

@@ -1,0 +1,48 @@
+"""Whose the games of a vector are: of one process, of one thread at a time, until it is closed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from mario_envkit.errors import EmulatorClosed
+from mario_envkit.step_lock import StepLock
+from mario_envkit.vector.attributes import GameAttributes
+
+if TYPE_CHECKING:
+    from mario_envkit.vector.pool import GamePool
+
+
+class OpenGames(GameAttributes):
+    """A vector environment that can be closed, and does not outlive a fork."""
+
+    step_lock: StepLock
+    _pool: GamePool | None
+    _process: int
+
+    @property
+    def _open(self) -> GamePool:
+        if self._pool is None:
+            raise EmulatorClosed("This vector environment is closed; make a new one.")
+        if self._process != os.getpid():
+            raise EmulatorClosed(
+                "This vector environment was made in another process, and its threads did not come "
+                "along when this one was forked; make the environment in the process that uses it."
+            )
+        return self._pool
+
+    def _begin(self) -> None:
+        """Begin a step or a reset; ``step_lock.end()`` must follow."""
+        _ = self._open  # a lock of another process may stay locked
+        self.step_lock.begin()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the threads and free the machines, after a step of another thread."""
+        if getattr(self, "_process", None) != os.getpid():  # its lock may stay locked
+            self._pool = None
+            return
+        with self.step_lock:
+            self._pool = None
+            vars(self).pop("slots", None)  # which have it, too
+        if hasattr(self, "_single"):  # not if an argument was wrong
+            self._single.close()
