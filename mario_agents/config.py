@@ -8,7 +8,6 @@ msgspec enforces them. The string under each field is its help text on the comma
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ import msgspec.inspect
 import yaml
 from msgspec import Meta
 
-from mario_envkit.arguments import MOST_FRAMES, MOST_STACKED
+from mario_envkit.arguments import MOST_FRAMES, MOST_STACKED, most_similar
 from mario_envkit.emulator.picture import PALETTE_SLOTS, STATUS_BAR_HEIGHT
 from mario_envkit.emulator.protocol import SCREEN_HEIGHT
 from mario_envkit.errors import ConfigError, OptionError
@@ -295,8 +294,8 @@ def make_config(config_class: type[C], values: Mapping[str, Any], *, source: str
     known = {field.name for field in dataclasses.fields(config_class) if field.init}  # type: ignore[arg-type]
     for key in values:
         if key not in known:
-            close = difflib.get_close_matches(key.replace("-", "_"), sorted(known), n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {sorted(known)}."
+            close = most_similar(key.replace("-", "_"), sorted(known))
+            hint = f"did you mean {close!r}?" if close else f"known are {sorted(known)}."
             raise ConfigError(f"{source}: there is no option {key!r}; {hint}")
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):

@@ -61,6 +61,12 @@ def not_possible(name: str, value: Any, expected: str) -> OptionError:
     return OptionError(f"{name}={shown(value)} is not possible; give {expected}.")
 
 
+def most_similar(name: Any, known: Iterable[str]) -> str | None:
+    """The one of ``known`` that ``name`` may be a slip of, for errors; None if none is like it."""
+    close = difflib.get_close_matches(name, list(known), 1) if isinstance(name, str) else []
+    return close[0] if close else None
+
+
 def plain(value: Any) -> Any:
     """NumPy's scalars and arrays without axes as Python's own; anything else as it is."""
     if (
@@ -183,8 +189,8 @@ def as_choice(name: str, value: Any, choices: Iterable[str], *, optional: bool =
     if isinstance(text, str) and text in known:
         return known[known.index(text)]
     there = ", ".join([*known, *(["None"] if optional else [])])
-    close = difflib.get_close_matches(text, known, 1) if isinstance(text, str) else []
-    hint = f"did you mean {close[0]!r}? There are {there}" if close else f"choose one of {there}"
+    close = most_similar(text, known)
+    hint = f"did you mean {close!r}? There are {there}" if close else f"choose one of {there}"
     raise OptionError(f"{name}={shown(value)} does not exist; {hint}.")
 
 
@@ -291,5 +297,5 @@ def as_seed(seed: Any, name: str = "seed") -> int | None:
 
 
 def _similar(name: Any, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1) if isinstance(name, str) else []
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}."
+    close = most_similar(name, known)
+    return f"did you mean {close!r}?" if close else f"there are {', '.join(sorted(known))}."

@@ -12,7 +12,6 @@ in. Listing the trainers imports none of them.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -22,6 +21,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.arguments import most_similar
 from mario_envkit.errors import TrainerError
 
 GROUP = "mario_envkit.trainers"
@@ -125,8 +125,8 @@ def load_trainer(name: str) -> Trainer:
     found = {entry.value: entry for entry in _find(name)}
     if not found:
         known = [entry.name for entry in _find()]
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        close = most_similar(name, known)
+        hint = f" Did you mean {close!r}?" if close else ""
         raise TrainerError(
             f"There is no trainer named {name!r}; the installed ones are: "
             f"{', '.join(known) or 'none'}.{hint}"

@@ -6,7 +6,6 @@ and how they were obtained, or "not measured yet") and ``options`` (of the train
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 from mario_agents.config import read_options
+from mario_envkit.arguments import most_similar
 from mario_envkit.errors import ConfigError
 
 FOLDER = Path(__file__).parent
@@ -69,8 +69,8 @@ def find_preset(trainer: str, name: str) -> Preset:
         return known[name]
     if not known:
         raise ConfigError(f"The trainer {trainer!r} has no presets; leave out --preset.")
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    close = most_similar(name, known)
+    hint = f" Did you mean {close!r}?" if close else ""
     raise ConfigError(
         f"The trainer {trainer!r} has no preset {name!r}; it has {', '.join(known)}.{hint}"
     )

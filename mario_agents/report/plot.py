@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from mario_agents.report.figures import thousands
 from mario_agents.report.panel import FORMATS, Line, draw_panel, save_figure
 from mario_agents.report.rundata import RunData
 from mario_agents.report.tables import Curve, mean_and_spread
+from mario_envkit.arguments import most_similar
 from mario_envkit.errors import OptionError
 
 ALIASES = {"return": "reward", "x": "episode_x", "length": "episode_length"}
@@ -98,10 +98,8 @@ def _metric(asked: str, runs: Sequence[RunData]) -> str:
     name = ALIASES.get(asked, asked)
     known = sorted({metric for run in runs for metric in run.metrics})
     if not any(len(run.curve(name)) for run in runs):
-        close = difflib.get_close_matches(asked, [*known, *ALIASES], n=1)
-        hint = (
-            f"did you mean {close[0]!r}? There are" if close and close[0] != asked else "there are"
-        )
+        close = most_similar(asked, [*known, *ALIASES])
+        hint = f"did you mean {close!r}? There are" if close not in (None, asked) else "there are"
         raise OptionError(
             f"No run has measured {asked!r}; {hint} {', '.join(known) or 'no metrics at all'}."
         )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mario_envkit.arguments import as_sequence, as_text, shown, whole_number
+from mario_envkit.arguments import as_sequence, as_text, most_similar, shown, whole_number
 from mario_envkit.curriculum.schedule import (
     Fixed,
     LevelSchedule,
@@ -88,8 +87,8 @@ def split_order(text: str) -> tuple[str | None, str]:
         return None, levels
     if order not in ORDERS:
         there = list(ORDERS) if colon else [*ORDERS, "all", "full"]
-        close = difflib.get_close_matches(order, there, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(there)}."
+        close = most_similar(order, there)
+        hint = f"did you mean {close!r}?" if close else f"choose one of {', '.join(there)}."
         raise LevelError(f"There is no order of levels {shown(order)}; {hint}")
     return order, levels
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
-from mario_envkit.arguments import as_sequence, plain, shown, whole_number
+from mario_envkit.arguments import as_sequence, most_similar, plain, shown, whole_number
 from mario_envkit.emulator.buttons import Buttons
 from mario_envkit.errors import OptionError
 
@@ -85,8 +84,8 @@ def _combinations(text: str) -> list[list[str]]:
     if all(name.upper() in Buttons.__members__ for names in combinations for name in names):
         return combinations
     there = [*ACTION_SETS, "raw"]
-    close = difflib.get_close_matches(text, there, 1)
-    hint = f"did you mean {close[0]!r}? There are" if close else "choose one of"
+    close = most_similar(text, there)
+    hint = f"did you mean {close!r}? There are" if close else "choose one of"
     raise OptionError(
         f"actions={shown(text)} does not exist; {hint} {', '.join(there)} (the 256 joypad bytes), "
         "or combinations of buttons such as 'right+A,left,noop'."
