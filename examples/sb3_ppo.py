@@ -16,10 +16,9 @@ from typing import Any
 import gymnasium
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.env_util import make_vec_env
 
-import mario_envkit  # noqa: F401  (registers the ids)
 from mario_envkit.game.endings import is_success
+from mario_envkit.integrations.sb3 import make_vec_env
 
 GAME: dict[str, Any] = dict(
     reward="progress", palette="contrast", crop_top=32, screen_size=(52, 64), stall_limit=150
@@ -65,7 +64,7 @@ def evaluate(model: PPO, level: str, episodes: int) -> tuple[int, float]:
 
 def main(steps: int, level: str) -> None:
     kwargs = dict(level=level, repeat_action_probability=STICKY, **GAME, **SNAPSHOTS)
-    envs = make_vec_env("MarioSnapshot-v0", n_envs=16, seed=0, env_kwargs=kwargs)
+    envs = make_vec_env("MarioSnapshot-v0", n_envs=16, seed=0, **kwargs)
     model = PPO(
         "CnnPolicy", envs, n_steps=64, batch_size=256, n_epochs=3, gamma=0.9, ent_coef=0.01,
         learning_rate=5e-4, seed=0,
