@@ -64,8 +64,7 @@ def digits(ram: Sequence[int], addresses: range) -> int:
     Like 7.4, digits are put side by side as text: outside play the bytes can exceed 9.
     """
     number = 0
-    for address in addresses:
-        digit = ram[address]
+    for digit in ram[addresses.start : addresses.stop]:
         number = number * (10 if digit < 10 else 100 if digit < 100 else 1000) + digit
     return number
 
@@ -98,24 +97,28 @@ def _is_stage_over(ram: Sequence[int]) -> bool:
 
 def read_state(ram: Sequence[int]) -> GameState:
     """Read the game from its 2,048 bytes of RAM (a memoryview is the fastest)."""
+    player_state, y_viewport, life = ram[m.PLAYER_STATE], ram[m.Y_VIEWPORT], ram[m.LIFE]
     world_over = is_world_over(ram)
-    y_pixel = ram[m.Y_PIXEL]
-    return GameState(
-        world=ram[m.WORLD] + 1,
-        stage=ram[m.STAGE] + 1,
-        area=ram[m.AREA_DATA] | ram[m.AREA_DATA + 1] << 8,
-        x_pos=signed(ram[m.X_PAGE]) << 8 | ram[m.X_ON_PAGE],
-        y_pos=(510 if ram[m.Y_VIEWPORT] < 1 else 255) - y_pixel,
-        time=read_clock(ram),
-        score=digits(ram, m.SCORE),
-        coins=digits(ram, m.COINS),
-        life=ram[m.LIFE],
-        powerup=ram[m.POWERUP],
-        flag_get=world_over or _is_stage_over(ram),
-        dying=is_dying(ram),
-        dead=ram[m.PLAYER_STATE] == m.STATE_DEAD,
-        fallen=ram[m.Y_VIEWPORT] > 1,
-        busy=is_busy(ram),
-        world_over=world_over,
-        game_over=ram[m.LIFE] == m.NO_LIVES_LEFT,
+    fallen = y_viewport > 1
+    # Not by name, which takes much longer, and every frame is read.
+    return GameState._make(
+        (
+            ram[m.WORLD] + 1,
+            ram[m.STAGE] + 1,
+            ram[m.AREA_DATA] | ram[m.AREA_DATA + 1] << 8,
+            signed(ram[m.X_PAGE]) << 8 | ram[m.X_ON_PAGE],
+            (510 if y_viewport < 1 else 255) - ram[m.Y_PIXEL],
+            digits(ram, m.TIME),
+            digits(ram, m.SCORE),
+            digits(ram, m.COINS),
+            life,
+            ram[m.POWERUP],
+            world_over or _is_stage_over(ram),
+            fallen or player_state == m.STATE_DYING,  # as is_dying()
+            player_state == m.STATE_DEAD,
+            fallen,
+            player_state in m.BUSY_STATES,  # as is_busy()
+            world_over,
+            life == m.NO_LIVES_LEFT,
+        )
     )

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -49,6 +50,16 @@ ObservationSpec make_spec(int height, int width, int crop_top, const std::string
   return spec;
 }
 
+// Takes a mutex with the GIL held, which is let go of only while another thread has the mutex.
+std::unique_lock<std::mutex> take_with_gil(std::mutex& mutex) {
+  std::unique_lock<std::mutex> lock(mutex, std::try_to_lock);
+  if (!lock) {
+    const nb::gil_scoped_release release;
+    lock.lock();
+  }
+  return lock;
+}
+
 template <class Timing>
 void bind_machine(nb::module_& module, const char* name) {
   using M = SharedMachine<Timing>;
@@ -67,19 +78,12 @@ void bind_machine(nb::module_& module, const char* name) {
            nb::rv_policy::reference)
       .def("save",
            [](const M& machine) {
-             std::vector<std::uint8_t> bytes;
-             {
-               const nb::gil_scoped_release release;
-               bytes = machine.save();
-             }
+             const auto bytes = machine.save(take_with_gil);
              return nb::bytes(bytes.data(), bytes.size());
            })
       .def("load",
            [](M& machine, const nb::bytes& bytes) {
-             const std::uint8_t* data = data_of(bytes);
-             const std::size_t size = bytes.size();
-             const nb::gil_scoped_release release;
-             return machine.load(data, size);
+             return machine.load(data_of(bytes), bytes.size(), take_with_gil);
            },
            nb::arg("data"))
       .def("observe",

@@ -18,6 +18,13 @@
 
 namespace mario {
 
+// Takes a mutex, waiting if need be.
+struct Waiting {
+  std::unique_lock<std::mutex> operator()(std::mutex& mutex) const {
+    return std::unique_lock<std::mutex>(mutex);
+  }
+};
+
 template <class Timing>
 class SharedMachine {
  public:
@@ -39,20 +46,24 @@ class SharedMachine {
     machine_.set_second_joypad(buttons);
   }
 
-  std::vector<std::uint8_t> save() const {
-    const auto copy = [this] {
-      const Lock lock(mutex_);
+  // save() and load() take less time than giving the GIL away: `take`, which gets the mutex and
+  // returns a lock that holds it, may keep the GIL where it need not wait.
+  template <class Take = Waiting>
+  std::vector<std::uint8_t> save(Take&& take = Take()) const {
+    const auto copy = [&] {
+      const auto lock = take(mutex_);
       return machine_.save();
     };
     return serialize(copy());
   }
 
   // Returns an empty string, or what is wrong with the bytes; then nothing has changed.
-  std::string load(const std::uint8_t* bytes, std::size_t size) {
+  template <class Take = Waiting>
+  std::string load(const std::uint8_t* bytes, std::size_t size, Take&& take = Take()) {
     Saved saved;
     std::string problem = deserialize(bytes, size, saved);
     if (problem.empty()) {
-      const Lock lock(mutex_);
+      const auto lock = take(mutex_);
       machine_.load(saved);
     }
     return problem;
