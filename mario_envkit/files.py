@@ -33,7 +33,13 @@ def replace_file(
         write: fills the temporary file that it is given.
         survives_power_cut: False does not wait for the disk, which takes milliseconds: for many
             small files that carry a checksum and can be spared.
+
+    Raises:
+        OSError: if it cannot be written, or ``path`` is there and no file: a device or a pipe
+            would be gone afterwards for everybody.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "It is a device or a pipe, and no file", str(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         # Some libraries make files that only their owner can read; ours follow the umask.

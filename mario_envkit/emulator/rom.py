@@ -38,6 +38,9 @@ UNKNOWN = "unknown"
 UNKNOWN_CHOICES = ("refuse", "allow")
 """What to do with an image that is not known: the values of ``rom_unknown``."""
 
+_MOST_BYTES = 16 << 20
+"""No cartridge has as much, and a device such as /dev/zero never ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownRom:
@@ -125,12 +128,18 @@ def read_rom(path: str | os.PathLike[str], unknown: str = "refuse", *, game: str
         as_choice("game", game, GAMES),
     )
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise RomError(
             f"The ROM {path} cannot be read ({error.strerror or error}); give the path of a "
             "readable .nes file."
         ) from error
+    if len(data) > _MOST_BYTES:
+        raise RomError(
+            f"{path} is not a cartridge image: it has more than {_MOST_BYTES >> 20} MB; give the "
+            "path of an iNES (.nes) file."
+        )
     if data[:4] != b"NES\x1a":
         raise RomError(
             f"{path} is not a cartridge image: it should start with the four bytes 'NES<1A>'; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -84,6 +86,16 @@ def test_png(tmp_path):
     assert (cv2.imread(str(tmp_path / "a.png"))[:, :, ::-1] == picture).all()
     with pytest.raises(OptionError, match="cannot be saved"):
         save_png(picture, tmp_path / "none" / "a.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_no_file_takes_the_place_of_a_device_or_pipe(tmp_path):
+    pipe = tmp_path / "map.png"
+    os.mkfifo(pipe)
+    with pytest.raises(OptionError, match="a device or a pipe"):
+        save_png(np.zeros((4, 4, 3), np.uint8), pipe)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_command(tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def test_damaged_images(tmp_path, damage, message):
     path = tmp_path / "broken.nes"
     path.write_bytes(damage(find_rom().data))
     with pytest.raises(RomError, match=message):
+        read_rom(path)
+
+
+def test_a_file_that_does_not_end_is_not_read_to_its_end(tmp_path):
+    path = tmp_path / "endless.nes"
+    path.write_bytes(find_rom().data)
+    os.truncate(path, 17 << 20)
+    with pytest.raises(RomError, match="more than 16 MB"):
         read_rom(path)
 
 
