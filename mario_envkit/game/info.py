@@ -38,7 +38,7 @@ def info_of(
         "frame": frame,
         "stages_cleared": stages_cleared,
         "died": died,
-        "death_cause": death_cause(state),
+        "death_cause": death_cause(state) if died else "",
         "life_lost": died,
         "ending": ending,
         "snapshot_saved": False,
