@@ -284,26 +284,32 @@ class SnapshotHandler:
 
     def _track(self, info: dict[str, Any]) -> bool:
         """Keep the books of a step that Mario survived; whether its info is all of one stage."""
-        before = self._where
         where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
-        self._flag_seen |= bool(info["flag_get"])
-        settled = True
-        if where.level != before.level:
-            # Where a warp is taken nothing but the stage's number is that of the next one yet.
-            settled = self._flag_seen or where.area != before.area
-            if not settled:
-                self._attempt_x = max(self._attempt_x, where.x_pos)
-                where = where._replace(x_pos=0, tick=0)
-            self._leave_stage(before.level, before.tick)
+        if info["flag_get"]:
+            self._flag_seen = True
+        if where.level != self._where.level:
+            return self._enter_stage(where)
         self._go(where, where.x_pos)
-        if where.level != before.level:
-            self._last_save_tick = where.tick
-            self._aim()
         self._attempt_x = max(self._attempt_x, where.x_pos)
+        return True
+
+    def _enter_stage(self, where: _Where) -> bool:
+        """Another stage begins: in the full game, or by a warp; see :meth:`_track`."""
+        before = self._where
+        # Where a warp is taken nothing but the stage's number is that of the next one yet.
+        settled = self._flag_seen or where.area != before.area
+        if not settled:
+            self._attempt_x = max(self._attempt_x, where.x_pos)
+            where = where._replace(x_pos=0, tick=0)
+        self._leave_stage(before.level, before.tick)
+        self._go(where, where.x_pos)
+        self._attempt_x = where.x_pos
+        self._last_save_tick = where.tick
+        self._aim()
         return settled
 
     def _leave_stage(self, level: str, frames: int) -> None:
-        """Another stage begins: in the full game, or by a warp."""
+        """The books of the stage that was played until now."""
         if not self._flag_seen:
             self._stats(level).record_warp()
         if self._true_start:
@@ -313,7 +319,6 @@ class SnapshotHandler:
         # With a single stage to play, what comes after a warp is no start of anything.
         self._true_start &= self._context.level is None
         self._flag_seen = False
-        self._attempt_x = 0
         self._own.clear()
 
     def _close_books(self, *, completed: bool) -> None:
