@@ -104,7 +104,9 @@ def _add_map(commands: _Commands) -> None:
         default="1-1",
         help="1-1, or several like 1-1..2-4,8-4 or all, as map-1-1.png and so on (default 1-1)",
     )
-    level_map.add_argument("--out", type=Path, default=Path("map.png"), help="(default map.png)")
+    level_map.add_argument(
+        "--out", type=Path, default=Path("map.png"), help="PNG (default map.png)"
+    )
     level_map.add_argument(
         "--hotspots", type=Path, metavar="FILE", help="draw the deaths in this file, too"
     )

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import gymnasium
+from gymnasium.vector import VectorEnv
 
 from mario_envkit.arguments import as_bool, as_env
 from mario_envkit.copies import CONTEXT, EnvState, check_state
@@ -85,6 +86,11 @@ def restore_state(env: gymnasium.Env[Any, Any], state: EnvState) -> None:
 
 def _context(env: gymnasium.Env[Any, Any]) -> Context:
     """The context of ``env``, made once."""
+    if isinstance(env, VectorEnv):
+        raise OptionError(
+            f"{env} is a vector; MarioVectorEnv has clone_state() and restore_state() of its own, "
+            "and of another vector its environments are cloned one by one."
+        )
     context: Context | None = vars(as_env("env", env)).get(CONTEXT)
     if context is None:
         if not isinstance(env.unwrapped, MarioEnv):

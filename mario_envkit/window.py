@@ -123,7 +123,8 @@ class Window:
         if not _has_display():
             raise DisplayUnavailable(
                 "A window was asked for and there is no display here (neither DISPLAY nor "
-                "WAYLAND_DISPLAY is set); use render_mode='rgb_array' or record a video."
+                "WAYLAND_DISPLAY is set); render_mode='rgb_array', and 'mario-envkit play --replay "
+                "RUN --video FILE', need none."
             )
         pygame = self._pygame = import_pygame()
         self._scale, self._fps = scale, fps
@@ -134,8 +135,8 @@ class Window:
             pygame.display.init()
         except pygame.error as error:
             raise DisplayUnavailable(
-                f"The display cannot be opened ({error}); use render_mode='rgb_array' or record a "
-                "video."
+                f"The display cannot be opened ({error}); render_mode='rgb_array', and "
+                "'mario-envkit play --replay RUN --video FILE', need none."
             ) from error
         self._clock = pygame.time.Clock()
         with _DISPLAY.lock:

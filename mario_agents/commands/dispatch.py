@@ -77,7 +77,8 @@ class Eval:
     episodes: int = 100
     """Episodes for each level and condition."""
     quick: FlagCreatePairsOff[bool] = False
-    """Only ten episodes for each level and condition: a first look, not the standard."""
+    """Ten episodes for each level and condition, whatever else is said: a first look, not the
+    standard."""
     sticky: float = 0.25
     """Probability, where sticky, that the console sees the previous action again."""
     noop_max: int = 30

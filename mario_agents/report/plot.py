@@ -96,9 +96,10 @@ def _line(curves: Sequence[Curve], group: Group, name: str, number: int) -> Line
 def _metric(asked: str, runs: Sequence[RunData]) -> str:
     """The column that is meant."""
     name = ALIASES.get(asked, asked)
-    known = sorted({metric for run in runs for metric in run.metrics})
+    measured = {metric for run in runs for metric in run.metrics}
+    known = sorted(measured | {alias for alias, of in ALIASES.items() if of in measured})
     if not any(len(run.curve(name)) for run in runs):
-        close = most_similar(asked, [*known, *ALIASES])
+        close = most_similar(asked, known)
         hint = f"did you mean {close!r}? There are" if close not in (None, asked) else "there are"
         raise OptionError(
             f"No run has measured {asked!r}; {hint} {', '.join(known) or 'no metrics at all'}."

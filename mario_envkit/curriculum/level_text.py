@@ -88,7 +88,9 @@ def split_order(text: str) -> tuple[str | None, str]:
     if order not in ORDERS:
         there = list(ORDERS) if colon else [*ORDERS, "all", "full"]
         close = most_similar(order, there)
-        hint = f"did you mean {close!r}?" if close else f"choose one of {', '.join(there)}."
+        hint = f"did you mean {close!r}?" if close else f"choose one of {', '.join(there)}"
+        if not close:
+            hint += "." if colon else ", or levels such as '1-1' or '1-1..2-4'."
         raise LevelError(f"There is no order of levels {shown(order)}; {hint}")
     return order, levels
 

@@ -152,6 +152,10 @@ def test_what_cannot_be_cloned_is_said():
     env = gymnasium.make("MarioTrain-v0")
     with pytest.raises(ResetRequired, match="no game to save yet"):
         clone_state(env)
+    vector = gymnasium.make_vec("MarioTrain-v0", num_envs=2)
+    with pytest.raises(OptionError, match=r"vector; MarioVectorEnv has clone_state\(\)"):
+        mario_envkit.clone_state(vector)
+    vector.close()
     with pytest.raises(OptionError, match="not a game of mario-envkit"):
         clone_state(gymnasium.make("CartPole-v1"))
     watched = gymnasium.wrappers.RecordEpisodeStatistics(env)
