@@ -333,8 +333,8 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
     def _with_snapshots(self, infos: _Info, only: NDArray[np.bool_] | None) -> _Info:
         """The infos, of these games only, and what they say with snapshots; once a step."""
         for key, where in (("snapshot_saved", self._saved), ("snapshot_restored", self._restored)):
-            told = [i for i in where if only is None or only[i]]
-            if told:
+            if where:
+                told = [i for i in where if only is None or only[i]]
                 infos[key][told] = True
                 where.difference_update(told)
         self._name_starts(infos, only)

@@ -148,9 +148,17 @@ class InfoMaker:
         return np.array(self._names)
 
 
+_NESTED = ("life_lost_info", "reward_parts")
+"""Keys whose values are dictionaries themselves."""
+
+
 def shared(infos: dict[str, Any]) -> dict[str, Any]:
     """New dictionaries, all the way down, around the same arrays."""
-    return {k: shared(value) if type(value) is dict else value for k, value in infos.items()}
+    new = infos.copy()
+    for key in _NESTED:
+        if key in new:
+            new[key] = shared(new[key])
+    return new
 
 
 def copied(infos: dict[str, Any]) -> dict[str, Any]:
