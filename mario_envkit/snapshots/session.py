@@ -23,7 +23,7 @@ from mario_envkit.snapshots.starting import EpisodeStarts, name_of
 from mario_envkit.snapshots.state_machine import SnapshotRules
 
 _NO_MEMORY = {
-    "session": ("_memory", "handler", "_starts", "_in_episode"),
+    "session": ("_memory", "handler", "_starts", "_in_episode", "_nothing_said"),
     "handler": (
         "archive",
         "hotspots",
@@ -90,6 +90,8 @@ class SnapshotSession:
         self._start_name = "true"
         self._pending = False
         self._until_flush = _FLUSH_EVERY
+        # What infos say of a death where there was none: every step says it, so it is kept.
+        self._nothing_said: dict[str, Any] = {}
 
     # -- resets ------------------------------------------------------------------------------
 
@@ -205,7 +207,10 @@ class SnapshotSession:
     def no_death(self, info: dict[str, Any]) -> dict[str, Any]:
         """``info`` with the keys of :meth:`revive`, if there are such, as no life was lost."""
         if self._in_episode:
-            blank = blank_info(info)
+            if len(self._nothing_said) != len(info):  # before the first step
+                self._nothing_said = blank_info(info)
+            blank = self._nothing_said.copy()
+            blank["reward_parts"] = blank["reward_parts"].copy()
             space = self.handler.observation_space
             info["life_lost_obs"] = np.zeros(space.shape, space.dtype)
             info["life_lost_info"] = blank
