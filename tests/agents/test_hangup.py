@@ -67,6 +67,14 @@ class RunInTerminal(LivingRun):
         super().close()
 
 
+@pytest.fixture(autouse=True)
+def _hangups_count() -> Iterator[None]:
+    """Processes inherit that SIGHUP is ignored, and these tests may run under nohup themselves."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="run"))
