@@ -152,14 +152,6 @@ def test_nohup_holds(
         run.close()
 
 
-@pytest.fixture
-def _handler() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGHUP)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.usefixtures("_handler")
 def test_which_signals_ask_and_which_insist() -> None:
     with StopRequest() as stop:
         signal.raise_signal(signal.SIGHUP)
