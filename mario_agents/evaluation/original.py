@@ -29,6 +29,7 @@ from mario_envkit.game.endings import EpisodeRecord, death_cause, ending_of
 from mario_envkit.game.levels import WORLDS, parse_level
 from mario_envkit.game.state import read_state
 from mario_envkit.registration import TRAIN_DEFAULTS, add_wrappers, make_picture
+from mario_envkit.step_lock import StepLock
 from mario_envkit.vector.cores import available_cores
 
 _CHILD = Path(__file__).with_name("original_child.py")
@@ -149,6 +150,7 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
         self.observation_space = spaces.Box(0, 255, shapes[observation], np.uint8)
         self.action_space = spaces.Discrete(256)
         self.draw = True
+        self.step_lock = StepLock()  # this and draw: what FrameSkip asks of a game
 
     def _follow(self, game: str, level: str) -> None:
         if not self._game.version.startswith("7."):

@@ -141,7 +141,7 @@ class DeathHotspotAggregate:
         """
         buckets = self._levels.get(_level_id(level_id), Counter())
         start, min_deaths = self._bucket(death_x), as_int("min_deaths", min_deaths)
-        while buckets.get(start - self.bucket_size, 0) >= min_deaths:
+        while start > 0 and buckets.get(start - self.bucket_size, 0) >= min_deaths:
             start -= self.bucket_size
         return max(0, start - RESTORE_DISTANCE)
 

@@ -197,3 +197,7 @@ def test_level_stats():
     }  # fmt: skip
     stats.add(LevelStats(warps=2))
     assert (stats.warps, stats.attempts) == (3, 4)
+
+
+def test_where_no_death_is_needed_the_stretch_ends_at_the_start_of_the_level():
+    assert DeathHotspotAggregate().suggest_restore_position("1-1", 500, min_deaths=0) == 0
