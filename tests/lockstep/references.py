@@ -47,7 +47,7 @@ class NesPy:
         return np.array(self._console.screen, order="C")
 
     def close(self) -> None:
-        self._console.close()
+        del self._console  # ends with the last who looks at its memory
 
 
 class Cynes:
