@@ -6,15 +6,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.config import Fraction, PositiveFloat, PositiveInt, TrainConfig
-from mario_agents.metrics.collectors import LearnerCollector
-from mario_agents.metrics.episodes import Collected, EpisodeBooks, StepInfo
-from mario_agents.metrics.schema import rolling
+from mario_agents.core.algorithm import Algorithm
+from mario_agents.core.experience import Experience
+from mario_agents.core.updater import Updater
 from mario_agents.nn.encoders import NatureEncoder
-from mario_agents.parallel.experience import Experience
-from mario_agents.parallel.recipe import Recipe
-from mario_agents.parallel.trainer import RecipeTrainer
-from mario_agents.parallel.updater import Updater
+from mario_agents.runtime.trainer import AlgorithmTrainer
+from mario_agents.telemetry.collectors import LearnerCollector
+from mario_agents.telemetry.episodes import CollectResult
+from mario_agents.telemetry.schema import rolling
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class ReinforceCollector(LearnerCollector):  # what is plotted beside returns, d
     METRICS = (rolling("loss", "policy loss"), rolling("entropy", "entropy of the policy in nats"))
 
 
-class ReinforceLearner:  # a mario_agents.api.Learner
+class ReinforceLearner:  # a mario_agents.core.types.Learner
     def __init__(self, model):
         self.model = model
 
@@ -50,23 +51,23 @@ class ReinforceLearner:  # a mario_agents.api.Learner
 
 
 class ReinforceExperience(Experience):
-    def __init__(self, config, envs, model, place):
-        self.config, self.envs, self.place = config, envs, place
-        self.policy = ReinforcePolicy(model, place.seed_for("actions"), place.device)
-        self.obs = np.array(envs.reset(seed=place.seed_for("games"))[0])
-        self.books = EpisodeBooks(envs.num_envs)
+    def __init__(self, config, envs, model, context):
+        self.config, self.envs, self.context = config, envs, context
+        self.policy = ReinforcePolicy(model, context.seed_for("actions"), context.device)
+        self.obs = np.array(envs.reset(seed=context.seed_for("games"))[0])
+        self.tracker = EpisodeTracker(envs.num_envs)
 
     def collect(self, step):
-        collected, self.steps = Collected(), []
+        collected, self.steps = CollectResult(), []
         for _ in range(self.config.rollout):
-            with self.place.stopwatch.measure("time_inference"):
+            with self.context.stopwatch.measure("time_inference"):
                 action = self.policy.act(self.obs, greedy=False)
             obs, reward, terminated, truncated, infos = self.envs.step(action)
             ended = terminated | truncated
             info = StepInfo(infos, ended)
             # A lost life ends what earlier actions are praised for, even if the game goes on.
             self.steps.append((self.obs, action, reward, ended | info.get("life_lost", False)))
-            self.books.step(reward, ended, truncated, info, collected)
+            self.tracker.step(reward, ended, truncated, info, collected)
             self.obs = np.array(obs)
         return collected
 
@@ -98,7 +99,7 @@ class ReinforcePolicy:  # a mario_envkit.plugins.Policy
         return logits.softmax(1).multinomial(1, generator=self.rng).squeeze(1).cpu().numpy()
 
 
-class ReinforceRecipe(Recipe):
+class ReinforceAlgorithm(Algorithm):
     config_class, collector = ReinforceConfig, ReinforceCollector
 
     def learner(self, config, spaces):
@@ -106,8 +107,8 @@ class ReinforceRecipe(Recipe):
         encoder = NatureEncoder(spaces.obs_shape)
         return ReinforceLearner(nn.Sequential(encoder, nn.Linear(encoder.features, spaces.actions)))
 
-    def experience(self, config, envs, learner, place):
-        return ReinforceExperience(config, envs, learner.model, place)
+    def experience(self, config, envs, learner, context):
+        return ReinforceExperience(config, envs, learner.model, context)
 
     def updater(self, config, learner):
         packets = max(config.total_steps // (config.rollout * config.num_envs), 1)
@@ -118,4 +119,4 @@ class ReinforceRecipe(Recipe):
         return ReinforcePolicy(learner.model, config.seed, device)
 
 
-TRAINER = RecipeTrainer(ReinforceRecipe(), "REINFORCE: the policy gradient at its simplest.")
+TRAINER = AlgorithmTrainer(ReinforceAlgorithm(), "REINFORCE: the policy gradient at its simplest.")

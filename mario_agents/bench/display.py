@@ -10,9 +10,9 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from mario_agents.bench.job import Job
 from mario_agents.bench.plan import Plan
 from mario_agents.bench.result import CellResult, evaluations_of, progress_of
-from mario_agents.bench.work import Work
 
 LOOK_SECONDS = 2.0
 """Seconds between two looks at the files of the runs."""
@@ -82,12 +82,12 @@ class BenchDisplay:
     ) -> None:
         self._bars.stop()
 
-    def began(self, work: Work) -> None:
+    def began(self, work: Job) -> None:
         """A cell has begun."""
         self._tasks[work.cell.name] = self._bars.add_task(work.cell.name, total=100)
         self._line(f"{work.cell.name}: begins")
 
-    def ended(self, work: Work, result: CellResult, seconds: float) -> None:
+    def ended(self, work: Job, result: CellResult, seconds: float) -> None:
         """A cell has ended, after ``seconds``."""
         self._bars.remove_task(self._tasks.pop(work.cell.name))
         self._done += 1
@@ -99,7 +99,7 @@ class BenchDisplay:
             f"{result.name}: {words} ({self._done}/{len(self._plan.cells)}{more})", keep=True
         )
 
-    def look(self, running: Mapping[int, Work], waiting: int) -> None:
+    def look(self, running: Mapping[int, Job], waiting: int) -> None:
         """Bring the bars up to date, now and then."""
         now = time.monotonic()
         if now < self._next_look or not self._console.is_terminal:
@@ -110,7 +110,7 @@ class BenchDisplay:
         words = "cells" if left is None else f"cells, about {_duration(left)} left"
         self._bars.update(self._overall, completed=self._done, description=words)
 
-    def _look_at(self, work: Work) -> float:
+    def _look_at(self, work: Job) -> float:
         steps, seconds = progress_of(work.files)
         total = float(work.cell.options.get("total_steps", 0))
         share = share_done(

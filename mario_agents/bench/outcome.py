@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from mario_agents.bench.figure import draw_bench
-from mario_agents.bench.folder import Folder
+from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.plan import Plan
 from mario_agents.bench.result import CellResult, gather, read_result, write_json
 from mario_agents.bench.rows import Difference, Row, differences, rows_of
@@ -36,7 +36,7 @@ class Outcome(Struct, frozen=True):
         return sum(result.status == "failed" for result in self.cells.values())
 
 
-def outcome_of(plan: Plan, folder: Folder) -> Outcome:
+def outcome_of(plan: Plan, folder: BenchLayout) -> Outcome:
     """What is known by now; cells that are not finished are among them.
 
     Raises:
@@ -52,7 +52,7 @@ def outcome_of(plan: Plan, folder: Folder) -> Outcome:
     )
 
 
-def publish(plan: Plan, folder: Folder, outcome: Outcome) -> str:
+def publish(plan: Plan, folder: BenchLayout, outcome: Outcome) -> str:
     """Write ``table.md``, ``results.json``, ``results.csv`` and the curves; returns the table.
 
     Raises:

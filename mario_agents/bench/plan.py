@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mario_agents.config import TrainConfig
-from mario_agents.decoding import decode_json
+from mario_agents.run.decoding import decode_json
 from mario_envkit.errors import OptionError, RunError
 from mario_envkit.files import replace_text
 

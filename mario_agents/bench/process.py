@@ -41,7 +41,7 @@ class Child:
         threads = threads_for(jobs)
         if threads is not None:
             environment.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-        command = [sys.executable, "-m", "mario_agents.attended", *words]
+        command = [sys.executable, "-m", "mario_agents.child_entry", *words]
         self._began = time.monotonic()
         with log.open("ab") as output, _on_cores(slot, jobs):
             self.spawned = time.time()

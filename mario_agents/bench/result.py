@@ -8,11 +8,11 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from mario_agents.bench.folder import CellFiles
+from mario_agents.bench.layout import CellFiles
 from mario_agents.bench.measures import Point, points_of
 from mario_agents.bench.plan import Cell
-from mario_agents.decoding import decode_json
 from mario_agents.report.tables import read_table
+from mario_agents.run.decoding import decode_json
 from mario_agents.run.records import PlayedEpisode, read_evaluations, read_standard
 from mario_envkit.errors import RunError
 from mario_envkit.files import replace_file

@@ -17,7 +17,7 @@ from mario_agents.bench.measures import (
 )
 from mario_agents.bench.plan import Cell, Plan
 from mario_agents.bench.result import CellResult, Status
-from mario_agents.stats import bootstrap_interval
+from mario_agents.evaluation.intervals import bootstrap_interval
 
 COMPARED = ("greedy-sticky", "sampled-plain")
 """Conditions of the standard that the ablation compares; greedy episodes, nearly one and the same,

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from mario_agents.bench.display import BenchDisplay
-from mario_agents.bench.folder import Folder
+from mario_agents.bench.job import Job, is_finished
+from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.plan import Cell, Plan
-from mario_agents.bench.work import Work, is_finished
 from mario_agents.run.lock import sole
-from mario_agents.stopping import StopRequest
+from mario_agents.runtime.signals import StopRequest
 from mario_envkit.closing import closing
 from mario_envkit.command_line import in_words, shell_words
 from mario_envkit.errors import RunError
@@ -21,7 +21,7 @@ from mario_envkit.errors import RunError
 NAP_SECONDS = 0.2
 
 
-def run_cells(plan: Plan, folder: Folder, console: Console | None = None) -> None:
+def run_cells(plan: Plan, folder: BenchLayout, console: Console | None = None) -> None:
     """Do all cells that are not finished; each failure is kept in its result, the others go on.
 
     Raises:
@@ -55,10 +55,10 @@ def run_cells(plan: Plan, folder: Folder, console: Console | None = None) -> Non
 @dataclass
 class _Crew:
     plan: Plan
-    folder: Folder
+    folder: BenchLayout
     display: BenchDisplay
     todo: deque[Cell]
-    running: dict[int, Work] = field(default_factory=dict)
+    running: dict[int, Job] = field(default_factory=dict)
     began: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -70,7 +70,7 @@ class _Crew:
         for slot in range(self.plan.jobs):
             if slot not in self.running and self.todo:
                 cell = self.todo.popleft()
-                work = Work(cell, self.plan, self.folder.cell(cell.name), slot)
+                work = Job(cell, self.plan, self.folder.cell(cell.name), slot)
                 self.running[slot], self.began[cell.name] = work, time.monotonic()
                 self.display.began(work)
         for slot, work in list(self.running.items()):

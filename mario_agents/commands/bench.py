@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mario_agents.bench.folder import Folder
+from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.outcome import outcome_of, publish
 from mario_agents.bench.plan import Plan, merged, read_plan, write_plan
 from mario_agents.bench.runner import run_cells
@@ -24,7 +24,7 @@ def bench_learn(command: BenchLearn) -> None:
         KeyboardInterrupt: if Ctrl-C or SIGTERM asked to stop, after that.
         SystemExit: with status 1 if a run failed.
     """
-    folder = Folder(command.out)
+    folder = BenchLayout(command.out)
     plan = read_plan(folder.plan) if command.show else _plan(command, folder)
     if not command.show:
         run_cells(plan, folder)
@@ -37,7 +37,7 @@ def bench_learn(command: BenchLearn) -> None:
         raise SystemExit(EXIT_FAILED)
 
 
-def _plan(command: BenchLearn, folder: Folder) -> Plan:
+def _plan(command: BenchLearn, folder: BenchLayout) -> Plan:
     """The stored plan, the one that is asked for, or both together; it is on the disk then."""
     wanted = _wanted(command, folder)
     if wanted is None:
@@ -53,7 +53,7 @@ def _plan(command: BenchLearn, folder: Folder) -> Plan:
     return wanted
 
 
-def _wanted(command: BenchLearn, folder: Folder) -> Plan | None:
+def _wanted(command: BenchLearn, folder: BenchLayout) -> Plan | None:
     """What the words ask for; None if they only name the folder."""
     if not command.presets:
         if command != BenchLearn(out=command.out):
@@ -61,11 +61,11 @@ def _wanted(command: BenchLearn, folder: Folder) -> Plan | None:
         return None
     # Trainers, which import torch, are needed to check their options only.
     from mario_agents.bench.process import threads_for
-    from mario_agents.bench.wish import Wish
+    from mario_agents.bench.request import BenchRequest
 
     if command.jobs < 1:
         raise OptionError(f"--jobs {command.jobs} must be at least 1.")
-    return Wish(
+    return BenchRequest(
         presets=command.presets,
         levels=command.levels,
         seeds=command.seeds,

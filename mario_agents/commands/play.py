@@ -10,14 +10,14 @@ from typing import Any
 import gymnasium
 from rich.console import Console
 
+from mario_agents.acting.environments import make_env
 from mario_agents.commands.dispatch import Playing, Record, Watch
 from mario_agents.commands.runs import StoredRun
 from mario_agents.config import validate
-from mario_agents.environments import make_env
-from mario_agents.evaluate import Episode, Protocol
-from mario_agents.mosaic import play_mosaic
-from mario_agents.playback import FrameTap, play_episode
-from mario_agents.terminal import TerminalScreen
+from mario_agents.evaluation.evaluate import Episode, EvalProtocol
+from mario_agents.playback.mosaic import play_mosaic
+from mario_agents.playback.player import FrameTap, play_episode
+from mario_agents.playback.terminal import TerminalScreen
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import DisplayUnavailable, OptionError, WindowClosed
 from mario_envkit.plugins import Policy
@@ -61,7 +61,7 @@ def record_run(command: Record) -> None:
 
 
 def _record_episodes(
-    policy: Policy, kwargs: dict[str, Any], protocol: Protocol, path: Path
+    policy: Policy, kwargs: dict[str, Any], protocol: EvalProtocol, path: Path
 ) -> None:
     """Write a video of one episode after the other."""
     env = make_env(kwargs, render_mode="rgb_array")
@@ -80,7 +80,11 @@ def _record_episodes(
 
 
 def _record_mosaic(
-    policy: Policy, kwargs: dict[str, Any], protocol: Protocol, grid: tuple[int, int], path: Path
+    policy: Policy,
+    kwargs: dict[str, Any],
+    protocol: EvalProtocol,
+    grid: tuple[int, int],
+    path: Path,
 ) -> None:
     """Write a video of many games at once."""
     columns, rows = grid
@@ -122,8 +126,8 @@ def _grid(command: Record) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _protocol(command: Playing, episodes: int) -> Protocol:
-    protocol = Protocol(
+def _protocol(command: Playing, episodes: int) -> EvalProtocol:
+    protocol = EvalProtocol(
         episodes=episodes,
         greedy=command.is_greedy,
         sticky=command.sticky,
@@ -142,7 +146,7 @@ def _policy(run: StoredRun, command: Playing) -> Policy:
 def _play(
     policy: Policy,
     env: gymnasium.Env[Any, Any],
-    protocol: Protocol,
+    protocol: EvalProtocol,
     number: int,
     tap: FrameTap | None = None,
 ) -> Episode:
@@ -169,7 +173,7 @@ def _open_window(kwargs: dict[str, Any]) -> gymnasium.Env[Any, Any]:
     return env
 
 
-def _watch_window(policy: Policy, env: gymnasium.Env[Any, Any], protocol: Protocol) -> None:
+def _watch_window(policy: Policy, env: gymnasium.Env[Any, Any], protocol: EvalProtocol) -> None:
     try:
         for number in range(protocol.episodes):
             _print_episode(_play(policy, env, protocol, number))
@@ -179,7 +183,9 @@ def _watch_window(policy: Policy, env: gymnasium.Env[Any, Any], protocol: Protoc
         env.close()
 
 
-def _watch_terminal(policy: Policy, kwargs: dict[str, Any], protocol: Protocol, run: Path) -> None:
+def _watch_terminal(
+    policy: Policy, kwargs: dict[str, Any], protocol: EvalProtocol, run: Path
+) -> None:
     console = Console()
     if not console.is_terminal:
         raise DisplayUnavailable(

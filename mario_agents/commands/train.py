@@ -21,9 +21,9 @@ from mario_agents.config import (
     read_options,
     validate,
 )
-from mario_agents.notice import NOTICE
 from mario_agents.presets import find_preset
-from mario_agents.storage import GrowingLog
+from mario_agents.run.log_levels import NOTICE
+from mario_agents.run.storage import GrowingLog
 from mario_envkit.closing import closing
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import ConfigError, OptionError
@@ -138,9 +138,9 @@ def _parse(
 def _check_surroundings(trainer: Trainer, config: Any) -> None:
     """Open the game and the run to learn from, look for the device and wandb: what is wrong there
     leaves no run behind."""
-    from mario_agents.device import resolve_device
-    from mario_agents.environments import backward_starts, make_env
-    from mario_agents.metrics.sinks.wandb import require_wandb
+    from mario_agents.acting.environments import backward_starts, make_env
+    from mario_agents.nn.device import resolve_device
+    from mario_agents.telemetry.sinks.wandb import require_wandb
 
     if getattr(config, "wandb", None) is not None:
         require_wandb()
@@ -153,7 +153,7 @@ def _check_surroundings(trainer: Trainer, config: Any) -> None:
 def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
     """Train, with the log going to the run directory."""
     from mario_agents.monitor.beside import open_beside
-    from mario_agents.progress import displayed_by
+    from mario_agents.runtime.progress import displayed_by
 
     print(f"Run directory: {path}", flush=True)
     with _logging(path / "training.log") as log:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from mario_agents.config import NonNegativeInt, PositiveInt
-from mario_agents.evaluate import Evaluation, Protocol, evaluate
+from mario_agents.evaluation.evaluate import EvalProtocol, Evaluation, evaluate
 from mario_envkit.plugins import Policy
 
 CONDITIONS = ("greedy-plain", "greedy-sticky", "sampled-plain", "sampled-sticky")
@@ -37,10 +37,10 @@ class Standard:
     noop_max: NonNegativeInt = 30
     seed: NonNegativeInt = 0
 
-    def protocol(self, condition: str) -> Protocol:
+    def protocol(self, condition: str) -> EvalProtocol:
         """How episodes are played under one of :data:`CONDITIONS`."""
         choice, console = condition.split("-")
-        return Protocol(
+        return EvalProtocol(
             episodes=self.episodes,
             greedy=choice == "greedy",
             sticky=self.sticky if console == "sticky" else 0.0,
@@ -125,7 +125,7 @@ def evaluate_levels(
         levels: what to play, each as for ``level=``; none is where the policy was trained.
         conditions: some of :data:`CONDITIONS`.
         max_envs: environments stepped together.
-        make: see :func:`~mario_agents.evaluate.evaluate`.
+        make: see :func:`~mario_agents.evaluation.evaluate.evaluate`.
         on_episode: called with level and condition after each episode.
 
     Raises:

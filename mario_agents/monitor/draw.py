@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-from mario_agents.metrics import TIME_SHARES, WORKER_METRICS
 from mario_agents.monitor.state import BUCKET, Dashboard, LogLine, Worker, clean, severity
+from mario_agents.telemetry import TIME_SHARES, WORKER_METRICS
 
 SILENT_SECONDS = 5.0
 """A worker that has not beaten for longer is worth a look."""

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from mario_agents.monitor.files import stored_state
 from mario_agents.monitor.state import Dashboard, begin_again, reduce
-from mario_agents.parallel.events import EventObserver, EventServer, read_server
 from mario_agents.run import RunDir
+from mario_agents.telemetry.events import EventObserver, EventServer, read_server
 from mario_envkit.errors import RunError
 
 LOOK_SECONDS = 1.0

@@ -13,10 +13,10 @@ from functools import reduce as fold
 from itertools import chain
 from pathlib import Path
 
-from mario_agents.metrics import COORDINATOR_METRICS, WORKER_METRICS, MetricKind, MetricSnapshot
-from mario_agents.metrics.snapshot import RollingMean
 from mario_agents.monitor.state import Dashboard, record_deaths, reduce
-from mario_agents.parallel.events import (
+from mario_agents.run import RunDir
+from mario_agents.telemetry import COORDINATOR_METRICS, WORKER_METRICS, MetricKind, MetricSnapshot
+from mario_agents.telemetry.events import (
     COORDINATOR,
     PROTOCOL_VERSION,
     AnyEvent,
@@ -26,7 +26,7 @@ from mario_agents.parallel.events import (
     Metrics,
     WorkerStatus,
 )
-from mario_agents.run import RunDir
+from mario_agents.telemetry.snapshot import RollingMean
 from mario_envkit.command_line import showable
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import HotspotError

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from mario_agents.metrics import MetricSnapshot
 from mario_agents.monitor.series import Series
-from mario_agents.parallel.events import (
+from mario_agents.telemetry import MetricSnapshot
+from mario_agents.telemetry.events import (
     COORDINATOR,
     DeathPositions,
     Envelope,

@@ -99,7 +99,7 @@ class UniformReplay:
         truncated: NDArray[np.bool_],
         final_obs: NDArray[np.uint8],
     ) -> None:
-        """Append one step of every environment; see :class:`mario_agents.api.ReplayBuffer`.
+        """Append one step of every environment; see :class:`mario_agents.core.types.ReplayBuffer`.
 
         If ``obs`` is not what the step before led to although no episode ended there, the step
         before counts as truncated: no return may reach across the gap.

@@ -164,14 +164,14 @@ def _first_area(level: str, runs: Sequence[RunData]) -> int:
 
 def _way(level: str, area: int, run: RunData, color: int) -> Way | None:
     """The trajectory of the best filmed episode of this level."""
-    films = [film for _, film in run.films if any(leg.level == level for leg in film.path)]
+    films = [film for _, film in run.films if any(segment.level == level for segment in film.path)]
     if not films:
         return None
     film = max(films, key=lambda f: (f.episode.merit, f.step))
     strokes = []
-    for leg in film.path:
-        if leg.level == level and leg.area == area:
-            strokes += _strokes(leg.points)
+    for segment in film.path:
+        if segment.level == level and segment.area == area:
+            strokes += _strokes(segment.points)
     if not strokes:
         return None
     end = "to the flag" if film.episode.success else f"until x {film.episode.best_x}"

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from mario_agents.metrics import TIME_SHARES
 from mario_agents.report.tables import (
     Curve,
     Table,
@@ -30,6 +29,7 @@ from mario_agents.run.records import (
     read_films,
     read_standard,
 )
+from mario_agents.telemetry import TIME_SHARES
 from mario_envkit.command_line import showable
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import ArchiveError, HotspotError, RunError
@@ -145,7 +145,7 @@ class RunData:
     def levels(self) -> set[str]:
         """Levels in which something is known to have happened."""
         levels = {spot.level for spot in self.snapshots}
-        levels |= {leg.level for _, film in self.films for leg in film.path}
+        levels |= {segment.level for _, film in self.films for segment in film.path}
         levels |= {episode.level for e in self.evaluations for episode in (*e.plain, *e.sticky)}
         return levels | set(self.hotspots.levels if self.hotspots is not None else ())
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mario_agents.evaluation.intervals import wilson_interval
 from mario_agents.report.figures import Bar, Series
 from mario_agents.report.rundata import RunData
 from mario_agents.report.tables import Curve
 from mario_agents.run.records import PlayedEpisode
-from mario_agents.stats import wilson_interval
 
 FULL_GAME = "full"
 """As an option and as a row: the whole game."""

@@ -1,7 +1,8 @@
 """The directory of a run: configuration, weights, checkpoints, and who may write to it.
 
-What happens to its files on a full disk says :mod:`mario_agents.storage`, when it goes on from an
-older checkpoint :mod:`mario_agents.run.rewind`, and without locks :mod:`mario_agents.run.lock`.
+What happens to its files on a full disk says :mod:`mario_agents.run.storage`, when it goes on from
+an older checkpoint :mod:`mario_agents.runtime.rewind`, and without locks
+:mod:`mario_agents.run.lock`.
 """
 
 from importlib import import_module

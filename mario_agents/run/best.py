@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 
 from mario_agents.run.directory import RunDir
+from mario_agents.run.storage import Deferrable
 from mario_agents.run.weights import read_weights, write_weights
-from mario_agents.storage import Deferrable
 from mario_envkit.errors import RunError
 
 Score = tuple[float, ...]

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from mario_agents.decoding import decode_json
+from mario_agents.run.decoding import decode_json
 from mario_envkit.files import replace_file
 from mario_envkit.game.endings import WARP
 
@@ -23,7 +23,8 @@ Seconds = Annotated[float, Meta(ge=0)]
 
 
 class PlayedEpisode(Struct, frozen=True):
-    """An episode of an evaluation; fields as of :class:`mario_agents.evaluate.Episode`."""
+    """An episode of an evaluation; fields as of
+    :class:`mario_agents.evaluation.evaluate.Episode`."""
 
     level: str
     success: bool
@@ -87,7 +88,7 @@ class _Standard(Struct, frozen=True):
     levels: dict[str, dict[str, _Measured]]
 
 
-class Leg(Struct, frozen=True):
+class Segment(Struct, frozen=True):
     """A stretch of an episode within one area of a level.
 
     Attributes:
@@ -115,7 +116,7 @@ class FilmRecord(Struct, frozen=True):
     occasions: tuple[str, ...]
     score: tuple[float, ...]
     episode: PlayedEpisode
-    path: tuple[Leg, ...]
+    path: tuple[Segment, ...]
 
 
 def evaluation_line(record: EvaluationRecord) -> bytes:

@@ -1,4 +1,4 @@
-"""Does a recipe keep what it promises?"""
+"""Does an algorithm keep what it promises?"""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig
-from mario_agents.environments import make_vector
-from mario_agents.parallel.engine import train
-from mario_agents.parallel.gradients import trainable
-from mario_agents.parallel.recipe import Recipe, Spaces, name_of, recipe_named
-from mario_agents.parallel.trainer import RecipeTrainer
+from mario_agents.core.algorithm import Algorithm, Spaces, algorithm_named, name_of
+from mario_agents.core.gradients import trainable
 from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_agents.runtime.engine import train
+from mario_agents.runtime.trainer import AlgorithmTrainer
 
 
-def check_recipe(recipe: Recipe[Any, Any], config: TrainConfig, folder: Path) -> None:
-    """Train a recipe in this process for ``config.total_steps``, and hold it against its contract.
+def check_algorithm(algorithm: Algorithm[Any, Any], config: TrainConfig, folder: Path) -> None:
+    """Train an algorithm in this process for ``config.total_steps``, and hold it against its
+    contract.
 
     Workers can import it; the seed decides on its weights; training changes them and leaves
     numbers; the trained policy plays; and two runs that go on from the same checkpoint, for as long
     again, end with the same weights.
 
     Args:
-        recipe: to be checked.
+        algorithm: to be checked.
         config: small, so that it takes seconds: a few updates suffice.
         folder: an empty directory, for runs.
 
@@ -36,19 +37,19 @@ def check_recipe(recipe: Recipe[Any, Any], config: TrainConfig, folder: Path) ->
         MarioEnvkitError: if it cannot be trained at all.
     """
     config = dataclasses.replace(config, workers=0, device="cpu", ui=False)
-    twin = recipe_named(name_of(recipe))
-    assert twin.config_class is recipe.config_class, "Workers would import another recipe."
+    twin = algorithm_named(name_of(algorithm))
+    assert twin.config_class is algorithm.config_class, "Workers would import another algorithm."
 
-    envs = make_vector(recipe.env_kwargs(config), 2)
+    envs = make_vector(algorithm.env_kwargs(config), 2)
     spaces, (observations, _) = Spaces.of(envs), envs.reset(seed=0)
     envs.close()
-    first, second = (each.learner(config, spaces).model for each in (recipe, twin))
+    first, second = (each.learner(config, spaces).model for each in (algorithm, twin))
     _check_equal(first, second, "Two learners of one seed have different weights")
     assert trainable(first), "The model has no parameters that ask for gradients."
 
     path = folder / "run"
-    run = RunDir.create(path, trainer="recipe", config=config)
-    train(recipe, config, run, resume=False)
+    run = RunDir.create(path, trainer="algorithm", config=config)
+    train(algorithm, config, run, resume=False)
     checkpoint = CheckpointStore(run.checkpoint_path).load_latest()
     updates = checkpoint.state["updater"]["updates"]
     assert updates > 0, f"{checkpoint.step} steps led to no update; give a larger total_steps."
@@ -60,7 +61,7 @@ def check_recipe(recipe: Recipe[Any, Any], config: TrainConfig, folder: Path) ->
     for name, tensor in after.items():
         assert bool(torch.isfinite(tensor).all()), f"{name} holds values that are not finite."
 
-    policy = RecipeTrainer(recipe, "").load_policy(config, path, device="cpu")
+    policy = AlgorithmTrainer(algorithm, "").load_policy(config, path, device="cpu")
     policy.reset(2)
     for greedy in (True, False):
         actions = np.asarray(policy.act(observations, greedy=greedy))
@@ -69,14 +70,14 @@ def check_recipe(recipe: Recipe[Any, Any], config: TrainConfig, folder: Path) ->
         assert fitting, f"Two actions must be integers (2,), not {kind}."
         assert ((actions >= 0) & (actions < spaces.actions)).all(), f"There is no action {actions}."
 
-    _check_resume(recipe, dataclasses.replace(config, total_steps=2 * checkpoint.step), path)
+    _check_resume(algorithm, dataclasses.replace(config, total_steps=2 * checkpoint.step), path)
 
 
-def _check_resume(recipe: Recipe[Any, Any], config: TrainConfig, path: Path) -> None:
+def _check_resume(algorithm: Algorithm[Any, Any], config: TrainConfig, path: Path) -> None:
     copy = path.with_name("copy")
     shutil.copytree(path, copy)
     for each in (path, copy):
-        train(recipe, config, RunDir.open(each), resume=True)
+        train(algorithm, config, RunDir.open(each), resume=True)
     ours, theirs = (read_weights(RunDir.open(each))[0] for each in (path, copy))
     for name in ours:
         assert torch.equal(ours[name], theirs[name]), (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 STAY, RIGHT, DIE = 0, 1, 2
 DEATH, STEP, FLAG = -5.0, 1.0, 5.0
 CORRIDOR = "mario_agents.testing:FakeCorridor-v0"
-"""Id of the corridor, for ``gymnasium.make`` and for a recipe's ``env_kwargs``."""
+"""Id of the corridor, for ``gymnasium.make`` and for an algorithm's ``env_kwargs``."""
 
 
 class Corridor(gymnasium.Env[NDArray[np.uint8], np.int64]):

@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mario_agents.api import Batch
+from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.config import NonNegativeFloat, PositiveFloat, PositiveInt, TrainConfig
-from mario_agents.metrics.collectors import LearnerCollector
-from mario_agents.metrics.episodes import Collected, EpisodeBooks, StepInfo
-from mario_agents.metrics.schema import MetricDef, rolling
-from mario_agents.parallel.experience import NumpyBatch
-from mario_agents.parallel.recipe import Place, Spaces
-from mario_agents.parallel.trainer import RecipeTrainer
-from mario_agents.parallel.updater import Updater
+from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.core.experience import NumpyBatch
+from mario_agents.core.types import Batch
+from mario_agents.core.updater import Updater
+from mario_agents.runtime.trainer import AlgorithmTrainer
+from mario_agents.telemetry.collectors import LearnerCollector
+from mario_agents.telemetry.episodes import CollectResult
+from mario_agents.telemetry.schema import MetricDef, rolling
 from mario_agents.testing.corridor import CORRIDOR
 
 
@@ -44,7 +45,7 @@ class ToyConfig(TrainConfig):
 
 
 class ToyModel(nn.Module):
-    """A reward for each brightness (the place) and action."""
+    """A reward for each brightness (the context) and action."""
 
     def __init__(self, actions: int) -> None:
         super().__init__()
@@ -55,7 +56,7 @@ class ToyModel(nn.Module):
 
 
 class ToyLearner:
-    """Implements :class:`mario_agents.api.Learner`."""
+    """Implements :class:`mario_agents.core.types.Learner`."""
 
     def __init__(self, model: ToyModel) -> None:
         self.model = model
@@ -78,18 +79,18 @@ class ToyCollector(LearnerCollector):
 
 class ToyExperience:
     """Plays at random; every round is a batch. Implements
-    :class:`mario_agents.parallel.experience.Experience`."""
+    :class:`mario_agents.core.experience.Experience`."""
 
     def __init__(self, config: ToyConfig, envs: VectorEnv[Any, Any, Any], seed: int) -> None:
         self._config, self._envs = config, envs
         self._rng = np.random.default_rng(seed)
         self._obs = np.array(envs.reset(seed=seed)[0])
-        self._books = EpisodeBooks(envs.num_envs)
+        self._books = EpisodeTracker(envs.num_envs)
         self._round: list[dict[str, NDArray[Any]]] = []
 
-    def collect(self, step: int) -> Collected:
-        """See :class:`mario_agents.parallel.experience.Experience`."""
-        collected = Collected()
+    def collect(self, step: int) -> CollectResult:
+        """See :class:`mario_agents.core.experience.Experience`."""
+        collected = CollectResult()
         time.sleep(self._config.pause)
         while collected.steps < self._config.collect_steps:
             action = self._rng.integers(3, size=self._envs.num_envs)
@@ -102,7 +103,7 @@ class ToyExperience:
         return collected
 
     def batches(self) -> Iterator[NumpyBatch]:
-        """See :class:`mario_agents.parallel.experience.Experience`."""
+        """See :class:`mario_agents.core.experience.Experience`."""
         steps, self._round = self._round, []
         if steps:
             yield {name: np.concatenate([step[name] for step in steps]) for name in steps[0]}
@@ -111,15 +112,15 @@ class ToyExperience:
         """Nothing to learn from that."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """See :class:`mario_agents.parallel.experience.Experience`."""
+        """See :class:`mario_agents.core.experience.Experience`."""
         return {}
 
     def state(self) -> dict[str, Any]:
-        """See :class:`mario_agents.parallel.experience.Experience`."""
+        """See :class:`mario_agents.core.experience.Experience`."""
         return {"rng": self._rng.bit_generator.state}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """See :class:`mario_agents.parallel.experience.Experience`."""
+        """See :class:`mario_agents.core.experience.Experience`."""
         self._rng.bit_generator.state = state["rng"]
 
 
@@ -141,8 +142,8 @@ class ToyPolicy:
         return best if greedy else self._rng.integers(reward.shape[1], size=len(best))
 
 
-class ToyRecipe:
-    """Implements :class:`mario_agents.parallel.recipe.Recipe`."""
+class ToyAlgorithm:
+    """Implements :class:`mario_agents.core.algorithm.Algorithm`."""
 
     config_class = ToyConfig
     collector = ToyCollector
@@ -152,17 +153,21 @@ class ToyRecipe:
         return {"id": CORRIDOR, "length": config.length, "size": 4}
 
     def learner(self, config: ToyConfig, spaces: Spaces) -> ToyLearner:
-        """See :class:`mario_agents.parallel.recipe.Recipe`."""
+        """See :class:`mario_agents.core.algorithm.Algorithm`."""
         return ToyLearner(ToyModel(spaces.actions))
 
     def experience(
-        self, config: ToyConfig, envs: VectorEnv[Any, Any, Any], learner: ToyLearner, place: Place
+        self,
+        config: ToyConfig,
+        envs: VectorEnv[Any, Any, Any],
+        learner: ToyLearner,
+        context: WorkerContext,
     ) -> ToyExperience:
-        """See :class:`mario_agents.parallel.recipe.Recipe`."""
-        return ToyExperience(config, envs, place.seed_for("games"))
+        """See :class:`mario_agents.core.algorithm.Algorithm`."""
+        return ToyExperience(config, envs, context.seed_for("games"))
 
     def updater(self, config: ToyConfig, learner: ToyLearner) -> Updater:
-        """See :class:`mario_agents.parallel.recipe.Recipe`."""
+        """See :class:`mario_agents.core.algorithm.Algorithm`."""
         return Updater(
             learner,
             lr=config.lr,
@@ -175,12 +180,12 @@ class ToyRecipe:
         )
 
     def player(self, learner: ToyLearner) -> nn.Module:
-        """See :class:`mario_agents.parallel.recipe.Recipe`."""
+        """See :class:`mario_agents.core.algorithm.Algorithm`."""
         return learner.model
 
     def policy(self, config: ToyConfig, learner: ToyLearner, device: torch.device) -> ToyPolicy:
-        """See :class:`mario_agents.parallel.recipe.Recipe`."""
+        """See :class:`mario_agents.core.algorithm.Algorithm`."""
         return ToyPolicy(learner.model, config.seed, device)
 
 
-TRAINER = RecipeTrainer(ToyRecipe(), "Learns which action brings which reward in a corridor.")
+TRAINER = AlgorithmTrainer(ToyAlgorithm(), "Learns which action brings which reward in a corridor.")

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import msgspec
 from rich.cells import cell_len
 
-from mario_agents.metrics import MetricSnapshot, RollingMean
 from mario_agents.monitor.state import Dashboard, reduce
-from mario_agents.parallel.events import (
+from mario_agents.telemetry import MetricSnapshot, RollingMean
+from mario_agents.telemetry.events import (
     COORDINATOR,
     MAIN,
     PROTOCOL_VERSION,

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mario_agents.parallel.gradient_pool import SharedGradientPool
-from mario_agents.parallel.heartbeat import SharedHeartbeat
-from mario_agents.parallel.segments import SharedSegments, attach
-from mario_agents.parallel.shared_weights import SharedWeights
+from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.shm.segments import SharedSegments, attach
+from mario_agents.runtime.shm.shared_weights import SharedWeights
 
 SPAWN = multiprocessing.get_context("spawn")
 PERIOD = 251

@@ -12,14 +12,14 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from mario_agents.parallel.events import (
+from mario_agents.run import CheckpointStore
+from mario_agents.telemetry.events import (
     COORDINATOR,
     EventObserver,
     LearnerStatus,
     Log,
     WorkerStatus,
 )
-from mario_agents.run import CheckpointStore
 from mario_envkit.errors import RunError
 
 PATIENCE = 120.0

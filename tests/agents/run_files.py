@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from mario_agents.config import TrainConfig
-from mario_agents.metrics import CsvSink
 from mario_agents.run import RunDir
 from mario_agents.run.records import (
     EvaluationRecord,
     FilmRecord,
-    Leg,
     PlayedEpisode,
+    Segment,
     evaluation_line,
     write_film_record,
 )
+from mario_agents.telemetry import CsvSink
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.files import append
@@ -67,7 +67,7 @@ def write_run(path: Path, *, seed: int = 0, workers: int = 2, video: bool = True
             for shade in range(0, 200, 10):
                 writer.show(np.full((64, 64, 3), shade, np.uint8))
         points = tuple((40 + 10 * i, 79) for i in range(300))
-        way = (Leg("1-1", AREA, points),)
+        way = (Segment("1-1", AREA, points),)
         write_film_record(film, FilmRecord(10_000, ("first flag",), (1.0, 3161.0), FLAG, way))
     return run
 
@@ -78,5 +78,5 @@ def snapshot(x_pos: int) -> ArchivedSnapshot:
         Snapshot("fake", "00" * 32, bytes(40)), (1, 1, 0, 0), (("MarioEnv", ((1, 1), 9)),)
     )
     info = {"level": "1-1", "area": AREA, "x_pos": x_pos, "y_pos": 79, "frame": 100}
-    place = Place("1-1", AREA, x_pos // 25, 1, (0, 0))
-    return ArchivedSnapshot(place, saved, np.zeros(3, np.uint8), info)
+    context = Place("1-1", AREA, x_pos // 25, 1, (0, 0))
+    return ArchivedSnapshot(context, saved, np.zeros(3, np.uint8), info)

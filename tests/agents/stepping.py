@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mario_agents.parallel.words import Memory
+from mario_agents.runtime.shm.atomics import Memory
 
 
 class Crashed(BaseException):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mario_agents.metrics import Across, MetricAggregator, MetricDef, MetricKind, MetricLogger
-from mario_agents.metrics.schema import counter, gauge, rolling
+from mario_agents.telemetry import Across, MetricAggregator, MetricDef, MetricKind, MetricLogger
+from mario_agents.telemetry.schema import counter, gauge, rolling
 
 DEFS = [
     counter("deaths", "lives"),

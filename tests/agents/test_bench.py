@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from mario_agents.bench.folder import Folder
+from mario_agents.bench.job import is_finished
+from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.plan import Plan, merged, read_plan
 from mario_agents.bench.process import Child, last_line, threads_for
-from mario_agents.bench.wish import Wish, parse_overrides
-from mario_agents.bench.work import is_finished
+from mario_agents.bench.request import BenchRequest, parse_overrides
 from mario_envkit.errors import ConfigError, LevelError, MarioEnvkitError, OptionError
 from mario_envkit.vector.cores import available_cores
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("toy")
 
 
 def test_every_combination_is_a_cell() -> None:
-    wish = Wish(
+    wish = BenchRequest(
         presets=["ppo/tiles-cpu", "walk"], levels=["1-1", "2-1"], seeds=[0, 5], snapshots="both",
         overrides=["eval-interval=500", "lr=1e-2"], minutes=2, threads=1,
     )  # fmt: skip
@@ -45,13 +45,17 @@ def test_every_combination_is_a_cell() -> None:
     assert (options["ui"], options["snapshots"], options["torch_threads"]) == (False, True, 1)
     assert plan.horizon(first) == 120
     assert {cell.options["level"] for cell in plan.cells} == {"1-1", "2-1"}
-    assert len(Wish(presets=["walk"], levels=["all"], seeds=[0], steps=9).plan().cells) == 32
-    several = Wish(
+    assert (
+        len(BenchRequest(presets=["walk"], levels=["all"], seeds=[0], steps=9).plan().cells) == 32
+    )
+    several = BenchRequest(
         presets=["walk"], levels=["1-1..1-3", "full", "random:1-1..1-2"], seeds=[0], steps=9
     )
     levels = [cell.level for cell in several.plan().cells]
     assert levels == ["1-1", "1-2", "1-3", "full", "random:1-1..1-2"]
-    whole = Wish(presets=["walk"], overrides=["log_interval=1e3"], seeds=[0], steps=9).plan()
+    whole = BenchRequest(
+        presets=["walk"], overrides=["log_interval=1e3"], seeds=[0], steps=9
+    ).plan()
     assert whole.cells[0].options["log_interval"] == 1000
 
 
@@ -59,13 +63,13 @@ def test_what_presets_say_is_left(tmp_path: Path) -> None:
     own = tmp_path / "mine.yaml"
     keys = "trainer: walk\nname: mine\ndescription: Mine.\nmeasured: never\noptions:\n"
     own.write_text(keys + "  snapshots: false\n  level: 1-1..1-4\n  lr: 0.25\n")
-    (cell,) = Wish(presets=[str(own)], seeds=[3], steps=640).plan().cells
+    (cell,) = BenchRequest(presets=[str(own)], seeds=[3], steps=640).plan().cells
     assert (cell.preset, cell.level, cell.snapshots) == ("walk/mine", "1-1..1-4", False)
     assert cell.name == "walk-mine_1-1..1-4_snapshots-off_seed-3"
     assert (cell.options["lr"], cell.options["total_steps"], cell.seed) == (0.25, 640, 3)
     own.write_text("name: mine\n")
     with pytest.raises(ConfigError, match=r"mine\.yaml is no preset"):
-        Wish(presets=[str(own)], steps=1).plan()
+        BenchRequest(presets=[str(own)], steps=1).plan()
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_what_presets_say_is_left(tmp_path: Path) -> None:
 )
 def test_wishes_that_make_no_sense(words: Any, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
-        Wish(**words).plan()
+        BenchRequest(**words).plan()
 
 
 def test_values_are_those_of_yaml() -> None:
@@ -99,7 +103,7 @@ def test_values_are_those_of_yaml() -> None:
 
 
 def plan(**changes: Any) -> Plan:
-    return Wish(**{"presets": ["walk"], "seeds": [0, 1], "steps": 640, **changes}).plan()
+    return BenchRequest(**{"presets": ["walk"], "seeds": [0, 1], "steps": 640, **changes}).plan()
 
 
 def test_a_folder_takes_more_of_the_same(tmp_path: Path) -> None:
@@ -148,7 +152,7 @@ def test_a_bench_is_killed_and_goes_on(cli: Any, cli_env: dict[str, str], tmp_pa
              "--set", "eval_interval=64", "pause=0.1", "eval_episodes=2", "checkpoint_interval=64",
              "--episodes", "3", "--weights", "best", "--out", "first"]  # fmt: skip
     command = [sys.executable, "-m", "mario_agents.cli", *words]
-    folder = Folder(tmp_path / "first")
+    folder = BenchLayout(tmp_path / "first")
     bench = subprocess.Popen(command, cwd=tmp_path, env=cli_env, start_new_session=True)
     cells: list[Any] = []
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mario_agents.bench.display import BenchDisplay, seconds_left, share_done
 from mario_agents.bench.figure import draw_bench
-from mario_agents.bench.folder import Folder
+from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.measures import (
     Clear,
     Point,
@@ -33,9 +33,9 @@ from mario_agents.bench.result import CellResult, Success, Trained, gather, writ
 from mario_agents.bench.rows import differences, median_of, rows_of
 from mario_agents.bench.table import as_text, grid
 from mario_agents.config import TrainConfig
-from mario_agents.metrics import CsvSink
 from mario_agents.run import RunDir
 from mario_agents.run.records import EvaluationRecord, evaluation_line
+from mario_agents.telemetry import CsvSink
 from mario_envkit.files import append, replace_text
 from mario_envkit.game.levels import all_levels
 from tests.agents.run_files import DEATH, FLAG
@@ -221,7 +221,7 @@ def test_a_line_of_csv_for_each_run(bench: tuple[Plan, dict[str, CellResult]]) -
 
 
 def test_what_run_directories_say(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = BenchLayout(tmp_path)
     whole, missing = cell(0, True), cell(1, True)
     files = folder.cell(whole.name)
     files.home.mkdir(parents=True)
@@ -270,7 +270,7 @@ def test_many_levels_stand_side_by_side(tmp_path: Path) -> None:
 
 def test_a_terminal_shows_bars(tmp_path: Path) -> None:
     one, two = cell(0, True), cell(1, True)
-    files = Folder(tmp_path).cell(one.name)
+    files = BenchLayout(tmp_path).cell(one.name)
     files.run.mkdir(parents=True)
     sink = CsvSink(files.run_files.csv_path("coordinator"), ["seconds"])
     sink.write(150, {"seconds": 15.0})

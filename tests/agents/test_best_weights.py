@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from mario_agents.config import TrainConfig
-from mario_agents.parallel.evaluation import Evaluator
-from mario_agents.parallel.recipe import Spaces
+from mario_agents.core.algorithm import Spaces
 from mario_agents.run import BestWeights, RunDir, read_weights, weights_path, write_weights
+from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.testing.corridor import CORRIDOR, RIGHT, STAY
 from mario_envkit.errors import RunError
 
@@ -88,7 +88,7 @@ class WalkingLearner:
 
 
 class WalkingRecipe:
-    """Of a recipe only what an evaluator asks for."""
+    """Of an algorithm only what an evaluator asks for."""
 
     def env_kwargs(self, config):
         return {"id": CORRIDOR}

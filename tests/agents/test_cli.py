@@ -110,7 +110,7 @@ def test_ddqn_has_the_options_of_distributed_training(cli: Any) -> None:
     done = cli("train", "ddqn", "--help")
     assert done.returncode == 0
     words = ("--workers --lr --lr-min --gamma --n-step --batch-size --buffer-size --collect-steps "
-             "--accumulate-grads --max-staleness --no-lockstep --exploration --gradient-dtype "
+             "--accumulate-grads --max-staleness --no-synchronous --exploration --gradient-dtype "
              "--heartbeat-timeout --level --resume --no-ui --no-snapshots --config")  # fmt: skip
     assert [word for word in words.split() if f"{word} " not in done.stdout] == []
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from mario_agents.parallel.engine import train
 from mario_agents.report.tables import read_table
 from mario_agents.run import RunDir
 from mario_agents.run.clock import TrainingClock
 from mario_agents.run.records import read_evaluations
-from mario_agents.testing.toy import ToyConfig, ToyRecipe
+from mario_agents.runtime.engine import train
+from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 
 TOY = ToyConfig(
     total_steps=640,
@@ -52,14 +52,14 @@ def test_a_run_says_how_long_it_has_been_training(tmp_path: Path, workers: int) 
     config = dataclasses.replace(TOY, workers=workers)
     run = RunDir.create(tmp_path / "run", trainer="toy", config=config)
     begin, unix = time.monotonic(), time.time()
-    train(ToyRecipe(), config, run, resume=False)
+    train(ToyAlgorithm(), config, run, resume=False)
     took = time.monotonic() - begin
     first = read_table(run.csv_path("coordinator")).last("seconds")
     assert 10 * TOY.pause <= first <= took
     time.sleep(took + 0.1)  # what lies between is not training
     begin = time.monotonic()
     more = dataclasses.replace(config, total_steps=1280)
-    train(ToyRecipe(), more, run, resume=True)
+    train(ToyAlgorithm(), more, run, resume=True)
     took = time.monotonic() - begin
     seconds = read_table(run.csv_path("coordinator")).columns["seconds"].tolist()
     assert all(a <= b for a, b in itertools.pairwise(seconds))

@@ -6,17 +6,17 @@ import math
 
 import pytest
 
-from mario_agents.metrics import COORDINATOR_METRICS, DDQN_METRICS, WORKER_METRICS, MetricLogger
-from mario_agents.metrics.collectors import (
+from mario_agents.telemetry import COORDINATOR_METRICS, DDQN_METRICS, WORKER_METRICS, MetricLogger
+from mario_agents.telemetry.collectors import (
     CompositeCollector,
     CoordinatorCollector,
     DDQNCollector,
     MarioCollector,
     SystemCollector,
 )
-from mario_agents.metrics.episodes import Collected, Death, Episode
-from mario_agents.metrics.rate import Rate
-from mario_agents.metrics.schema import TIME_SHARES, TIME_SPAN
+from mario_agents.telemetry.episodes import CollectResult, Death, Episode
+from mario_agents.telemetry.rate import Rate
+from mario_agents.telemetry.schema import TIME_SHARES, TIME_SPAN
 
 PIT = Death("1-1", 523, "pit", 7)
 
@@ -50,7 +50,7 @@ def test_a_worker_in_full():
         episode(reward=70.0, length=40, best_x=3200, x_pos=3100, flags=1, success=True),
     ]
     gauges = {"epsilon": 0.25, "buffer_size": 64, "unknown": 1.0}
-    worker.on_step(Collected(64, ended, [PIT], gauges))
+    worker.on_step(CollectResult(64, ended, [PIT], gauges))
     for each in ended:
         worker.on_episode_end(each)
     worker.on_episode_end(episode(best_x=100))
@@ -91,9 +91,9 @@ def test_deaths_are_passed_on_once_and_kept_while_nobody_takes_them():
     post = Post()
     mario = MarioCollector(MetricLogger(WORKER_METRICS), post)
     post.open = False
-    mario.on_step(Collected(1, deaths=[PIT, Death("1-2", 40, "enemy")]))
+    mario.on_step(CollectResult(1, deaths=[PIT, Death("1-2", 40, "enemy")]))
     mario.flush()
-    mario.on_step(Collected(1, deaths=[PIT]))
+    mario.on_step(CollectResult(1, deaths=[PIT]))
     post.open = True
     mario.flush()
     mario.flush()

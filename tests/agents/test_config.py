@@ -11,7 +11,8 @@ import msgspec.inspect
 import pytest
 from msgspec import Meta
 
-from mario_agents.algos.ddqn.config import DDQNConfig
+from mario_agents.acting.environments import make_env
+from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import (
     TrainConfig,
@@ -21,7 +22,6 @@ from mario_agents.config import (
     to_plain,
     validate,
 )
-from mario_agents.environments import make_env
 from mario_envkit.errors import ConfigError, OptionError
 
 

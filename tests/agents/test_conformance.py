@@ -1,4 +1,4 @@
-"""The check that third parties put their recipes to: ours pass, and bad ones do not."""
+"""The check that third parties put their algorithms to: ours pass, and bad ones do not."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import numpy as np
 import pytest
 import torch
 
-from mario_agents.testing.conformance import check_recipe
-from mario_agents.testing.toy import ToyConfig, ToyExperience, ToyLearner, ToyPolicy, ToyRecipe
-from tests.agents.recipes import CorridorRecipe, PPOCorridorRecipe
+from mario_agents.testing.conformance import check_algorithm
+from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyExperience, ToyLearner, ToyPolicy
+from tests.agents.algorithms import CorridorRecipe, PPOCorridorRecipe
 from tests.agents.test_distributed import DDQN
 from tests.agents.test_ppo_trainer import SMALL as PPO
 
 TOY = ToyConfig(total_steps=256, num_envs=2)
 
 
-class Unseeded(ToyRecipe):
+class Unseeded(ToyAlgorithm):
     def learner(self, config: ToyConfig, spaces: Any) -> ToyLearner:
         learner = super().learner(config, spaces)
         torch.nn.init.normal_(learner.model.reward)
         return learner
 
 
-class Careless(ToyRecipe):
+class Careless(ToyAlgorithm):
     def experience(self, config: ToyConfig, envs: Any, *args: Any) -> ToyExperience:
         return ToyExperience(config, envs, int(np.random.default_rng().integers(10**6)))
 
 
-class Idle(ToyRecipe):
+class Idle(ToyAlgorithm):
     def experience(self, *args: Any) -> ToyExperience:
         experience = super().experience(*args)
         experience.batches = lambda: iter(())  # type: ignore[method-assign]
         return experience
 
 
-class Clumsy(ToyRecipe):
+class Clumsy(ToyAlgorithm):
     def policy(self, *args: Any) -> ToyPolicy:
         policy = super().policy(*args)
         policy.act = lambda observations, greedy: np.full(2, 7)  # type: ignore[method-assign]
@@ -45,24 +45,24 @@ class Clumsy(ToyRecipe):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "config"),
-    [(ToyRecipe(), TOY), (CorridorRecipe(), DDQN), (PPOCorridorRecipe(), PPO)],
+    ("algorithm", "config"),
+    [(ToyAlgorithm(), TOY), (CorridorRecipe(), DDQN), (PPOCorridorRecipe(), PPO)],
 )
-def test_ours_pass(recipe: Any, config: Any, tmp_path: Path) -> None:
-    check_recipe(recipe, config, tmp_path)
+def test_ours_pass(algorithm: Any, config: Any, tmp_path: Path) -> None:
+    check_algorithm(algorithm, config, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("recipe", "sentence"),
+    ("algorithm", "sentence"),
     [
         (Unseeded(), "Two learners of one seed have different weights"),
         (Idle(), "led to no update"),
         (Clumsy(), "There is no action"),
     ],
 )
-def test_bad_ones_do_not(recipe: Any, sentence: str, tmp_path: Path) -> None:
+def test_bad_ones_do_not(algorithm: Any, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=sentence):
-        check_recipe(recipe, TOY, tmp_path)
+        check_algorithm(algorithm, TOY, tmp_path)
 
 
 def test_a_state_that_is_not_restored_is_noticed(
@@ -70,4 +70,4 @@ def test_a_state_that_is_not_restored_is_noticed(
 ) -> None:
     monkeypatch.setattr(ToyExperience, "restore", lambda *args: None)
     with pytest.raises(AssertionError, match="resumed from one checkpoint differ"):
-        check_recipe(Careless(), TOY, tmp_path)
+        check_algorithm(Careless(), TOY, tmp_path)

@@ -16,7 +16,7 @@ from mario_agents.monitor import app as app_module
 from mario_agents.monitor.app import DashboardApp
 from mario_agents.monitor.report import ReportJob
 from mario_agents.monitor.state import Dashboard
-from mario_agents.parallel.events import MAIN, DeathPositions, Log, MemberPulse
+from mario_agents.telemetry.events import MAIN, DeathPositions, Log, MemberPulse
 from tests.agents.dashboards import (
     START,
     FakeFeed,

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mario_agents.metrics import MetricSnapshot, RollingMean
 from mario_agents.monitor import draw
 from mario_agents.monitor.state import (
     Dashboard,
     reduce,
 )
-from mario_agents.parallel.events import (
+from mario_agents.telemetry import MetricSnapshot, RollingMean
+from mario_agents.telemetry.events import (
     COORDINATOR,
     MAIN,
     Metrics,

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario_agents.config import TrainConfig
-from mario_agents.metrics import MetricSnapshot, RollingMean
 from mario_agents.monitor import draw
 from mario_agents.monitor.files import stored_state
 from mario_agents.monitor.plain import summary
@@ -28,7 +27,9 @@ from mario_agents.monitor.state import (
     begin_again,
     reduce,
 )
-from mario_agents.parallel.events import (
+from mario_agents.run import RunDir
+from mario_agents.telemetry import MetricSnapshot, RollingMean
+from mario_agents.telemetry.events import (
     COORDINATOR,
     MAIN,
     DeathPositions,
@@ -39,7 +40,6 @@ from mario_agents.parallel.events import (
     Pulses,
     WorkerStatus,
 )
-from mario_agents.run import RunDir
 from tests.agents.dashboards import (
     START,
     envelope,

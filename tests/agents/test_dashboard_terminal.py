@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mario_agents.parallel.events.address import SERVER_NAME
+from mario_agents.telemetry.events.address import SERVER_NAME
 from tests.agents.terminals import Terminal, children_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

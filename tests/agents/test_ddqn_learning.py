@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from mario_agents.algos.ddqn.learner import DDQNLearner
-from mario_agents.algos.ddqn.loss import ddqn_loss
-from mario_agents.algos.ddqn.networks import DoubleDQN, QNetwork, epsilon_greedy
-from mario_agents.environments import make_vector
-from mario_agents.metrics.stopwatch import Stopwatch
+from mario_agents.acting.actor import Actor
+from mario_agents.acting.environments import make_vector
+from mario_agents.algos.dqn.learner import DDQNLearner
+from mario_agents.algos.dqn.loss import ddqn_loss
+from mario_agents.algos.dqn.networks import DoubleDQN, QNetwork, epsilon_greedy
+from mario_agents.core.gradients import GradientComputer, trainable
+from mario_agents.core.updater import Updater
 from mario_agents.nn.encoders import NatureEncoder
-from mario_agents.parallel.collector import Collector
-from mario_agents.parallel.gradients import GradientComputer, trainable
-from mario_agents.parallel.updater import Updater
 from mario_agents.replay.prioritized import PrioritizedReplay
+from mario_agents.telemetry.stopwatch import Stopwatch
 from mario_agents.testing.corridor import CORRIDOR, corridor_q
 from mario_envkit.errors import TrainerError
 
@@ -220,7 +220,7 @@ def test_the_whole_machinery_finds_the_optimal_values_of_a_corridor():
     model = DoubleDQN(Table(length + 1))
     rng = np.random.default_rng(0)
     replay = PrioritizedReplay(4000, 4, (4, 36, 36), n_step=1, gamma=gamma, rng=rng)
-    collector = Collector(
+    collector = Actor(
         envs,
         model,
         replay,

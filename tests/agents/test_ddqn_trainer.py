@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from mario_agents.algos.ddqn.config import DDQNConfig
+from mario_agents.acting.environments import make_vector
+from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.config import check_resume, make_config, to_plain
-from mario_agents.environments import make_vector
-from mario_agents.evaluate import Protocol, evaluate
-from mario_agents.parallel.build import open_desk
-from mario_agents.parallel.local import LocalRun
-from mario_agents.parallel.trainer import RecipeTrainer
+from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
 from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_agents.runtime.build import open_hub
+from mario_agents.runtime.local import LocalRun
+from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_agents.testing.corridor import CORRIDOR, RIGHT
 from mario_envkit.errors import CheckpointError, ConfigError, RunError
 from mario_envkit.plugins import Trainer
-from tests.agents.recipes import CorridorRecipe
+from tests.agents.algorithms import CorridorRecipe
 
 CPU = torch.device("cpu")
 SMALL = DDQNConfig(
@@ -47,7 +47,7 @@ SMALL = DDQNConfig(
 )
 
 
-TRAINER = RecipeTrainer(CorridorRecipe(), "Walk to the flag.")
+TRAINER = AlgorithmTrainer(CorridorRecipe(), "Walk to the flag.")
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +121,7 @@ def test_it_learns_to_walk_to_the_flag(tmp_path):
     )
     path = start(tmp_path / "run", config)
     policy = TRAINER.load_policy(config, path, device="cpu")
-    result = evaluate(policy, TRAINER.env_kwargs(config), Protocol(episodes=2))
+    result = evaluate(policy, TRAINER.env_kwargs(config), EvalProtocol(episodes=2))
     assert result.success_rate.mean == 1.0
     envs = make_vector(TRAINER.env_kwargs(config), 1)
     assert policy.act(envs.reset()[0], greedy=True).tolist() == [RIGHT]
@@ -164,8 +164,8 @@ def session(path, resume):
     checkpoint = CheckpointStore(run.checkpoint_path).load_latest() if resume else None
     envs = make_vector({"id": CORRIDOR}, SMALL.num_envs)
     config = dataclasses.replace(SMALL, save_replay=True)
-    desk = open_desk(CorridorRecipe(), config, run, checkpoint)
-    return LocalRun(CorridorRecipe(), config, run, envs, desk, CPU, checkpoint)
+    hub = open_hub(CorridorRecipe(), config, run, checkpoint)
+    return LocalRun(CorridorRecipe(), config, run, envs, hub, CPU, checkpoint)
 
 
 @pytest.mark.parametrize("prioritized", [True, False])
@@ -192,7 +192,7 @@ def test_updates_after_a_resume_are_those_of_the_uninterrupted_run(
     assert_equal(ours.worker.experience.tensors(), theirs.worker.experience.tensors())
     for each in (ours, theirs):
         each.close()
-        each.desk.close()
+        each.hub.close()
 
 
 def test_ctrl_c_saves_and_stops(tmp_path, monkeypatch):

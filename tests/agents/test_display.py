@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mario_agents import progress as progress_module
-from mario_agents.progress import TrainingProgress
-from mario_agents.terminal import TerminalScreen, half_blocks
+from mario_agents.playback.terminal import TerminalScreen, half_blocks
+from mario_agents.runtime import progress as progress_module
+from mario_agents.runtime.progress import TrainingProgress
 from mario_envkit.video import mp4_writer
 
 
@@ -33,8 +33,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("mario_agents.progress.time", clock)
-    monkeypatch.setattr("mario_agents.terminal.time", clock)
+    monkeypatch.setattr("mario_agents.runtime.progress.time", clock)
+    monkeypatch.setattr("mario_agents.playback.terminal.time", clock)
     return clock
 
 

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import torch
 
-from mario_agents.algos.ddqn.config import DDQNConfig
+from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.config import TrainConfig
-from mario_agents.parallel.engine import train
-from mario_agents.parallel.recipe import Recipe
+from mario_agents.core.algorithm import Algorithm
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir
 from mario_agents.run.records import read_evaluations
-from mario_agents.testing.toy import ToyConfig, ToyRecipe
+from mario_agents.runtime.engine import train
+from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 from mario_envkit.errors import TrainerError
-from tests.agents.recipes import BrokenWorkers, CorridorRecipe, Diverging
+from tests.agents.algorithms import BrokenWorkers, CorridorRecipe, Diverging
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
 TOY = ToyConfig(
@@ -59,9 +59,9 @@ def _threads() -> Any:
     torch.set_num_threads(before)
 
 
-def trained(path: Path, recipe: Recipe[Any, Any], config: TrainConfig) -> Checkpoint:
+def trained(path: Path, algorithm: Algorithm[Any, Any], config: TrainConfig) -> Checkpoint:
     """A run to its end."""
-    train(recipe, config, RunDir.create(path, trainer="any", config=config), resume=False)
+    train(algorithm, config, RunDir.create(path, trainer="any", config=config), resume=False)
     return latest(path)
 
 
@@ -75,7 +75,7 @@ def test_a_worker_in_lockstep_does_what_one_in_this_process_does(
 ) -> None:
     config = dataclasses.replace(DDQN, accumulate_grads=accumulate)
     ours = trained(tmp_path / "local", CorridorRecipe(), config)
-    apart = dataclasses.replace(config, workers=1, lockstep=True)
+    apart = dataclasses.replace(config, workers=1, synchronous=True)
     theirs = trained(tmp_path / "apart", CorridorRecipe(), apart)
     # A round of 16 steps has four batches: four packets, or two of three and one.
     updates = 17 * 4 if accumulate == 1 else 17 * 2
@@ -106,7 +106,7 @@ def test_a_run_ends_with_an_evaluation_of_its_last_weights(
 
 
 def test_two_resumes_of_a_worker_in_lockstep_are_equal(tmp_path: Path) -> None:
-    config = dataclasses.replace(DDQN, workers=1, lockstep=True, total_steps=160)
+    config = dataclasses.replace(DDQN, workers=1, synchronous=True, total_steps=160)
     trained(tmp_path / "a", CorridorRecipe(), config)
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     more = dataclasses.replace(config, total_steps=320)
@@ -120,20 +120,20 @@ def test_two_resumes_of_a_worker_in_lockstep_are_equal(tmp_path: Path) -> None:
 
 def test_workers_can_come_and_go_between_resumes(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    two = dataclasses.replace(TOY, workers=2, lockstep=True)
-    first = trained(path, ToyRecipe(), two)
+    two = dataclasses.replace(TOY, workers=2, synchronous=True)
+    first = trained(path, ToyAlgorithm(), two)
     updates = first.state["updater"]
     assert updates["packets"] == sum(worker["packets"] for worker in first.state["counters"])
     # Each round of either is a packet, and an update takes one of each (but for the last ones).
     assert updates["packets"] - 2 * updates["updates"] in (-2, -1, 0)
     alone = dataclasses.replace(TOY, total_steps=first.step + 800)
-    train(ToyRecipe(), alone, RunDir.open(path), resume=True)
+    train(ToyAlgorithm(), alone, RunDir.open(path), resume=True)
     second = latest(path)
     assert second.step == first.step + 832  # rounds of 64
     assert second.state["updater"]["updates"] == updates["updates"] + 13
     assert [worker["steps"] for worker in second.state["counters"]] == [second.step]
     again = dataclasses.replace(two, total_steps=second.step + 800)
-    train(ToyRecipe(), again, RunDir.open(path), resume=True)
+    train(ToyAlgorithm(), again, RunDir.open(path), resume=True)
     third = latest(path)
     assert third.step >= second.step + 800
     counters = third.state["counters"]
@@ -160,7 +160,7 @@ def test_divergence_ends_the_run_in_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_recipe_that_workers_could_not_import_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    class Local(ToyRecipe):
+    class Local(ToyAlgorithm):
         pass
 
     with pytest.raises(TrainerError, match="must be a class at the top of an importable module"):
@@ -170,7 +170,7 @@ def test_a_recipe_that_workers_could_not_import_is_refused_in_a_sentence(tmp_pat
 
 def test_evaluation_goes_on_beside_the_updates(tmp_path: Path) -> None:
     config = dataclasses.replace(TOY, workers=1, eval_interval=640, eval_episodes=2, pause=0.02)
-    trained(tmp_path / "run", ToyRecipe(), config)
+    trained(tmp_path / "run", ToyAlgorithm(), config)
     with (tmp_path / "run" / "coordinator.csv").open() as file:
         last = list(csv.DictReader(file))[-1]
     assert 0 <= float(last["eval_success"]) <= 1
@@ -180,4 +180,4 @@ def test_evaluation_goes_on_beside_the_updates(tmp_path: Path) -> None:
 
 def test_the_time_budget_ends_a_run_with_workers(tmp_path: Path) -> None:
     config = dataclasses.replace(TOY, workers=1, total_steps=10**9, max_minutes=1e-9)
-    assert trained(tmp_path / "run", ToyRecipe(), config).step < 10**9
+    assert trained(tmp_path / "run", ToyAlgorithm(), config).step < 10**9

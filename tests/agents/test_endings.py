@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mario_agents.evaluate import Episode, Evaluation, Protocol, evaluate
+from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.evaluation import Report, Standard
+from mario_agents.evaluation.evaluate import Episode, EvalProtocol, Evaluation, evaluate
 from mario_agents.evaluation.original_child import ending_with_the_last_axe
-from mario_agents.filming import Take, WayTaken, film_first_flag
-from mario_agents.metrics.episodes import Collected, EpisodeBooks, StepInfo
-from mario_agents.parallel.evaluation import _Result
-from mario_agents.parallel.first_flag import FlagWatch
+from mario_agents.playback.first_success import FlagWatch
+from mario_agents.playback.video_recorder import Take, WayTaken, film_first_flag
 from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import level_success, stage_series
@@ -24,6 +23,8 @@ from mario_agents.run.records import (
     evaluation_line,
     read_films,
 )
+from mario_agents.runtime.evaluator import _Result
+from mario_agents.telemetry.episodes import CollectResult
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.emulator import native
 from mario_envkit.game import ram as m
@@ -55,7 +56,7 @@ class Reciting:
 
 
 def measure(actions: Any, level: str, **kwargs: Any) -> Evaluation:
-    protocol = Protocol(episodes=2, noop_max=0)
+    protocol = EvalProtocol(episodes=2, noop_max=0)
     return evaluate(Reciting(actions), {**RAW, "level": level, **kwargs}, protocol)
 
 
@@ -110,7 +111,7 @@ def test_a_lost_life_is_not_the_end_of_the_full_game(monkeypatch: pytest.MonkeyP
 def test_the_best_weights_of_the_full_game_cleared_the_most_stages() -> None:
     def result(stages: int, x: int) -> _Result:
         episode = Episode("2-1", False, 1.0, x, 9, "pit", stages)
-        found = Evaluation(Protocol(episodes=1), (episode,), full_game=True)
+        found = Evaluation(EvalProtocol(episodes=1), (episode,), full_game=True)
         return _Result(found, found, 1.0, 1.0)
 
     near, far = result(5, 100), result(4, 3500)
@@ -120,7 +121,7 @@ def test_the_best_weights_of_the_full_game_cleared_the_most_stages() -> None:
 
 def books(*steps: dict[str, Any]) -> Any:
     """The one episode of a game that said this."""
-    keeping, collected = EpisodeBooks(1), Collected()
+    keeping, collected = EpisodeTracker(1), CollectResult()
     for number, said in enumerate(steps):
         info = {"level": "1-2", "x_pos": 40, "flag_get": False, "ending": "", **said}
         infos = {
@@ -184,7 +185,7 @@ def test_the_way_of_a_warp_ends_in_its_stage() -> None:
     way = WayTaken()
     for level, ending in (("1-2", ""), ("2-1", "warp")):
         way.visit({"level": level, "area": 7, "x_pos": 9, "y_pos": 8, "ending": ending})
-    assert [(leg.level, len(leg.points)) for leg in way.legs] == [("1-2", 2)]
+    assert [(segment.level, len(segment.points)) for segment in way.segments] == [("1-2", 2)]
 
 
 def test_a_report_of_the_full_game(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mario_agents.environments import make_env
-from mario_agents.evaluate import Episode, Evaluation, Protocol, evaluate
-from mario_agents.playback import FrameTap, play_episode
+from mario_agents.acting.environments import make_env
+from mario_agents.evaluation.evaluate import Episode, EvalProtocol, Evaluation, evaluate
+from mario_agents.playback.player import FrameTap, play_episode
 
 TOY: dict[str, Any] = {"id": "toy_trainer:Toy-v0"}
 
@@ -35,7 +35,7 @@ class Always:
 
 def test_a_walk_to_the_goal() -> None:
     policy = Always(1)
-    result = evaluate(policy, TOY, Protocol(episodes=7, greedy=False), max_envs=3)
+    result = evaluate(policy, TOY, EvalProtocol(episodes=7, greedy=False), max_envs=3)
     assert policy.resets == [3, 3, 3]
     assert policy.greedy == {False}
     assert result.episodes == (Episode("1-1", True, 12.0, 12, 12, "flag", 1),) * 7
@@ -43,21 +43,21 @@ def test_a_walk_to_the_goal() -> None:
 
 
 def test_standing_still_is_a_stall() -> None:
-    result = evaluate(Always(0), TOY, Protocol(episodes=2))
+    result = evaluate(Always(0), TOY, EvalProtocol(episodes=2))
     assert result.episodes == (Episode("1-1", False, 0.0, 0, 40, "stalled"),) * 2
     assert result.success_rate.mean == 0.0
 
 
 def test_deaths_follow_the_seed_and_waves_change_nothing() -> None:
     kwargs = {**TOY, "danger": 0.1}
-    whole = evaluate(Always(1), kwargs, Protocol(episodes=12, seed=5), max_envs=12)
-    waves = evaluate(Always(1), kwargs, Protocol(episodes=12, seed=5), max_envs=5)
-    other = evaluate(Always(1), kwargs, Protocol(episodes=12, seed=50), max_envs=12)
+    whole = evaluate(Always(1), kwargs, EvalProtocol(episodes=12, seed=5), max_envs=12)
+    waves = evaluate(Always(1), kwargs, EvalProtocol(episodes=12, seed=5), max_envs=5)
+    other = evaluate(Always(1), kwargs, EvalProtocol(episodes=12, seed=50), max_envs=12)
     assert whole == waves
     assert whole != other
     assert {episode.ending for episode in whole.episodes} == {"flag", "pit"}
     # The chance to walk 12 deadly steps is 0.9^12 = 0.28; short episodes must not be counted more.
-    many = evaluate(Always(1), kwargs, Protocol(episodes=400), max_envs=7)
+    many = evaluate(Always(1), kwargs, EvalProtocol(episodes=400), max_envs=7)
     assert many.success_rate.low < 0.9**12 < many.success_rate.high
 
 
@@ -68,9 +68,9 @@ def test_the_protocol_sets_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.update(overrides)
         raise StopIteration
 
-    monkeypatch.setattr("mario_agents.evaluate.make_vector", spy)
+    monkeypatch.setattr("mario_agents.evaluation.evaluate.make_vector", spy)
     with pytest.raises(StopIteration):
-        evaluate(Always(1), TOY, Protocol(sticky=0.25, noop_max=7))
+        evaluate(Always(1), TOY, EvalProtocol(sticky=0.25, noop_max=7))
     assert seen == {"repeat_action_probability": 0.25, "noop_max": 7}
 
 
@@ -80,7 +80,7 @@ def test_text_and_plain_values() -> None:
         Episode("1-1", False, 4.0, 100, 10, "pit"),
         Episode("1-1", False, 4.0, 200, 10, "pit"),
     )
-    result = Evaluation(Protocol(episodes=3), episodes)
+    result = Evaluation(EvalProtocol(episodes=3), episodes)
     assert "33.3%  (1/3; 95 % Wilson interval 6.1% to 79.2%)" in result.text()
     assert "mean x        200.0" in result.text()
     assert "endings       pit 2, flag 1" in result.text()
@@ -91,7 +91,7 @@ def test_text_and_plain_values() -> None:
 
 def test_playing_one_episode_agrees_with_evaluating_it() -> None:
     kwargs = {**TOY, "danger": 0.1}
-    measured = evaluate(Always(1), kwargs, Protocol(episodes=5, seed=3)).episodes
+    measured = evaluate(Always(1), kwargs, EvalProtocol(episodes=5, seed=3)).episodes
     env = make_env(kwargs, render_mode="rgb_array")
     for number, episode in enumerate(measured):
         assert play_episode(Always(1), env, greedy=True, seed=3 + number) == episode

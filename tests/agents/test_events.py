@@ -19,8 +19,8 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mario_agents.metrics import MetricSnapshot, RollingMean
-from mario_agents.parallel.events import (
+from mario_agents.telemetry import MetricSnapshot, RollingMean
+from mario_agents.telemetry.events import (
     MAX_MESSAGE_BYTES,
     PROTOCOL_VERSION,
     DeathPositions,
@@ -40,8 +40,8 @@ from mario_agents.parallel.events import (
     WorkerStatus,
     read_server,
 )
-from mario_agents.parallel.events.address import LOOPBACK, PREFIX
-from mario_agents.parallel.events.publisher import Stamp
+from mario_agents.telemetry.events.address import LOOPBACK, PREFIX
+from mario_agents.telemetry.events.publisher import Stamp
 from mario_envkit.errors import RunError
 
 TOKEN = "0123456789abcdef"
@@ -258,7 +258,7 @@ def test_many_processes_send_at_once(subscriber):
 OBSERVER = """
 import sys
 from pathlib import Path
-from mario_agents.parallel.events import EventObserver
+from mario_agents.telemetry.events import EventObserver
 observer = EventObserver(Path(sys.argv[1]))
 count = 0
 while True:
@@ -347,7 +347,7 @@ def test_the_directory_is_private_and_goes_away(short):
 def test_a_directory_that_was_left_behind_is_removed(short):
     script = (
         "import os, sys; from pathlib import Path; "
-        "from mario_agents.parallel.events import EventDirectory; "
+        "from mario_agents.telemetry.events import EventDirectory; "
         "EventDirectory(root=Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(short)])

@@ -14,14 +14,14 @@ import pytest
 import torch
 from torch import nn
 
-from mario_agents.metrics import Stopwatch
-from mario_agents.parallel.drain import GradientDrain
-from mario_agents.parallel.exchange import SharedExchange, gradient_layout, weight_layout
-from mario_agents.parallel.gradient_pool import SharedGradientPool
-from mario_agents.parallel.gradients import trainable
-from mario_agents.parallel.heartbeat import SharedHeartbeat
-from mario_agents.parallel.segments import SharedSegments
-from mario_agents.parallel.shared_weights import SharedWeights
+from mario_agents.core.gradients import trainable
+from mario_agents.runtime.aggregation import GradientAggregator
+from mario_agents.runtime.exchange import SharedExchange, gradient_layout, weight_layout
+from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.shm.segments import SharedSegments
+from mario_agents.runtime.shm.shared_weights import SharedWeights
+from mario_agents.telemetry import Stopwatch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
 
@@ -52,14 +52,14 @@ class Ends:
     heartbeat: SharedHeartbeat
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(["time_waiting"]))
 
-    def exchange(self, *, lockstep: bool) -> SharedExchange:
+    def exchange(self, *, synchronous: bool) -> SharedExchange:
         return SharedExchange(
             0,
             self.learner,
             self.pool,
             self.weights,
             self.heartbeat,
-            lockstep=lockstep,
+            synchronous=synchronous,
             stopwatch=self.stopwatch,
         )
 
@@ -100,7 +100,7 @@ def in_background(call: Callable[[], object]) -> Callable[[], object]:
 
 
 def test_weights_targets_and_buffers_arrive(ends: Ends) -> None:
-    exchange = ends.exchange(lockstep=False)
+    exchange = ends.exchange(synchronous=False)
     with torch.no_grad():
         ends.owner.model.seen += 2**40 + 1
     wait = in_background(exchange.sync)  # there are no weights yet
@@ -118,7 +118,7 @@ def test_weights_targets_and_buffers_arrive(ends: Ends) -> None:
 
 
 def test_a_full_ring_makes_a_worker_wait_and_beat(ends: Ends) -> None:
-    exchange = ends.exchange(lockstep=False)
+    exchange = ends.exchange(synchronous=False)
     ends.publish()
     exchange.sync()
     assert all(exchange.submit(ends.gradients(value)) for value in (1.0, 2.0))
@@ -128,7 +128,7 @@ def test_a_full_ring_makes_a_worker_wait_and_beat(ends: Ends) -> None:
     assert ends.heartbeat.row(0).read().beat > before
     assert 0 < ends.stopwatch.lap()["time_waiting"] <= 1
     assert ends.pool.waiting(0) == 2
-    drain = GradientDrain(ends.pool, lambda worker: True, max_staleness=9, lockstep=False)
+    drain = GradientAggregator(ends.pool, lambda worker: True, max_staleness=9, synchronous=False)
     means = []
     while len(means) < 3:
         if drain.take(1):
@@ -140,7 +140,7 @@ def test_a_full_ring_makes_a_worker_wait_and_beat(ends: Ends) -> None:
 
 
 def test_who_waits_leaves_when_the_run_stops(ends: Ends) -> None:
-    exchange = ends.exchange(lockstep=True)
+    exchange = ends.exchange(synchronous=True)
     ends.publish()
     exchange.sync()
     assert exchange.submit(ends.gradients(1.0))
@@ -154,8 +154,8 @@ def test_who_waits_leaves_when_the_run_stops(ends: Ends) -> None:
 
 
 def test_in_lockstep_new_weights_are_those_of_the_own_gradients(ends: Ends) -> None:
-    exchange = ends.exchange(lockstep=True)
-    drain = GradientDrain(ends.pool, lambda worker: True, max_staleness=0, lockstep=True)
+    exchange = ends.exchange(synchronous=True)
+    drain = GradientAggregator(ends.pool, lambda worker: True, max_staleness=0, synchronous=True)
     ends.publish()
     exchange.sync()
     for version in range(1, 30):

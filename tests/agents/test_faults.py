@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mario_agents.parallel.events import COORDINATOR, WorkerStatus
+from mario_agents.telemetry.events import COORDINATOR, WorkerStatus
 from tests.agents.living_run import LivingRun
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm")
@@ -64,8 +64,8 @@ def stop(run: LivingRun) -> None:
 @pytest.mark.parametrize(
     ("how", "workers", "mode", "reason"),
     [
-        (signal.SIGKILL, 2, "--lockstep", "It was killed by SIGKILL."),
-        (signal.SIGSTOP, 1, "--no-lockstep", "It gave no sign of life for 4 seconds."),
+        (signal.SIGKILL, 2, "--synchronous", "It was killed by SIGKILL."),
+        (signal.SIGSTOP, 1, "--no-synchronous", "It gave no sign of life for 4 seconds."),
     ],
 )
 def test_a_dead_or_stopped_worker_is_replaced(

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import torch
 
-from mario_agents.metrics import CsvSink, TensorBoardSink
-from mario_agents.parallel.engine import train
-from mario_agents.parallel.local import LocalRun
 from mario_agents.run import CheckpointStore, RunDir, read_weights
 from mario_agents.run.records import read_evaluations
-from mario_agents.storage import GrowingFile
-from mario_agents.testing.toy import ToyConfig, ToyRecipe
+from mario_agents.run.storage import GrowingFile
+from mario_agents.runtime.engine import train
+from mario_agents.runtime.local import LocalRun
+from mario_agents.telemetry import CsvSink, TensorBoardSink
+from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 from mario_envkit.closing import close_all, closing
 from mario_envkit.errors import CheckpointError, MarioEnvkitError, RunError
 from mario_envkit.files import append
@@ -65,7 +65,7 @@ def test_nothing_is_missing_after_the_disk_was_full(
     caplog.set_level(logging.INFO, "mario_agents")
     run = RunDir.create(tmp_path / "run", trainer="any", config=TOY)
     full_between(disk, monkeypatch, 640, 1920)
-    train(ToyRecipe(), TOY, run, resume=False)
+    train(ToyAlgorithm(), TOY, run, resume=False)
     for name in ("weights.safetensors", "evaluations.jsonl", "coordinator.csv", "worker_0.csv"):
         assert name in disk.refused
     for name in ("worker_0", "coordinator"):
@@ -99,7 +99,7 @@ def test_an_end_that_cannot_be_saved_is_told_in_one_sentence(
     run = RunDir.create(tmp_path / "run", trainer="any", config=TOY)
     full_between(disk, monkeypatch, 640, float("inf"))
     with pytest.raises(RunError) as caught:
-        train(ToyRecipe(), TOY, run, resume=False)
+        train(ToyAlgorithm(), TOY, run, resume=False)
     said = str(caught.value)
     assert said.startswith("The end of the run is not saved. Cannot write a checkpoint to ")
     assert "No space left on device" in said
@@ -121,7 +121,7 @@ def test_what_must_be_there_at_the_beginning_is_an_error_before_training(
     monkeypatch.setattr(LocalRun, "advance", lambda parts: pytest.fail("it trains"))
     disk.full = True
     with pytest.raises(RunError, match="No space left on device"):
-        train(ToyRecipe(), TOY, run, resume=False)
+        train(ToyAlgorithm(), TOY, run, resume=False)
 
 
 # -- parts ------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_what_waits_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.INFO, "mario_agents")
-    monkeypatch.setattr("mario_agents.storage.MOST_WAITING", 10)
+    monkeypatch.setattr("mario_agents.run.storage.MOST_WAITING", 10)
     file = GrowingFile(tmp_path / "file")
     disk.full = True
     for number in range(5):

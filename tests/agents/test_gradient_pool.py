@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mario_agents.parallel.gradient_pool import GradientPacket, SharedGradientPool
-from mario_agents.parallel.heartbeat import SharedHeartbeat
-from mario_agents.parallel.segments import SharedSegments
-from mario_agents.parallel.shared_weights import SharedWeights
+from mario_agents.runtime.shm.gradient_pool import GradientPacket, SharedGradientPool
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.shm.segments import SharedSegments
+from mario_agents.runtime.shm.shared_weights import SharedWeights
 from mario_envkit.errors import OptionError, RunError
 
 from .hammering import Pattern, crash_gradient_writers, publish_gradients, running

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from mario_agents.parallel.events import COORDINATOR
-from mario_agents.stopping import HungUp, StopRequest, Terminated
+from mario_agents.runtime.signals import HungUp, StopRequest, Terminated
+from mario_agents.telemetry.events import COORDINATOR
 from tests.agents.living_run import LivingRun
 
 if sys.platform != "linux":

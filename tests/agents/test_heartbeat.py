@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from mario_agents.parallel.heartbeat import COUNTERS, SharedHeartbeat
-from mario_agents.parallel.segments import SharedSegments
+from mario_agents.runtime.shm.heartbeat import COUNTERS, SharedHeartbeat
+from mario_agents.runtime.shm.segments import SharedSegments
 from mario_envkit.errors import OptionError, RunError
 
 from .hammering import SPAWN, count_and_die, running

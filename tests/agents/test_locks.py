@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from mario_agents.config import TrainConfig
-from mario_agents.parallel.segments import SharedSegments
 from mario_agents.run import RunDir
 from mario_agents.run.lock import sole
+from mario_agents.runtime.shm.segments import SharedSegments
 from mario_envkit.curriculum.hotspot_file import HotspotWarning, SharedHotspots
 from mario_envkit.errors import RunBusy, RunError
 from mario_envkit.files import LockWarning, locked

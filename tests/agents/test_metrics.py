@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mario_agents.metrics import (
+from mario_agents.telemetry import (
     COORDINATOR_METRICS,
     DDQN_METRICS,
     WORKER_METRICS,
@@ -18,7 +18,7 @@ from mario_agents.metrics import (
     MetricLogger,
     TensorBoardSink,
 )
-from mario_agents.metrics.schema import counter, gauge, rolling
+from mario_agents.telemetry.schema import counter, gauge, rolling
 
 DEFS = [counter("deaths", "lives"), gauge("epsilon", "chance"), rolling("loss", "loss", window=3)]
 

@@ -9,9 +9,9 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from mario_agents.environments import make_env
-from mario_agents.mosaic import play_mosaic
-from mario_agents.playback import FrameTap, play_episode
+from mario_agents.acting.environments import make_env
+from mario_agents.playback.mosaic import play_mosaic
+from mario_agents.playback.player import FrameTap, play_episode
 from tests.agents.walking import GAME, Walk
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from mario_agents.bench.plan import read_plan
 from mario_agents.config import parse_value, read_options
-from mario_agents.parallel.events.address import SERVER_NAME, read_server
 from mario_agents.presets import read_preset
 from mario_agents.run.checkpoint import CheckpointStore
 from mario_agents.run.directory import CONFIG_NAME, RunDir
 from mario_agents.run.records import read_evaluations, read_films, read_standard
+from mario_agents.telemetry.events.address import SERVER_NAME, read_server
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.errors import (

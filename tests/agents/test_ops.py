@@ -15,7 +15,7 @@ from mario_agents.ops.nstep import n_step_returns
 from mario_agents.ops.prioritized import PRIORITY_EPSILON, importance_weights, scaled_priority
 from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
 from mario_agents.ops.td import double_q_target, weighted_td_loss
-from mario_agents.parallel.intervals import Every
+from mario_agents.runtime.step_interval import StepInterval
 
 
 def test_double_q_target_by_hand():
@@ -173,7 +173,7 @@ def test_apex_epsilons_are_those_of_the_paper():
 
 @given(st.integers(0, 50), st.integers(0, 30), st.lists(st.integers(0, 40), max_size=20))
 def test_every_multiple_is_due_once(interval, start, strides):
-    every, step = Every(interval, start), start
+    every, step = StepInterval(interval, start), start
     for stride in strides:
         before, step = step, step + stride
         passed = [n for n in range(before + 1, step + 1) if interval and n % interval == 0]

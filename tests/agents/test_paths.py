@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mario_agents.bench.plan import Cell, Plan, merged
-from mario_agents.bench.wish import Wish
+from mario_agents.bench.request import BenchRequest
 from mario_agents.commands.runs import StoredRun
 from mario_agents.commands.train import train
 from mario_agents.config import TrainConfig, absolute_paths, check_resume
@@ -109,7 +109,7 @@ def test_benches_store_absolute_paths_and_know_older_ones(
     preset.write_text(
         "trainer: ppo\nname: mine\ndescription: d\nmeasured: m\noptions: {rom: game.nes}\n"
     )
-    wish = Wish([str(preset)], seeds=(0,), minutes=1.0, overrides=["backward=way.json"])
+    wish = BenchRequest([str(preset)], seeds=(0,), minutes=1.0, overrides=["backward=way.json"])
     plan = wish.plan()
     (cell,) = plan.cells
     assert cell.options["rom"] == str(home / "game.nes")

@@ -11,21 +11,21 @@ import pytest
 import torch
 from torch import nn
 
+from mario_agents.acting.environments import make_vector
+from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.learner import PPOLearner
 from mario_agents.algos.ppo.loss import ppo_loss
-from mario_agents.algos.ppo.networks import ActorCritic, Judgement
+from mario_agents.algos.ppo.networks import ActorCritic, PolicyValue
 from mario_agents.algos.ppo.policy import PPOPolicy
-from mario_agents.algos.ppo.recipe import PPORecipe
 from mario_agents.algos.ppo.rollouts import RolloutExperience
-from mario_agents.environments import make_vector
+from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.core.gradients import GradientComputer
 from mario_agents.nn.flat import BytesEncoder
-from mario_agents.parallel.gradients import GradientComputer
-from mario_agents.parallel.recipe import Place, Spaces
 from mario_agents.testing.corridor import CORRIDOR, RIGHT
 
 CPU = torch.device("cpu")
-PLACE = Place(worker=0, workers=1, seed=0, start=0, generation=0, device=CPU)
+PLACE = WorkerContext(worker=0, workers=1, seed=0, start=0, generation=0, device=CPU)
 CONFIG = PPOConfig(
     num_envs=4,
     rollout_steps=16,
@@ -46,9 +46,9 @@ class Table(nn.Module):
         self.logits = nn.Parameter(torch.zeros(places, 3))
         self.value = nn.Parameter(torch.linspace(1.0, 2.0, places))
 
-    def forward(self, obs: torch.Tensor) -> Judgement:
+    def forward(self, obs: torch.Tensor) -> PolicyValue:
         place = obs[:, -1, 0, 0].long() // 20
-        return Judgement(self.logits[place], self.value[place])
+        return PolicyValue(self.logits[place], self.value[place])
 
 
 class Recorder(gymnasium.vector.VectorWrapper):
@@ -59,11 +59,11 @@ class Recorder(gymnasium.vector.VectorWrapper):
         self.steps: list[dict[str, np.ndarray]] = []
 
     def reset(self, **kwargs: Any) -> Any:
-        self._place, info = self.env.reset(**kwargs)
-        return self._place, info
+        self._context, info = self.env.reset(**kwargs)
+        return self._context, info
 
     def step(self, actions: Any) -> Any:
-        before = place_of(self._place)
+        before = place_of(self._context)
         obs, reward, terminated, truncated, info = self.env.step(actions)
         after = place_of(obs)
         for env in np.flatnonzero(terminated | truncated):
@@ -72,7 +72,7 @@ class Recorder(gymnasium.vector.VectorWrapper):
             {"before": before, "after": after, "action": np.array(actions), "reward": reward}
             | {"terminated": terminated, "truncated": truncated}
         )
-        self._place = obs
+        self._context = obs
         return obs, reward, terminated, truncated, info
 
 
@@ -135,8 +135,8 @@ def test_minibatches_go_through_the_rollout_once_an_epoch_in_another_order():
     assert not np.array_equal(epochs[0], epochs[1])
     assert list(experience_.batches()) == []
     for batch in batches:
-        judgement = model(torch.from_numpy(batch["obs"]))
-        log_prob = judgement.logits.log_softmax(1)[torch.arange(16), batch["action"]]
+        policy_value = model(torch.from_numpy(batch["obs"]))
+        log_prob = policy_value.logits.log_softmax(1)[torch.arange(16), batch["action"]]
         torch.testing.assert_close(log_prob, torch.from_numpy(batch["old_log_prob"]))
         target = batch["advantage"] + batch["old_value"]
         np.testing.assert_allclose(batch["value_target"], target, rtol=1e-5)
@@ -214,7 +214,7 @@ def test_the_loss_is_the_sum_of_its_parts():
         "entropy_coef": torch.full((6,), 0.03),
     }
     options = {"clip": 0.2, "value_coef": 0.7, "value_clip": None, "value_huber": None}
-    result = ppo_loss(Judgement(logits, value), batch, normalize=False, **options)
+    result = ppo_loss(PolicyValue(logits, value), batch, normalize=False, **options)
     expected = []
     for i in range(6):
         probability = logits[i].softmax(0)
@@ -225,7 +225,7 @@ def test_the_loss_is_the_sum_of_its_parts():
         entropy = -(probability * probability.log()).sum()
         expected.append(float(-gain + 0.7 * error - 0.03 * entropy))
     assert result.loss.item() == pytest.approx(np.mean(expected), abs=1e-5)
-    normalized = ppo_loss(Judgement(logits, value), batch, normalize=True, **options)
+    normalized = ppo_loss(PolicyValue(logits, value), batch, normalize=True, **options)
     assert normalized.policy_loss.item() != pytest.approx(result.policy_loss.item())
 
 
@@ -238,10 +238,10 @@ def test_actions_are_nearly_equally_likely_at_first():
 
 
 def test_bfloat16_judges_nearly_alike_and_learns_in_float32():
-    learner = PPORecipe().learner(dataclasses.replace(CONFIG, network="small"), OBS)
+    learner = PPOAlgorithm().learner(dataclasses.replace(CONFIG, network="small"), OBS)
     low = PPOLearner(learner.model, dataclasses.replace(CONFIG, precision="bfloat16"))
     obs = torch.randint(256, (8, 4, 36, 36)).to(torch.uint8)
-    ours, theirs = learner.judge(obs), low.judge(obs)
+    ours, theirs = learner.evaluate(obs), low.evaluate(obs)
     assert theirs.logits.dtype == theirs.value.dtype == torch.float32
     torch.testing.assert_close(ours.value, theirs.value, atol=0.05, rtol=0.05)
     assert not torch.equal(ours.value, theirs.value)
@@ -255,11 +255,11 @@ OBS = Spaces((4, 36, 36), 3)
 @pytest.mark.parametrize("network", ["mlp", "small"])
 def test_it_learns_the_corridor(network):
     config = dataclasses.replace(CONFIG, network=network, lr=3e-3, lr_min=3e-3)
-    recipe = PPORecipe()
+    algorithm = PPOAlgorithm()
     envs = make_vector({"id": CORRIDOR, "length": 5}, 4)
-    learner = recipe.learner(config, Spaces.of(envs))
-    rollouts = recipe.experience(config, envs, learner, PLACE)
-    updater = recipe.updater(config, learner)
+    learner = algorithm.learner(config, Spaces.of(envs))
+    rollouts = algorithm.experience(config, envs, learner, PLACE)
+    updater = algorithm.updater(config, learner)
     computer = GradientComputer(learner, CPU)
     successes = []
     for _ in range(60):

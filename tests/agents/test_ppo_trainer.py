@@ -12,13 +12,13 @@ import torch
 
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import make_config, to_plain
-from mario_agents.evaluate import Protocol, evaluate
-from mario_agents.parallel.trainer import RecipeTrainer
+from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
 from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_envkit.curriculum.search import solve
 from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import Trainer, load_trainer
-from tests.agents.recipes import PPOCorridorRecipe
+from tests.agents.algorithms import PPOCorridorRecipe
 
 SMALL = PPOConfig(
     total_steps=640,
@@ -38,7 +38,7 @@ SMALL = PPOConfig(
 )
 
 
-TRAINER = RecipeTrainer(PPOCorridorRecipe(), "Walk to the flag.")
+TRAINER = AlgorithmTrainer(PPOCorridorRecipe(), "Walk to the flag.")
 
 
 def start(path, config=SMALL):
@@ -112,7 +112,7 @@ def test_it_learns_and_its_best_weights_are_played(tmp_path):
     assert shares[-1] == 1.0
     assert shares == sorted(shares)
     policy = TRAINER.load_policy(config, path, device="cpu", weights="best")
-    result = evaluate(policy, TRAINER.env_kwargs(config), Protocol(episodes=2))
+    result = evaluate(policy, TRAINER.env_kwargs(config), EvalProtocol(episodes=2))
     assert result.success_rate.mean == 1.0
     step = int(read_weights(RunDir.open(path), "best")[1]["step"])
     assert step % 512 == 0
@@ -153,7 +153,7 @@ def test_two_workers_share_their_gradients_and_learn(tmp_path):
     assert abs(updates["packets"] - 2 * updates["updates"]) <= 2 * 6
     assert all(worker["steps"] > 1000 for worker in state["counters"])
     policy = TRAINER.load_policy(config, path, device="cpu", weights="latest")
-    result = evaluate(policy, TRAINER.env_kwargs(config), Protocol(episodes=2))
+    result = evaluate(policy, TRAINER.env_kwargs(config), EvalProtocol(episodes=2))
     assert result.success_rate.mean == 1.0
 
 
@@ -183,7 +183,7 @@ def test_the_choice_of_the_network_is_stored_for_other_machines():
         ({"num_envs": 3, "rollout_steps": 64, "minibatch_size": 256}, "multiple of minibatch_size"),
         ({"num_envs": 1, "rollout_steps": 1}, "multiple of minibatch_size, 2 or more"),
         ({"lr": 1e-4, "lr_min": 1e-3}, "lr_min <= lr"),
-        ({"workers": 2, "lockstep": False}, "needs lockstep"),
+        ({"workers": 2, "synchronous": False}, "needs --synchronous"),
         ({"workers": 2, "target_kl": 0.02}, "target_kl"),
         ({"minibatch_size": 1}, "minibatch_size = 1"),
         ({"gamma": 1.5}, "gamma = 1.5"),

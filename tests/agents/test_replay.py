@@ -15,7 +15,7 @@ from tests.agents.replay_reference import NaiveReplay
 EVENTS = ("go",) * 6 + ("terminate", "truncate", "both", "lose_life", "jump")
 
 
-class Games:
+class WorkerEnvs:
     """Invented games: frames of 2x3 pixels from a few colours, so that equal frames are common."""
 
     def __init__(self, num_envs: int, stack: int, seed: int, colours: int) -> None:
@@ -85,7 +85,7 @@ def plays(draw):
     num_envs = draw(st.integers(1, 3))
     events = st.lists(st.sampled_from(EVENTS), min_size=num_envs, max_size=num_envs)
     return {
-        "games": Games(
+        "games": WorkerEnvs(
             num_envs, draw(st.integers(1, 4)), draw(st.integers(0, 2**32)), draw(st.integers(1, 9))
         ),
         "rows": draw(st.integers(1, 40)),
@@ -185,7 +185,7 @@ def test_loading_what_does_not_fit_says_so_and_changes_nothing():
         return UniformReplay(rows, 1, (4, 2, 3), n_step=1, gamma=0.9, rng=rng)
 
     small, large = make(8), make(16)
-    large.add(**Games(1, 4, 0, 9).step(["go"]))
+    large.add(**WorkerEnvs(1, 4, 0, 9).step(["go"]))
     with pytest.raises(CheckpointError, match="does not fit"):
         small.load_state_dict(large.state_dict())
     assert len(small) == 0
@@ -198,7 +198,7 @@ def test_loading_what_does_not_fit_says_so_and_changes_nothing():
 def test_cut_ends_the_running_episodes_as_truncated():
     rng = np.random.default_rng(0)
     replay = UniformReplay(20, 2, (1, 2, 3), n_step=3, gamma=0.5, rng=rng)
-    games = Games(2, 1, 3, colours=1)  # all frames are equal: only the cut can tell
+    games = WorkerEnvs(2, 1, 3, colours=1)  # all frames are equal: only the cut can tell
     for events in (["go", "go"], ["go", "terminate"]):
         replay.add(**games.step(events) | {"reward": np.ones(2, dtype=np.float32)})
     replay.cut()
@@ -213,7 +213,7 @@ def test_uniform_replay_draws_all_and_only_what_is_there():
     replay = UniformReplay(24, 3, (2, 2, 3), n_step=2, gamma=0.9, rng=rng)
     with pytest.raises(ValueError, match="empty"):
         replay.sample(1)
-    games = Games(3, 2, 0, 5)
+    games = WorkerEnvs(3, 2, 0, 5)
     for _ in range(30):
         replay.add(**games.step(["go"] * 3))
     drawn, counts = np.unique(replay.sample(24_000)["index"], return_counts=True)
@@ -226,7 +226,7 @@ def test_a_truncated_final_observation_is_stored_once():
     rng = np.random.default_rng(0)
     replay = UniformReplay(50, 1, (4, 2, 3), n_step=1, gamma=0.9, rng=rng)
     marker = np.full((2, 3), 250, dtype=np.uint8)
-    games = Games(1, 4, 1, 9)
+    games = WorkerEnvs(1, 4, 1, 9)
     for count in range(10):
         step = games.step(["truncate" if count == 4 else "go"])
         if count == 4:

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mario_agents.metrics import CsvSink
 from mario_agents.report import levels
 from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import level_success
 from mario_agents.report.tables import combine, read_table, weighted_mean
+from mario_agents.telemetry import CsvSink
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import RomError, RunError
 from mario_envkit.maps import LevelMap

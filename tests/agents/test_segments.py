@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mario_agents.parallel import segments as module
-from mario_agents.parallel.segments import (
+from mario_agents.runtime.shm import segments as module
+from mario_agents.runtime.shm.segments import (
     SharedSegments,
     attach,
     remove_after_owner,
@@ -157,7 +157,7 @@ def test_killed_while_making_a_segment(leases, python, point):
     script = f"""
         import os, signal
         from pathlib import Path
-        from mario_agents.parallel import segments as module
+        from mario_agents.runtime.shm import segments as module
         owner = {{"shm_open": module._posixshmem, "posix_fallocate": os, "_map": module}}["{point}"]
         original = getattr(owner, "{point}")
         def die(*args, **kwargs):
@@ -235,7 +235,7 @@ def test_nothing_is_printed_at_exit(leases, python):
     """Arrays alive, children ended, the run not closed: no tracker and no ``__del__`` complains."""
     script = f"""
         from pathlib import Path
-        from mario_agents.parallel.segments import SharedSegments
+        from mario_agents.runtime.shm.segments import SharedSegments
         from tests.agents.hammering import SPAWN, attach_and_leave
         if __name__ == "__main__":
             segments = SharedSegments(Path({str(leases)!r}))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mario_agents.evaluate import Episode, Evaluation, Protocol, evaluate
 from mario_agents.evaluation import CONDITIONS, Report, Standard, evaluate_levels
+from mario_agents.evaluation.evaluate import Episode, EvalProtocol, Evaluation, evaluate
 from mario_agents.evaluation.original import OriginalGame, original_vectors
 from mario_envkit.errors import BackendUnavailable, OptionError, RunError
 from tests.agents.test_evaluate import TOY, Always
@@ -30,17 +30,17 @@ def test_every_condition_is_played_from_the_same_seeds() -> None:
     assert policy.greedy == {True, False}
     assert seen == [(level, condition) for condition in CONDITIONS for _ in range(9)]
     first, *others = report.levels[level].values()
-    assert first.protocol == Protocol(9, True, 0.0, 30, 4)
+    assert first.protocol == EvalProtocol(9, True, 0.0, 30, 4)
     assert [other.protocol.sticky for other in others] == [0.25, 0.0, 0.25]
     assert all(other.episodes == first.episodes for other in others)  # the toy ignores them
 
 
 def test_different_games_are_counted() -> None:
-    plain = evaluate(Always(1), TOY, Protocol(episodes=5), max_envs=2)
+    plain = evaluate(Always(1), TOY, EvalProtocol(episodes=5), max_envs=2)
     assert plain.distinct == 1
-    risky = evaluate(Always(1), {**TOY, "danger": 0.1}, Protocol(episodes=30), max_envs=30)
+    risky = evaluate(Always(1), {**TOY, "danger": 0.1}, EvalProtocol(episodes=30), max_envs=30)
     assert risky.distinct == len({episode.best_x for episode in risky.episodes})
-    waves = evaluate(Always(1), {**TOY, "danger": 0.1}, Protocol(episodes=30), max_envs=7)
+    waves = evaluate(Always(1), {**TOY, "danger": 0.1}, EvalProtocol(episodes=30), max_envs=7)
     paths = [[episode.trajectory for episode in result.episodes] for result in (risky, waves)]
     assert paths[0] == paths[1]
 
@@ -51,7 +51,7 @@ def test_a_table_of_several_levels() -> None:
             Episode("1-1", win, 1.0, 100, 9, "flag" if win else "pit", trajectory="a")
             for win in wins
         ]
-        return Evaluation(Protocol(episodes=len(wins)), tuple(games))
+        return Evaluation(EvalProtocol(episodes=len(wins)), tuple(games))
 
     report = Report(
         Standard(episodes=2),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mario_agents.stats import bootstrap_interval, wilson_interval
+from mario_agents.evaluation.intervals import bootstrap_interval, wilson_interval
 
 
 @pytest.mark.parametrize(

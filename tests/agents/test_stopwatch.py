@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mario_agents.metrics import TIME_SHARES, Stopwatch
-from mario_agents.parallel.engine import train
-from mario_agents.parallel.recipe import Recipe
+from mario_agents.core.algorithm import Algorithm
 from mario_agents.run import CheckpointStore, RunDir
-from mario_agents.testing.toy import ToyConfig, ToyRecipe
-from tests.agents.recipes import CorridorRecipe, PPOCorridorRecipe
+from mario_agents.runtime.engine import train
+from mario_agents.telemetry import TIME_SHARES, Stopwatch
+from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
+from tests.agents.algorithms import CorridorRecipe, PPOCorridorRecipe
 from tests.agents.test_distributed import DDQN
 from tests.agents.test_ppo_trainer import SMALL as PPO
 
@@ -106,16 +106,16 @@ def test_shares_are_those_of_a_slow_count(actions) -> None:
             seconds = []
 
 
-def rows(path: Path, recipe: Recipe, config) -> list[dict[str, float]]:
+def rows(path: Path, algorithm: Algorithm, config) -> list[dict[str, float]]:
     """Train; returns the times of the first worker, row by row."""
     run = RunDir.create(path, trainer="test", config=config)
-    train(recipe, config, run, resume=False)
+    train(algorithm, config, run, resume=False)
     with run.csv_path("worker_0").open() as file:
         return [{k: float(row[k]) for k in ("time_span", *NAMES)} for row in csv.DictReader(file)]
 
 
 @pytest.mark.parametrize(
-    ("recipe", "config"),
+    ("algorithm", "config"),
     [
         (CorridorRecipe(), dataclasses.replace(DDQN, workers=0)),
         (PPOCorridorRecipe(), PPO),
@@ -123,8 +123,8 @@ def rows(path: Path, recipe: Recipe, config) -> list[dict[str, float]]:
     ],
     ids=["ddqn", "ppo", "ppo with a worker process"],
 )
-def test_a_run_says_where_its_time_went(tmp_path: Path, recipe: Recipe, config) -> None:
-    written = rows(tmp_path / "run", recipe, config)
+def test_a_run_says_where_its_time_went(tmp_path: Path, algorithm: Algorithm, config) -> None:
+    written = rows(tmp_path / "run", algorithm, config)
     assert written
     for row in written:
         assert row["time_span"] > 0
@@ -137,13 +137,13 @@ def test_a_run_says_where_its_time_went(tmp_path: Path, recipe: Recipe, config) 
 
 
 def test_environments_are_measured_for_an_algorithm_that_measures_nothing(tmp_path: Path) -> None:
-    written = rows(tmp_path / "run", ToyRecipe(), TOY)
+    written = rows(tmp_path / "run", ToyAlgorithm(), TOY)
     assert all(row["time_env"] > 0 and row["time_learning"] > 0 for row in written)
     assert all(row["time_inference"] == 0 for row in written)
 
 
 def test_a_resumed_run_has_the_shares_that_were_saved(tmp_path: Path) -> None:
-    written = rows(tmp_path / "run", ToyRecipe(), TOY)
+    written = rows(tmp_path / "run", ToyAlgorithm(), TOY)
     checkpoint = CheckpointStore(RunDir.open(tmp_path / "run").checkpoint_path).load_latest()
     saved = checkpoint.state["worker"]["report"]["scalars"]
     for name in ("time_span", *NAMES):

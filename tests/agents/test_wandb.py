@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from mario_agents.config import TrainConfig, make_config
-from mario_agents.metrics import WandbSink
-from mario_agents.parallel.wandb_run import WandbRun
 from mario_agents.run import RunDir
 from mario_agents.run.records import FilmRecord, PlayedEpisode, write_film_record
+from mario_agents.telemetry import WandbSink
+from mario_agents.telemetry.sinks.run_wandb import WandbRun
 from mario_envkit.errors import OptionError, RunError
 
 BLOCK = 32768

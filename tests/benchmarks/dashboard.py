@@ -22,7 +22,7 @@ from pathlib import Path
 from mario_agents.monitor.app import DashboardApp
 from mario_agents.monitor.report import ReportJob
 from mario_agents.monitor.state import reduce
-from mario_agents.parallel.events import EventObserver, WorkerStatus
+from mario_agents.telemetry.events import EventObserver, WorkerStatus
 from mario_envkit.errors import RunError
 from tests.agents.dashboards import FakeFeed, second_of, state_after
 from tests.agents.terminals import Terminal

@@ -19,13 +19,13 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import torch
 
+from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
-from mario_agents.algos.ppo.recipe import PPORecipe
 from mario_agents.config import Precision
-from mario_agents.device import fast_bfloat16
+from mario_agents.core.algorithm import Spaces
+from mario_agents.core.gradients import GradientComputer
+from mario_agents.nn.device import fast_bfloat16
 from mario_agents.nn.registry import NetworkName, Observation
-from mario_agents.parallel.gradients import GradientComputer
-from mario_agents.parallel.recipe import Spaces
 from mario_envkit.game import tiles
 
 PLAYED, LEARNED, EPOCHS, ACTIONS = PPOConfig().num_envs, 256, 3, 7
@@ -115,7 +115,7 @@ def measure(row: Row, device: torch.device, *, compiled: bool) -> str:
         compile=compiled,
         device=device.type,
     )
-    learner = PPORecipe().learner(config, Spaces(shape, ACTIONS))
+    learner = PPOAlgorithm().learner(config, Spaces(shape, ACTIONS))
     learner.model.to(device)
     size = sum(parameter.numel() for parameter in learner.model.parameters())
     gradients, batch = GradientComputer(learner, device), batch_of(shape)
@@ -123,7 +123,7 @@ def measure(row: Row, device: torch.device, *, compiled: bool) -> str:
 
     def play() -> None:
         with torch.no_grad():
-            learner.judge(obs.to(device)).logits.cpu()
+            learner.evaluate(obs.to(device)).logits.cpu()
 
     def learn() -> None:
         gradients.add(batch)

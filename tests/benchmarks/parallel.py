@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mario_agents.parallel.gradient_pool import PacketType, SharedGradientPool
-from mario_agents.parallel.heartbeat import SharedHeartbeat
-from mario_agents.parallel.segments import SharedSegments
-from mario_agents.parallel.shared_weights import SharedWeights
-from mario_agents.parallel.words import Fence
+from mario_agents.runtime.shm.atomics import Fence
+from mario_agents.runtime.shm.gradient_pool import PacketType, SharedGradientPool
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.shm.segments import SharedSegments
+from mario_agents.runtime.shm.shared_weights import SharedWeights
 
 SPAWN = multiprocessing.get_context("spawn")
 NETWORKS = {"Nature, 84x84": ((4, 84, 84), 256), "small, 36x36": ((4, 36, 36), 16)}
@@ -134,10 +134,10 @@ def packing(shape: tuple[int, int, int], hidden: int) -> tuple[int, float, float
     # Here, and not above, so that the other processes start without torch.
     import torch
 
-    from mario_agents.algos.ddqn.networks import QNetwork
+    from mario_agents.algos.dqn.networks import QNetwork
+    from mario_agents.core.gradients import trainable
     from mario_agents.nn.encoders import NatureEncoder
-    from mario_agents.parallel.gradients import trainable
-    from mario_agents.parallel.packing import TensorLayout
+    from mario_agents.runtime.flatten import TensorLayout
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from statistics import fmean
 
-from mario_agents.algos.ddqn.config import DDQNConfig
-from mario_agents.algos.ddqn.recipe import DDQNRecipe
-from mario_agents.parallel.engine import train
+from mario_agents.algos.dqn.algorithm import DDQNAlgorithm
+from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.run import RunDir
+from mario_agents.runtime.engine import train
 
 SECONDS = 30.0
 WORKERS = (0, 1, 2, 4)
@@ -47,7 +47,7 @@ def measure(workers: int, folder: Path, seconds: float) -> None:
     )
     run = RunDir.create(folder / f"workers-{workers}", trainer="ddqn", config=config)
     start = time.monotonic()
-    train(DDQNRecipe(), config, run, resume=False)
+    train(DDQNAlgorithm(), config, run, resume=False)
     wall = time.monotonic() - start
     with run.csv_path("coordinator").open() as file:
         rows = [row for row in csv.DictReader(file) if int(row["updates"]) > 0]

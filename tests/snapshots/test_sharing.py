@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from mario_agents.environments import make_vector
+from mario_agents.acting.environments import make_vector
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import ArchiveError, OptionError, SnapshotMismatch

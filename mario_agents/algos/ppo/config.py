@@ -16,7 +16,7 @@ from mario_agents.config import (
     PositiveInt,
     TrainConfig,
 )
-from mario_agents.device import resolve_device
+from mario_agents.nn.device import resolve_device
 from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
 from mario_envkit.errors import ConfigError
 
@@ -47,7 +47,7 @@ class PPOConfig(TrainConfig):
     """What the agent sees: the screen, or the tiles around Mario."""
     num_envs: PositiveInt = 64
     """Number of environments that a worker steps together."""
-    lockstep: bool = True
+    synchronous: bool = True
     """Make each update from one packet of gradients of every worker, none of them stale."""
 
     rollout_steps: PositiveInt | None = None
@@ -112,9 +112,10 @@ class PPOConfig(TrainConfig):
             )
         if self.lr_end > self.lr:
             raise ConfigError(f"ppo needs lr_min <= lr, not {self.lr_end:g} and {self.lr:g}.")
-        if self.workers > 1 and not self.lockstep:
+        if self.workers > 1 and not self.synchronous:
             raise ConfigError(
-                "ppo needs lockstep: gradients of an older policy's games mislead the newer one."
+                "ppo needs --synchronous: gradients of an older policy's games mislead the "
+                "newer one."
             )
         if self.workers > 1 and self.target_kl is not None:
             raise ConfigError(

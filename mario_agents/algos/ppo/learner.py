@@ -1,4 +1,4 @@
-"""PPO as a :class:`mario_agents.api.Learner`."""
+"""PPO as a :class:`mario_agents.core.types.Learner`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import Tensor
 
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.loss import ppo_loss
-from mario_agents.algos.ppo.networks import ActorCritic, Judgement
-from mario_agents.api import Batch
-from mario_agents.device import arithmetic
+from mario_agents.algos.ppo.networks import ActorCritic, PolicyValue
+from mario_agents.core.types import Batch
+from mario_agents.nn.device import arithmetic
 
 
 class PPOLearner:
@@ -20,17 +20,17 @@ class PPOLearner:
         self.model = model
         self._config = config
 
-    def judge(self, obs: Tensor) -> Judgement:
+    def evaluate(self, obs: Tensor) -> PolicyValue:
         """The network's output on uint8 observations on its device, in the chosen precision."""
         with arithmetic(self._config.precision, obs.device):
-            judgement: Judgement = self.model(obs)
-        return judgement
+            policy_value: PolicyValue = self.model(obs)
+        return policy_value
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss, and detached metrics; see :func:`~mario_agents.algos.ppo.loss.ppo_loss`."""
         config = self._config
         result = ppo_loss(
-            self.judge(batch["obs"]),
+            self.evaluate(batch["obs"]),
             batch,
             clip=config.clip,
             value_coef=config.value_coef,

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from mario_agents.algos.ppo.networks import Judgement
-from mario_agents.api import Batch
+from mario_agents.algos.ppo.networks import PolicyValue
+from mario_agents.core.types import Batch
 from mario_agents.ops.policy_gradient import (
     action_log_prob,
     approximate_kl,
@@ -31,7 +31,7 @@ class PPOLoss(NamedTuple):
 
 
 def ppo_loss(
-    judgement: Judgement,
+    policy_value: PolicyValue,
     batch: Batch,
     *,
     clip: float,
@@ -43,23 +43,23 @@ def ppo_loss(
     """Clipped objective, value loss and entropy bonus: equation 9 of Schulman et al. (2017).
 
     Args:
-        judgement: of ``batch["obs"]`` by the network as it is now.
+        policy_value: of ``batch["obs"]`` by the network as it is now.
         batch: ``action`` int64, and float32 ``old_log_prob``, ``old_value``, ``advantage``,
             ``value_target`` and ``entropy_coef``, each ``(B,)``.
         clip, value_coef, value_clip, value_huber: see :class:`~.config.PPOConfig`.
         normalize: bring the advantages of the batch to mean 0 and deviation 1.
     """
-    log_prob = action_log_prob(judgement.logits, batch["action"])
+    log_prob = action_log_prob(policy_value.logits, batch["action"])
     advantage = normalized(batch["advantage"]) if normalize else batch["advantage"]
     policy = clipped_policy_loss(log_prob, batch["old_log_prob"], advantage, clip)
     value = value_loss(
-        judgement.value,
+        policy_value.value,
         batch["value_target"],
         old_value=batch["old_value"],
         clip=value_clip,
         huber=value_huber,
     )
-    entropy = categorical_entropy(judgement.logits)
+    entropy = categorical_entropy(policy_value.logits)
     bonus = (batch["entropy_coef"] * entropy).mean()
     measured = log_prob.detach()
     return PPOLoss(

@@ -11,7 +11,7 @@ from mario_agents.nn.encoders import Encoder
 from mario_agents.nn.init import orthogonal
 
 
-class Judgement(NamedTuple):
+class PolicyValue(NamedTuple):
     """What :class:`ActorCritic` says about ``B`` observations; both float32.
 
     Attributes:
@@ -38,6 +38,6 @@ class ActorCritic(nn.Module):
         self.policy = orthogonal(nn.Linear(hidden, actions), gain=0.01)
         self.value = orthogonal(nn.Linear(hidden, 1), gain=1.0)
 
-    def forward(self, obs: Tensor) -> Judgement:
+    def forward(self, obs: Tensor) -> PolicyValue:
         features = torch.relu(self.trunk(self.encoder(obs)))
-        return Judgement(self.policy(features).float(), self.value(features).squeeze(1).float())
+        return PolicyValue(self.policy(features).float(), self.value(features).squeeze(1).float())

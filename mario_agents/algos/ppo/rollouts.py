@@ -11,9 +11,11 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.learner import PPOLearner
-from mario_agents.metrics.episodes import Collected, EpisodeBooks, StepInfo
+from mario_agents.core.algorithm import WorkerContext
+from mario_agents.core.experience import NumpyBatch
 from mario_agents.ops.gae import gae
 from mario_agents.ops.policy_gradient import (
     action_log_prob,
@@ -21,12 +23,11 @@ from mario_agents.ops.policy_gradient import (
     sample_categorical,
 )
 from mario_agents.ops.schedules import linear_schedule
-from mario_agents.parallel.experience import NumpyBatch
-from mario_agents.parallel.recipe import Place
+from mario_agents.telemetry.episodes import CollectResult
 
 
 class RolloutExperience:
-    """Implements :class:`mario_agents.parallel.experience.Experience` for on-policy learning.
+    """Implements :class:`mario_agents.core.experience.Experience` for on-policy learning.
 
     All arrays are made once. A lost life ends the sum of rewards like the end of an episode does,
     even where the game goes on from a snapshot (``info["life_lost"]``).
@@ -43,17 +44,17 @@ class RolloutExperience:
         config: PPOConfig,
         envs: VectorEnv[Any, Any, Any],
         learner: PPOLearner,
-        place: Place,
+        context: WorkerContext,
     ) -> None:
         self._config, self._envs, self._learner = config, envs, learner
-        self._device, self._stopwatch = place.device, place.stopwatch
-        self._sampling = torch.Generator().manual_seed(place.seed_for("actions"))
-        self._shuffling = np.random.default_rng(place.seed_for("minibatches"))
+        self._device, self._stopwatch = context.device, context.stopwatch
+        self._sampling = torch.Generator().manual_seed(context.seed_for("actions"))
+        self._shuffling = np.random.default_rng(context.seed_for("minibatches"))
         self._entropy_coef: Callable[[int], float] = linear_schedule(
             config.entropy_coef, config.entropy_coef_end, config.total_steps
         )
-        self._obs = np.array(envs.reset(seed=place.seed_for("games"))[0])
-        self._books = EpisodeBooks(envs.num_envs)
+        self._obs = np.array(envs.reset(seed=context.seed_for("games"))[0])
+        self._books = EpisodeTracker(envs.num_envs)
         steps, shape = config.steps, (config.steps, envs.num_envs)
         self._rollout: dict[str, NDArray[Any]] = {
             "obs": np.zeros((*shape, *self._obs.shape[1:]), np.uint8),
@@ -70,9 +71,9 @@ class RolloutExperience:
         self._final_value = np.zeros(shape, np.float32)
         self._fresh = self._stop = False
 
-    def collect(self, step: int) -> Collected:
-        """See :class:`~mario_agents.parallel.experience.Experience`: play one rollout."""
-        collected = Collected()
+    def collect(self, step: int) -> CollectResult:
+        """See :class:`~mario_agents.core.experience.Experience`: play one rollout."""
+        collected = CollectResult()
         final_obs: dict[tuple[int, int], NDArray[np.uint8]] = {}
         for t in range(self._config.steps):
             self._step(t, collected, final_obs)
@@ -90,7 +91,7 @@ class RolloutExperience:
     def _step(
         self,
         t: int,
-        collected: Collected,
+        collected: CollectResult,
         final_obs: dict[tuple[int, int], NDArray[np.uint8]],
     ) -> None:
         """Step ``t`` of a rollout; adds the last observations of truncated episodes."""
@@ -117,7 +118,7 @@ class RolloutExperience:
     @torch.no_grad()
     def _judge(self, obs: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         """Logits and values of observations, on the CPU."""
-        logits, value = self._learner.judge(torch.as_tensor(obs).to(self._device))
+        logits, value = self._learner.evaluate(torch.as_tensor(obs).to(self._device))
         return logits.cpu(), value.cpu()
 
     def _finish(self, step: int) -> None:
@@ -140,7 +141,7 @@ class RolloutExperience:
         self._fresh, self._stop = True, False
 
     def batches(self) -> Iterator[NumpyBatch]:
-        """See :class:`~mario_agents.parallel.experience.Experience`: the minibatches of all epochs,
+        """See :class:`~mario_agents.core.experience.Experience`: the minibatches of all epochs,
         in an order that is drawn anew for each."""
         if not self._fresh:
             return
@@ -157,20 +158,20 @@ class RolloutExperience:
                 yield {name: array[chosen] for name, array in flat.items()}
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
-        """See :class:`~mario_agents.parallel.experience.Experience`: stops at ``target_kl``."""
+        """See :class:`~mario_agents.core.experience.Experience`: stops at ``target_kl``."""
         limit = self._config.target_kl
         if limit is not None and float(measured["approx_kl"]) > limit:
             self._stop = True
 
     def tensors(self) -> dict[str, Tensor]:
-        """See :class:`~mario_agents.parallel.experience.Experience`."""
+        """See :class:`~mario_agents.core.experience.Experience`."""
         return {"rng.actions": self._sampling.get_state()}
 
     def state(self) -> dict[str, Any]:
-        """See :class:`~mario_agents.parallel.experience.Experience`."""
+        """See :class:`~mario_agents.core.experience.Experience`."""
         return {"minibatch_rng": self._shuffling.bit_generator.state}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """See :class:`~mario_agents.parallel.experience.Experience`; the games begin anew."""
+        """See :class:`~mario_agents.core.experience.Experience`; the games begin anew."""
         self._sampling.set_state(tensors["rng.actions"])
         self._shuffling.bit_generator.state = state["minibatch_rng"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mario_agents.algos.ppo.recipe import PPORecipe
-from mario_agents.parallel.trainer import RecipeTrainer
+from mario_agents.algos.ppo.algorithm import PPOAlgorithm
+from mario_agents.runtime.trainer import AlgorithmTrainer
 
-TRAINER = RecipeTrainer(
-    PPORecipe(),
+TRAINER = AlgorithmTrainer(
+    PPOAlgorithm(),
     "Proximal policy optimization, from pixels or from tiles; the fastest way to a flag.",
 )

@@ -1,0 +1,1 @@
+"""Stepping environments with a policy, and keeping track of their episodes."""

@@ -1,0 +1,77 @@
+"""The online network and its slowly following target."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mario_agents.config import Precision
+from mario_agents.nn.device import arithmetic
+from mario_agents.nn.dueling import DuelingHead
+from mario_agents.nn.encoders import Encoder
+
+
+class QNetwork(nn.Module):
+    """Action values ``(B, actions)`` of uint8 observations, which ``encoder`` takes.
+
+    It computes in ``precision``, all but the last layer.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        actions: int,
+        *,
+        hidden: int,
+        q_scale: float,
+        precision: Precision = "float32",
+    ) -> None:
+        super().__init__()
+        self.encoder, self.precision = encoder, precision
+        self.head = DuelingHead(encoder.features, hidden, actions, q_scale)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        with arithmetic(self.precision, obs.device):
+            q: Tensor = self.head(self.encoder(obs))
+        return q
+
+
+class DoubleDQN(nn.Module):
+    """Two networks of one shape: ``online`` is trained, ``target`` is moved towards it.
+
+    Implements :class:`mario_agents.core.types.Model`.
+    """
+
+    def __init__(self, online: nn.Module) -> None:
+        super().__init__()
+        self.online = online
+        self.target = copy.deepcopy(online).requires_grad_(False)
+
+    def forward(self, obs: Tensor, network: Literal["online", "target"] = "online") -> Tensor:
+        q: Tensor = (self.online if network == "online" else self.target)(obs)
+        return q
+
+    @torch.no_grad()
+    def select_action(self, obs: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
+        """See :class:`mario_agents.core.types.Model`; ``rng`` is on the CPU."""
+        return epsilon_greedy(self(obs), epsilon, rng)
+
+    @torch.no_grad()
+    def update_target(self, tau: float) -> None:
+        """``target <- (1 - tau) * target + tau * online``."""
+        for target, online in zip(self.target.parameters(), self.online.parameters(), strict=True):
+            target.lerp_(online, tau)
+
+
+def epsilon_greedy(q: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
+    """The best action of each row of ``q`` ``(B, A)``, or with probability ``epsilon`` any.
+
+    ``epsilon`` is one for all rows, or ``(B,)``; it and ``rng`` are on the CPU.
+    """
+    batch, actions = q.shape
+    explore = torch.rand(batch, generator=rng) < epsilon
+    anything = torch.randint(actions, (batch,), generator=rng)
+    return torch.where(explore.to(q.device), anything.to(q.device), q.argmax(dim=1))

@@ -1,0 +1,80 @@
+"""What PPO is made of, for the engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium.vector import VectorEnv
+from torch import nn
+
+from mario_agents.algos.ppo.config import PPOConfig
+from mario_agents.algos.ppo.learner import PPOLearner
+from mario_agents.algos.ppo.networks import ActorCritic
+from mario_agents.algos.ppo.policy import PPOPolicy
+from mario_agents.algos.ppo.rollouts import RolloutExperience
+from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.core.updater import Updater
+from mario_agents.nn.device import resolve_device
+from mario_agents.nn.registry import build_encoder, choose_network
+from mario_agents.telemetry.collectors import PPOCollector
+
+
+class PPOAlgorithm:
+    """Implements :class:`mario_agents.core.algorithm.Algorithm`."""
+
+    config_class = PPOConfig
+    collector = PPOCollector
+
+    def env_kwargs(self, config: PPOConfig) -> dict[str, Any]:
+        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        return config.env_kwargs()
+
+    def learner(self, config: PPOConfig, spaces: Spaces) -> PPOLearner:
+        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        device = resolve_device(config.device).type
+        name = choose_network(config.network, config.observation, device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            encoder = build_encoder(
+                name,
+                spaces.obs_shape,
+                config.hidden,
+                observation=config.observation,
+                channels_last=config.channels_last,
+            )
+            model = ActorCritic(encoder, spaces.actions, hidden=config.hidden)
+        if config.compile:
+            model.compile()
+        return PPOLearner(model, config)
+
+    def experience(
+        self,
+        config: PPOConfig,
+        envs: VectorEnv[Any, Any, Any],
+        learner: PPOLearner,
+        context: WorkerContext,
+    ) -> RolloutExperience:
+        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        return RolloutExperience(config, envs, learner, context)
+
+    def updater(self, config: PPOConfig, learner: PPOLearner) -> Updater:
+        """See :class:`~mario_agents.core.algorithm.Algorithm`: AdamW without decay is Adam."""
+        return Updater(
+            learner,
+            lr=config.lr,
+            lr_min=config.lr_end,
+            warmup=config.lr_warmup,
+            total_packets=config.total_packets,
+            weight_decay=0.0,
+            max_grad_norm=config.max_grad_norm,
+            tau=0.0,
+        )
+
+    def player(self, learner: PPOLearner) -> nn.Module:
+        """See :class:`~mario_agents.core.algorithm.Algorithm`: policy and value."""
+        return learner.model
+
+    def policy(self, config: PPOConfig, learner: PPOLearner, device: torch.device) -> PPOPolicy:
+        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        return PPOPolicy(learner.model, seed=config.seed, device=device)

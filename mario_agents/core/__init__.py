@@ -1,0 +1,1 @@
+"""The nouns that every algorithm and every way of training are made of."""

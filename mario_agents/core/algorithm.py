@@ -1,0 +1,165 @@
+"""What a trainer tells the engine: of which parts its training is made.
+
+The engine (:mod:`mario_agents.runtime.engine`) runs any algorithm that shares gradients, in one
+process or in many. An algorithm describes itself by a :class:`Algorithm`; nothing else in this
+package knows it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import VectorEnv
+from torch import nn
+
+from mario_agents.config import TrainConfig
+from mario_agents.core.experience import Experience
+from mario_agents.core.types import Learner
+from mario_agents.core.updater import Updater
+from mario_agents.telemetry import TIME_SHARES, Stopwatch
+from mario_agents.telemetry.collectors import LearnerCollector
+from mario_envkit.errors import TrainerError
+from mario_envkit.plugins import Policy
+
+Config = TypeVar("Config", bound=TrainConfig)
+OwnLearner = TypeVar("OwnLearner", bound=Learner)
+
+
+@dataclass(frozen=True, slots=True)
+class Spaces:
+    """What one environment shows and takes; plain values, so that they travel and are stored.
+
+    Attributes:
+        obs_shape: of one observation, such as ``(4, 84, 84)``; observations are uint8.
+        actions: number of actions.
+    """
+
+    obs_shape: tuple[int, ...]
+    actions: int
+
+    @classmethod
+    def of(cls, envs: VectorEnv[Any, Any, Any]) -> Spaces:
+        """The spaces of one of ``envs``.
+
+        Raises:
+            TrainerError: if observations are no uint8 boxes, or actions are not numbered.
+        """
+        observation, action = envs.single_observation_space, envs.single_action_space
+        if not (isinstance(observation, Box) and observation.dtype == np.uint8):
+            raise TrainerError(f"Training needs uint8 observations in a Box, not {observation}.")
+        if not isinstance(action, Discrete):
+            raise TrainerError(f"Training needs a Discrete action space, not {action}.")
+        return cls(observation.shape, int(action.n))
+
+    def metadata(self) -> dict[str, object]:
+        """What a file of weights says about them; JSON-able."""
+        return {"obs_shape": list(self.obs_shape), "actions": self.actions}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """Where in a run a worker stands, and where its random numbers come from.
+
+    Attributes:
+        worker: its number, from 0.
+        workers: how many there are.
+        seed: of the run.
+        start: agent steps of the whole run when it was started or resumed.
+        generation: how many processes were this worker before this one. A resumed run and a
+            replaced worker get new games, not once more those they began with.
+        device: where its model lives.
+        stopwatch: measures :data:`mario_agents.telemetry.TIME_SHARES`. An experience that asks its
+            model for actions does so within ``stopwatch.measure("time_inference")``; the rest is
+            measured for it.
+    """
+
+    worker: int
+    workers: int
+    seed: int
+    start: int
+    generation: int
+    device: torch.device
+    stopwatch: Stopwatch = field(
+        default_factory=lambda: Stopwatch(share.name for share in TIME_SHARES), compare=False
+    )
+
+    def seed_for(self, purpose: str) -> int:
+        """A seed of its own for each worker and ``purpose`` ("games", "replay"...)."""
+        purpose_word = zlib.crc32(purpose.encode())
+        words = [self.seed, self.worker, self.start, self.generation, purpose_word]
+        return int(np.random.SeedSequence(words).generate_state(1)[0])
+
+
+class Algorithm(Protocol[Config, OwnLearner]):
+    """The parts of an algorithm.
+
+    An algorithm is a class without arguments at the top of a module: workers are processes that
+    import it by its name and build their parts by themselves. It holds no state.
+    """
+
+    @property
+    def config_class(self) -> type[Config]:
+        """The trainer's configuration."""
+
+    @property
+    def collector(self) -> type[LearnerCollector]:
+        """A worker's metrics beyond :data:`mario_agents.telemetry.WORKER_METRICS`: those of what
+        the learner's ``compute_loss`` measures, and of the experience's gauges."""
+
+    def env_kwargs(self, config: Config) -> dict[str, Any]:
+        """See :meth:`mario_envkit.plugins.Trainer.env_kwargs`; by default the game."""
+        return config.env_kwargs()
+
+    def learner(self, config: Config, spaces: Spaces) -> OwnLearner:
+        """A learner on the CPU with initial weights that depend on ``config.seed`` alone."""
+
+    def experience(
+        self,
+        config: Config,
+        envs: VectorEnv[Any, Any, Any],
+        learner: OwnLearner,
+        context: WorkerContext,
+    ) -> Experience:
+        """A worker's source of batches; may reset ``envs``, and play with ``learner.model``."""
+
+    def updater(self, config: Config, learner: OwnLearner) -> Updater:
+        """What applies gradients to ``learner.model``."""
+
+    def player(self, learner: OwnLearner) -> nn.Module:
+        """The part of the model that plays: its state dict is the run's ``weights.safetensors``.
+
+        By default the whole.
+        """
+        return learner.model
+
+    def policy(self, config: Config, learner: OwnLearner, device: torch.device) -> Policy:
+        """The agent as ``eval`` and ``watch`` need it, with the weights of ``learner``."""
+
+
+def name_of(algorithm: Algorithm[Any, Any]) -> str:
+    """``module:Class`` of an algorithm, for :func:`algorithm_named` in another process.
+
+    Raises:
+        TrainerError: if the class cannot be found by its name.
+    """
+    kind = type(algorithm)
+    if "." in kind.__qualname__ or kind.__module__ == "__main__":
+        raise TrainerError(
+            f"The algorithm {kind.__qualname__} must be a class at the top of an importable "
+            "module, so that workers can import it; with --workers 0 there are none."
+        )
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def algorithm_named(name: str) -> Algorithm[Any, Any]:
+    """The algorithm that :func:`name_of` named."""
+    from importlib import import_module
+
+    module, _, kind = name.partition(":")
+    algorithm: Algorithm[Any, Any] = getattr(import_module(module), kind)()
+    return algorithm

@@ -1,0 +1,1 @@
+"""Watching agents play: windows, terminals, mosaics and videos."""

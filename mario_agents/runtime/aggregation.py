@@ -1,0 +1,123 @@
+"""The coordinator's end of the gradient pool: which packets become one update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Packet(Protocol):
+    """As in :class:`mario_agents.runtime.shm.gradient_pool.GradientPacket`."""
+
+    worker: int
+    version: int
+
+    def copy_to(self, out: NDArray[np.float32]) -> None: ...
+
+    def add_to(self, total: NDArray[np.float32]) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class Pool(Protocol):
+    """As in :class:`mario_agents.runtime.shm.gradient_pool.SharedGradientPool`."""
+
+    workers: int
+    size: int
+
+    def poll(self, worker: int) -> Packet | None: ...
+
+
+class GradientAggregator:
+    """Takes packets out of a pool and averages them.
+
+    Two ways. *Asynchronous*: whatever is there becomes an update, except for packets that were
+    computed on weights older by more than ``max_staleness`` versions, which are dropped.
+    *Synchronous*: one packet of every worker that is alive; the others wait until all are there. No
+    packet is stale then, and the sum is made in the workers' order, whatever the timing.
+
+    Args:
+        pool: where the packets come from.
+        alive: whether a worker is there, by its number; of interest in synchronous sharing only.
+        max_staleness: versions.
+        synchronous: which way.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        alive: Callable[[int], bool],
+        *,
+        max_staleness: int,
+        synchronous: bool,
+    ) -> None:
+        self._pool, self._alive = pool, alive
+        self._max_staleness, self._synchronous = max_staleness, synchronous
+        self._held: dict[int, Packet] = {}
+        self._taken: list[Packet] = []
+        self.mean = np.zeros(pool.size, dtype=np.float32)
+        """The mean gradients of the last :meth:`take` that found some."""
+        self.stale = 0
+        """Packets dropped because their weights were too old."""
+        self.staleness = 0.0
+        """Versions that the packets of the last such :meth:`take` were behind, on average."""
+
+    def take(self, version: int) -> int:
+        """Average the packets of the next update into :attr:`mean`, and return their number.
+
+        Returns 0, and changes nothing, if there is no update to make yet. The packets keep their
+        places until :meth:`release`.
+
+        Args:
+            version: of the newest weights.
+        """
+        packets = self._round() if self._synchronous else self._fresh(version)
+        count = len(packets)
+        for index, packet in enumerate(packets):
+            if index == 0:
+                packet.copy_to(self.mean)
+            else:
+                packet.add_to(self.mean)
+        if count > 1:
+            self.mean /= count
+        if packets:
+            self.staleness = sum(version - packet.version for packet in packets) / count
+        self._taken = packets
+        return count
+
+    def release(self) -> None:
+        """Give the places of the packets back, once the weights that they led to are published: a
+        synchronous worker takes this as the sign that there are such weights."""
+        for packet in self._taken:
+            packet.release()
+        self._taken = []
+
+    def _fresh(self, version: int) -> list[Packet]:
+        """The next packet of every worker that has one which is not too old."""
+        found = []
+        for worker in range(self._pool.workers):
+            packet = self._pool.poll(worker)
+            while packet is not None and version - packet.version > self._max_staleness:
+                packet.release()
+                self.stale += 1
+                packet = self._pool.poll(worker)
+            if packet is not None:
+                found.append(packet)
+        return found
+
+    def _round(self) -> list[Packet]:
+        """One packet of every worker, if all that are alive have sent theirs."""
+        for worker in range(self._pool.workers):
+            if worker not in self._held:
+                packet = self._pool.poll(worker)
+                if packet is not None:
+                    self._held[worker] = packet
+        missing = [w for w in range(self._pool.workers) if w not in self._held and self._alive(w)]
+        if missing or not self._held:
+            return []
+        packets = [self._held[worker] for worker in sorted(self._held)]
+        self._held.clear()
+        return packets

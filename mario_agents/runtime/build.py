@@ -1,0 +1,117 @@
+"""Putting the parts of a run together, the same way in every process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from gymnasium.vector import VectorEnv
+
+from mario_agents.config import TrainConfig
+from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
+from mario_agents.core.types import Learner
+from mario_agents.run import Checkpoint, CheckpointStore, RunDir
+from mario_agents.run.clock import TrainingClock
+from mario_agents.runtime.coordinator import TrainingCoordinator
+from mario_agents.runtime.exchange import GradientExchange
+from mario_agents.runtime.reporters import (
+    CoordinatorReport,
+    WorkerReport,
+    coordinator_metrics,
+    run_sinks,
+    worker_metrics,
+)
+from mario_agents.runtime.shm.heartbeat import COUNTERS, SharedHeartbeat
+from mario_agents.runtime.worker import TrainingWorker
+from mario_agents.runtime.worker_envs import TimedEnvs
+from mario_agents.telemetry.event_hub import EventHub
+from mario_agents.telemetry.events import Publisher
+
+
+def open_hub(
+    algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
+) -> EventHub:
+    """Where the events of a run come together."""
+    resume_step = checkpoint.step if checkpoint else None
+    return EventHub(
+        run,
+        worker_metrics=worker_metrics(algorithm.collector),
+        coordinator_metrics=coordinator_metrics(),
+        sinks=run_sinks(run, resume_step=resume_step, wandb=config.wandb),
+    )
+
+
+def build_coordinator(
+    algorithm: Algorithm[Any, Any],
+    config: TrainConfig,
+    run: RunDir,
+    learner: Learner,
+    spaces: Spaces,
+    publisher: Publisher,
+    checkpoint: Checkpoint | None,
+    *,
+    began: float | None = None,
+) -> TrainingCoordinator:
+    """The coordinator of a run, with the weights and counters of ``checkpoint``.
+
+    ``began`` is when training began, see :class:`~mario_agents.run.clock.TrainingClock`.
+
+    Raises:
+        CheckpointError: if ``checkpoint`` does not fit.
+    """
+    return TrainingCoordinator(
+        run,
+        CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints),
+        algorithm.updater(config, learner),
+        algorithm.player(learner),
+        spaces.metadata(),
+        CoordinatorReport(run, publisher, resume_step=checkpoint.step if checkpoint else None),
+        checkpoint,
+        TrainingClock(began),
+    )
+
+
+def build_worker(
+    algorithm: Algorithm[Any, Any],
+    config: TrainConfig,
+    learner: Learner,
+    envs: VectorEnv[Any, Any, Any],
+    context: WorkerContext,
+    exchange: GradientExchange,
+    heartbeat: SharedHeartbeat,
+    report: WorkerReport,
+) -> TrainingWorker:
+    """A worker of a run."""
+    return TrainingWorker(
+        context,
+        learner,
+        algorithm.experience(config, TimedEnvs(envs, context.stopwatch), learner, context),
+        exchange,
+        heartbeat,
+        report,
+        accumulate_grads=config.accumulate_grads,
+    )
+
+
+def build_learner(
+    algorithm: Algorithm[Any, Any], config: TrainConfig, spaces: Spaces, device: torch.device
+) -> Learner:
+    """A learner with the run's initial weights, on ``device``."""
+    learner: Learner = algorithm.learner(config, spaces)
+    learner.model.to(device)
+    return learner
+
+
+def counters_of(heartbeat: SharedHeartbeat) -> list[dict[str, int]]:
+    """The counters of all workers, for a checkpoint."""
+    rows = [heartbeat.row(worker) for worker in range(heartbeat.workers)]
+    return [{name: row.count(name) for name in COUNTERS} for row in rows]
+
+
+def restore_counters(heartbeat: SharedHeartbeat, saved: list[Mapping[str, int]]) -> None:
+    """Go on from :func:`counters_of`; what workers counted that are no more counts for worker 0."""
+    for number, counters in enumerate(saved):
+        row = heartbeat.row(number if number < heartbeat.workers else 0)
+        for name in COUNTERS:
+            row.add(name, int(counters.get(name, 0)))

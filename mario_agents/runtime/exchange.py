@@ -1,0 +1,128 @@
+"""How a worker and the coordinator reach one another."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import numpy as np
+
+from mario_agents.core.gradients import Gradients
+from mario_agents.core.types import Learner
+from mario_agents.runtime.coordinator import TrainingCoordinator
+from mario_agents.runtime.flatten import TensorLayout
+from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.shm.shared_weights import SharedWeights
+from mario_agents.telemetry import Stopwatch
+
+NAP = 0.0005
+"""Seconds between two looks at shared memory that somebody else is to change."""
+
+
+class GradientExchange(Protocol):
+    """A worker's way to whoever owns the weights."""
+
+    def submit(self, gradients: Gradients) -> bool:
+        """Hand over gradients of the weights that the last :meth:`sync` brought.
+
+        They belong to the exchange from now on. Returns False if the run is stopping and they were
+        not taken.
+        """
+
+    def sync(self) -> None:
+        """Bring the model to the newest weights."""
+
+
+class LocalExchange:
+    """Worker and coordinator are in one process and share a model."""
+
+    def __init__(self, coordinator: TrainingCoordinator) -> None:
+        self._coordinator = coordinator
+
+    def submit(self, gradients: Gradients) -> bool:
+        """See :class:`GradientExchange`; the update is made at once."""
+        self._coordinator.apply(gradients)
+        return True
+
+    def sync(self) -> None:
+        """Nothing to do."""
+
+
+def gradient_layout(learner: Learner) -> TensorLayout:
+    """How the gradients of a learner lie in a packet."""
+    named = learner.model.named_parameters()
+    return TensorLayout([(name, p) for name, p in named if p.requires_grad], numeric=True)
+
+
+def weight_layout(learner: Learner) -> TensorLayout:
+    """How a learner's weights, targets and buffers included, lie in shared memory."""
+    return TensorLayout(learner.model.state_dict().items())
+
+
+class SharedExchange:
+    """Worker and coordinator are processes that share memory.
+
+    A full ring makes :meth:`submit` wait: a worker that computes gradients faster than they are
+    applied has nothing better to do. Whoever waits here beats, and leaves when the run stops.
+
+    Args:
+        worker: number of this worker.
+        learner: its model takes the weights.
+        pool, weights, heartbeat: of the run.
+        synchronous: whether :meth:`sync` waits until the gradients of this worker have been
+        applied. stopwatch: measures how long this worker waits, as ``time_waiting``.
+    """
+
+    def __init__(
+        self,
+        worker: int,
+        learner: Learner,
+        pool: SharedGradientPool,
+        weights: SharedWeights,
+        heartbeat: SharedHeartbeat,
+        *,
+        synchronous: bool,
+        stopwatch: Stopwatch,
+    ) -> None:
+        self._worker, self._pool, self._weights = worker, pool, weights
+        self._heartbeat, self._row = heartbeat, heartbeat.row(worker)
+        self._gradient_layout, self._weight_layout = (
+            gradient_layout(learner),
+            weight_layout(learner),
+        )
+        # Detached, but the same memory as the model's own.
+        self._targets = list(learner.model.state_dict().values())
+        self._gradients = np.empty(self._gradient_layout.size, dtype=np.float32)
+        self._buffer = np.empty(self._weight_layout.size, dtype=np.float32)
+        self._synchronous, self._stopwatch = synchronous, stopwatch
+        self.version = 0
+        """Of the weights in the model."""
+
+    def submit(self, gradients: Gradients) -> bool:
+        """See :class:`GradientExchange`."""
+        self._gradient_layout.pack(gradients, out=self._gradients)
+        while not self._pool.has_room(self._worker):
+            if not self._wait():
+                return False
+        return self._pool.publish(self._worker, self._gradients, self.version)
+
+    def sync(self) -> None:
+        """See :class:`GradientExchange`; the first time it waits until there are weights."""
+        while self._weights.version == 0 or (
+            # The coordinator lets go of a packet when it has published what came of it.
+            self._synchronous and self._pool.waiting(self._worker)
+        ):
+            if not self._wait():
+                return
+        version = self._weights.read(self._buffer, newer_than=self.version)
+        if version is not None:
+            self._weight_layout.unpack(self._buffer, self._targets)
+            self.version = version
+
+    def _wait(self) -> bool:
+        """A short rest; False if the run is stopping."""
+        self._row.beat()
+        with self._stopwatch.measure("time_waiting"):
+            time.sleep(NAP)
+        return not self._heartbeat.stopping

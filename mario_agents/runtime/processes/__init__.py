@@ -1,0 +1,1 @@
+"""A run with worker processes: starting, watching and replacing them."""

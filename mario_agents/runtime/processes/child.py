@@ -1,0 +1,140 @@
+"""What every process of a run but the main one does at its beginning and at its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mario_agents.config import TrainConfig, make_config
+from mario_agents.core.algorithm import Algorithm, Spaces, algorithm_named
+from mario_agents.run import RunDir
+from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.shm.segments import remove_after_owner
+from mario_agents.runtime.shm.shared_weights import SharedWeights
+from mario_agents.runtime.signals import stop_signals
+from mario_agents.telemetry.events import EventLogHandler, EventPublisher
+from mario_envkit.errors import MarioEnvkitError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a process needs to know of its run: plain values.
+
+    Attributes:
+        run: the run directory.
+        algorithm: by its name, see :func:`~mario_agents.core.algorithm.name_of`.
+        options: the configuration as plain values.
+        spaces: of the environments.
+        pool, weights, heartbeat: names of the shared memory.
+        events, token: where events go, and the token they carry.
+        checkpoint: name of the checkpoint that the run continues from, or None.
+        step: agent steps of that checkpoint, or 0.
+        began: when training began, on the clock of :func:`time.monotonic`.
+    """
+
+    run: str
+    algorithm: str
+    options: dict[str, Any]
+    spaces: Spaces
+    pool: str
+    weights: str
+    heartbeat: str
+    events: str
+    token: str
+    checkpoint: str | None
+    step: int
+    began: float
+
+
+class AttachedRun:
+    """A run as a child sees it: its plan, with the objects that the plan names."""
+
+    def __init__(self, plan: Plan, source: str, generation: int) -> None:
+        self.plan = plan
+        self.algorithm: Algorithm[Any, Any] = algorithm_named(plan.algorithm)
+        self.config: TrainConfig = make_config(
+            self.algorithm.config_class, plan.options, source=f"{plan.run}/config.json"
+        )
+        self.run = RunDir.open(Path(plan.run))
+        self.pool = SharedGradientPool.attach(plan.pool)
+        self.weights = SharedWeights.attach(plan.weights)
+        self.heartbeat = SharedHeartbeat.attach(plan.heartbeat)
+        self.publisher = EventPublisher(
+            plan.events, run=plan.token, source=source, generation=generation
+        )
+
+
+def run_child(
+    plan: Plan,
+    source: str,
+    generation: int,
+    failure: Connection,
+    main: Callable[[AttachedRun], None],
+) -> None:
+    """Run ``main`` as the process ``source``; ends the process with status 1 if it fails.
+
+    Signals of the terminal are for the main process, which asks everybody to stop. If that is
+    gone, so is this process.
+
+    Args:
+        plan: of the run.
+        source: name of the process, such as ``worker_0``.
+        generation: number of times it has been replaced.
+        failure: one sentence about an error is sent there.
+        main: does the work.
+    """
+    for number in stop_signals():
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, args=[plan], daemon=True).start()
+    try:
+        attached = AttachedRun(plan, source, generation)
+        torch.set_num_threads(attached.config.torch_threads)
+        _log_to(attached.publisher)
+        try:
+            main(attached)
+        except Exception:
+            log.exception("This process ends with an error.")
+            raise
+        finally:
+            attached.publisher.close()
+    except MarioEnvkitError as error:
+        failure.send_bytes(str(error).encode())
+        raise SystemExit(1) from None
+    except Exception as error:
+        failure.send_bytes(f"{type(error).__name__}: {error}".encode())
+        raise SystemExit(1) from None
+
+
+def _die_with_parent(plan: Plan) -> None:
+    """Wait until the main process is gone, and go as well, whatever else is going on."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    try:
+        # The main process cannot do it any more, and nobody may come after us.
+        remove_after_owner(plan.heartbeat)
+    finally:
+        os._exit(1)
+
+
+def _log_to(publisher: EventPublisher) -> None:
+    """Send this process's log to the main process, which writes it down."""
+    handler = EventLogHandler(publisher)
+    for package in ("mario_agents", "mario_envkit"):
+        root = logging.getLogger(package)
+        root.setLevel(logging.INFO)
+        root.propagate = False
+        root.addHandler(handler)

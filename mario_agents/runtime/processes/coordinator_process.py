@@ -1,0 +1,186 @@
+"""The coordinator as a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from multiprocessing.connection import Connection
+
+import numpy as np
+import torch
+
+from mario_agents.core.gradients import Gradients, trainable
+from mario_agents.nn.device import resolve_device
+from mario_agents.run import CheckpointStore
+from mario_agents.runtime.aggregation import GradientAggregator
+from mario_agents.runtime.build import build_coordinator, build_learner, counters_of
+from mario_agents.runtime.evaluator import Evaluator
+from mario_agents.runtime.exchange import NAP, gradient_layout, weight_layout
+from mario_agents.runtime.processes.child import AttachedRun, Plan, run_child
+from mario_agents.runtime.step_interval import StepInterval
+from mario_agents.telemetry.events import COORDINATOR
+from mario_envkit.closing import close_all, closing
+
+FLUSH_SECONDS = 1.0
+"""Seconds between two messages to the main process."""
+LONGEST_NAP = 0.004
+
+log = logging.getLogger(__name__)
+
+
+def coordinator_main(plan: Plan, failure: Connection) -> None:
+    """Entry point of the coordinator's process."""
+    run_child(plan, COORDINATOR, 0, failure, _coordinate)
+
+
+def _coordinate(attached: AttachedRun) -> None:
+    with closing(CoordinatorProcess(attached)) as coordinator:
+        coordinator.begin()
+        while not attached.heartbeat.finishing:
+            if not coordinator.update():
+                coordinator.nap()
+            coordinator.routine()
+        while coordinator.update():  # what the workers left
+            pass
+        coordinator.coordinator.clock.end()
+        coordinator.end()
+
+
+class CoordinatorProcess:
+    """A :class:`~mario_agents.runtime.coordinator.TrainingCoordinator` fed from shared memory."""
+
+    def __init__(self, attached: AttachedRun) -> None:
+        plan, config, algorithm = attached.plan, attached.config, attached.algorithm
+        self._heartbeat = attached.heartbeat
+        self._row = self._heartbeat.row(self._heartbeat.coordinator)
+        checkpoint = None
+        if plan.checkpoint is not None:
+            store = CheckpointStore(attached.run.checkpoint_path, keep=config.keep_checkpoints)
+            checkpoint = store.load(plan.checkpoint)
+        self._device = resolve_device(config.device)
+        self.learner = build_learner(algorithm, config, plan.spaces, self._device)
+        self.coordinator = build_coordinator(
+            algorithm,
+            config,
+            attached.run,
+            self.learner,
+            plan.spaces,
+            attached.publisher,
+            checkpoint,
+            began=plan.began,
+        )
+        self._evaluator = Evaluator(
+            algorithm, config, attached.run, plan.spaces, self._device, self.coordinator.clock
+        )
+        self._weights = attached.weights
+        self._weight_layout = weight_layout(self.learner)
+        self._vector = np.empty(self._weight_layout.size, dtype=np.float32)
+        self._gradient_layout = gradient_layout(self.learner)
+        self._drain = GradientAggregator(
+            attached.pool,
+            lambda worker: self._heartbeat.row(worker).taken,
+            max_staleness=config.max_staleness,
+            synchronous=config.synchronous,
+        )
+        step = self._heartbeat.total("steps")
+        self._evaluation, self._rows, self._checkpoints = (
+            StepInterval(interval, step)
+            for interval in (config.eval_interval, config.log_interval, config.checkpoint_interval)
+        )
+        self._nap = NAP
+        self._told = 0.0
+
+    def begin(self) -> None:
+        """Save the beginning, so that from here on the run can be resumed; let the workers go."""
+        self._save()
+        self._row.join()
+        self._publish()
+
+    def update(self) -> bool:
+        """Make the next update, if there are gradients for one."""
+        stale = self._drain.stale
+        packets = self._drain.take(self._weights.version)
+        if self._drain.stale > stale:
+            self._row.add("stale", self._drain.stale - stale)
+            self.coordinator.report.logger.track("stale", self._drain.stale - stale)
+        if not packets:
+            return False
+        self.coordinator.apply(self._gradients(), packets, self._drain.staleness)
+        self._publish()
+        self._drain.release()
+        self._row.add("updates")
+        self._row.add("packets", packets)
+        self._nap = NAP
+        return True
+
+    def nap(self) -> None:
+        """Nothing has come: rest, the longer the longer that lasts."""
+        self.coordinator.wait(self._nap)
+        self._nap = min(2 * self._nap, LONGEST_NAP)
+
+    def routine(self) -> None:
+        """Beat, and do what is due by now."""
+        self._row.beat()
+        step = self._heartbeat.total("steps")
+        if self._evaluation.due(step):
+            self._evaluator.start(self.learner, step)
+        self._take_evaluation()
+        if self._rows.due(step):
+            self.coordinator.write(step)
+        if self._checkpoints.due(step):
+            self.coordinator.saving.attempt(self._save)
+            self._evaluator.flush()
+        if time.monotonic() - self._told > FLUSH_SECONDS:
+            self._told = time.monotonic()
+            self.coordinator.flush(step)
+
+    def end(self) -> None:
+        """Write everything for the last time.
+
+        Raises:
+            RunError: if the disk refuses.
+        """
+        step = self._heartbeat.total("steps")
+        self._await_evaluation()
+        if self._heartbeat.completing:
+            self._evaluator.start_last(self.learner, step)
+            self._await_evaluation()
+        self.coordinator.write(step)
+        self.coordinator.save_end(self._save)
+        self.coordinator.flush(step, "stopped")
+
+    def close(self) -> None:
+        """Close the files.
+
+        Raises:
+            RunError: if something could not be written.
+        """
+        close_all(self._evaluator.close, self.coordinator.report.close)
+
+    def _take_evaluation(self) -> None:
+        result = self._evaluator.result()
+        if result is not None:
+            self.coordinator.report.logger.track_all(result)
+
+    def _await_evaluation(self) -> None:
+        while self._evaluator.playing:
+            self._row.beat()
+            time.sleep(LONGEST_NAP)
+        self._take_evaluation()
+
+    def _gradients(self) -> Gradients:
+        views = self._gradient_layout.views(self._drain.mean)
+        if self._device.type == "cpu":
+            return views
+        gradients = [torch.empty_like(parameter) for parameter in trainable(self.learner.model)]
+        self._gradient_layout.unpack(self._drain.mean, gradients)
+        return gradients
+
+    def _publish(self) -> None:
+        tensors = list(self.learner.model.state_dict().values())
+        self._weights.publish(self._weight_layout.pack(tensors, out=self._vector))
+
+    def _save(self) -> None:
+        step = self._heartbeat.total("steps")
+        self.coordinator.save(step, {}, {"counters": counters_of(self._heartbeat)})
+        self._heartbeat.checkpoint_written()

@@ -1,0 +1,321 @@
+"""The main process of a run with worker processes: starts, watches, replaces and stops them."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from mario_agents.acting.environments import make_vector
+from mario_agents.config import TrainConfig, to_plain
+from mario_agents.core.algorithm import Algorithm, Spaces, name_of
+from mario_agents.run import Checkpoint, RunDir
+from mario_agents.runtime.build import build_learner, open_hub, restore_counters
+from mario_agents.runtime.coordinator import incomplete
+from mario_agents.runtime.exchange import gradient_layout, weight_layout
+from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
+from mario_agents.runtime.processes.child import Plan
+from mario_agents.runtime.processes.coordinator_process import coordinator_main
+from mario_agents.runtime.processes.process import ProcessHandle
+from mario_agents.runtime.processes.worker_process import worker_main
+from mario_agents.runtime.progress import open_display
+from mario_agents.runtime.reporters import headline
+from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.shm.segments import SharedSegments
+from mario_agents.runtime.shm.shared_weights import SharedWeights
+from mario_agents.runtime.signals import StopRequest
+from mario_agents.runtime.step_interval import StepInterval
+from mario_agents.telemetry.event_hub import EventHub
+from mario_agents.telemetry.events import COORDINATOR
+from mario_envkit.command_line import shell_words
+from mario_envkit.errors import RunError, TrainerError
+
+SLOTS = 3
+"""Packets that a worker may have sent and not seen applied before it has to wait."""
+WATCH_SECONDS = 0.1
+QUICK_DEATH_SECONDS = 30.0
+"""A worker that lives no longer than this after its first sign of life has died at once."""
+MAX_QUICK_DEATHS = 3
+BACK_OFF_SECONDS = 0.5
+MAX_BACK_OFF_SECONDS = 30.0
+COORDINATOR_SECONDS = 60.0
+"""The coordinator may be silent for so long at least: disks can be slow."""
+STOP_SECONDS = 60.0
+"""Time that processes have to end when they are asked to."""
+
+log = logging.getLogger(__name__)
+
+
+class WorkerSlot:
+    """One worker's place in a run, and the process that has it.
+
+    Args:
+        number: of the worker.
+        plan: of the run.
+        heartbeat: of the run.
+    """
+
+    def __init__(self, number: int, plan: Plan, heartbeat: SharedHeartbeat) -> None:
+        self.number, self.name = number, f"worker_{number}"
+        self._plan, self._row = plan, heartbeat.row(number)
+        self._generation = 0
+        self._quick_deaths = 0
+        self._due = 0.0
+        self.member: ProcessHandle | None = None
+        self.done = False
+
+    def start(self) -> None:
+        """Start a process."""
+        self.member = ProcessHandle(
+            self.name, self._row, worker_main, self._plan, self.number, self._generation
+        )
+        self._generation += 1
+
+    def watch(self, timeout: float) -> bool:
+        """Replace the process if it is dead or gives no sign of life; returns whether it was.
+
+        Raises:
+            TrainerError: if worker after worker has died at once.
+        """
+        if self.done:
+            return False
+        if self.member is None:
+            if time.monotonic() >= self._due:
+                self.start()
+            return False
+        status = self.member.exit_status
+        if status is None and self.member.silent_for() <= timeout:
+            return False
+        if status == 0:
+            self.member.join()
+            self.member, self.done = None, True
+            return False
+        self._lost(self.member, timeout)
+        return True
+
+    def _lost(self, member: ProcessHandle, timeout: float) -> None:
+        alive = member.exit_status is None
+        pulse = self._row.read()
+        member.kill()
+        reason = f"It gave no sign of life for {timeout:g} seconds." if alive else member.reason()
+        quick = not member.joined or time.monotonic() - pulse.started < QUICK_DEATH_SECONDS
+        self._quick_deaths = self._quick_deaths + 1 if quick else 0
+        self.member = None
+        if self._quick_deaths >= MAX_QUICK_DEATHS:
+            raise TrainerError(
+                f"Worker {self.number} ended {self._quick_deaths} times in a row soon after its "
+                f"start, so the run was stopped: {reason}"
+            )
+        pause = min(BACK_OFF_SECONDS * 2 ** max(self._quick_deaths - 1, 0), MAX_BACK_OFF_SECONDS)
+        self._due = time.monotonic() + pause
+        log.warning(
+            "Worker %d is gone and will be replaced in %g seconds: %s", self.number, pause, reason
+        )
+
+
+class Supervisor:
+    """A run with worker processes; use it as a context manager, which leaves no process behind.
+
+    Raises:
+        RunError: if there is no shared memory, or sockets cannot be opened.
+        TrainerError: if workers could not import the algorithm.
+        CheckpointError: if the checkpoint lacks something.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm[Any, Any],
+        config: TrainConfig,
+        run: RunDir,
+        hub: EventHub,
+        segments: SharedSegments,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.config, self.run, self.hub = config, run, hub
+        algorithm_name = name_of(algorithm)
+        envs = make_vector(algorithm.env_kwargs(config), 1)
+        spaces = Spaces.of(envs)
+        envs.close()
+        learner = build_learner(algorithm, config, spaces, torch.device("cpu"))
+        self.heartbeat = SharedHeartbeat.create(segments, workers=config.workers)
+        if checkpoint is not None:
+            try:
+                restore_counters(self.heartbeat, checkpoint.state["counters"])
+            except KeyError as error:
+                raise incomplete(run, error) from error
+        pool = SharedGradientPool.create(
+            segments,
+            workers=config.workers,
+            size=gradient_layout(learner).size,
+            slots=SLOTS,
+            dtype=config.gradient_dtype,
+        )
+        weights = SharedWeights.create(segments, size=weight_layout(learner).size)
+        self.plan = Plan(
+            run=str(run.path),
+            algorithm=algorithm_name,
+            options=to_plain(config),
+            spaces=spaces,
+            pool=pool.name,
+            weights=weights.name,
+            heartbeat=self.heartbeat.name,
+            events=hub.address,
+            token=hub.token,
+            checkpoint=checkpoint.name if checkpoint else None,
+            step=self.heartbeat.total("steps"),
+            began=time.monotonic(),
+        )
+        self.coordinator: ProcessHandle | None = None
+        self.seats = [
+            WorkerSlot(number, self.plan, self.heartbeat) for number in range(config.workers)
+        ]
+
+    @property
+    def steps(self) -> int:
+        """Agent steps of all workers so far."""
+        return self.heartbeat.total("steps")
+
+    def start(self) -> None:
+        """Start all processes."""
+        row = self.heartbeat.row(self.heartbeat.coordinator)
+        self.coordinator = ProcessHandle(COORDINATOR, row, coordinator_main, self.plan)
+        for seat in self.seats:
+            seat.start()
+
+    def watch(self) -> None:
+        """Look after everybody once; call it often.
+
+        Raises:
+            RunError: if the coordinator is gone.
+            TrainerError: if the coordinator or a worker failed for good.
+        """
+        for seat in self.seats:
+            if seat.watch(self.config.heartbeat_timeout):
+                self.hub.retire(seat.name)
+        self._check_coordinator()
+
+    @property
+    def done(self) -> bool:
+        """Whether all workers have ended by themselves."""
+        return all(seat.done for seat in self.seats)
+
+    def finish(self, *, complete: bool = True, seconds: float = STOP_SECONDS) -> None:
+        """Ask the workers, and then the coordinator, to end; returns when the last one has.
+
+        Args:
+            complete: the run's budget is spent: the coordinator is to evaluate the weights it ends
+                with.
+            seconds: how long workers, and a coordinator without a sign of life, may take.
+
+        Raises:
+            RunError, TrainerError: as :meth:`watch`, if the coordinator fails at its last save;
+                RunError, when all have ended, if a worker failed at its end.
+        """
+        self.heartbeat.stop()
+        deadline = time.monotonic() + seconds
+        members = [seat.member for seat in self.seats if seat.member is not None]
+        while any(member.exit_status is None for member in members):
+            if time.monotonic() > deadline:
+                log.warning("Workers that did not stop within %g seconds were killed.", seconds)
+                break
+            self._check_coordinator()
+            self.hub.poll(WATCH_SECONDS)
+        unsaved = None
+        for member in members:
+            if member.exit_status:
+                reason = f"{member.name} failed at its end: {member.reason()}"
+                log.warning("%s", reason)
+                unsaved = unsaved or reason
+            member.kill()
+        self.heartbeat.finish(complete=complete)
+        assert self.coordinator is not None
+        while self.coordinator.exit_status is None and self.coordinator.silent_for() < seconds:
+            self.hub.poll(WATCH_SECONDS)
+        if self.coordinator.exit_status != 0:
+            self._coordinator_lost(self.coordinator)
+        self.coordinator.join()
+        if unsaved is not None:
+            raise RunError(unsaved)
+
+    def _check_coordinator(self) -> None:
+        member = self.coordinator
+        assert member is not None
+        patience = max(self.config.heartbeat_timeout, COORDINATOR_SECONDS)
+        if member.exit_status is not None or member.silent_for() > patience:
+            self._coordinator_lost(member)
+
+    def _coordinator_lost(self, member: ProcessHandle) -> None:
+        status = member.exit_status
+        member.kill()
+        if status == 1:  # it has explained itself
+            raise TrainerError(member.reason())
+        reason = "It gave no sign of life any more." if status is None else member.reason()
+        raise RunError(
+            f"The coordinator of the run is gone. {reason} Continue from the last checkpoint with: "
+            f"{shell_words('mario-agents', 'train', '--resume', self.run.path)}"
+        )
+
+    def __enter__(self) -> Supervisor:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        members = [seat.member for seat in self.seats if seat.member is not None]
+        if self.coordinator is not None:
+            members.append(self.coordinator)
+        for member in members:
+            member.kill()
+
+
+def train_in_processes(
+    algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
+) -> None:
+    """Train with worker processes; see :func:`mario_agents.runtime.engine.train`."""
+    with (
+        SharedSegments() as segments,
+        open_hub(algorithm, config, run, checkpoint) as hub,
+        Supervisor(algorithm, config, run, hub, segments, checkpoint) as supervisor,
+        StopRequest() as stop,
+    ):
+        if segments.leftovers:
+            log.info("Removed the shared memory of a run that was killed.")
+        _loop(supervisor, stop)
+    if stop.requested:
+        raise stop.exception()
+
+
+def _loop(supervisor: Supervisor, stop: StopRequest) -> None:
+    config, hub = supervisor.config, supervisor.hub
+    minutes = math.inf if config.max_minutes is None else config.max_minutes
+    deadline = supervisor.plan.began + 60 * minutes
+    rows = StepInterval(config.log_interval, supervisor.steps)
+    pulses = HeartbeatMonitor(supervisor.heartbeat)
+    progress = open_display(
+        supervisor.run.path,
+        config.total_steps,
+        initial_step=supervisor.steps,
+        enabled=config.ui,
+    )
+    with progress:
+        supervisor.start()
+        while not (supervisor.done or stop.requested or time.monotonic() > deadline):
+            hub.poll(WATCH_SECONDS)
+            supervisor.watch()
+            seen = pulses.take()
+            if seen is not None:
+                hub.announce(seen)
+            progress.update(supervisor.steps, **headline(hub.workers.combined()))
+            if rows.due(supervisor.steps):
+                hub.write(supervisor.steps)
+        supervisor.finish(complete=not stop.requested)
+        progress.update(supervisor.steps)  # values as they were: nobody has any now
+    hub.write(supervisor.steps)

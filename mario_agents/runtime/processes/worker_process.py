@@ -1,0 +1,82 @@
+"""A worker as a process of its own."""
+
+from __future__ import annotations
+
+import time
+from multiprocessing.connection import Connection
+
+from mario_agents.core.algorithm import WorkerContext
+from mario_agents.nn.device import resolve_device
+from mario_agents.runtime.build import build_learner, build_worker
+from mario_agents.runtime.exchange import SharedExchange
+from mario_agents.runtime.processes.child import AttachedRun, Plan, run_child
+from mario_agents.runtime.reporters import WorkerReport
+from mario_agents.runtime.shm.heartbeat import COUNTERS
+from mario_agents.runtime.step_interval import StepInterval
+from mario_agents.runtime.worker_envs import WorkerEnvs
+from mario_envkit.closing import closing
+
+FLUSH_SECONDS = 1.0
+"""Seconds between two messages to the main process."""
+
+
+def worker_main(plan: Plan, number: int, generation: int, failure: Connection) -> None:
+    """Entry point of the process of worker ``number``; ``generation`` counts replacements."""
+    run_child(
+        plan,
+        f"worker_{number}",
+        generation,
+        failure,
+        lambda attached: _work(attached, number, generation),
+    )
+
+
+def _work(attached: AttachedRun, number: int, generation: int) -> None:
+    plan, config, heartbeat = attached.plan, attached.config, attached.heartbeat
+    row = heartbeat.row(number)
+    device = resolve_device(config.device)
+    learner = build_learner(attached.algorithm, config, plan.spaces, device)
+    first = generation == 0 and plan.checkpoint is None
+    step = heartbeat.total("steps")
+    report = WorkerReport(
+        attached.run,
+        number,
+        attached.algorithm.collector,
+        attached.publisher,
+        resume_step=None if first else plan.step if generation == 0 else step,
+    )
+    report.logger.start_from({name: row.count(name) for name in COUNTERS})
+    exchange = SharedExchange(
+        number,
+        learner,
+        attached.pool,
+        attached.weights,
+        heartbeat,
+        synchronous=config.synchronous,
+        stopwatch=report.stopwatch,
+    )
+    context = WorkerContext(
+        number, config.workers, config.seed, plan.step, generation, device, report.stopwatch
+    )
+    with closing(report), closing(WorkerEnvs(attached.algorithm, config, attached.run)) as games:
+        report.flush(step, "starting")
+        # The games begin while the coordinator still gets ready; nothing is played before the
+        # first weights are there.
+        worker = build_worker(
+            attached.algorithm, config, learner, games.envs, context, exchange, heartbeat, report
+        )
+        row.join()  # not before: with synchronous sharing the others wait for it from here on
+        rows, told = StepInterval(config.log_interval, step), time.monotonic()
+        while step < config.total_steps and not heartbeat.stopping:
+            worker.advance()
+            step = heartbeat.total("steps")
+            games.tick(step)
+            if rows.due(step):
+                report.write(step)
+            if time.monotonic() - told > FLUSH_SECONDS:
+                told = time.monotonic()
+                worker.record_snapshot_usage(games.practice())
+                report.flush(step)
+        worker.record_snapshot_usage(games.practice())
+        report.write(step)
+        report.flush(step, "stopped")

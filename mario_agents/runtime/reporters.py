@@ -1,0 +1,262 @@
+"""What the processes of a run report: rows in their CSV files, events to the main process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+from mario_agents.run import RunDir
+from mario_agents.runtime.worker_envs import SnapshotUsage
+from mario_agents.telemetry import (
+    COORDINATOR_METRICS,
+    COORDINATOR_SHARES,
+    EVAL_METRICS,
+    TIME_SHARES,
+    WORKER_METRICS,
+    CsvSink,
+    MetricDef,
+    MetricLogger,
+    MetricSink,
+    MetricSnapshot,
+    Stopwatch,
+)
+from mario_agents.telemetry.collectors import (
+    CompositeCollector,
+    CoordinatorCollector,
+    LearnerCollector,
+    MarioCollector,
+    SystemCollector,
+)
+from mario_agents.telemetry.episodes import CollectResult
+from mario_agents.telemetry.events import (
+    COORDINATOR,
+    DeathPositions,
+    LearnerStatus,
+    Metrics,
+    Publisher,
+    WorkerStatus,
+)
+from mario_agents.telemetry.sinks.run_tensorboard import TensorBoardRun
+from mario_agents.telemetry.sinks.run_wandb import WandbRun
+
+HEADLINE = ("best_x", "deaths", "flags", "epsilon", "loss")
+"""Metrics that a progress bar has room for."""
+
+State = Literal["starting", "running", "stopped"]
+
+
+def worker_metrics(collector: type[LearnerCollector]) -> tuple[MetricDef, ...]:
+    """Metrics of a worker with a learner of this kind."""
+    return (*WORKER_METRICS, *collector.METRICS)
+
+
+def coordinator_metrics() -> tuple[MetricDef, ...]:
+    """Metrics of the coordinator."""
+    return (*COORDINATOR_METRICS, *EVAL_METRICS)
+
+
+def run_sinks(
+    run: RunDir, *, resume_step: int | None, wandb: str | None = None
+) -> list[MetricSink]:
+    """The sinks of a run's :class:`~mario_agents.telemetry.event_hub.EventHub`: TensorBoard and,
+    if a project is named, Weights & Biases.
+
+    Raises:
+        OptionError, RunError: see :class:`~mario_agents.telemetry.sinks.wandb.WandbSink`.
+    """
+    sinks: list[MetricSink] = []
+    if wandb is not None:
+        sinks.append(WandbRun(wandb, run, resume_step=resume_step))
+    sinks.append(TensorBoardRun(run, resume_step=resume_step))
+    return sinks
+
+
+def headline(values: Mapping[str, float]) -> dict[str, float]:
+    """Those of all workers' metrics together that a progress bar has room for."""
+    return {name: values[name] for name in HEADLINE if name in values}
+
+
+class Report:
+    """A process's logger with its CSV file, ``<source>.csv``, and its line to the main process.
+
+    Args:
+        run: the run.
+        source: name of the process.
+        defs: its metrics.
+        shares: those of them that say where its time goes; :attr:`stopwatch` measures them.
+        publisher: takes its events.
+        resume_step: rows of an existing CSV file are kept up to this agent step; None begins a new
+            file.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        source: str,
+        defs: tuple[MetricDef, ...],
+        shares: tuple[MetricDef, ...],
+        publisher: Publisher,
+        *,
+        resume_step: int | None,
+    ) -> None:
+        self.publisher = publisher
+        self.stopwatch = Stopwatch(share.name for share in shares)
+        names = [metric.name for metric in defs]
+        sink = CsvSink(run.csv_path(source), names, resume_step=resume_step)
+        self.logger = MetricLogger(defs, [sink], self._send)
+        self._written: int | None = resume_step
+
+    def _send(self, step: int, snapshot: MetricSnapshot) -> None:
+        self.publisher.publish(Metrics(step=step, snapshot=snapshot))
+
+    def refresh(self) -> None:
+        """Bring values up to date that are about to be read."""
+
+    def write(self, step: int) -> None:
+        """Write a row for run-wide agent step ``step``, unless there is one already."""
+        if step != self._written:
+            self._written = step
+            self.refresh()
+            self.logger.track_all(self.stopwatch.lap())
+            self.logger.write(step)
+
+    def close(self) -> None:
+        """Close the file; harmless when repeated."""
+        self.logger.close()
+
+
+class WorkerReport(Report):
+    """What a worker reports.
+
+    Args:
+        number: of the worker, from 0.
+        collector: measures its learner.
+        The others are those of :class:`Report`.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        number: int,
+        collector: type[LearnerCollector],
+        publisher: Publisher,
+        *,
+        resume_step: int | None,
+    ) -> None:
+        defs = worker_metrics(collector)
+        super().__init__(
+            run, f"worker_{number}", defs, TIME_SHARES, publisher, resume_step=resume_step
+        )
+        self._max_stuck = 0
+        self.collectors = CompositeCollector(
+            [
+                SystemCollector(self.logger),
+                MarioCollector(self.logger, self._send_deaths),
+                collector(self.logger),
+            ]
+        )
+
+    def _send_deaths(self, level: str, positions: list[int], areas: list[int]) -> bool:
+        return self.publisher.publish(DeathPositions(level=level, positions=positions, areas=areas))
+
+    def collected(self, collected: CollectResult) -> None:
+        """Take in a round of steps."""
+        self.collectors.on_step(collected)
+        for episode in collected.episodes:
+            self.collectors.on_episode_end(episode)
+
+    def trained(self, metrics: Mapping[str, float]) -> None:
+        """Take in what the learner measured on a batch."""
+        self.collectors.on_train_step(metrics)
+
+    def submitted(self) -> None:
+        """A packet of gradients was handed over."""
+        self.logger.track("packets")
+
+    def record_snapshot_usage(self, now: SnapshotUsage, before: SnapshotUsage) -> None:
+        """Take in how snapshots were used since ``before``."""
+        self.logger.track("saves", now.saves - before.saves)
+        self.logger.track("restores", now.restores - before.restores)
+        self.logger.track("stuck", now.stuck)
+        if now.backward is not None:
+            self.logger.track("backward", now.backward)
+        self._max_stuck = now.max_stuck
+
+    def refresh(self) -> None:
+        """Bring values up to date, and send deaths that wait."""
+        self.collectors.flush()
+
+    def flush(self, step: int, state: State = "running") -> None:
+        """Send metrics, deaths and the worker's status; never blocks."""
+        self.refresh()
+        snapshot = self.logger.publish(step)
+        self.publisher.publish(
+            WorkerStatus(
+                state=state,
+                pid=os.getpid(),
+                step=step,
+                steps=round(snapshot.get("steps")),
+                episodes=round(snapshot.get("episodes")),
+                deaths=round(snapshot.get("deaths")),
+                flags=round(snapshot.get("flags")),
+                train_steps=round(snapshot.get("train_steps")),
+                epsilon=snapshot.get("epsilon"),
+                best_x=snapshot.get("best_x"),
+                reward=snapshot.get("reward"),
+                steps_per_second=snapshot.get("steps_per_second"),
+                packets=round(snapshot.get("packets")),
+                saves=round(snapshot.get("saves")),
+                restores=round(snapshot.get("restores")),
+                stuck=0 if self._max_stuck == 0 else round(snapshot.get("stuck")),
+                max_stuck=self._max_stuck,
+            )
+        )
+
+
+class CoordinatorReport(Report):
+    """What the owner of the weights reports; arguments as in :class:`Report`."""
+
+    def __init__(self, run: RunDir, publisher: Publisher, *, resume_step: int | None) -> None:
+        super().__init__(
+            run,
+            COORDINATOR,
+            coordinator_metrics(),
+            COORDINATOR_SHARES,
+            publisher,
+            resume_step=resume_step,
+        )
+        self.collector = CoordinatorCollector(self.logger)
+
+    def updated(self, metrics: Mapping[str, float]) -> None:
+        """Take in one update."""
+        self.collector.on_update(metrics)
+
+    def refresh(self) -> None:
+        """Bring values up to date."""
+        self.collector.flush()
+
+    def flush(self, step: int, version: int = 0, state: State = "running") -> None:
+        """Send metrics and the coordinator's status; never blocks.
+
+        Args:
+            step: run-wide agent steps.
+            version: number of the present weights.
+            state: of the process.
+        """
+        self.refresh()
+        snapshot = self.logger.publish(step)
+        self.publisher.publish(
+            LearnerStatus(
+                state=state,
+                pid=os.getpid(),
+                step=step,
+                updates=round(snapshot.get("updates")),
+                lr=snapshot.get("lr"),
+                grad_norm=snapshot.get("grad_norm"),
+                updates_per_second=snapshot.get("updates_per_second"),
+                version=version,
+                stale=round(snapshot.get("stale")),
+                staleness=snapshot.get("staleness"),
+            )
+        )

@@ -1,0 +1,1 @@
+"""Weights, gradients and counters in shared memory."""

@@ -1,0 +1,230 @@
+"""Signs of life and counters of every process of a run, in shared memory.
+
+One row per worker and one for the coordinator. A row is written by the process it belongs to and
+read by anybody; every entry is a word of its own, so that no reader sees half of one. Rows outlive
+their process: a restarted worker :meth:`joins <HeartbeatRow.join>` the row of the dead one and
+counts on from where that stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from mario_agents.runtime.shm.atomics import (
+    LINE,
+    WORD,
+    Fence,
+    Memory,
+    kind_of,
+    read_header,
+    round_up,
+    words,
+    write_header,
+)
+from mario_agents.runtime.shm.segments import SharedSegments, attach
+from mario_envkit.errors import OptionError
+
+COUNTERS = (
+    *("steps", "episodes", "deaths", "flags", "train_steps", "packets"),
+    *("updates", "stale", "saves", "restores"),
+)
+"""Names of the counters in every row: agent steps, episodes ended, lives lost, levels cleared,
+batches that gradients were computed on, gradient packets published (a worker) or applied (the
+coordinator), optimizer steps, packets dropped because their weights were too old, snapshots of the
+games saved and gone back to."""
+
+_KIND = kind_of("marioHB1")
+_STOP, _CHECKPOINTS = 0, 1
+_PID, _GENERATION, _STARTED, _BEAT = range(4)
+_FIRST_COUNTER = 4
+_COLUMN = {name: _FIRST_COUNTER + number for number, name in enumerate(COUNTERS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A row as it was at one moment.
+
+    Attributes:
+        pid: of the process, 0 if none has joined yet.
+        generation: how many processes have joined the row: 1 for the first.
+        started, beat: when it joined, and when it last beat; seconds of :func:`time.monotonic`,
+            which all processes of a machine share.
+        counters: by name, of all generations together.
+    """
+
+    pid: int
+    generation: int
+    started: float
+    beat: float
+    counters: dict[str, int]
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last beat."""
+        return time.monotonic() - self.beat
+
+
+class SharedHeartbeat:
+    """The rows of all processes, and what concerns the whole run.
+
+    Attributes:
+        name: of the segment, for :meth:`attach`.
+        workers: number of workers; rows 0 to ``workers - 1`` are theirs.
+        coordinator: number of the coordinator's row.
+    """
+
+    def __init__(self, name: str, memory: Memory) -> None:
+        """Of memory that is formatted already; use :meth:`create` or :meth:`attach`."""
+        self.name = name
+        (self.workers, _) = read_header(memory, _KIND, 2, "the heartbeats of this version")
+        self.coordinator = self.workers
+        # The flag has several writers and the counter one; neither needs more than a store.
+        self._run = words(memory, LINE, 2)
+        step = _row_bytes()
+        self._rows = [
+            HeartbeatRow(words(memory, 2 * LINE + row * step, _FIRST_COUNTER + len(COUNTERS)))
+            for row in range(self.workers + 1)
+        ]
+
+    @classmethod
+    def create(cls, segments: SharedSegments, *, workers: int) -> SharedHeartbeat:
+        """Rows for ``workers`` workers and the coordinator, all zero.
+
+        Raises:
+            OptionError: if ``workers`` is negative.
+        """
+        if workers < 0:
+            raise OptionError(f"The number of workers cannot be negative, but is {workers}.")
+        name, memory = segments.create(2 * LINE + (workers + 1) * _row_bytes())
+        return cls._formatted(name, memory, workers)
+
+    @classmethod
+    def _formatted(cls, name: str, memory: Memory, workers: int) -> SharedHeartbeat:
+        write_header(memory, _KIND, [workers, zlib.crc32(" ".join(COUNTERS).encode())])
+        return cls(name, memory)
+
+    @classmethod
+    def private(cls, *, workers: int) -> SharedHeartbeat:
+        """Rows in this process's own memory, for a run that has no other."""
+        memory = np.zeros(2 * LINE + (workers + 1) * _row_bytes(), dtype=np.uint8)
+        return cls._formatted("", memory, workers)
+
+    @classmethod
+    def attach(cls, name: str) -> SharedHeartbeat:
+        """The heartbeats of the run that another process made.
+
+        Raises:
+            RunError: if they are gone, or the segment is something else.
+        """
+        return cls(name, attach(name))
+
+    def row(self, number: int) -> HeartbeatRow:
+        """The row of a worker, or of the :attr:`coordinator`."""
+        return self._rows[number]
+
+    def total(self, counter: str) -> int:
+        """A counter summed over the workers (not the coordinator)."""
+        return sum(row.count(counter) for row in self._rows[: self.workers])
+
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody asked the run to stop."""
+        return self._run[_STOP] != 0
+
+    def stop(self) -> None:
+        """Ask the workers to finish what they are at, and end. Any process may."""
+        self._run[_STOP] = max(self._run[_STOP], 1)
+
+    @property
+    def finishing(self) -> bool:
+        """Whether all workers have ended, and the coordinator is to save and end as well."""
+        return self._run[_STOP] > 1
+
+    @property
+    def completing(self) -> bool:
+        """Whether the run is over, so that the coordinator is to evaluate what it ends with."""
+        return self._run[_STOP] > 2
+
+    def finish(self, *, complete: bool = True) -> None:
+        """Ask the coordinator to end, once no worker is left.
+
+        Args:
+            complete: the run's budget is spent; it was not interrupted.
+        """
+        self._run[_STOP] = 3 if complete else 2
+
+    @property
+    def checkpoints(self) -> int:
+        """Checkpoints that the coordinator has written to the end."""
+        return self._run[_CHECKPOINTS]
+
+    def checkpoint_written(self) -> None:
+        """Count one; the coordinator calls this."""
+        self._run[_CHECKPOINTS] += 1
+
+
+class HeartbeatRow:
+    """One process's row. All that writes is for that process alone, or for who has buried it."""
+
+    def __init__(self, row: memoryview[int]) -> None:
+        self._row = row
+        self._fence = Fence()
+
+    def join(self) -> int:
+        """Take the row over for this process, beat, and return the generation (1, 2...).
+
+        The process that had it before must be dead.
+        """
+        generation = self._row[_GENERATION] + 1
+        now = time.monotonic_ns()
+        self._row[_PID] = os.getpid()
+        self._row[_STARTED] = self._row[_BEAT] = now
+        self._fence()
+        self._row[_GENERATION] = generation
+        return generation
+
+    def vacate(self) -> None:
+        """Say, in the place of a process that is dead, that nobody has the row."""
+        self._row[_PID] = 0
+
+    @property
+    def taken(self) -> bool:
+        """Whether a process has the row, as far as is known."""
+        return self._row[_PID] != 0
+
+    def beat(self) -> None:
+        """Say that the process is alive and moving."""
+        self._row[_BEAT] = time.monotonic_ns()
+
+    def add(self, counter: str, amount: int = 1) -> None:
+        """Count; killed at any instant, the process has counted all of ``amount`` or nothing."""
+        self._row[_COLUMN[counter]] += amount
+
+    def set(self, counter: str, value: int) -> None:
+        """Give a counter a value, such as the one in a checkpoint."""
+        self._row[_COLUMN[counter]] = value
+
+    def count(self, counter: str) -> int:
+        """The counter's value."""
+        return self._row[_COLUMN[counter]]
+
+    def read(self) -> Pulse:
+        """The row as it is now, never a mixture of two generations' pid and times."""
+        while True:
+            generation = self._row[_GENERATION]
+            self._fence()
+            row = self._row.tolist()
+            self._fence()
+            if self._row[_GENERATION] == generation:
+                break
+        counters = dict(zip(COUNTERS, row[_FIRST_COUNTER:], strict=True))
+        return Pulse(row[_PID], generation, row[_STARTED] / 1e9, row[_BEAT] / 1e9, counters)
+
+
+def _row_bytes() -> int:
+    return round_up((_FIRST_COUNTER + len(COUNTERS)) * WORD)

@@ -1,0 +1,56 @@
+"""An algorithm as a plug-in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Generic
+
+from mario_agents.core.algorithm import Algorithm, Config, Spaces
+from mario_agents.nn.device import resolve_device
+from mario_agents.run import RunDir, Which, read_weights, weights_path
+from mario_agents.runtime.engine import train
+from mario_envkit.errors import RunError
+from mario_envkit.files import parse_json
+from mario_envkit.plugins import Policy
+
+
+class AlgorithmTrainer(Generic[Config]):
+    """Implements :class:`mario_envkit.plugins.Trainer` for anything that has an algorithm."""
+
+    def __init__(self, algorithm: Algorithm[Config, Any], summary: str) -> None:
+        self.algorithm, self.summary = algorithm, summary
+        self.config_class = algorithm.config_class
+
+    def train(self, config: Config, run_path: Path, *, resume: bool) -> None:
+        """See :class:`mario_envkit.plugins.Trainer` and :func:`mario_agents.runtime.engine.train`.
+
+        Raises:
+            CheckpointError: if ``resume`` finds no checkpoint that is whole.
+            KeyboardInterrupt: after saving, if Ctrl-C, SIGTERM or SIGHUP asked to stop.
+        """
+        train(self.algorithm, config, RunDir.open(run_path), resume=resume)
+
+    def env_kwargs(self, config: Config) -> dict[str, Any]:
+        """See :class:`mario_envkit.plugins.Trainer`."""
+        return self.algorithm.env_kwargs(config)
+
+    def load_policy(
+        self, config: Config, run_path: Path, *, device: str, weights: Which = "best"
+    ) -> Policy:
+        """See :class:`mario_envkit.plugins.Trainer`.
+
+        Raises:
+            RunError: if the run has no weights, or they do not fit its configuration.
+        """
+        run = RunDir.open(run_path)
+        tensors, metadata = read_weights(run, weights)
+        try:
+            shape = tuple(int(size) for size in parse_json(metadata["obs_shape"]))
+            learner = self.algorithm.learner(config, Spaces(shape, int(metadata["actions"])))
+            self.algorithm.player(learner).load_state_dict(tensors)
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise RunError(
+                f"The weights {weights_path(run, weights)} do not fit the configuration of "
+                f"the run: {' '.join(str(error).split())}"
+            ) from error
+        return self.algorithm.policy(config, learner, resolve_device(device))

@@ -1,0 +1,203 @@
+"""The games that a worker plays."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
+
+from mario_agents.acting.environments import backward_starts, make_vector
+from mario_agents.config import TrainConfig
+from mario_agents.core.algorithm import Algorithm
+from mario_agents.playback.first_success import FlagFilmer
+from mario_agents.run import RunDir
+from mario_agents.run.storage import Deferrable
+from mario_agents.telemetry import Stopwatch
+from mario_envkit.closing import close_all
+from mario_envkit.curriculum.backward import BackwardStarts
+from mario_envkit.emulator import native
+from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
+from mario_envkit.vector import MarioVectorEnv
+from mario_envkit.vector.cores import available_cores
+
+SNAPSHOT_ID = "mario_envkit:MarioSnapshot-v0"
+SYNC_SECONDS = 30.0
+"""Seconds after which a worker takes in the deaths and snapshots of the others."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotUsage:
+    """What became of a worker's snapshots.
+
+    Attributes:
+        saves, restores: since its games began, all of them together.
+        stuck, max_stuck: restores in a row without progress, in the game with the most of them,
+            and how many of them make it give up.
+        backward: how far a backward curriculum has come, 0 to 1 at the true start; None without.
+    """
+
+    saves: int = 0
+    restores: int = 0
+    stuck: int = 0
+    max_stuck: int = 0
+    backward: float | None = None
+
+
+class TimedEnvs(VectorWrapper[Any, Any, Any, Any, Any]):
+    """Environments whose steps and resets are measured, as ``time_env``."""
+
+    def __init__(self, envs: VectorEnv[Any, Any, Any], stopwatch: Stopwatch) -> None:
+        super().__init__(envs)
+        self._stopwatch = stopwatch
+
+    def reset(self, **kwargs: Any) -> Any:
+        """See :class:`gymnasium.vector.VectorEnv`."""
+        with self._stopwatch.measure("time_env"):
+            return self.env.reset(**kwargs)
+
+    def step(self, actions: Any) -> Any:
+        """See :class:`gymnasium.vector.VectorEnv`."""
+        with self._stopwatch.measure("time_env"):
+            return self.env.step(actions)
+
+    def __getattr__(self, name: str) -> Any:
+        """What only these environments have."""
+        return getattr(self.env, name)
+
+
+class WorkerEnvs:
+    """A worker's environments: those of evaluation, with snapshots if they are wanted.
+
+    Deaths are read from the run's ``death_hotspots.json``, which the main process alone writes.
+    Snapshots go to the directory ``snapshots`` of the run, and come from there. That an archive is
+    full, or a file was passed over, is told to the log, not to the terminal, as long as the games
+    are open.
+    """
+
+    def __init__(self, algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir) -> None:
+        game_kwargs = kwargs = algorithm.env_kwargs(config)
+        # Snapshots are the game's; an algorithm with an environment of its own has its own way.
+        self._practising = config.snapshots and "id" not in kwargs
+        self._backward: BackwardStarts | None = None
+        self._arrived = False
+        if self._practising:
+            kwargs = (
+                kwargs
+                | {
+                    "id": SNAPSHOT_ID,
+                    "hotspot_path": run.hotspots_path,
+                    "hotspots": "read",
+                    "archive": run.snapshots_path,
+                }
+                | self._starts(config)
+            )
+        self._quiet = ExitStack()
+        self._quiet.enter_context(_warnings_logged())
+        try:
+            self._games: VectorEnv[Any, Any, Any] = make_vector(
+                kwargs, config.num_envs, **_share_of_cores(config, kwargs)
+            )
+        except BaseException:
+            self._quiet.close()
+            raise
+        self.envs = self._games
+        self._filmer: FlagFilmer | None = None
+        if isinstance(self._games, MarioVectorEnv) and "id" not in game_kwargs:
+            self._filmer = FlagFilmer(self._games, game_kwargs, run.videos_path)
+            self.envs = self._filmer.envs
+        self._due = time.monotonic() + SYNC_SECONDS
+        self._files = Deferrable("The archive of snapshots")
+
+    def tick(self, step: int) -> None:
+        """Film the first flag if it was reached, and exchange files with the other workers if it is
+        time to; call it often, at run-wide agent step ``step``."""
+        if self._filmer is not None:
+            self._filmer.tick(step)
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + SYNC_SECONDS
+        if self._filmer is not None:
+            self._filmer.look()
+        if not self._practising:
+            return
+        if self._backward is not None and self._backward.curriculum.done and not self._arrived:
+            self._arrived = True
+            log.info("The backward curriculum has arrived at the true start, by step %d.", step)
+        self._files.attempt(self._exchange)
+
+    def _starts(self, config: TrainConfig) -> dict[str, Any]:
+        """Where episodes begin, if not at the start of a level."""
+        if config.backward is not None:
+            # One for all games: they move back together.
+            self._backward = backward_starts(config)
+            return {"start_states": self._backward}
+        return {"start_states": config.start_states} if config.start_states else {}
+
+    def _exchange(self) -> None:
+        if isinstance(self._games, MarioSnapshotVectorEnv):
+            self._games.sync_files()
+        elif isinstance(self._games, SyncVectorEnv):
+            self._games.call("sync_files")
+
+    def practice(self) -> SnapshotUsage:
+        """How practising goes; all zero without snapshots."""
+        if not self._practising:
+            return SnapshotUsage()
+        envs: Any = self._games
+        vector = isinstance(envs, MarioSnapshotVectorEnv)
+        handlers = envs.handlers if vector else envs.get_attr("handler")
+        return SnapshotUsage(
+            sum(handler.total_saves for handler in handlers),
+            sum(handler.total_restores for handler in handlers),
+            max(handler.machine.restores_without_progress for handler in handlers),
+            max(handler.machine.rules.max_restores_without_progress for handler in handlers),
+            None if self._backward is None else self._backward.curriculum.progress,
+        )
+
+    def close(self) -> None:
+        """Close the environments; waits for a film that is being made.
+
+        Raises:
+            ArchiveError: if snapshots could not be written.
+        """
+        film = [] if self._filmer is None else [self._filmer.close]
+        close_all(self._games.close, self._quiet.close, *film)
+
+
+@contextmanager
+def _warnings_logged() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ArchiveWarning)
+        show = warnings.showwarning
+
+        def hear(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, ArchiveWarning):
+                log.info("%s", message)
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = hear
+        yield
+
+
+def _share_of_cores(config: TrainConfig, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Workers share the cores: threads that wait for one another must not wait for a core, too."""
+    ours = kwargs.get("id", SNAPSHOT_ID) == SNAPSHOT_ID
+    if config.workers < 2 or not ours or not native.is_available():
+        return {}
+    return {"num_threads": max(available_cores() // config.workers, 1)}

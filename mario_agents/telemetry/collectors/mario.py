@@ -1,0 +1,62 @@
+"""The game: how far, how fast, and where it ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from mario_agents.telemetry.episodes import CollectResult, Episode
+from mario_agents.telemetry.logger import MetricLogger
+from mario_agents.telemetry.schema import MARIO_METRICS
+
+SendDeaths = Callable[[str, list[int], list[int]], bool]
+"""Takes a level, and the x and areas of deaths there; False if it could not, and wants them again
+later."""
+
+
+class MarioCollector:
+    """Tracks :data:`~mario_agents.telemetry.schema.MARIO_METRICS`, and passes deaths on.
+
+    Deaths are held back until :meth:`flush`, and on until they were taken: each is passed on once.
+
+    Args:
+        logger: with the metrics above.
+        deaths: takes the deaths.
+    """
+
+    METRICS = MARIO_METRICS
+
+    def __init__(self, logger: MetricLogger, deaths: SendDeaths | None = None) -> None:
+        self._logger, self._send = logger, deaths
+        self._pending: dict[str, list[tuple[int, int]]] = {}
+
+    def on_step(self, info: CollectResult) -> None:
+        """Count deaths, and remember where they were."""
+        self._logger.track("deaths", len(info.deaths))
+        if self._send is not None:
+            for death in info.deaths:
+                self._pending.setdefault(death.level, []).append((death.x_pos, death.area))
+
+    def on_episode_end(self, info: Episode) -> None:
+        """Track an episode."""
+        track = self._logger.track
+        best_x = self._logger.value("best_x")
+        track("flags", info.flags)
+        track("best_x", info.best_x if math.isnan(best_x) else max(best_x, info.best_x))
+        track("x_pos", info.x_pos)
+        track("reward", info.reward)
+        track("episode_length", info.length)
+        track("episode_x", info.best_x)
+        track("speed", info.best_x / info.length)
+        track("success", float(info.success))
+
+    def on_train_step(self, metrics: Mapping[str, float]) -> None:
+        """Of no interest."""
+
+    def flush(self) -> None:
+        """Pass the deaths on."""
+        if self._send is not None:
+            for level in list(self._pending):
+                positions, areas = map(list, zip(*self._pending[level], strict=True))
+                if self._send(level, positions, areas):
+                    del self._pending[level]

@@ -1,0 +1,226 @@
+"""Where the events of a run come together: in its main process."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+
+from mario_agents.run import RunDir
+from mario_agents.telemetry import MetricAggregator, MetricDef, MetricSink
+from mario_agents.telemetry.death_log import DeathLog
+from mario_agents.telemetry.events import (
+    COORDINATOR,
+    MAIN,
+    AnyEvent,
+    DeathPositions,
+    Envelope,
+    EventBroadcast,
+    EventDirectory,
+    EventSubscriber,
+    LearnerStatus,
+    Log,
+    Metrics,
+    Publisher,
+    Pulses,
+    WorkerStatus,
+    new_token,
+)
+from mario_agents.telemetry.events.publisher import Stamp
+from mario_agents.telemetry.log_relay import LogRelay
+from mario_envkit.closing import close_after_error, close_all
+
+log = logging.getLogger(__name__)
+
+LAST_POLLS = 100
+"""Calls of poll() that closing makes at most, in case somebody never stops sending."""
+
+
+class EventHub:
+    """Takes every event of a run and does what is to be done with it.
+
+    Metrics are aggregated, deaths counted, statuses remembered, log records logged, and everything
+    is repeated to observers. Events come from other processes through :meth:`poll`, and from this
+    one through :meth:`publisher`.
+
+    Args:
+        run: the run, locked by this process.
+        worker_metrics, coordinator_metrics: definitions, see
+            :class:`~mario_agents.telemetry.aggregator.MetricAggregator`.
+        sinks: get rows of all processes by :meth:`write`, with names such as ``worker_0/loss``,
+            ``coordinator/lr`` and, for all workers together, ``run/loss``; closed with the hub.
+        ipc: see :class:`~mario_agents.telemetry.events.address.EventDirectory`.
+
+    Raises:
+        HotspotError: if the run's ``death_hotspots.json`` is damaged.
+        RunError: if no sockets can be opened.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        *,
+        worker_metrics: Iterable[MetricDef],
+        coordinator_metrics: Iterable[MetricDef],
+        sinks: Sequence[MetricSink] = (),
+        ipc: bool = True,
+    ) -> None:
+        self.token = new_token()
+        self.workers = MetricAggregator(worker_metrics)
+        self.coordinator = MetricAggregator(coordinator_metrics)
+        self.statuses: dict[str, WorkerStatus | LearnerStatus] = {}
+        """The latest status of each process."""
+        self.deaths = DeathLog(run.hotspots_path)
+        self._sinks = tuple(sinks)
+        self._directory = EventDirectory(ipc=ipc)
+        self._subscriber = EventSubscriber(self._directory.address("in"), run=self.token)
+        self._broadcast = EventBroadcast(
+            self._directory.address("out"), run=self.token, run_path=run.path
+        )
+        self._stamp = Stamp(self.token, MAIN, 0)
+        self._relay = LogRelay()
+        _own_logger().addHandler(self._relay)
+        self._written: dict[str, int] = {}
+        self._losses = (0, 0, 0)
+        self._closed = False
+        self._next_warning = 0.0
+
+    @property
+    def address(self) -> str:
+        """What an :class:`~mario_agents.telemetry.events.publisher.EventPublisher` connects to."""
+        return self._subscriber.address
+
+    def poll(self, timeout: float = 0.0, limit: int = 1_000) -> int:
+        """Take in what other processes sent, and save deaths if it is time to.
+
+        Args:
+            timeout: seconds to wait if there is nothing.
+            limit: messages at most; the rest is for the next call.
+
+        Returns:
+            The number of events.
+        """
+        received = self._subscriber.poll(timeout, limit)
+        for envelope, message in received:
+            self.take(envelope, message)
+        self.deaths.tick()
+        self._warn_of_losses()
+        while (record := self._relay.take()) is not None:
+            self.announce(record)
+        return len(received)
+
+    def announce(self, event: AnyEvent) -> None:
+        """Tell observers, and only them, something that this process has to say."""
+        self._broadcast.send(self._stamp.encode(self._stamp.envelope(event)))
+        self._stamp.sequence += 1
+
+    def publisher(self, source: str) -> Publisher:
+        """For a part of the run in this process: its events take no detour over a socket."""
+        return _HubPublisher(self, Stamp(self.token, source, 0))
+
+    def retire(self, source: str) -> None:
+        """A process has ended without saying so."""
+        self.workers.retire(source)
+        self.coordinator.retire(source)
+
+    def write(self, step: int) -> None:
+        """Write rows to the sinks: of every process that was heard of since the last time, at the
+        step it told, and of all workers together at run-wide agent step ``step``."""
+        for aggregator in (self.workers, self.coordinator):
+            for source in aggregator.sources:
+                self._write(source, aggregator.step(source), aggregator.values(source))
+        self._write("run", step, self.workers.combined())
+
+    def _write(self, prefix: str, step: int, values: Mapping[str, float]) -> None:
+        if self._written.get(prefix, -1) >= step:
+            return
+        self._written[prefix] = step
+        for sink in self._sinks:
+            sink.write(step, {f"{prefix}/{name}": value for name, value in values.items()})
+
+    def take(self, envelope: Envelope, message: bytes) -> None:
+        """Do what is to be done with an event; ``message`` is the bytes it travels in."""
+        self._broadcast.send(message)
+        source, event = envelope.source, envelope.event
+        if isinstance(event, Metrics):
+            where = self.coordinator if source == COORDINATOR else self.workers
+            where.update(source, envelope.generation, event.step, event.snapshot)
+        elif isinstance(event, DeathPositions):
+            self.deaths.record(event.level, event.positions, event.areas)
+        elif isinstance(event, Log):
+            log.log(event.level, "%s: %s", source, event.text, extra={"relayed": True})
+        elif not isinstance(event, Pulses):  # they are of this process's own making
+            self.statuses[source] = event
+            if event.state == "stopped":
+                self.retire(source)
+
+    def _warn_of_losses(self) -> None:
+        """Say, once a minute at most, that events were not sent, did not arrive or were ignored."""
+        decoder = self._subscriber.decoder
+        losses = (decoder.dropped, decoder.lost, decoder.rejected.total)
+        if losses == self._losses or time.monotonic() < self._next_warning:
+            return
+        self._losses, self._next_warning = losses, time.monotonic() + 60
+        log.warning(
+            "Of this run's events so far %d were dropped by their senders, %d were lost on the "
+            "way and %d messages were ignored: %s.",
+            *losses,
+            decoder.rejected,
+        )
+
+    def close(self) -> None:
+        """Take in what is there, save the deaths, close sinks and sockets; harmless when repeated.
+
+        Raises:
+            HotspotError, RunError: if something cannot be saved; everything is closed then, too.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        close_all(
+            self._poll_the_rest,
+            self.deaths.close,
+            lambda: _own_logger().removeHandler(self._relay),
+            self._subscriber.close,
+            self._broadcast.close,
+            self._directory.close,
+            *(sink.close for sink in self._sinks),
+        )
+
+    def _poll_the_rest(self) -> None:
+        for _ in range(LAST_POLLS):
+            if not self.poll():
+                break
+
+    def __enter__(self) -> EventHub:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            close_after_error(self.close)
+
+
+def _own_logger() -> logging.Logger:
+    return logging.getLogger("mario_agents")
+
+
+class _HubPublisher:
+    """Implements :class:`~mario_agents.telemetry.events.publisher.Publisher`."""
+
+    def __init__(self, hub: EventHub, stamp: Stamp) -> None:
+        self._hub, self._stamp = hub, stamp
+
+    def publish(self, event: AnyEvent) -> bool:
+        """Always taken."""
+        envelope = self._stamp.envelope(event)
+        self._hub.take(envelope, self._stamp.encode(envelope))
+        self._stamp.sequence += 1
+        return True

@@ -1,0 +1,51 @@
+"""Events of a run: from every process to the main process, and from there to whoever watches."""
+
+from mario_agents.telemetry.events.address import EventDirectory, EventServer, read_server
+from mario_agents.telemetry.events.decoding import EventDecoder, Rejected
+from mario_agents.telemetry.events.messages import (
+    COORDINATOR,
+    MAIN,
+    MAX_MESSAGE_BYTES,
+    PROTOCOL_VERSION,
+    AnyEvent,
+    DeathPositions,
+    Envelope,
+    LearnerStatus,
+    Log,
+    MemberPulse,
+    Metrics,
+    Pulses,
+    WorkerStatus,
+    new_token,
+)
+from mario_agents.telemetry.events.observer import EventBroadcast, EventObserver
+from mario_agents.telemetry.events.publisher import EventLogHandler, EventPublisher, Publisher
+from mario_agents.telemetry.events.subscriber import EventSubscriber
+
+__all__ = [
+    "COORDINATOR",
+    "MAIN",
+    "MAX_MESSAGE_BYTES",
+    "PROTOCOL_VERSION",
+    "AnyEvent",
+    "DeathPositions",
+    "Envelope",
+    "EventBroadcast",
+    "EventDecoder",
+    "EventDirectory",
+    "EventLogHandler",
+    "EventObserver",
+    "EventPublisher",
+    "EventServer",
+    "EventSubscriber",
+    "LearnerStatus",
+    "Log",
+    "MemberPulse",
+    "Metrics",
+    "Publisher",
+    "Pulses",
+    "Rejected",
+    "WorkerStatus",
+    "new_token",
+    "read_server",
+]

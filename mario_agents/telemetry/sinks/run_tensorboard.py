@@ -1,0 +1,67 @@
+"""A run in TensorBoard: numbers, films of its best episodes, and where Mario dies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from mario_agents.run import RunDir
+from mario_agents.telemetry import TensorBoardSink
+from mario_agents.telemetry.sinks.new_videos import NewFilms
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+from mario_envkit.errors import HotspotError
+
+
+class TensorBoardRun(TensorBoardSink):
+    """Scalars and, as soon as their files are in the run directory, ``videos/*.gif`` as ``film``
+    and ``death_hotspots.json`` as histograms ``deaths/LEVEL``.
+
+    Whoever makes these files may be another process: a directory of events has one writer.
+
+    Args:
+        run: the run.
+        resume_step: as of :class:`~mario_agents.telemetry.sinks.tensorboard.TensorBoardSink`; films
+            up to it have been shown.
+    """
+
+    def __init__(self, run: RunDir, *, resume_step: int | None = None) -> None:
+        super().__init__(run.tensorboard_path, resume_step=resume_step)
+        self._run, self._step = run, resume_step or 0
+        self._films = NewFilms(run, resume_step)
+        self._counted = 0
+        self._closed = False
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Write the values that are numbers, and what has come in the meantime."""
+        super().write(step, values)
+        self._step = max(self._step, step)
+        self._show_films()
+        self._count_deaths()
+
+    def close(self) -> None:
+        """Write what came last, and close."""
+        if not self._closed:
+            self._closed = True
+            self._show_films()
+            self._count_deaths()
+        super().close()
+
+    def _show_films(self) -> None:
+        for video, film in self._films.take():
+            with suppress(OSError):  # there is none, or it cannot be read
+                self.write_gif(film.step, "film", video.with_suffix(".gif").read_bytes())
+
+    def _count_deaths(self) -> None:
+        path = self._run.hotspots_path
+        try:
+            changed = path.stat().st_mtime_ns
+            if changed == self._counted:
+                return
+            self._counted = changed
+            deaths = DeathHotspotAggregate.load_or_create(path)
+        except (OSError, HotspotError):
+            return  # none yet; that the file is damaged tells its owner
+        for level in deaths.levels:
+            counts = dict(deaths.get_hotspots(level, min_deaths=1))
+            if counts:
+                self.write_counts(self._step, f"deaths/{level}", counts, deaths.bucket_size)

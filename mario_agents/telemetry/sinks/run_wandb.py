@@ -1,0 +1,43 @@
+"""A run at Weights & Biases: numbers, and films of its best episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mario_agents.run import RunDir
+from mario_agents.telemetry import WandbSink
+from mario_agents.telemetry.sinks.new_videos import NewFilms
+
+
+class WandbRun(WandbSink):
+    """Rows of metrics and, as soon as they are in the run directory, ``videos/*.mp4`` as ``film``.
+
+    Args:
+        project: name of the project.
+        run: the run.
+        resume_step: films up to it have been sent; None for a new run.
+
+    Raises:
+        OptionError, RunError: see :class:`~mario_agents.telemetry.sinks.wandb.WandbSink`.
+    """
+
+    def __init__(self, project: str, run: RunDir, *, resume_step: int | None = None) -> None:
+        super().__init__(project, run.path, run.options)
+        self._films = NewFilms(run, resume_step)
+        self._open = True
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Send the values that are numbers, and the films that have come in the meantime."""
+        super().write(step, values)
+        self._send_films()
+
+    def close(self) -> None:
+        """Send what came last, and end; harmless when repeated."""
+        if self._open:
+            self._open = False
+            self._send_films()
+        super().close()
+
+    def _send_films(self) -> None:
+        for video, film in self._films.take():
+            self.write_video(film.step, "film", video, ", ".join(film.occasions))

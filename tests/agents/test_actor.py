@@ -1,0 +1,164 @@
+"""What the collector hands to the replay buffer, and what it reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from mario_agents.acting.actor import Actor
+from mario_agents.acting.environments import make_vector
+from mario_agents.acting.episodes import EpisodeTracker, StepInfo
+from mario_agents.telemetry import Stopwatch
+from mario_agents.telemetry.episodes import CollectResult, Death
+from mario_agents.testing.corridor import CORRIDOR, DEATH, DIE, RIGHT, STAY
+from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+
+CPU = torch.device("cpu")
+
+
+class Script:
+    """A model that plays given actions, one row for each step."""
+
+    def __init__(self, rows: list[list[int]]) -> None:
+        self.rows = iter(rows)
+
+    def select_action(self, obs, epsilon, rng):
+        return torch.tensor(next(self.rows))
+
+
+class Recorder:
+    """A replay buffer that only writes down what it is given."""
+
+    def __init__(self) -> None:
+        self.added: list[dict[str, Any]] = []
+
+    def __len__(self):
+        return len(self.added)
+
+    def add(self, obs, action, reward, terminated, truncated, final_obs):
+        arrays = {"obs": obs, "action": action, "reward": reward, "terminated": terminated}
+        arrays |= {"truncated": truncated, "final_obs": final_obs}
+        self.added.append({name: array.copy() for name, array in arrays.items()})
+
+
+def run(env_kwargs, rows):
+    envs = make_vector(env_kwargs, len(rows[0]))
+    recorder = Recorder()
+    collector = Actor(
+        envs,
+        Script(rows),
+        recorder,
+        seed=0,
+        rng=torch.Generator(),
+        device=CPU,
+        stopwatch=Stopwatch(["time_inference"]),
+    )
+    collected = collector.collect(len(rows) * len(rows[0]), 0.0)
+    envs.close()
+    return recorder.added, collected
+
+
+def places(stack: np.ndarray) -> list[int]:
+    return (stack[:, 0, 0] // 20).tolist()
+
+
+def test_episodes_deaths_and_final_observations():
+    # Environment 0 reaches the flag, environment 1 dies on its third step and starts again.
+    rows = [[RIGHT, RIGHT], [STAY, RIGHT], [RIGHT, DIE], [RIGHT, RIGHT]]
+    added, collected = run({"id": CORRIDOR, "length": 3}, rows)
+    assert collected.steps == 8
+    assert collected.gauges == {"epsilon": 0.0, "buffer_size": 4}
+    assert [a["terminated"].tolist() for a in added] == [
+        *[[False, False], [False, False], [False, True], [True, False]]
+    ]
+    assert not any(a["truncated"].any() for a in added)
+    assert places(added[2]["obs"][1]) == [0, 0, 1, 2]
+    assert places(added[2]["final_obs"][1]) == [0, 1, 2, 2]
+    assert places(added[3]["obs"][1]) == [0, 0, 0, 0]
+    assert places(added[3]["final_obs"][0]) == [1, 1, 2, 3]
+    assert added[2]["reward"].tolist() == [1.0, DEATH]
+    assert collected.deaths == [Death("1-1", 20, "pit")]
+    died, flag = collected.episodes
+    assert (died.env, died.length, died.reward, died.best_x, died.flags) == (1, 3, -3.0, 20, 0)
+    assert (flag.env, flag.length, flag.reward, flag.best_x, flag.flags) == (0, 4, 8.0, 30, 1)
+
+
+def test_a_truncated_episode_is_no_termination():
+    added, collected = run({"id": CORRIDOR, "limit": 2}, [[STAY], [RIGHT], [RIGHT]])
+    assert [bool(a["truncated"][0]) for a in added] == [False, True, False]
+    assert not any(a["terminated"].any() for a in added)
+    assert places(added[1]["final_obs"][0]) == [0, 0, 0, 1]
+    assert places(added[2]["obs"][0]) == [0, 0, 0, 0]
+    (episode,) = collected.episodes
+    assert episode.truncated
+    assert episode.length == 2
+
+
+class Restoring(gymnasium.Env[np.ndarray, int]):
+    """Dies on action 1 and goes on from a snapshot in the same step."""
+
+    observation_space = Box(0, 255, (2, 36, 36), np.uint8)
+    action_space = Discrete(2)
+
+    def _obs(self, value):
+        return np.full((2, 36, 36), value, dtype=np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        return self._obs(1), {"x_pos": 1, "level": "1-1", "life_lost": False}
+
+    def step(self, action):
+        info = {"x_pos": 9, "level": "1-1", "life_lost": bool(action), "death_cause": "enemy"}
+        info |= {"snapshot_restored": bool(action), "life_lost_obs": self._obs(66)}
+        info["life_lost_info"] = {"x_pos": 50, "level": "1-1", "death_cause": "enemy"}
+        return self._obs(7), 1.0, False, False, info
+
+
+def test_a_lost_life_is_terminal_although_the_game_goes_on():
+    gymnasium.register("Restoring-v0", entry_point=Restoring)
+    try:
+        added, collected = run({"id": "Restoring-v0"}, [[0, 0], [1, 0], [0, 0]])
+    finally:
+        del gymnasium.registry["Restoring-v0"]
+    assert [a["terminated"].tolist() for a in added] == [
+        *[[False, False], [True, False], [False, False]]
+    ]
+    assert (added[1]["final_obs"][0] == 66).all()
+    assert (added[1]["final_obs"][1] == 7).all()
+    assert (added[2]["obs"] == 7).all()
+    assert collected.episodes == []
+    assert collected.deaths == [Death("1-1", 50, "enemy")]
+
+
+@pytest.mark.parametrize("backend", ["vector", "sync"])
+def test_a_death_is_where_mario_died_and_not_where_he_went_on(backend, monkeypatch):
+    """With snapshots the info of the step is that of the snapshot: the death's is within."""
+    if backend == "sync":
+        monkeypatch.setattr("mario_agents.acting.environments.native.is_available", lambda: False)
+    kwargs = {"id": "mario_envkit:MarioSnapshot-v0", "level": "1-1", "actions": "right_only"}
+    envs = make_vector({**kwargs, "screen_size": 36}, 2)
+    envs.reset(seed=0)
+    rng = np.random.default_rng(0)
+    books, collected, restored = EpisodeTracker(2), CollectResult(), 0
+    for _ in range(400):
+        _, reward, terminated, truncated, infos = envs.step(rng.choice([1, 1, 2, 3, 4], 2))
+        ended = terminated | truncated
+        books.step(reward, ended, truncated, StepInfo(infos, ended), collected)
+        restored += int(np.sum(infos.get("snapshot_restored", 0)))
+    handlers = envs.handlers if backend == "vector" else envs.get_attr("handler")
+    # They keep books of their own.
+    known = DeathHotspotAggregate()
+    known.merge(*(handler.hotspots.aggregate for handler in handlers))
+    ours = DeathHotspotAggregate()
+    for death in collected.deaths:
+        ours.record_death(death.level, death.x_pos, death.area)
+    envs.close()
+    assert restored >= 2
+    assert ours.get_hotspots("1-1", 1) == known.get_hotspots("1-1", 1)
+    (area,) = {death.area for death in collected.deaths}
+    assert area > 0
+    assert known.in_area("1-1", area) == ours.in_area("1-1", area) == ours.get_hotspots("1-1", 1)

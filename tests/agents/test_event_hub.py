@@ -1,0 +1,381 @@
+"""The main process's side of metrics, deaths and events; and what is reported to it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from mario_agents.config import TrainConfig
+from mario_agents.core.algorithm import WorkerContext
+from mario_agents.run import RunDir
+from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
+from mario_agents.runtime.reporters import (
+    CoordinatorReport,
+    WorkerReport,
+    coordinator_metrics,
+    headline,
+    worker_metrics,
+)
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.worker import TrainingWorker
+from mario_agents.runtime.worker_envs import SnapshotUsage
+from mario_agents.telemetry.collectors import DDQNCollector
+from mario_agents.telemetry.death_log import DeathLog
+from mario_agents.telemetry.episodes import CollectResult, Death, Episode
+from mario_agents.telemetry.event_hub import EventHub
+from mario_agents.telemetry.events import (
+    COORDINATOR,
+    DeathPositions,
+    EventObserver,
+    EventPublisher,
+    Log,
+    Pulses,
+    WorkerStatus,
+)
+from mario_agents.testing.toy import ToyLearner, ToyModel
+from mario_envkit.errors import HotspotError
+
+EPISODE = Episode(0, "1-1", 30.0, 20, 523, 600, 0, False, False)
+ROUND = CollectResult(
+    64, [EPISODE], [Death("1-1", 523, "pit")], {"epsilon": 0.5, "buffer_size": 64}
+)
+
+
+class ListSink:
+    def __init__(self):
+        self.rows, self.closed = [], False
+
+    def write(self, step, values):
+        self.rows.append((step, dict(values)))
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunDir.create(tmp_path / "run", trainer="ddqn", config=TrainConfig())
+
+
+@pytest.fixture
+def sink():
+    return ListSink()
+
+
+@pytest.fixture
+def hub(run, sink):
+    with make_hub(run, sink) as hub:
+        yield hub
+
+
+def make_hub(run, *sinks):
+    return EventHub(
+        run,
+        worker_metrics=worker_metrics(DDQNCollector),
+        coordinator_metrics=coordinator_metrics(),
+        sinks=sinks,
+    )
+
+
+def deaths_in(run):
+    return json.loads(run.hotspots_path.read_text())["levels"]
+
+
+def wait(hub, condition):
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        hub.poll(0.05)
+    assert condition()
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_worker_elsewhere_and_one_here_report_alike(run, hub, sink):
+    remote = EventPublisher(hub.address, run=hub.token, source="worker_1")
+    reports = [
+        WorkerReport(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None),
+        WorkerReport(run, 1, DDQNCollector, remote, resume_step=None),
+    ]
+    for report in reports:
+        report.collected(ROUND)
+        report.trained({"loss": 2.0})
+        report.flush(128)
+        report.write(128)
+        report.write(128)
+        report.close()
+    coordinator = CoordinatorReport(run, hub.publisher(COORDINATOR), resume_step=None)
+    coordinator.updated({"lr": 0.5, "grad_norm": 1.0})
+    coordinator.flush(130)
+    coordinator.close()
+    wait(hub, lambda: "worker_1" in hub.statuses)
+    for number, pid in enumerate([os.getpid()] * 2):
+        status = hub.statuses[f"worker_{number}"]
+        assert (status.pid, status.step, status.steps, status.deaths) == (pid, 128, 64, 1)
+        (row,) = rows(run.csv_path(f"worker_{number}"))
+        assert (row["step"], row["loss"], row["deaths"]) == ("128", "2", "1")
+    assert hub.statuses[COORDINATOR].updates == 1
+    combined = hub.workers.combined()
+    assert (combined["steps"], combined["deaths"], combined["loss"]) == (128, 2, 2)
+    assert headline(combined) == {
+        "best_x": 600,
+        "deaths": 2,
+        "flags": 0,
+        "epsilon": 0.5,
+        "loss": 2.0,
+    }
+    assert hub.deaths.hotspots.deaths("1-1") == 2
+
+    hub.write(140)
+    hub.write(140)
+    assert [step for step, _ in sink.rows] == [128, 128, 130, 140]
+    names = set().union(*(values for _, values in sink.rows))
+    assert {"worker_0/loss", "worker_1/reward", "coordinator/lr", "run/deaths"} <= names
+    assert sink.rows[-1][1]["run/deaths"] == 2
+    remote.close()
+
+
+def test_a_worker_that_has_ended_leaves_the_combination(run, hub):
+    report = WorkerReport(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None)
+    report.collected(ROUND)
+    report.flush(64, "starting")
+    assert hub.workers.combined()["epsilon"] == 0.5
+    report.flush(64, "stopped")
+    report.close()
+    assert math.isnan(hub.workers.combined()["epsilon"])
+    assert hub.workers.combined()["deaths"] == 1
+
+
+def test_a_report_that_goes_on_keeps_its_rows(run, hub):
+    publisher = hub.publisher("worker_0")
+    first = WorkerReport(run, 0, DDQNCollector, publisher, resume_step=None)
+    first.collected(ROUND)
+    first.flush(64)
+    first.write(64)
+    first.close()
+    second = WorkerReport(run, 0, DDQNCollector, publisher, resume_step=64)
+    second.logger.start_from(hub.workers.counters("worker_0"))
+    second.collected(ROUND)
+    second.write(128)
+    second.close()
+    written = rows(run.csv_path("worker_0"))
+    assert [(row["step"], row["steps"], row["deaths"]) for row in written] == [
+        ("64", "64", "1"),
+        ("128", "128", "2"),
+    ]
+
+
+def test_observers_get_what_the_desk_gets(run, hub):
+    observer = EventObserver(run.path)
+    local = hub.publisher("worker_0")
+    remote = EventPublisher(hub.address, run=hub.token, source="worker_1")
+    seen, deadline = set(), time.monotonic() + 10
+    while seen != {"worker_0", "worker_1"} and time.monotonic() < deadline:
+        for publisher in (local, remote):
+            publisher.publish(DeathPositions(level="1-1", positions=[1]))
+        hub.poll(0.05)
+        seen |= {envelope.source for envelope in observer.poll(0.05)}
+    assert seen == {"worker_0", "worker_1"}
+    observer.close()
+    remote.close()
+
+
+def test_observers_hear_the_main_process_and_nobody_twice(run, hub):
+    observer = EventObserver(run.path)
+    taker = HeartbeatMonitor(heartbeat := SharedHeartbeat.private(workers=2))
+    heartbeat.row(1).join()
+    heartbeat.row(1).join()
+    heartbeat.row(1).add("steps", 7)
+    pulses = taker.take()
+    assert taker.take() is None  # not yet again
+    (member,) = pulses.members
+    assert (member.source, member.pid, member.restarts) == ("worker_1", os.getpid(), 1)
+    assert 0 <= member.age < 60
+    other = Log(level=logging.WARNING, logger="mario_agents.x", text="from a worker")
+    heard, deadline = [], time.monotonic() + 10
+    logger = logging.getLogger("mario_agents.somewhere")
+    while not heard and time.monotonic() < deadline:  # until the observer has subscribed
+        hub.announce(pulses)
+        heard = observer.poll(0.05)
+    hub.publisher("worker_1").publish(other)
+    logger.warning("%s is gone", "worker_1")
+    hub.poll()
+    logger.warning("the last")
+    hub.poll()
+    while time.monotonic() < deadline:
+        heard += observer.poll(0.05)
+        if any(isinstance(e.event, Log) and e.event.text == "the last" for e in heard):
+            break
+    observer.close()
+    assert {e.source for e in heard if isinstance(e.event, Pulses)} == {"main"}
+    assert next(e.event for e in heard if isinstance(e.event, Pulses)) == pulses
+    told = [(e.source, e.event.text) for e in heard if isinstance(e.event, Log)]
+    assert told == [
+        ("worker_1", "from a worker"),
+        ("main", "worker_1 is gone"),
+        ("main", "the last"),
+    ]
+    assert observer.decoder.lost == observer.decoder.rejected.total == 0
+
+
+def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
+    heartbeat = SharedHeartbeat.private(workers=1)
+    heartbeat.row(0).add("saves", 10)  # of the process that it replaces
+    report = WorkerReport(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None)
+    report.logger.start_from({"saves": 10})
+    context = WorkerContext(0, 1, 0, 0, 1, torch.device("cpu"))
+    worker = TrainingWorker(
+        context, ToyLearner(ToyModel(2)), None, None, heartbeat, report, accumulate_grads=1
+    )
+    worker.record_snapshot_usage(SnapshotUsage(2, 1, 1, 3))
+    worker.record_snapshot_usage(SnapshotUsage(5, 4, 2, 3))
+    report.submitted()
+    report.flush(64)
+    report.close()
+    status = hub.statuses["worker_0"]
+    assert (status.saves, status.restores, status.stuck, status.max_stuck) == (15, 4, 2, 3)
+    assert status.packets == 1
+    row = heartbeat.row(0)
+    assert (row.count("saves"), row.count("restores")) == (15, 4)
+
+
+def test_the_coordinator_tells_version_and_staleness(run, hub):
+    report = CoordinatorReport(run, hub.publisher(COORDINATOR), resume_step=None)
+    report.updated({"packets": 2, "staleness": 1.0})
+    report.updated({"packets": 1, "staleness": 2.0})
+    report.logger.track("stale", 3)
+    report.flush(64, 17)
+    report.close()
+    status = hub.statuses[COORDINATOR]
+    assert (status.version, status.staleness, status.stale) == (17, 1.5, 3)
+
+
+def test_log_records_of_other_processes_are_logged_here(hub, caplog):
+    with caplog.at_level(logging.INFO, "mario_agents"):
+        event = Log(level=logging.WARNING, logger="mario_agents.x", text="100 % slow")
+        hub.publisher("worker_3").publish(event)
+    assert caplog.messages == ["worker_3: 100 % slow"]
+
+
+def test_losses_are_told(hub, caplog):
+    remote = EventPublisher(hub.address, run="another run", source="worker_0")
+    remote.publish(DeathPositions(level="1-1", positions=[1]))
+    deadline = time.monotonic() + 10
+    while not caplog.messages and time.monotonic() < deadline:
+        hub.poll(0.05)
+    assert "1 messages were ignored" in caplog.messages[0]
+    remote.close()
+
+
+def test_deaths_are_counted_once_over_restarts_and_resumes(run):
+    for total in (3, 6):
+        with make_hub(run) as hub:
+            for generation in range(3):
+                publisher = EventPublisher(
+                    hub.address, run=hub.token, source="worker_0", generation=generation
+                )
+                publisher.publish(DeathPositions(level="1-1", positions=[523]))
+                publisher.close()
+            wait(hub, lambda hub=hub, total=total: hub.deaths.hotspots.deaths("1-1") == total)
+        assert deaths_in(run) == {"1-1": {"500": total}}
+        hub.close()
+
+
+def test_what_was_sent_before_closing_is_counted(run, sink):
+    with make_hub(run, sink) as hub:
+        publisher = EventPublisher(hub.address, run=hub.token, source="worker_0")
+        for x in range(900):
+            publisher.publish(DeathPositions(level="1-1", positions=[x]))
+        # Linger ends when everything has left this process; some of it waits at the hub.
+        wait(hub, lambda: hub.deaths.hotspots.deaths("1-1") >= 1)
+        status = WorkerStatus(
+            **dict(state="stopped", pid=1, step=1, steps=1, episodes=1, deaths=1, flags=1),
+            train_steps=1,
+        )
+        publisher.publish(status)
+        publisher.close(10)
+        wait(hub, lambda: "worker_0" in hub.statuses)
+    assert sum(deaths_in(run)["1-1"].values()) == 900
+    assert sink.closed
+
+
+def test_the_death_log_saves_in_time(tmp_path):
+    now, path = 0.0, tmp_path / "death_hotspots.json"
+    log = DeathLog(path, interval=60, clock=lambda: now)
+    log.record("1-1", [523])
+    now = 59.0
+    log.tick()
+    assert not path.exists()
+    now = 60.0
+    log.tick()
+    written = path.stat().st_mtime_ns
+    now = 120.0
+    log.tick()  # nothing new
+    assert path.stat().st_mtime_ns == written
+    log.record("1-1", [530, 40])
+    log.close()
+    assert json.loads(path.read_text())["levels"] == {"1-1": {"25": 1, "500": 1, "525": 1}}
+    assert DeathLog(path).hotspots.deaths("1-1") == 3
+
+
+def test_a_disk_that_refuses_is_told_and_tried_again(tmp_path, caplog):
+    now, folder = 0.0, tmp_path / "folder"
+    log = DeathLog(folder / "death_hotspots.json", interval=60, clock=lambda: now)
+    folder.write_text("in the way")
+    log.record("1-1", [523])
+    now = 60.0
+    log.tick()
+    assert "cannot be written" in caplog.text
+    with pytest.raises(HotspotError, match="cannot be written"):
+        log.close()
+    folder.unlink()
+    now = 120.0
+    log.tick()
+    assert DeathLog(folder / "death_hotspots.json").hotspots.deaths("1-1") == 1
+
+
+MAIN = """
+import sys
+from pathlib import Path
+from tests.agents.test_event_hub import *
+run = RunDir.open(Path(sys.argv[1]))
+hub = make_hub(run)
+hub.deaths._interval = 0
+hub.publisher("worker_0").publish(DeathPositions(level="1-1", positions=[523]))
+while True:
+    hub.poll(0.01)
+    print(hub.address, flush=True)
+"""
+
+
+def test_a_killed_main_process_leaves_a_run_that_goes_on(run):
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, str(run.path)], cwd=root, stdout=subprocess.PIPE, text=True
+    )
+    sockets = Path(process.stdout.readline().strip().removeprefix("ipc://")).parent
+    wait_for = time.monotonic() + 70
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    process.stdout.close()
+    assert time.monotonic() < wait_for
+    assert sockets.exists()
+    with make_hub(run) as hub:
+        assert not sockets.exists()
+        before = hub.deaths.hotspots.deaths("1-1")
+        hub.publisher("worker_0").publish(DeathPositions(level="1-1", positions=[523]))
+    assert deaths_in(run) == {"1-1": {"500": before + 1}}
+    assert not (run.path / "events.json").exists()

@@ -1,0 +1,170 @@
+"""The first flag of training is filmed, as it was reached."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import imageio.v2 as imageio
+import numpy as np
+import pytest
+
+from mario_agents.acting.environments import make_bare, make_vector
+from mario_agents.playback import first_success as first_flag
+from mario_agents.playback import video_recorder as filming
+from mario_agents.playback.first_success import FlagFilmer, FlagWatch
+from mario_agents.playback.player import FrameTap, go_back, replay_actions
+from mario_agents.playback.video_recorder import FIRST_FLAG_VIDEO, VideoRecorder, film_first_flag
+from mario_agents.run.log_levels import NOTICE
+from mario_agents.run.records import read_films
+from mario_envkit.curriculum.search import solve
+
+KWARGS = {
+    "level": "1-1", "actions": "raw", "frame_skip": 1, "timing": "console", "screen_size": 36,
+    "frame_stack": 1,
+}  # fmt: skip
+ENVS = 3
+
+
+@pytest.fixture(scope="module")
+def way() -> bytes:
+    """Joypad bytes of a way to the flag."""
+    run, _ = solve("1-1", seed=0)
+    return run.actions
+
+
+@pytest.fixture(scope="module")
+def take(way: bytes) -> filming.Take:
+    """Of a game that reached the flag."""
+    takes: list[filming.Take] = []
+    with closing(FlagWatch(make_vector(KWARGS, ENVS), takes.append)) as envs:
+        reach_flag(envs, way)
+    return takes[0]
+
+
+def reach_flag(envs: Any, way: bytes) -> None:
+    """The second of the games walks to the flag; the others run and die."""
+    envs.reset(seed=0)
+    for byte in way:
+        _, _, terminated, _, _ = envs.step(np.array([0x80, byte, 0x81]))
+    assert terminated[1]
+
+
+def test_the_film_shows_how_the_flag_was_reached(tmp_path: Path, way: bytes, caplog) -> None:
+    caplog.set_level(NOTICE, "mario_agents")
+    filmer = FlagFilmer(make_vector(KWARGS, ENVS), KWARGS, tmp_path)
+    with closing(filmer.envs) as envs:
+        filmer.tick(10)
+        reach_flag(envs, way)
+        filmer.tick(4_000)
+        filmer.close()
+        ((video, film),) = read_films(tmp_path)[0]
+        assert video == tmp_path / FIRST_FLAG_VIDEO
+        assert film.step == 4_000
+        assert film.occasions == ("first flag, in training",)
+        assert film.episode.success
+        assert film.episode.steps == len(way)
+        assert film.path[0].points[0][0] < 50
+        assert film.path[-1].points[-1][0] > 3_000
+        assert f"First flag, in training, at step 4000: see {video}" in caplog.text
+        frames = imageio.get_reader(video).count_frames()
+        assert abs(frames - len(way) / 2) <= 2
+
+
+def test_a_long_way_is_filmed_from_somewhere(tmp_path: Path, way: bytes, monkeypatch) -> None:
+    monkeypatch.setattr(first_flag, "LONGEST", 500)
+    takes: list[filming.Take] = []
+    with closing(FlagWatch(make_vector(KWARGS, ENVS), takes.append)) as envs:
+        reach_flag(envs, way)
+    (take,) = takes
+    assert len(take.actions) == len(way) % 500
+    assert film_first_flag(take, KWARGS, tmp_path, 1) is not None
+    ((_, film),) = read_films(tmp_path)[0]
+    assert film.episode.success
+    assert film.occasions == ("first flag, in training from somewhere on the way",)
+
+
+@pytest.mark.parametrize("snapshots", [False, True])
+def test_games_with_chance_and_snapshots_are_played_again_exactly(snapshots: bool) -> None:
+    kwargs = {
+        "level": "1-1", "actions": "simple", "repeat_action_probability": 0.25, "noop_max": 30,
+        "screen_size": 36, "reward": "progress",
+    }  # fmt: skip
+    more = {"id": "mario_envkit:MarioSnapshot-v0"} if snapshots else {}
+    rng = np.random.default_rng(0)
+    x: list[list[int]] = [[] for _ in range(ENVS)]
+    origins = set()
+    with closing(FlagWatch(make_vector(kwargs | more, ENVS), lambda take: None)) as envs:
+        envs.reset(seed=3)
+        for _ in range(700):
+            _, _, terminated, truncated, infos = envs.step(rng.choice([1, 2, 3, 4, 4], ENVS))
+            ended = terminated | truncated | infos["snapshot_restored"]
+            for env in range(ENVS):
+                x[env] = [] if ended[env] else [*x[env], int(infos["x_pos"][env])]
+                origins.add(envs.take(env).origin[:10])
+        takes = [envs.take(env) for env in range(ENVS)]
+    assert origins == ({"", "a snapshot"} if snapshots else {""})
+    assert sum(map(len, x)) > 50
+    for taken, seen in zip(takes, x, strict=True):
+        assert len(taken.actions) == len(seen)
+        if seen:
+            assert xs_of(taken, kwargs) == seen
+
+
+def xs_of(taken: filming.Take, kwargs: dict[str, Any]) -> list[int]:
+    """Where Mario is after each step, when a take is played again."""
+    visited: list[int] = []
+    with closing(make_bare(kwargs, render_mode="rgb_array")) as env:
+        go_back(env, taken.saved)
+        tap = FrameTap(env, lambda picture: None)
+        replay_actions(
+            env, taken.actions, tap=tap, visit=lambda info: visited.append(int(info["x_pos"]))
+        )
+    return visited
+
+
+def test_one_film_is_enough_for_all_workers(tmp_path: Path, take: filming.Take, caplog) -> None:
+    wrong = filming.Take(take.saved, take.actions[:-100], take.origin)
+    assert film_first_flag(wrong, KWARGS, tmp_path, 1) is None
+    assert "There is no film of the first flag: the game went another way" in caplog.text
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+    running = FlagFilmer(make_vector(KWARGS, 2), KWARGS, tmp_path)
+    running.envs.reset(seed=0)
+    running.look()
+    assert running.envs.take(0).actions == ()
+    assert film_first_flag(take, KWARGS, tmp_path, 7) is not None
+    assert film_first_flag(take, KWARGS, tmp_path, 8) is None
+    ((_, film),) = read_films(tmp_path)[0]
+    assert film.step == 7
+    # A worker that has not got there hears of it; one that starts later never watches.
+    running.look()
+    late = FlagFilmer(make_vector(KWARGS, 2), KWARGS, tmp_path)
+    late.envs.reset(seed=0)
+    for filmer in (running, late):
+        filmer.envs.step(np.array([0, 0]))
+        with pytest.raises(IndexError):
+            filmer.envs.take(0)
+        filmer.envs.close()
+
+
+def test_the_first_flag_of_an_evaluation_comes_after_that_of_training(tmp_path: Path) -> None:
+    from tests.agents.test_video_recorder import measured
+    from tests.agents.walking import GAME, Walk
+
+    evaluation = measured(Walk())
+    crew = VideoRecorder(tmp_path, GAME)
+    film = film_of_flag(tmp_path)
+    assert film.is_file()
+    assert crew.offer([evaluation], (1.0,), (1.0,), Walk(), 30) is None
+
+
+def film_of_flag(directory: Path) -> Path:
+    """A film of training that shows the flag, as far as anybody looks."""
+    from mario_agents.run.records import FilmRecord, PlayedEpisode, write_film_record
+
+    video = directory / FIRST_FLAG_VIDEO
+    video.write_bytes(b"film")
+    episode = PlayedEpisode("1-1", True, 1.0, 3161, 9, "flag")
+    write_film_record(video, FilmRecord(1, ("first flag, in training",), (), episode, ()))
+    return video

@@ -1,0 +1,131 @@
+"""The games of a worker."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mario_agents.acting.environments import backward_starts
+from mario_agents.algos.dqn.algorithm import DDQNAlgorithm
+from mario_agents.algos.dqn.config import DDQNConfig
+from mario_agents.run import RunDir
+from mario_agents.runtime.worker_envs import SnapshotUsage, WorkerEnvs
+from mario_envkit.curriculum.backward import BackwardStarts
+from mario_envkit.curriculum.runs import run_path
+from mario_envkit.curriculum.search import solve
+from mario_envkit.errors import ConfigError, ReplayError
+from mario_envkit.game.levels import Level
+
+
+@pytest.mark.parametrize("num_envs", [1, 3])
+def test_practice_is_what_the_games_did(tmp_path: Path, num_envs: int) -> None:
+    """Running into the first enemy again and again: a place to practise."""
+    config = DDQNConfig(num_envs=num_envs, actions="right_only")
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
+        assert games.practice() == SnapshotUsage(0, 0, 0, 3)
+        games.envs.reset(seed=0)
+        restored = 0
+        for _ in range(800):
+            infos = games.envs.step(np.full(num_envs, 1))[-1]
+            restored += int(np.sum(infos.get("snapshot_restored", False)))
+        practice = games.practice()
+    assert practice.saves > 0
+    assert practice.restores == restored > 0
+    assert practice.max_stuck == 3
+    assert 0 <= practice.stuck <= 3
+
+
+def test_without_snapshots_there_is_none(tmp_path: Path) -> None:
+    config = DDQNConfig(num_envs=1, snapshots=False)
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
+        assert games.practice() == SnapshotUsage()
+
+
+def test_episodes_can_begin_at_snapshots(tmp_path: Path) -> None:
+    config = DDQNConfig(num_envs=3, actions="right_only", start_states=0.9)
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    begun, rng = set(), np.random.default_rng(0)
+    with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
+        games.envs.reset(seed=0)
+        for _ in range(1500):
+            infos = games.envs.step(rng.integers(1, 5, 3))[-1]
+            begun.update(infos["start"].tolist())
+    assert begun == {"true", "archive"}
+
+
+def test_episodes_can_follow_a_run_from_its_end(tmp_path: Path) -> None:
+    """All games along the same one, of which they share the progress."""
+    way, _ = solve("1-1", seed=0)
+    way.save(tmp_path / "1-1.json")
+    config = DDQNConfig(num_envs=2, backward=str(tmp_path / "1-1.json"))
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
+        games.envs.reset(seed=0)  # the first one is true
+        _, infos = games.envs.reset()
+        assert (infos["x_pos"] > 2500).all()
+        assert infos["start"].tolist() == ["run", "run"]
+        assert games.practice().backward == 0
+
+
+def test_the_log_says_when_a_backward_curriculum_has_arrived(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mario_agents.runtime.worker_envs.SYNC_SECONDS", 0.0)
+    caplog.set_level(logging.INFO, "mario_agents")
+    way, _ = solve("1-1", seed=0)
+    starts = BackwardStarts(way)
+    monkeypatch.setattr("mario_agents.runtime.worker_envs.backward_starts", lambda config: starts)
+    config = DDQNConfig(num_envs=2, level="1-1", backward="1-1.json")
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
+        games.tick(100)
+        starts.restore({**starts.state(), "position": 0})
+        games.tick(200)
+        games.tick(300)
+        assert games.practice().backward == 1
+    said = [record.message for record in caplog.records if "backward" in record.message]
+    assert said == ["The backward curriculum has arrived at the true start, by step 200."]
+
+
+def test_a_folder_of_runs_has_the_one_of_the_level(tmp_path: Path) -> None:
+    way, _ = solve("1-1", seed=0)
+    path = run_path(tmp_path, Level(1, 1))
+    way.save(path)
+    config = DDQNConfig(level="1-1", backward=str(tmp_path))
+    assert backward_starts(config).run == way
+    with pytest.raises(ReplayError, match=r"smb-1-2-console\.json"):
+        backward_starts(dataclasses.replace(config, level="1-2"))
+    with pytest.raises(ConfigError, match="is a folder, and level = 'random' does not say"):
+        backward_starts(dataclasses.replace(config, level="random"))
+
+
+def test_a_full_archive_is_for_the_log(tmp_path: Path, caplog, recwarn) -> None:
+    """Games write their snapshots when they are closed, too: nobody wants that on a terminal."""
+    config = DDQNConfig(num_envs=2, actions="right_only", screen_size=36)
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    caplog.set_level(logging.INFO, "mario_agents")
+    run.snapshots_path.mkdir()
+    (run.snapshots_path / "damaged.snapshot").write_bytes(b"no snapshot")
+    with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
+        games.envs.reset(seed=0)
+    assert "was passed over" in caplog.text
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("snapshots", [True, False])
+def test_workers_share_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshots: bool
+) -> None:
+    monkeypatch.setattr("mario_agents.runtime.worker_envs.available_cores", lambda: 8)
+    for workers, threads in ((3, 2), (16, 1)):
+        config = DDQNConfig(num_envs=4, workers=workers, snapshots=snapshots)
+        run = RunDir.create(tmp_path / f"{workers}", trainer="ddqn", config=config)
+        with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
+            assert games.envs.unwrapped.num_threads == threads
