@@ -1,4 +1,4 @@
-"""What a person sees while a bench is at work: bars in a terminal, plain lines elsewhere."""
+"""What a person sees while a bench runs: bars in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from mario_agents.bench.cell_result import CellResult, evaluations_of, progress_of
 from mario_agents.bench.job import Job
-from mario_agents.bench.plan import Plan
-from mario_agents.bench.result import CellResult, evaluations_of, progress_of
+from mario_agents.bench.plan import BenchPlan
 
 LOOK_SECONDS = 2.0
 """Seconds between two looks at the files of the runs."""
 
 
 def share_done(
-    plan: Plan, *, total_steps: float, steps: int | None, seconds: float | None
+    plan: BenchPlan, *, total_steps: float, steps: int | None, seconds: float | None
 ) -> float:
     """How much of its budget a run has used up, from 0 to 1: whichever budget ends first counts."""
     shares = [0.0]
@@ -55,7 +55,7 @@ class BenchDisplay:
         console: where to; default is the standard error stream.
     """
 
-    def __init__(self, plan: Plan, done: int, console: Console | None = None) -> None:
+    def __init__(self, plan: BenchPlan, done: int, console: Console | None = None) -> None:
         self._plan, self._done = plan, done
         self._console = console or Console(stderr=True)
         self._next_look = 0.0
@@ -82,14 +82,14 @@ class BenchDisplay:
     ) -> None:
         self._bars.stop()
 
-    def began(self, work: Job) -> None:
+    def began(self, job: Job) -> None:
         """A cell has begun."""
-        self._tasks[work.cell.name] = self._bars.add_task(work.cell.name, total=100)
-        self._line(f"{work.cell.name}: begins")
+        self._tasks[job.cell.name] = self._bars.add_task(job.cell.name, total=100)
+        self._line(f"{job.cell.name}: begins")
 
-    def ended(self, work: Job, result: CellResult, seconds: float) -> None:
+    def ended(self, job: Job, result: CellResult, seconds: float) -> None:
         """A cell has ended, after ``seconds``."""
-        self._bars.remove_task(self._tasks.pop(work.cell.name))
+        self._bars.remove_task(self._tasks.pop(job.cell.name))
         self._done += 1
         self._took.append(seconds)
         left = seconds_left(len(self._plan.cells) - self._done, [], self._plan.jobs, self._usual())
@@ -105,23 +105,23 @@ class BenchDisplay:
         if now < self._next_look or not self._console.is_terminal:
             return
         self._next_look = now + LOOK_SECONDS
-        shares = [self._look_at(work) for work in running.values()]
+        shares = [self._look_at(job) for job in running.values()]
         left = seconds_left(waiting, shares, self._plan.jobs, self._usual())
         words = "cells" if left is None else f"cells, about {_duration(left)} left"
         self._bars.update(self._overall, completed=self._done, description=words)
 
-    def _look_at(self, work: Job) -> float:
-        steps, seconds = progress_of(work.files)
-        total = float(work.cell.options.get("total_steps", 0))
+    def _look_at(self, job: Job) -> float:
+        steps, seconds = progress_of(job.files)
+        total = float(job.cell.options.get("total_steps", 0))
         share = share_done(
-            self._plan, total_steps=total, steps=steps, seconds=work.training_seconds or seconds
+            self._plan, total_steps=total, steps=steps, seconds=job.training_seconds or seconds
         )
-        words = [work.cell.name, work.doing]
+        words = [job.cell.name, job.doing]
         words += [f"{steps:,} steps"] if steps is not None else []
-        points = evaluations_of(work.files)
+        points = evaluations_of(job.files)
         if points:
             words.append(f"cleared {points[-1].plain:.0%}, sticky {points[-1].sticky:.0%}")
-        task = self._tasks[work.cell.name]
+        task = self._tasks[job.cell.name]
         self._bars.update(task, completed=round(100 * share), description="  ".join(words))
         return share
 

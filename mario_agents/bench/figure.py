@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mario_agents.bench.cell_result import CellResult
 from mario_agents.bench.measures import Point, has_seconds, held
-from mario_agents.bench.plan import Plan
-from mario_agents.bench.result import CellResult
+from mario_agents.bench.plan import BenchPlan
 from mario_agents.bench.table import snapshots_text
 from mario_agents.report.figures import thousands
 from mario_agents.report.panel import Line, draw_panel, save_figure
@@ -21,7 +21,7 @@ FORMATS = ("svg", "png")
 KINDS = {False: "greedy", True: "sticky"}
 
 
-def draw_bench(plan: Plan, results: Mapping[str, CellResult], folder: Path) -> list[Path]:
+def draw_bench(plan: BenchPlan, results: Mapping[str, CellResult], folder: Path) -> list[Path]:
     """Draw a panel for each level, of success plain and sticky; unfinished runs as far as they got.
 
     A line is the median over the seeds, the veil goes from the lowest to the highest, and a thin
@@ -76,7 +76,7 @@ def draw_bench(plan: Plan, results: Mapping[str, CellResult], folder: Path) -> l
 
 
 def _variants(
-    plan: Plan, results: Mapping[str, CellResult], level: str
+    plan: BenchPlan, results: Mapping[str, CellResult], level: str
 ) -> dict[str, list[tuple[Point, ...]]]:
     """Evaluations of all seeds, by the name of the variant."""
     several = len({cell.snapshots for cell in plan.cells}) > 1
@@ -89,7 +89,7 @@ def _variants(
     return found
 
 
-def _end(plan: Plan, level: str) -> float:
+def _end(plan: BenchPlan, level: str) -> float:
     return max(plan.horizon(cell) for cell in plan.cells if cell.level == level)
 
 

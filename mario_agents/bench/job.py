@@ -8,10 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from mario_agents.bench.layout import CellFiles
-from mario_agents.bench.plan import Cell, Plan
-from mario_agents.bench.process import Child, last_line
-from mario_agents.bench.result import (
+from mario_agents.bench.cell_result import (
     CellResult,
     Status,
     Trained,
@@ -20,6 +17,9 @@ from mario_agents.bench.result import (
     read_trained,
     write_json,
 )
+from mario_agents.bench.layout import CellFiles
+from mario_agents.bench.plan import BenchPlan, Cell
+from mario_agents.bench.process import Child, last_line
 from mario_agents.run.directory import LOCK_NAME
 from mario_agents.run.lock import sole
 from mario_envkit.errors import RunBusy
@@ -38,7 +38,7 @@ class Job:
         slot: see :class:`~mario_agents.bench.process.Child`.
     """
 
-    def __init__(self, cell: Cell, plan: Plan, files: CellFiles, slot: int) -> None:
+    def __init__(self, cell: Cell, plan: BenchPlan, files: CellFiles, slot: int) -> None:
         self.cell, self.files, self.slot = cell, files, slot
         self._plan = plan
         self.doing = ""

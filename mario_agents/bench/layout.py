@@ -1,4 +1,4 @@
-"""Where a bench keeps what."""
+"""Paths of the files of a bench."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class BenchLayout:
 
     @property
     def lock(self) -> Path:
-        """Held by the bench that is at work here."""
+        """Held by the bench that runs here."""
         return self.path / "bench.lock"
 
     @property

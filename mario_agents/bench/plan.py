@@ -39,7 +39,7 @@ class Cell(Struct, frozen=True):
     options: dict[str, Any]
 
 
-class Plan(Struct, frozen=True):
+class BenchPlan(Struct, frozen=True):
     """A whole bench.
 
     Attributes:
@@ -74,7 +74,7 @@ class Plan(Struct, frozen=True):
         return float(cell.options.get("total_steps", 0))
 
 
-def write_plan(path: Path, plan: Plan) -> None:
+def write_plan(path: Path, plan: BenchPlan) -> None:
     """Write a plan.
 
     Raises:
@@ -83,14 +83,14 @@ def write_plan(path: Path, plan: Plan) -> None:
     replace_text(path, msgspec.json.format(msgspec.json.encode(plan), indent=1).decode() + "\n")
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> BenchPlan:
     """The plan of a bench.
 
     Raises:
         RunError: if there is none, or it is damaged.
     """
     try:
-        plan = decode_json(path.read_bytes(), Plan)
+        plan = decode_json(path.read_bytes(), BenchPlan)
     except FileNotFoundError as error:
         raise RunError(
             f"There is no bench in {path.parent}; begin one with --presets and --minutes."
@@ -105,7 +105,7 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
-def merged(stored: Plan, wanted: Plan, folder: Path) -> Plan:
+def merged(stored: BenchPlan, wanted: BenchPlan, folder: Path) -> BenchPlan:
     """The stored plan with the cells that ``wanted`` adds to it.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from mario_agents.bench.machine import machine_text
-from mario_agents.bench.plan import Cell, Plan, Weights
+from mario_agents.bench.plan import BenchPlan, Cell, Weights
 from mario_agents.config import absolute_paths, make_config, parse_value, to_plain
 from mario_agents.presets import Preset, find_preset, read_preset
 from mario_envkit.curriculum.level_text import each_place
@@ -36,7 +36,7 @@ class BenchRequest:
         snapshots: whether to practise from snapshots.
         overrides: ``name=value`` for options of all runs.
         threads: cores that each run may use, if they are not to use all.
-        The others are those of :class:`Plan`.
+        The others are those of :class:`BenchPlan`.
     """
 
     presets: Sequence[str]
@@ -51,8 +51,8 @@ class BenchRequest:
     jobs: int = 1
     threads: int | None = None
 
-    def plan(self) -> Plan:
-        """Job it out; every option of every run is checked by its trainer.
+    def plan(self) -> BenchPlan:
+        """The plan of it; every option of every run is checked by its trainer.
 
         Raises:
             MarioEnvkitError: for anything wrong that a sentence can explain.
@@ -73,7 +73,7 @@ class BenchRequest:
             for preset in presets
             for cell in self._cells(preset, overrides, seed)
         ]
-        plan = Plan(
+        plan = BenchPlan(
             tuple(cells),
             self.minutes,
             self.steps,
@@ -173,13 +173,13 @@ def _cell(preset: Preset, options: dict[str, Any]) -> Cell:
     return Cell(name, label, preset.trainer, level, seed, snapshots, options)
 
 
-def _checked(plan: Plan, source: str) -> Plan:
+def _checked(plan: BenchPlan, source: str) -> BenchPlan:
     """The plan, if its values are within their limits.
 
     Raises:
         OptionError: if not.
     """
     try:
-        return msgspec.convert(msgspec.to_builtins(plan), Plan)
+        return msgspec.convert(msgspec.to_builtins(plan), BenchPlan)
     except msgspec.ValidationError as error:
         raise OptionError(f"{source}: {error}.") from error

@@ -7,6 +7,7 @@ from statistics import median
 
 from msgspec import Struct
 
+from mario_agents.bench.cell_result import CellResult, Status
 from mario_agents.bench.measures import (
     RELIABLE,
     Clear,
@@ -15,11 +16,11 @@ from mario_agents.bench.measures import (
     first_clear,
     last_third,
 )
-from mario_agents.bench.plan import Cell, Plan
-from mario_agents.bench.result import CellResult, Status
+from mario_agents.bench.plan import BenchPlan, Cell
+from mario_agents.evaluation.conditions import Condition
 from mario_agents.evaluation.intervals import bootstrap_interval
 
-COMPARED = ("greedy-sticky", "sampled-plain")
+COMPARED: tuple[Condition, ...] = ("greedy-sticky", "sampled-plain")
 """Conditions of the standard that the ablation compares; greedy episodes, nearly one and the same,
 are not among them."""
 
@@ -93,7 +94,7 @@ class Difference(Struct, frozen=True):
     worse: int
 
 
-def numbers_of(plan: Plan, cell: Cell, result: CellResult) -> Numbers:
+def numbers_of(plan: BenchPlan, cell: Cell, result: CellResult) -> Numbers:
     """The numbers of one run."""
     by_time = plan.by_time
     end = result.seconds if by_time else result.steps
@@ -120,7 +121,7 @@ def numbers_of(plan: Plan, cell: Cell, result: CellResult) -> Numbers:
     )
 
 
-def rows_of(plan: Plan, results: Mapping[str, CellResult]) -> list[Row]:
+def rows_of(plan: BenchPlan, results: Mapping[str, CellResult]) -> list[Row]:
     """All variants in the order of the plan; every cell has a result, if only "unfinished"."""
     rows: dict[tuple[str, str, bool | None], list[Numbers]] = {}
     for cell in plan.cells:
@@ -165,7 +166,7 @@ def differences(rows: Sequence[Row]) -> list[Difference]:
     return found
 
 
-def _final(weights: str, condition: str) -> Callable[[Numbers], float | None]:
+def _final(weights: str, condition: Condition) -> Callable[[Numbers], float | None]:
     return lambda numbers: numbers.standard.get(weights, {}).get(condition)
 
 

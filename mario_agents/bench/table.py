@@ -6,17 +6,22 @@ import math
 from collections.abc import Callable, Sequence
 
 from mario_agents.bench.measures import Clear
-from mario_agents.bench.plan import Plan
+from mario_agents.bench.plan import BenchPlan
 from mario_agents.bench.rows import Difference, Numbers, Row, median_of
+from mario_agents.evaluation.conditions import Condition
 
-CONDITIONS = {"greedy-plain": "greedy", "greedy-sticky": "sticky", "sampled-plain": "sampled"}
-"""Conditions of the standard that the table shows, and their short names."""
-ALL_CONDITIONS = {**CONDITIONS, "sampled-sticky": "sampled, sticky"}
+HEADINGS: dict[Condition, str] = {
+    "greedy-plain": "greedy",
+    "greedy-sticky": "sticky",
+    "sampled-plain": "sampled",
+    "sampled-sticky": "sampled, sticky",
+}
+"""Columns of success at the end."""
 NEVER = "never"
 UNKNOWN = "-"
 
 
-def as_text(plan: Plan, rows: Sequence[Row], pairs: Sequence[Difference]) -> str:
+def as_text(plan: BenchPlan, rows: Sequence[Row], pairs: Sequence[Difference]) -> str:
     """Everything: what was learned how fast, success at the end, the ablation, what is missing."""
     parts = [_speed(plan, rows), _success(plan, rows)]
     if pairs:
@@ -25,7 +30,7 @@ def as_text(plan: Plan, rows: Sequence[Row], pairs: Sequence[Difference]) -> str
     return "\n\n".join(parts) + "\n"
 
 
-def _speed(plan: Plan, rows: Sequence[Row]) -> str:
+def _speed(plan: BenchPlan, rows: Sequence[Row]) -> str:
     header = [*_VARIANT, "first clear: steps", "seconds", "with imports"]
     header += ["90 %: steps", "seconds", "with imports", "area", "steps", "steps/s"]
     header += ["last third: mean", "minimum"]
@@ -51,16 +56,16 @@ def _speed(plan: Plan, rows: Sequence[Row]) -> str:
     return f"Learning, {budget}\n\n" + grid(header, lines)
 
 
-def _success(plan: Plan, rows: Sequence[Row]) -> str:
+def _success(plan: BenchPlan, rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         for weights in plan.weights:
             cells = [
                 _all(row, _rate(weights, condition), _percent, never=False)
-                for condition in ALL_CONDITIONS
+                for condition in HEADINGS
             ]
             lines.append([*_variant(row), weights, *cells])
-    header = [*_VARIANT, "weights", *ALL_CONDITIONS.values()]
+    header = [*_VARIANT, "weights", *HEADINGS.values()]
     title = f"Success at the end, {plan.episodes} episodes for each condition"
     return f"{title}\n\n" + grid(header, lines)
 
@@ -88,7 +93,7 @@ def _missing(rows: Sequence[Row]) -> str:
     return "Not in these numbers:\n\n" + "\n".join(lines) if lines else ""
 
 
-def _method(plan: Plan) -> str:
+def _method(plan: BenchPlan) -> str:
     axis = "seconds" if plan.by_time else "agent steps"
     return f"""How it was measured: a cell has the median over the seeds, then each seed in order;
 "{NEVER}" is later than any number, "{UNKNOWN}" is not known.
@@ -105,7 +110,7 @@ Machine: {plan.machine}; runs at once: {plan.jobs}.
   those of the best evaluation in training."""
 
 
-def _budget(plan: Plan) -> str:
+def _budget(plan: BenchPlan) -> str:
     minutes = [] if plan.minutes is None else [f"{plan.minutes:g} minutes"]
     steps = [] if plan.steps is None else [f"{plan.steps:,} agent steps"]
     return " or ".join([*minutes, *steps]) + " each"
@@ -134,7 +139,7 @@ def _of(clear: Callable[[Numbers], Clear | None], name: str) -> Callable[[Number
     return read
 
 
-def _rate(weights: str, condition: str) -> Callable[[Numbers], float | None]:
+def _rate(weights: str, condition: Condition) -> Callable[[Numbers], float | None]:
     return lambda numbers: numbers.standard.get(weights, {}).get(condition)
 
 

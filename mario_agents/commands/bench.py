@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mario_agents.bench.bench_results import publish, results_of
 from mario_agents.bench.layout import BenchLayout
-from mario_agents.bench.outcome import outcome_of, publish
-from mario_agents.bench.plan import Plan, merged, read_plan, write_plan
+from mario_agents.bench.plan import BenchPlan, merged, read_plan, write_plan
 from mario_agents.bench.runner import run_cells
 from mario_agents.commands.dispatch import BenchLearn
 from mario_envkit.command_line import shell_words
@@ -24,36 +24,36 @@ def bench_learn(command: BenchLearn) -> None:
         KeyboardInterrupt: if Ctrl-C or SIGTERM asked to stop, after that.
         SystemExit: with status 1 if a run failed.
     """
-    folder = BenchLayout(command.out)
-    plan = read_plan(folder.plan) if command.show else _plan(command, folder)
+    layout = BenchLayout(command.out)
+    plan = read_plan(layout.plan) if command.show else _plan(command, layout)
     if not command.show:
-        run_cells(plan, folder)
-    outcome = outcome_of(plan, folder)
-    print(publish(plan, folder, outcome))
-    print(f"Written to {folder.path}: table.md, results.json, results.csv, curves.svg, curves.png.")
-    if outcome.failed:
-        again = shell_words("mario-agents", "bench", "learn", "--out", folder.path)
-        print(f"{outcome.failed} of {len(plan.cells)} runs failed; try them again with: {again}")
+        run_cells(plan, layout)
+    results = results_of(plan, layout)
+    print(publish(plan, layout, results))
+    print(f"Written to {layout.path}: table.md, results.json, results.csv, curves.svg, curves.png.")
+    if results.failed:
+        again = shell_words("mario-agents", "bench", "learn", "--out", layout.path)
+        print(f"{results.failed} of {len(plan.cells)} runs failed; try them again with: {again}")
         raise SystemExit(EXIT_FAILED)
 
 
-def _plan(command: BenchLearn, folder: BenchLayout) -> Plan:
+def _plan(command: BenchLearn, layout: BenchLayout) -> BenchPlan:
     """The stored plan, the one that is asked for, or both together; it is on the disk then."""
-    wanted = _wanted(command, folder)
+    wanted = _wanted(command, layout)
     if wanted is None:
-        return read_plan(folder.plan)
-    if folder.plan.exists():
-        wanted = merged(read_plan(folder.plan), wanted, folder.path)
+        return read_plan(layout.plan)
+    if layout.plan.exists():
+        wanted = merged(read_plan(layout.plan), wanted, layout.path)
     else:
-        _make(folder.path)
+        _make(layout.path)
     try:
-        write_plan(folder.plan, wanted)
+        write_plan(layout.plan, wanted)
     except OSError as error:
-        raise OptionError(f"Cannot write {folder.plan}: {error.strerror}.") from error
+        raise OptionError(f"Cannot write {layout.plan}: {error.strerror}.") from error
     return wanted
 
 
-def _wanted(command: BenchLearn, folder: BenchLayout) -> Plan | None:
+def _wanted(command: BenchLearn, layout: BenchLayout) -> BenchPlan | None:
     """What the words ask for; None if they only name the folder."""
     if not command.presets:
         if command != BenchLearn(out=command.out):

@@ -11,16 +11,9 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from mario_agents.commands.numbers import REGISTRY
+from mario_agents.evaluation.conditions import CONDITIONS, Condition
 from mario_envkit.errors import OptionError
 from mario_envkit.plugins import available_trainers
-
-Condition = Literal["greedy-plain", "greedy-sticky", "sampled-plain", "sampled-sticky"]
-CONDITIONS: tuple[Condition, ...] = (
-    "greedy-plain",
-    "greedy-sticky",
-    "sampled-plain",
-    "sampled-sticky",
-)
 
 DESCRIPTION = """Train agents on Super Mario Bros, and see what they learned.
 

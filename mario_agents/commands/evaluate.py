@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mario_agents.commands.dispatch import Eval
 from mario_agents.commands.runs import StoredRun
 from mario_agents.config import validate
-from mario_agents.evaluation import Report, Standard, evaluate_levels
+from mario_agents.evaluation.standard import Standard, StandardReport, evaluate_levels
 from mario_envkit.curriculum.level_text import each_place
 from mario_envkit.errors import OptionError
 from mario_envkit.files import replace_text
@@ -62,7 +62,9 @@ def evaluate_run(command: Eval) -> None:
             raise OptionError(f"Cannot write {command.out}: {error.strerror}.") from error
 
 
-def _measure(command: Eval, run: StoredRun, standard: Standard, levels: list[str]) -> Report:
+def _measure(
+    command: Eval, run: StoredRun, standard: Standard, levels: list[str]
+) -> StandardReport:
     policy = run.trainer.load_policy(
         run.config, run.directory.path, device=command.device, weights=command.weights
     )

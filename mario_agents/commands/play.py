@@ -14,7 +14,7 @@ from mario_agents.acting.environments import make_env
 from mario_agents.commands.dispatch import Playing, Record, Watch
 from mario_agents.commands.runs import StoredRun
 from mario_agents.config import validate
-from mario_agents.evaluation.evaluate import Episode, EvalProtocol
+from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol
 from mario_agents.playback.mosaic import play_mosaic
 from mario_agents.playback.player import FrameTap, play_episode
 from mario_agents.playback.terminal import TerminalScreen
@@ -149,7 +149,7 @@ def _play(
     protocol: EvalProtocol,
     number: int,
     tap: FrameTap | None = None,
-) -> Episode:
+) -> EvalEpisode:
     """Play the protocol's episode ``number``."""
     seed = protocol.seed + number
     return play_episode(policy, env, greedy=protocol.greedy, seed=seed, tap=tap)
@@ -204,7 +204,7 @@ def _watch_terminal(
         env.close()
 
 
-def _print_episode(episode: Episode) -> None:
+def _print_episode(episode: EvalEpisode) -> None:
     stages = episode.stages_cleared - episode.success
     cleared = f", {episode.stages_cleared} stages cleared" if stages else ""
     print(

@@ -21,7 +21,7 @@ from mario_envkit.plugins import Policy
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class EvalEpisode:
     """One episode.
 
     Attributes:
@@ -56,7 +56,7 @@ class Episode:
         trajectory: str = "",
         *,
         begun: str,
-    ) -> Episode:
+    ) -> EvalEpisode:
         """The episode whose last step gave ``info``, and that began in level ``begun``."""
         ending = str(info["ending"] or "stalled")
         return cls(
@@ -121,7 +121,7 @@ class Evaluation:
     """
 
     protocol: EvalProtocol
-    episodes: tuple[Episode, ...]
+    episodes: tuple[EvalEpisode, ...]
     full_game: bool = False
 
     @property
@@ -152,7 +152,7 @@ class Evaluation:
 
     @property
     def distinct(self) -> int:
-        """How many different games were played (see :attr:`Episode.trajectory`)."""
+        """How many different games were played (see :attr:`EvalEpisode.trajectory`)."""
         return len({episode.trajectory for episode in self.episodes})
 
     @property
@@ -227,7 +227,7 @@ def evaluate(
     """
     count = min(protocol.episodes, max_envs)
     env = (make or make_vector)(env_kwargs, count, **protocol.env_overrides())
-    episodes: list[Episode] = []
+    episodes: list[EvalEpisode] = []
     try:
         # Wave by wave: letting whichever environment is free start the next episode would count
         # more of the short episodes than of the long ones.
@@ -250,7 +250,7 @@ def _play_wave(
     greedy: bool,
     seed: int,
     on_episode: Callable[[], object] | None,
-) -> list[Episode]:
+) -> list[EvalEpisode]:
     """An episode in the first ``wanted`` environments; the others, and those over, play on."""
     count = env.num_envs
     observations, infos = env.reset(seed=seed)
@@ -260,7 +260,7 @@ def _play_wave(
     path: list[NDArray[np.int64]] = []
     rewards = np.zeros(count)
     steps = np.zeros(count, dtype=np.int64)
-    episodes: list[Episode | None] = [None] * count
+    episodes: list[EvalEpisode | None] = [None] * count
     while any(episode is None for episode in episodes[:wanted]):
         actions = policy.act(observations, greedy=greedy)
         observations, reward, terminated, truncated, infos = env.step(actions)
@@ -280,7 +280,7 @@ def _play_wave(
                 trajectory = hashlib.blake2b(
                     b"".join(xs[i].tobytes() for xs in path), digest_size=8
                 ).hexdigest()
-                episodes[i] = Episode.ended(
+                episodes[i] = EvalEpisode.ended(
                     last, rewards[i], best_x[i], steps[i], trajectory, begun=begun[i]
                 )
                 if on_episode is not None:

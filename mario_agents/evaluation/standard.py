@@ -14,10 +14,9 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from mario_agents.config import NonNegativeInt, PositiveInt
+from mario_agents.evaluation.conditions import CONDITIONS, Condition
 from mario_agents.evaluation.evaluate import EvalProtocol, Evaluation, evaluate
 from mario_envkit.plugins import Policy
-
-CONDITIONS = ("greedy-plain", "greedy-sticky", "sampled-plain", "sampled-sticky")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,9 @@ class Standard:
     noop_max: NonNegativeInt = 30
     seed: NonNegativeInt = 0
 
-    def protocol(self, condition: str) -> EvalProtocol:
-        """How episodes are played under one of :data:`CONDITIONS`."""
+    def protocol(self, condition: Condition) -> EvalProtocol:
+        """How episodes are played under one of
+        :data:`~mario_agents.evaluation.conditions.CONDITIONS`."""
         choice, console = condition.split("-")
         return EvalProtocol(
             episodes=self.episodes,
@@ -50,7 +50,7 @@ class Standard:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StandardReport:
     """What was measured: by level, by condition."""
 
     standard: Standard
@@ -111,11 +111,11 @@ def evaluate_levels(
     standard: Standard,
     *,
     levels: Sequence[str] = (),
-    conditions: Sequence[str] = CONDITIONS,
+    conditions: Sequence[Condition] = CONDITIONS,
     max_envs: int = 50,
     make: Callable[..., Any] | None = None,
     on_episode: Callable[[str, str], object] | None = None,
-) -> Report:
+) -> StandardReport:
     """Measure a policy.
 
     Args:
@@ -123,7 +123,7 @@ def evaluate_levels(
         env_kwargs: as a trainer's ``env_kwargs`` gives them.
         standard: how.
         levels: what to play, each as for ``level=``; none is where the policy was trained.
-        conditions: some of :data:`CONDITIONS`.
+        conditions: some of :data:`~mario_agents.evaluation.conditions.CONDITIONS`.
         max_envs: environments stepped together.
         make: see :func:`~mario_agents.evaluation.evaluate.evaluate`.
         on_episode: called with level and condition after each episode.
@@ -145,4 +145,4 @@ def evaluate_levels(
                 policy, {**env_kwargs, **place}, standard.protocol(condition),
                 max_envs=max_envs, make=make, on_episode=count,
             )  # fmt: skip
-    return Report(standard, report)
+    return StandardReport(standard, report)

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from mario_agents.evaluation.evaluate import Episode
+from mario_agents.evaluation.evaluate import EvalEpisode
 from mario_agents.playback.player import FrameTap, Show
 from mario_envkit.plugins import Policy
 
@@ -31,7 +31,7 @@ class _Tile:
     best_x: int = 0
     begun: str = ""
     steps: int = 0
-    episode: Episode | None = None
+    episode: EvalEpisode | None = None
     over: bool = False  # and its last picture has been seen
 
     def see(self, picture: Picture) -> None:
@@ -55,7 +55,7 @@ class _Tile:
         self.steps += 1
         self.best_x = max(self.best_x, int(info["x_pos"]))
         if terminated or truncated:
-            self.episode = Episode.ended(
+            self.episode = EvalEpisode.ended(
                 info, self.total, self.best_x, self.steps, begun=self.begun
             )
         return observation
@@ -69,7 +69,7 @@ def play_mosaic(
     *,
     greedy: bool,
     seed: int,
-) -> list[Episode]:
+) -> list[EvalEpisode]:
     """Play an episode in every environment at the same time, until the last one is over.
 
     Args:

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from mario_agents.evaluation.evaluate import Episode
+from mario_agents.evaluation.evaluate import EvalEpisode
 from mario_envkit.plugins import Policy
 from mario_envkit.snapshots.context import Context, Saved
 
@@ -48,7 +48,7 @@ def play_episode(
     tap: FrameTap | None = None,
     visit: Callable[[Mapping[str, Any]], object] | None = None,
     max_steps: int | None = None,
-) -> Episode:
+) -> EvalEpisode:
     """Play one episode in a single environment.
 
     Args:
@@ -75,7 +75,7 @@ def play_episode(
         steps += 1
         best_x = max(best_x, int(info["x_pos"]))
         over = terminated or truncated or steps == max_steps
-    return Episode.ended(info, total, best_x, steps, begun=begun)
+    return EvalEpisode.ended(info, total, best_x, steps, begun=begun)
 
 
 def go_back(env: gymnasium.Env[Any, Any], saved: Saved) -> None:
@@ -94,7 +94,7 @@ def replay_actions(
     *,
     tap: FrameTap,
     visit: Callable[[Mapping[str, Any]], object],
-) -> Episode:
+) -> EvalEpisode:
     """Play ``actions`` in a game as it stands, and call that an episode.
 
     Args:
@@ -111,4 +111,4 @@ def replay_actions(
         total += float(reward)
         best_x = max(best_x, int(info["x_pos"]))
         begun = begun or str(info["level"])
-    return Episode.ended(info, total, best_x, len(actions), begun=begun)
+    return EvalEpisode.ended(info, total, best_x, len(actions), begun=begun)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_agents.acting.environments import make_bare, make_env
-from mario_agents.evaluation.evaluate import Episode, Evaluation
+from mario_agents.evaluation.evaluate import EvalEpisode, Evaluation
 from mario_agents.playback.player import FrameTap, go_back, play_episode, replay_actions
 from mario_agents.run.log_levels import NOTICE
 from mario_agents.run.records import (
@@ -153,7 +153,7 @@ def _merit(item: tuple[Evaluation, int]) -> tuple[tuple[bool, int, int], float]:
 
 def film_episode(
     policy: Policy, env_kwargs: Mapping[str, Any], video: Path, *, greedy: bool, seed: int
-) -> tuple[Episode, tuple[Segment, ...]]:
+) -> tuple[EvalEpisode, tuple[Segment, ...]]:
     """Play an episode, of at most :data:`LONGEST` steps, and film it.
 
     Writes ``video`` (MP4), half of the frames, and beside it a preview (GIF).
@@ -235,7 +235,7 @@ def film_first_flag(
 
 def _film_take(
     take: Take, env_kwargs: Mapping[str, Any], video: Path
-) -> tuple[Episode, tuple[Segment, ...]]:
+) -> tuple[EvalEpisode, tuple[Segment, ...]]:
     env = make_bare(env_kwargs, render_mode="rgb_array")
     try:
         go_back(env, take.saved)

@@ -16,8 +16,8 @@ from mario_agents.run.clock import TrainingClock
 from mario_agents.runtime.coordinator import TrainingCoordinator
 from mario_agents.runtime.exchange import GradientExchange
 from mario_agents.runtime.reporters import (
-    CoordinatorReport,
-    WorkerReport,
+    CoordinatorReporter,
+    WorkerReporter,
     coordinator_metrics,
     run_sinks,
     worker_metrics,
@@ -66,7 +66,7 @@ def build_coordinator(
         algorithm.updater(config, learner),
         algorithm.player(learner),
         spaces.metadata(),
-        CoordinatorReport(run, publisher, resume_step=checkpoint.step if checkpoint else None),
+        CoordinatorReporter(run, publisher, resume_step=checkpoint.step if checkpoint else None),
         checkpoint,
         TrainingClock(began),
     )
@@ -80,7 +80,7 @@ def build_worker(
     context: WorkerContext,
     exchange: GradientExchange,
     heartbeat: SharedHeartbeat,
-    report: WorkerReport,
+    reporter: WorkerReporter,
 ) -> TrainingWorker:
     """A worker of a run."""
     return TrainingWorker(
@@ -89,7 +89,7 @@ def build_worker(
         algorithm.experience(config, TimedEnvs(envs, context.stopwatch), learner, context),
         exchange,
         heartbeat,
-        report,
+        reporter,
         accumulate_grads=config.accumulate_grads,
     )
 

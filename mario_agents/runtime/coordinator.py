@@ -15,7 +15,7 @@ from mario_agents.core.updater import Updater
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
 from mario_agents.run.clock import TrainingClock
 from mario_agents.run.storage import Deferrable
-from mario_agents.runtime.reporters import CoordinatorReport, State
+from mario_agents.runtime.reporters import CoordinatorReporter, State
 from mario_envkit.closing import close_all
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import CheckpointError, RunError
@@ -29,7 +29,7 @@ class TrainingCoordinator:
         updater: owns the weights.
         player: what ``weights.safetensors`` holds.
         metadata: what it carries beside the weights.
-        report: what is measured goes there.
+        reporter: what is measured goes there.
         checkpoint: what a resumed run begins with.
         clock: how long it has been training.
 
@@ -44,12 +44,12 @@ class TrainingCoordinator:
         updater: Updater,
         player: nn.Module,
         metadata: Mapping[str, object],
-        report: CoordinatorReport,
+        reporter: CoordinatorReporter,
         checkpoint: Checkpoint | None,
         clock: TrainingClock,
     ) -> None:
         self.run, self.store, self.updater, self.player = run, store, updater, player
-        self.report, self.clock = report, clock
+        self.reporter, self.clock = reporter, clock
         self._metadata = metadata
         self._saved: tuple[int, int] | None = None
         self.saving = Deferrable("A checkpoint")
@@ -74,25 +74,25 @@ class TrainingCoordinator:
         Raises:
             TrainerError: if they are not finite; the weights are unchanged.
         """
-        with self.report.stopwatch.measure("optimizing"):
+        with self.reporter.stopwatch.measure("optimizing"):
             metrics = self.updater.apply(gradients, packets)
-        self.report.updated({**metrics, "packets": packets, "staleness": staleness})
+        self.reporter.updated({**metrics, "packets": packets, "staleness": staleness})
         return metrics
 
     def wait(self, seconds: float) -> None:
         """There are no gradients to apply: rest for so long."""
-        with self.report.stopwatch.measure("waiting"):
+        with self.reporter.stopwatch.measure("waiting"):
             time.sleep(seconds)
 
     def flush(self, step: int, state: State = "running") -> None:
         """Tell the main process how things are; never blocks."""
         self._read_clock()
-        self.report.flush(step, self.version, state)
+        self.reporter.flush(step, self.version, state)
 
     def write(self, step: int) -> None:
         """Write a row of metrics."""
         self._read_clock()
-        self.report.write(step)
+        self.reporter.write(step)
 
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write the latest weights, and a checkpoint unless nothing has happened since the last.
@@ -132,20 +132,20 @@ class TrainingCoordinator:
         if self._saved == (step, self.version):  # a second one would push an older one out
             return
         self._read_clock()
-        own = {"updater": self.updater.state(), "coordinator": self.report.logger.state()}
+        own = {"updater": self.updater.state(), "coordinator": self.reporter.logger.state()}
         self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own})
         self._saved = step, self.version
 
     def _read_clock(self) -> None:
-        self.report.logger.track("seconds", self.clock.seconds)
+        self.reporter.logger.track("seconds", self.clock.seconds)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         try:
             self.updater.restore(checkpoint.tensors, checkpoint.state["updater"])
-            self.report.logger.restore(checkpoint.state["coordinator"])
+            self.reporter.logger.restore(checkpoint.state["coordinator"])
         except KeyError as error:
             raise incomplete(self.run, error) from error
-        seconds = self.report.logger.value("seconds")
+        seconds = self.reporter.logger.value("seconds")
         if not math.isnan(seconds):  # checkpoints of older versions do not have it
             self.clock.go_on_from(seconds)
 

@@ -104,7 +104,7 @@ class Evaluator:
         self._spaces, self._best = spaces, BestWeights(run)
         self._records = GrowingFile(run.evaluations_path)
         self._clock = clock or TrainingClock()
-        self._crew = VideoRecorder(run.videos_path, algorithm.env_kwargs(config))
+        self._recorder = VideoRecorder(run.videos_path, algorithm.env_kwargs(config))
         self._learner: Learner | None = None
         self._thread: Thread | None = None
         self._result: _Result | Exception | None = None
@@ -198,7 +198,7 @@ class Evaluator:
             result = _Result(results[0], results[1], time.monotonic() - begin, time.time())
             # The best score changes only when a result is fetched: not while this thread lives.
             policy = self._algorithm.policy(config, learner, self._device)
-            self._crew.offer(result.both, result.score, self._best.score, policy, self._step)
+            self._recorder.offer(result.both, result.score, self._best.score, policy, self._step)
             self._result = result
         except Exception as error:  # raised where the result is fetched
             self._result = error

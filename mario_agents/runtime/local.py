@@ -26,7 +26,7 @@ from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.exchange import LocalExchange
 from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
 from mario_agents.runtime.progress import open_display
-from mario_agents.runtime.reporters import WorkerReport, headline
+from mario_agents.runtime.reporters import WorkerReporter, headline
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.signals import StopRequest
 from mario_agents.runtime.step_interval import StepInterval
@@ -71,7 +71,7 @@ class LocalRun:
         self.heartbeat = SharedHeartbeat.private(workers=1)
         self.heartbeat.row(0).join()
         self._pulses = HeartbeatMonitor(self.heartbeat)
-        report = WorkerReport(
+        reporter = WorkerReporter(
             run,
             0,
             algorithm.collector,
@@ -83,10 +83,10 @@ class LocalRun:
             config,
             self.learner,
             envs,
-            WorkerContext(0, 1, config.seed, step, 0, device, report.stopwatch),
+            WorkerContext(0, 1, config.seed, step, 0, device, reporter.stopwatch),
             LocalExchange(self.coordinator),
             self.heartbeat,
-            report,
+            reporter,
         )
         self.evaluator = Evaluator(algorithm, config, run, spaces, device, self.coordinator.clock)
         if checkpoint:
@@ -117,11 +117,11 @@ class LocalRun:
         """Take in an evaluation that has ended."""
         result = self.evaluator.result(wait=wait)
         if result is not None:
-            self.coordinator.report.logger.track_all(result)
+            self.coordinator.reporter.logger.track_all(result)
 
     def tell(self) -> dict[str, float]:
         """Tell the hub how things are; returns what a progress bar has room for."""
-        self.worker.report.flush(self.steps)
+        self.worker.reporter.flush(self.steps)
         self.coordinator.flush(self.steps)
         self.hub.poll()
         pulses = self._pulses.take()
@@ -131,7 +131,7 @@ class LocalRun:
 
     def write(self) -> None:
         """Write a row of all metrics."""
-        self.worker.report.write(self.steps)
+        self.worker.reporter.write(self.steps)
         self.coordinator.write(self.steps)
         # The hub is told of what only rows measure before it writes its own.
         self.tell()
@@ -145,7 +145,7 @@ class LocalRun:
         """
         experience = self.worker.experience
         tensors = {f"worker.{name}": tensor for name, tensor in experience.tensors().items()}
-        state = {"experience": experience.state(), "report": self.worker.report.logger.state()}
+        state = {"experience": experience.state(), "report": self.worker.reporter.logger.state()}
         self.coordinator.save(
             self.steps, tensors, {"counters": counters_of(self.heartbeat), "worker": state}
         )
@@ -156,7 +156,7 @@ class LocalRun:
         Raises:
             RunError: if something could not be written.
         """
-        close_all(self.evaluator.close, self.worker.report.close, self.coordinator.report.close)
+        close_all(self.evaluator.close, self.worker.reporter.close, self.coordinator.reporter.close)
 
     def _restore(self, run: RunDir, checkpoint: Checkpoint) -> None:
         """The worker's half; the coordinator has its own already."""
@@ -172,7 +172,7 @@ class LocalRun:
                     if name.startswith(prefix)
                 }
                 self.worker.experience.restore(tensors, state["experience"])
-                self.worker.report.logger.restore(state["report"])
+                self.worker.reporter.logger.restore(state["report"])
         except KeyError as error:
             raise incomplete(run, error) from error
 

@@ -77,7 +77,7 @@ def headline(values: Mapping[str, float]) -> dict[str, float]:
     return {name: values[name] for name in HEADLINE if name in values}
 
 
-class Report:
+class ProcessReporter:
     """A process's logger with its CSV file, ``<source>.csv``, and its line to the main process.
 
     Args:
@@ -126,13 +126,13 @@ class Report:
         self.logger.close()
 
 
-class WorkerReport(Report):
+class WorkerReporter(ProcessReporter):
     """What a worker reports.
 
     Args:
         number: of the worker, from 0.
         collector: measures its learner.
-        The others are those of :class:`Report`.
+        The others are those of :class:`ProcessReporter`.
     """
 
     def __init__(
@@ -214,8 +214,8 @@ class WorkerReport(Report):
         )
 
 
-class CoordinatorReport(Report):
-    """What the owner of the weights reports; arguments as in :class:`Report`."""
+class CoordinatorReporter(ProcessReporter):
+    """What the owner of the weights reports; arguments as in :class:`ProcessReporter`."""
 
     def __init__(self, run: RunDir, publisher: Publisher, *, resume_step: int | None) -> None:
         super().__init__(

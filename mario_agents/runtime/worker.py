@@ -7,7 +7,7 @@ from mario_agents.core.experience import Experience
 from mario_agents.core.gradients import GradientComputer
 from mario_agents.core.types import Learner
 from mario_agents.runtime.exchange import GradientExchange
-from mario_agents.runtime.reporters import WorkerReport
+from mario_agents.runtime.reporters import WorkerReporter
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.worker_envs import SnapshotUsage
 from mario_agents.telemetry.episodes import CollectResult
@@ -22,7 +22,7 @@ class TrainingWorker:
         experience: plays with that model.
         exchange: the way to the coordinator.
         heartbeat: the worker beats and counts in its own row.
-        report: what is measured goes there.
+        reporter: what is measured goes there.
         accumulate_grads: batches whose mean gradients are handed over together.
     """
 
@@ -33,11 +33,11 @@ class TrainingWorker:
         experience: Experience,
         exchange: GradientExchange,
         heartbeat: SharedHeartbeat,
-        report: WorkerReport,
+        reporter: WorkerReporter,
         *,
         accumulate_grads: int,
     ) -> None:
-        self.context, self.experience, self.report = context, experience, report
+        self.context, self.experience, self.reporter = context, experience, reporter
         self._exchange, self._heartbeat = exchange, heartbeat
         self._row = heartbeat.row(context.worker)
         self._accumulate = accumulate_grads
@@ -51,7 +51,7 @@ class TrainingWorker:
         collected = self.experience.collect(self._heartbeat.total("steps"))
         self._row.beat()
         self._count(collected)
-        self.report.collected(collected)
+        self.reporter.collected(collected)
         self.train()
 
     def train(self) -> None:
@@ -64,7 +64,7 @@ class TrainingWorker:
             measured = self._gradients.add(batch)
             self.experience.feedback(batch, measured)
             self._row.add("train_steps")
-            self.report.trained(
+            self.reporter.trained(
                 {name: float(value) for name, value in measured.items() if value.ndim == 0}
             )
             if self._gradients.batches == self._accumulate:
@@ -80,13 +80,13 @@ class TrainingWorker:
         before, self._practice = self._practice, practice
         self._row.add("saves", practice.saves - before.saves)
         self._row.add("restores", practice.restores - before.restores)
-        self.report.record_snapshot_usage(practice, before)
+        self.reporter.record_snapshot_usage(practice, before)
 
     def _submit(self) -> None:
         self._row.beat()
         if self._exchange.submit(self._gradients.take()):
             self._row.add("packets")
-            self.report.submitted()
+            self.reporter.submitted()
         self._exchange.sync()
 
     def _count(self, collected: CollectResult) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from mario_agents.bench.job import is_finished
 from mario_agents.bench.layout import BenchLayout
-from mario_agents.bench.plan import Plan, merged, read_plan
+from mario_agents.bench.plan import BenchPlan, merged, read_plan
 from mario_agents.bench.process import Child, last_line, threads_for
 from mario_agents.bench.request import BenchRequest, parse_overrides
 from mario_envkit.errors import ConfigError, LevelError, MarioEnvkitError, OptionError
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.usefixtures("toy")
 
 
 def test_every_combination_is_a_cell() -> None:
-    wish = BenchRequest(
+    request = BenchRequest(
         presets=["ppo/tiles-cpu", "walk"], levels=["1-1", "2-1"], seeds=[0, 5], snapshots="both",
         overrides=["eval-interval=500", "lr=1e-2"], minutes=2, threads=1,
     )  # fmt: skip
-    plan = wish.plan()
+    plan = request.plan()
     assert len(plan.cells) == len({cell.name for cell in plan.cells}) == 2 * 2 * 2 * 2
     assert [cell.seed for cell in plan.cells] == [0] * 8 + [5] * 8
     first = plan.cells[0]
@@ -91,7 +91,7 @@ def test_what_presets_say_is_left(tmp_path: Path) -> None:
         (dict(presets=["walk"], steps=1, overrides=["lr=["]), ConfigError, "no value"),
     ],
 )
-def test_wishes_that_make_no_sense(words: Any, error: type[Exception], match: str) -> None:
+def test_requests_that_make_no_sense(words: Any, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
         BenchRequest(**words).plan()
 
@@ -102,7 +102,7 @@ def test_values_are_those_of_yaml() -> None:
     }  # fmt: skip
 
 
-def plan(**changes: Any) -> Plan:
+def plan(**changes: Any) -> BenchPlan:
     return BenchRequest(**{"presets": ["walk"], "seeds": [0, 1], "steps": 640, **changes}).plan()
 
 
@@ -152,14 +152,14 @@ def test_a_bench_is_killed_and_goes_on(cli: Any, cli_env: dict[str, str], tmp_pa
              "--set", "eval_interval=64", "pause=0.1", "eval_episodes=2", "checkpoint_interval=64",
              "--episodes", "3", "--weights", "best", "--out", "first"]  # fmt: skip
     command = [sys.executable, "-m", "mario_agents.cli", *words]
-    folder = BenchLayout(tmp_path / "first")
+    layout = BenchLayout(tmp_path / "first")
     bench = subprocess.Popen(command, cwd=tmp_path, env=cli_env, start_new_session=True)
     cells: list[Any] = []
 
     def training() -> bool:
-        if not folder.plan.exists():
+        if not layout.plan.exists():
             return False
-        cells[:] = [folder.cell(cell.name) for cell in read_plan(folder.plan).cells]
+        cells[:] = [layout.cell(cell.name) for cell in read_plan(layout.plan).cells]
         return cells[0].run_files.weights_path.exists()
 
     try:

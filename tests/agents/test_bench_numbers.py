@@ -14,6 +14,8 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 
+from mario_agents.bench.bench_results import as_csv, publish, results_of
+from mario_agents.bench.cell_result import CellResult, Success, Trained, gather, write_json
 from mario_agents.bench.display import BenchDisplay, seconds_left, share_done
 from mario_agents.bench.figure import draw_bench
 from mario_agents.bench.layout import BenchLayout
@@ -27,9 +29,7 @@ from mario_agents.bench.measures import (
     last_third,
     points_of,
 )
-from mario_agents.bench.outcome import as_csv, outcome_of, publish
-from mario_agents.bench.plan import Cell, Plan
-from mario_agents.bench.result import CellResult, Success, Trained, gather, write_json
+from mario_agents.bench.plan import BenchPlan, Cell
 from mario_agents.bench.rows import differences, median_of, rows_of
 from mario_agents.bench.table import as_text, grid
 from mario_agents.config import TrainConfig
@@ -122,7 +122,7 @@ def test_a_median_with_what_never_happened() -> None:
 
 
 def test_time_left() -> None:
-    plan = Plan((), minutes=2.0)
+    plan = BenchPlan((), minutes=2.0)
     assert share_done(plan, total_steps=1000, steps=100, seconds=60.0) == 0.5
     assert share_done(plan, total_steps=1000, steps=900, seconds=60.0) == 0.9
     assert share_done(plan, total_steps=1000, steps=None, seconds=None) == 0.0
@@ -149,11 +149,11 @@ def result(of: Cell, sticky: float, final: int, *, clear: bool = True) -> CellRe
 
 
 @pytest.fixture
-def bench() -> tuple[Plan, dict[str, CellResult]]:
+def bench() -> tuple[BenchPlan, dict[str, CellResult]]:
     """Two seeds with snapshots and without, and one that failed."""
     on, off = [cell(s, True) for s in (0, 1)], [cell(s, False) for s in (0, 1)]
     broken = cell(2, True)
-    plan = Plan((*on, *off, broken), minutes=1.0, machine="a toy machine", weights=("best",))
+    plan = BenchPlan((*on, *off, broken), minutes=1.0, machine="a toy machine", weights=("best",))
     results = {
         on[0].name: result(on[0], 0.8, 9),
         on[1].name: result(on[1], 0.2, 6, clear=False),
@@ -164,7 +164,7 @@ def bench() -> tuple[Plan, dict[str, CellResult]]:
     return plan, results
 
 
-def test_rows_and_pairs(bench: tuple[Plan, dict[str, CellResult]]) -> None:
+def test_rows_and_pairs(bench: tuple[BenchPlan, dict[str, CellResult]]) -> None:
     rows = rows_of(*bench)
     assert [(row.snapshots, len(row.seeds), len(row.finished)) for row in rows] == [
         (True, 3, 2),
@@ -185,7 +185,7 @@ def test_rows_and_pairs(bench: tuple[Plan, dict[str, CellResult]]) -> None:
     assert (final.better, final.worse) == (1, 0)
 
 
-def test_the_text(bench: tuple[Plan, dict[str, CellResult]]) -> None:
+def test_the_text(bench: tuple[BenchPlan, dict[str, CellResult]]) -> None:
     rows = rows_of(*bench)
     text = as_text(bench[0], rows, differences(rows))
     lines = [[word.strip() for word in line.split("|")[1:-1]] for line in text.splitlines()]
@@ -204,12 +204,12 @@ def test_the_text(bench: tuple[Plan, dict[str, CellResult]]) -> None:
 def test_who_keeps_no_evaluations_has_not_failed_to_clear() -> None:
     one = cell(0, True)
     bare = CellResult(name=one.name, status="finished", steps=600)
-    rows = rows_of(Plan((one,), steps=600), {one.name: bare})
-    text = as_text(Plan((one,), steps=600), rows, [])
+    rows = rows_of(BenchPlan((one,), steps=600), {one.name: bare})
+    text = as_text(BenchPlan((one,), steps=600), rows, [])
     assert "never" not in text.split("How it was measured")[0]
 
 
-def test_a_line_of_csv_for_each_run(bench: tuple[Plan, dict[str, CellResult]]) -> None:
+def test_a_line_of_csv_for_each_run(bench: tuple[BenchPlan, dict[str, CellResult]]) -> None:
     lines = list(csv.DictReader(StringIO(as_csv(rows_of(*bench)))))
     assert len(lines) == 5
     assert lines[0]["first.step"] == "300"
@@ -221,9 +221,9 @@ def test_a_line_of_csv_for_each_run(bench: tuple[Plan, dict[str, CellResult]]) -
 
 
 def test_what_run_directories_say(tmp_path: Path) -> None:
-    folder = BenchLayout(tmp_path)
+    layout = BenchLayout(tmp_path)
     whole, missing = cell(0, True), cell(1, True)
-    files = folder.cell(whole.name)
+    files = layout.cell(whole.name)
     files.home.mkdir(parents=True)
     run = RunDir.create(files.run, trainer="toy", config=TrainConfig(total_steps=600))
     for name, columns in (("worker_0", ["loss"]), ("coordinator", ["seconds"])):
@@ -244,24 +244,24 @@ def test_what_run_directories_say(tmp_path: Path) -> None:
     assert found.standard == {"best": {"greedy-plain": Success(4, 8)}}
     write_json(files.result, found)
 
-    plan = Plan((whole, missing), minutes=1.0, weights=("best",))
-    outcome = outcome_of(plan, folder)
-    assert outcome.cells[whole.name] == found
-    assert outcome.cells[missing.name].status == "unfinished"
-    text = publish(plan, folder, outcome)
+    plan = BenchPlan((whole, missing), minutes=1.0, weights=("best",))
+    results = results_of(plan, layout)
+    assert results.cells[whole.name] == found
+    assert results.cells[missing.name].status == "unfinished"
+    text = publish(plan, layout, results)
     assert "seed 1: unfinished" in text
     assert (tmp_path / "table.md").read_text() == text
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     svg = (tmp_path / "curves.svg").read_text()
     assert svg.startswith("<?xml")
-    nothing = dict.fromkeys(outcome.cells, outcome.cells[missing.name])
+    nothing = dict.fromkeys(results.cells, results.cells[missing.name])
     assert draw_bench(plan, nothing, tmp_path) == []
 
 
 def test_many_levels_stand_side_by_side(tmp_path: Path) -> None:
     cells = tuple(cell(0, True, level=str(level)) for level in all_levels()[:11])
     results = {each.name: result(each, 0.5, 5) for each in cells}
-    draw_bench(Plan(cells, minutes=1.0, weights=("best",)), results, tmp_path)
+    draw_bench(BenchPlan(cells, minutes=1.0, weights=("best",)), results, tmp_path)
     height, width = imread(tmp_path / "curves.png").shape[:2]
     assert 0.9 < height / width < 1.0  # six rows of two levels
     svg = (tmp_path / "curves.svg").read_text()
@@ -277,14 +277,14 @@ def test_a_terminal_shows_bars(tmp_path: Path) -> None:
     sink.close()
     record = EvaluationRecord(100, (FLAG, DEATH), (DEATH, DEATH), 10.0, 11.0, 12.0)
     append(files.run_files.evaluations_path, evaluation_line(record))
-    work: Any = SimpleNamespace(cell=one, files=files, doing="training", training_seconds=30.0)
+    job: Any = SimpleNamespace(cell=one, files=files, doing="training", training_seconds=30.0)
     out = StringIO()
     console = Console(file=out, force_terminal=True, width=160)
-    with BenchDisplay(Plan((one, two), minutes=1.0), 0, console) as display:
-        display.began(work)
-        display.look({0: work}, waiting=1)
+    with BenchDisplay(BenchPlan((one, two), minutes=1.0), 0, console) as display:
+        display.began(job)
+        display.look({0: job}, waiting=1)
         display._bars.refresh()
-        display.ended(work, result(one, 0.8, 9), 90.0)
+        display.ended(job, result(one, 0.8, 9), 90.0)
     shown = out.getvalue()
     # Half of one minute, and another whole one.
     assert "cells, about 2 min left" in shown

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mario_agents.acting.episodes import EpisodeTracker, StepInfo
-from mario_agents.evaluation import Report, Standard
-from mario_agents.evaluation.evaluate import Episode, EvalProtocol, Evaluation, evaluate
+from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol, Evaluation, evaluate
 from mario_agents.evaluation.original_child import ending_with_the_last_axe
+from mario_agents.evaluation.standard import Standard, StandardReport
 from mario_agents.playback.first_success import FlagWatch
 from mario_agents.playback.video_recorder import Take, WayTaken, film_first_flag
 from mario_agents.report.page import build_page
@@ -91,7 +91,7 @@ def test_whole_games_won(game: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = result.text()
     assert "games won     100.0%  (2/2;" in text
     assert "stages        1.0 cleared" in text
-    table = Report(Standard(episodes=2), {"full": {"greedy-plain": result}}).text()
+    table = StandardReport(Standard(episodes=2), {"full": {"greedy-plain": result}}).text()
     assert "flag 2; stages 1.0 on average, at most 1" in table
     assert "full: cleared are whole games won" in table
     assert result.plain()["stages_cleared"] == {"mean": 1, "low": 1, "high": 1, "most": 1}
@@ -110,7 +110,7 @@ def test_a_lost_life_is_not_the_end_of_the_full_game(monkeypatch: pytest.MonkeyP
 
 def test_the_best_weights_of_the_full_game_cleared_the_most_stages() -> None:
     def result(stages: int, x: int) -> _Result:
-        episode = Episode("2-1", False, 1.0, x, 9, "pit", stages)
+        episode = EvalEpisode("2-1", False, 1.0, x, 9, "pit", stages)
         found = Evaluation(EvalProtocol(episodes=1), (episode,), full_game=True)
         return _Result(found, found, 1.0, 1.0)
 

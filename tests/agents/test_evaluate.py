@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mario_agents.acting.environments import make_env
-from mario_agents.evaluation.evaluate import Episode, EvalProtocol, Evaluation, evaluate
+from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol, Evaluation, evaluate
 from mario_agents.playback.player import FrameTap, play_episode
 
 TOY: dict[str, Any] = {"id": "toy_trainer:Toy-v0"}
@@ -38,13 +38,13 @@ def test_a_walk_to_the_goal() -> None:
     result = evaluate(policy, TOY, EvalProtocol(episodes=7, greedy=False), max_envs=3)
     assert policy.resets == [3, 3, 3]
     assert policy.greedy == {False}
-    assert result.episodes == (Episode("1-1", True, 12.0, 12, 12, "flag", 1),) * 7
+    assert result.episodes == (EvalEpisode("1-1", True, 12.0, 12, 12, "flag", 1),) * 7
     assert result.success_rate.mean == 1.0
 
 
 def test_standing_still_is_a_stall() -> None:
     result = evaluate(Always(0), TOY, EvalProtocol(episodes=2))
-    assert result.episodes == (Episode("1-1", False, 0.0, 0, 40, "stalled"),) * 2
+    assert result.episodes == (EvalEpisode("1-1", False, 0.0, 0, 40, "stalled"),) * 2
     assert result.success_rate.mean == 0.0
 
 
@@ -76,9 +76,9 @@ def test_the_protocol_sets_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_text_and_plain_values() -> None:
     episodes = (
-        Episode("1-1", True, 10.0, 300, 20, "flag", 1),
-        Episode("1-1", False, 4.0, 100, 10, "pit"),
-        Episode("1-1", False, 4.0, 200, 10, "pit"),
+        EvalEpisode("1-1", True, 10.0, 300, 20, "flag", 1),
+        EvalEpisode("1-1", False, 4.0, 100, 10, "pit"),
+        EvalEpisode("1-1", False, 4.0, 200, 10, "pit"),
     )
     result = Evaluation(EvalProtocol(episodes=3), episodes)
     assert "33.3%  (1/3; 95 % Wilson interval 6.1% to 79.2%)" in result.text()

@@ -21,8 +21,8 @@ from mario_agents.core.algorithm import WorkerContext
 from mario_agents.run import RunDir
 from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
 from mario_agents.runtime.reporters import (
-    CoordinatorReport,
-    WorkerReport,
+    CoordinatorReporter,
+    WorkerReporter,
     coordinator_metrics,
     headline,
     worker_metrics,
@@ -106,18 +106,18 @@ def rows(path):
 
 def test_a_worker_elsewhere_and_one_here_report_alike(run, hub, sink):
     remote = EventPublisher(hub.address, run=hub.token, source="worker_1")
-    reports = [
-        WorkerReport(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None),
-        WorkerReport(run, 1, DDQNCollector, remote, resume_step=None),
+    reporters = [
+        WorkerReporter(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None),
+        WorkerReporter(run, 1, DDQNCollector, remote, resume_step=None),
     ]
-    for report in reports:
-        report.collected(ROUND)
-        report.trained({"loss": 2.0})
-        report.flush(128)
-        report.write(128)
-        report.write(128)
-        report.close()
-    coordinator = CoordinatorReport(run, hub.publisher(COORDINATOR), resume_step=None)
+    for reporter in reporters:
+        reporter.collected(ROUND)
+        reporter.trained({"loss": 2.0})
+        reporter.flush(128)
+        reporter.write(128)
+        reporter.write(128)
+        reporter.close()
+    coordinator = CoordinatorReporter(run, hub.publisher(COORDINATOR), resume_step=None)
     coordinator.updated({"lr": 0.5, "grad_norm": 1.0})
     coordinator.flush(130)
     coordinator.close()
@@ -149,24 +149,24 @@ def test_a_worker_elsewhere_and_one_here_report_alike(run, hub, sink):
 
 
 def test_a_worker_that_has_ended_leaves_the_combination(run, hub):
-    report = WorkerReport(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None)
-    report.collected(ROUND)
-    report.flush(64, "starting")
+    reporter = WorkerReporter(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None)
+    reporter.collected(ROUND)
+    reporter.flush(64, "starting")
     assert hub.workers.combined()["epsilon"] == 0.5
-    report.flush(64, "stopped")
-    report.close()
+    reporter.flush(64, "stopped")
+    reporter.close()
     assert math.isnan(hub.workers.combined()["epsilon"])
     assert hub.workers.combined()["deaths"] == 1
 
 
 def test_a_report_that_goes_on_keeps_its_rows(run, hub):
     publisher = hub.publisher("worker_0")
-    first = WorkerReport(run, 0, DDQNCollector, publisher, resume_step=None)
+    first = WorkerReporter(run, 0, DDQNCollector, publisher, resume_step=None)
     first.collected(ROUND)
     first.flush(64)
     first.write(64)
     first.close()
-    second = WorkerReport(run, 0, DDQNCollector, publisher, resume_step=64)
+    second = WorkerReporter(run, 0, DDQNCollector, publisher, resume_step=64)
     second.logger.start_from(hub.workers.counters("worker_0"))
     second.collected(ROUND)
     second.write(128)
@@ -234,17 +234,17 @@ def test_observers_hear_the_main_process_and_nobody_twice(run, hub):
 def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
     heartbeat = SharedHeartbeat.private(workers=1)
     heartbeat.row(0).add("saves", 10)  # of the process that it replaces
-    report = WorkerReport(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None)
-    report.logger.start_from({"saves": 10})
+    reporter = WorkerReporter(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None)
+    reporter.logger.start_from({"saves": 10})
     context = WorkerContext(0, 1, 0, 0, 1, torch.device("cpu"))
     worker = TrainingWorker(
-        context, ToyLearner(ToyModel(2)), None, None, heartbeat, report, accumulate_grads=1
+        context, ToyLearner(ToyModel(2)), None, None, heartbeat, reporter, accumulate_grads=1
     )
     worker.record_snapshot_usage(SnapshotUsage(2, 1, 1, 3))
     worker.record_snapshot_usage(SnapshotUsage(5, 4, 2, 3))
-    report.submitted()
-    report.flush(64)
-    report.close()
+    reporter.submitted()
+    reporter.flush(64)
+    reporter.close()
     status = hub.statuses["worker_0"]
     assert (status.saves, status.restores, status.stuck, status.max_stuck) == (15, 4, 2, 3)
     assert status.packets == 1
@@ -253,12 +253,12 @@ def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
 
 
 def test_the_coordinator_tells_version_and_staleness(run, hub):
-    report = CoordinatorReport(run, hub.publisher(COORDINATOR), resume_step=None)
-    report.updated({"packets": 2, "staleness": 1.0})
-    report.updated({"packets": 1, "staleness": 2.0})
-    report.logger.track("stale", 3)
-    report.flush(64, 17)
-    report.close()
+    reporter = CoordinatorReporter(run, hub.publisher(COORDINATOR), resume_step=None)
+    reporter.updated({"packets": 2, "staleness": 1.0})
+    reporter.updated({"packets": 1, "staleness": 2.0})
+    reporter.logger.track("stale", 3)
+    reporter.flush(64, 17)
+    reporter.close()
     status = hub.statuses[COORDINATOR]
     assert (status.version, status.staleness, status.stale) == (17, 1.5, 3)
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from mario_agents.bench.plan import Cell, Plan, merged
+from mario_agents.bench.plan import BenchPlan, Cell, merged
 from mario_agents.bench.request import BenchRequest
 from mario_agents.commands.runs import StoredRun
 from mario_agents.commands.train import train
 from mario_agents.config import TrainConfig, absolute_paths, check_resume
-from mario_agents.evaluation import Standard, evaluate_levels
+from mario_agents.evaluation.standard import Standard, evaluate_levels
 from mario_agents.run import RunDir
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.search import solve
@@ -118,7 +118,7 @@ def test_benches_store_absolute_paths_and_know_older_ones(
         **{name: getattr(cell, name) for name in Cell.__struct_fields__},
         "options": {**cell.options, "rom": "game.nes", "backward": "way.json"},
     })  # fmt: skip
-    stored = Plan((older,), minutes=plan.minutes)
+    stored = BenchPlan((older,), minutes=plan.minutes)
     assert merged(stored, plan, home).cells == plan.cells
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mario_agents.evaluation import CONDITIONS, Report, Standard, evaluate_levels
-from mario_agents.evaluation.evaluate import Episode, EvalProtocol, Evaluation, evaluate
+from mario_agents.evaluation.conditions import CONDITIONS
+from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol, Evaluation, evaluate
 from mario_agents.evaluation.original import OriginalGame, original_vectors
+from mario_agents.evaluation.standard import Standard, StandardReport, evaluate_levels
 from mario_envkit.errors import BackendUnavailable, OptionError, RunError
 from tests.agents.test_evaluate import TOY, Always
 
@@ -48,12 +49,12 @@ def test_different_games_are_counted() -> None:
 def test_a_table_of_several_levels() -> None:
     def result(*wins: bool) -> Evaluation:
         games = [
-            Episode("1-1", win, 1.0, 100, 9, "flag" if win else "pit", trajectory="a")
+            EvalEpisode("1-1", win, 1.0, 100, 9, "flag" if win else "pit", trajectory="a")
             for win in wins
         ]
         return Evaluation(EvalProtocol(episodes=len(wins)), tuple(games))
 
-    report = Report(
+    report = StandardReport(
         Standard(episodes=2),
         {
             "1-1": {"greedy-plain": result(True, True)},

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ProcessPlan:
     """All that a process needs to know of its run: plain values.
 
     Attributes:
@@ -62,7 +62,7 @@ class Plan:
 class AttachedRun:
     """A run as a child sees it: its plan, with the objects that the plan names."""
 
-    def __init__(self, plan: Plan, source: str, generation: int) -> None:
+    def __init__(self, plan: ProcessPlan, source: str, generation: int) -> None:
         self.plan = plan
         self.algorithm: Algorithm[Any, Any] = algorithm_named(plan.algorithm)
         self.config: TrainConfig = make_config(
@@ -78,7 +78,7 @@ class AttachedRun:
 
 
 def run_child(
-    plan: Plan,
+    plan: ProcessPlan,
     source: str,
     generation: int,
     failure: Connection,
@@ -118,7 +118,7 @@ def run_child(
         raise SystemExit(1) from None
 
 
-def _die_with_parent(plan: Plan) -> None:
+def _die_with_parent(plan: ProcessPlan) -> None:
     """Wait until the main process is gone, and go as well, whatever else is going on."""
     parent = parent_process()
     assert parent is not None

@@ -16,7 +16,7 @@ from mario_agents.runtime.aggregation import GradientAggregator
 from mario_agents.runtime.build import build_coordinator, build_learner, counters_of
 from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.exchange import NAP, gradient_layout, weight_layout
-from mario_agents.runtime.processes.child import AttachedRun, Plan, run_child
+from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.telemetry.events import COORDINATOR
 from mario_envkit.closing import close_all, closing
@@ -28,7 +28,7 @@ LONGEST_NAP = 0.004
 log = logging.getLogger(__name__)
 
 
-def coordinator_main(plan: Plan, failure: Connection) -> None:
+def coordinator_main(plan: ProcessPlan, failure: Connection) -> None:
     """Entry point of the coordinator's process."""
     run_child(plan, COORDINATOR, 0, failure, _coordinate)
 
@@ -102,7 +102,7 @@ class CoordinatorProcess:
         packets = self._drain.take(self._weights.version)
         if self._drain.stale > stale:
             self._row.add("stale", self._drain.stale - stale)
-            self.coordinator.report.logger.track("stale", self._drain.stale - stale)
+            self.coordinator.reporter.logger.track("stale", self._drain.stale - stale)
         if not packets:
             return False
         self.coordinator.apply(self._gradients(), packets, self._drain.staleness)
@@ -155,12 +155,12 @@ class CoordinatorProcess:
         Raises:
             RunError: if something could not be written.
         """
-        close_all(self._evaluator.close, self.coordinator.report.close)
+        close_all(self._evaluator.close, self.coordinator.reporter.close)
 
     def _take_evaluation(self) -> None:
         result = self._evaluator.result()
         if result is not None:
-            self.coordinator.report.logger.track_all(result)
+            self.coordinator.reporter.logger.track_all(result)
 
     def _await_evaluation(self) -> None:
         while self._evaluator.playing:

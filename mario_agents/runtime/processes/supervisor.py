@@ -18,7 +18,7 @@ from mario_agents.runtime.build import build_learner, open_hub, restore_counters
 from mario_agents.runtime.coordinator import incomplete
 from mario_agents.runtime.exchange import gradient_layout, weight_layout
 from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
-from mario_agents.runtime.processes.child import Plan
+from mario_agents.runtime.processes.child import ProcessPlan
 from mario_agents.runtime.processes.coordinator_process import coordinator_main
 from mario_agents.runtime.processes.process import ProcessHandle
 from mario_agents.runtime.processes.worker_process import worker_main
@@ -60,7 +60,7 @@ class WorkerSlot:
         heartbeat: of the run.
     """
 
-    def __init__(self, number: int, plan: Plan, heartbeat: SharedHeartbeat) -> None:
+    def __init__(self, number: int, plan: ProcessPlan, heartbeat: SharedHeartbeat) -> None:
         self.number, self.name = number, f"worker_{number}"
         self._plan, self._row = plan, heartbeat.row(number)
         self._generation = 0
@@ -156,7 +156,7 @@ class Supervisor:
             dtype=config.gradient_dtype,
         )
         weights = SharedWeights.create(segments, size=weight_layout(learner).size)
-        self.plan = Plan(
+        self.plan = ProcessPlan(
             run=str(run.path),
             algorithm=algorithm_name,
             options=to_plain(config),

@@ -9,8 +9,8 @@ from mario_agents.core.algorithm import WorkerContext
 from mario_agents.nn.device import resolve_device
 from mario_agents.runtime.build import build_learner, build_worker
 from mario_agents.runtime.exchange import SharedExchange
-from mario_agents.runtime.processes.child import AttachedRun, Plan, run_child
-from mario_agents.runtime.reporters import WorkerReport
+from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
+from mario_agents.runtime.reporters import WorkerReporter
 from mario_agents.runtime.shm.heartbeat import COUNTERS
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.runtime.worker_envs import WorkerEnvs
@@ -20,7 +20,7 @@ FLUSH_SECONDS = 1.0
 """Seconds between two messages to the main process."""
 
 
-def worker_main(plan: Plan, number: int, generation: int, failure: Connection) -> None:
+def worker_main(plan: ProcessPlan, number: int, generation: int, failure: Connection) -> None:
     """Entry point of the process of worker ``number``; ``generation`` counts replacements."""
     run_child(
         plan,
@@ -38,14 +38,14 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
     learner = build_learner(attached.algorithm, config, plan.spaces, device)
     first = generation == 0 and plan.checkpoint is None
     step = heartbeat.total("steps")
-    report = WorkerReport(
+    reporter = WorkerReporter(
         attached.run,
         number,
         attached.algorithm.collector,
         attached.publisher,
         resume_step=None if first else plan.step if generation == 0 else step,
     )
-    report.logger.start_from({name: row.count(name) for name in COUNTERS})
+    reporter.logger.start_from({name: row.count(name) for name in COUNTERS})
     exchange = SharedExchange(
         number,
         learner,
@@ -53,17 +53,17 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
         attached.weights,
         heartbeat,
         synchronous=config.synchronous,
-        stopwatch=report.stopwatch,
+        stopwatch=reporter.stopwatch,
     )
     context = WorkerContext(
-        number, config.workers, config.seed, plan.step, generation, device, report.stopwatch
+        number, config.workers, config.seed, plan.step, generation, device, reporter.stopwatch
     )
-    with closing(report), closing(WorkerEnvs(attached.algorithm, config, attached.run)) as games:
-        report.flush(step, "starting")
+    with closing(reporter), closing(WorkerEnvs(attached.algorithm, config, attached.run)) as games:
+        reporter.flush(step, "starting")
         # The games begin while the coordinator still gets ready; nothing is played before the
         # first weights are there.
         worker = build_worker(
-            attached.algorithm, config, learner, games.envs, context, exchange, heartbeat, report
+            attached.algorithm, config, learner, games.envs, context, exchange, heartbeat, reporter
         )
         row.join()  # not before: with synchronous sharing the others wait for it from here on
         rows, told = StepInterval(config.log_interval, step), time.monotonic()
@@ -72,11 +72,11 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
             step = heartbeat.total("steps")
             games.tick(step)
             if rows.due(step):
-                report.write(step)
+                reporter.write(step)
             if time.monotonic() - told > FLUSH_SECONDS:
                 told = time.monotonic()
                 worker.record_snapshot_usage(games.practice())
-                report.flush(step)
+                reporter.flush(step)
         worker.record_snapshot_usage(games.practice())
-        report.write(step)
-        report.flush(step, "stopped")
+        reporter.write(step)
+        reporter.flush(step, "stopped")

@@ -1,4 +1,4 @@
-"""What a bench has found so far, as files and as a text."""
+"""Everything that a bench has measured so far, as files and as a text."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from io import StringIO
 import msgspec
 from msgspec import Struct
 
+from mario_agents.bench.cell_result import CellResult, gather, read_result, write_json
 from mario_agents.bench.figure import draw_bench
 from mario_agents.bench.layout import BenchLayout
-from mario_agents.bench.plan import Plan
-from mario_agents.bench.result import CellResult, gather, read_result, write_json
+from mario_agents.bench.plan import BenchPlan
 from mario_agents.bench.rows import Difference, Row, differences, rows_of
 from mario_agents.bench.table import as_text, snapshots_text
 from mario_envkit.errors import OptionError
 from mario_envkit.files import replace_text
 
 
-class Outcome(Struct, frozen=True):
-    """Everything: ``results.json``."""
+class BenchResults(Struct, frozen=True):
+    """What all cells of a bench have measured so far; the content of ``results.json``."""
 
     minutes: float | None
     steps: int | None
@@ -36,7 +36,7 @@ class Outcome(Struct, frozen=True):
         return sum(result.status == "failed" for result in self.cells.values())
 
 
-def outcome_of(plan: Plan, folder: BenchLayout) -> Outcome:
+def results_of(plan: BenchPlan, layout: BenchLayout) -> BenchResults:
     """What is known by now; cells that are not finished are among them.
 
     Raises:
@@ -44,30 +44,30 @@ def outcome_of(plan: Plan, folder: BenchLayout) -> Outcome:
     """
     cells = {}
     for cell in plan.cells:
-        files = folder.cell(cell.name)
+        files = layout.cell(cell.name)
         cells[cell.name] = read_result(files) or gather(cell, files, status="unfinished")
     rows = rows_of(plan, cells)
-    return Outcome(
+    return BenchResults(
         plan.minutes, plan.steps, plan.episodes, plan.machine, rows, differences(rows), cells
     )
 
 
-def publish(plan: Plan, folder: BenchLayout, outcome: Outcome) -> str:
+def publish(plan: BenchPlan, layout: BenchLayout, results: BenchResults) -> str:
     """Write ``table.md``, ``results.json``, ``results.csv`` and the curves; returns the table.
 
     Raises:
         OptionError: if they cannot be written.
     """
-    text = as_text(plan, outcome.rows, outcome.differences)
+    text = as_text(plan, results.rows, results.differences)
     try:
-        replace_text(folder.out("table.md"), text)
-        write_json(folder.out("results.json"), outcome)
-        replace_text(folder.out("results.csv"), as_csv(outcome.rows))
+        replace_text(layout.out("table.md"), text)
+        write_json(layout.out("results.json"), results)
+        replace_text(layout.out("results.csv"), as_csv(results.rows))
     except OSError as error:
         raise OptionError(
-            f"The results cannot be saved in {folder.path}: {error.strerror}."
+            f"The results cannot be saved in {layout.path}: {error.strerror}."
         ) from error
-    draw_bench(plan, outcome.cells, folder.path)
+    draw_bench(plan, results.cells, layout.path)
     return text
 
 
