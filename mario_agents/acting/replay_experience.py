@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mario_agents.acting.actor import Actor
-from mario_agents.core.experience import NumpyBatch
+from mario_agents.core.dataset import NumpyBatch
 from mario_agents.replay.buffer import UniformReplay
 from mario_agents.replay.prioritized import PrioritizedReplay
 from mario_agents.telemetry.episodes import CollectResult

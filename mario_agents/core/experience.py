@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
 from torch import Tensor
 
+from mario_agents.core.dataset import NumpyBatch
 from mario_agents.telemetry.episodes import CollectResult
-
-NumpyBatch = Mapping[str, NDArray[Any]]
-"""A :data:`mario_agents.core.types.Batch` before it goes to the device."""
 
 
 class Experience(Protocol):

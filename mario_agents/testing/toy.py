@@ -20,7 +20,7 @@ from torch.nn import functional
 from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.config import NonNegativeFloat, PositiveFloat, PositiveInt, TrainConfig
 from mario_agents.core.algorithm import Spaces, WorkerContext
-from mario_agents.core.experience import NumpyBatch
+from mario_agents.core.dataset import NumpyBatch
 from mario_agents.core.types import Batch
 from mario_agents.core.updater import Updater
 from mario_agents.runtime.trainer import AlgorithmTrainer

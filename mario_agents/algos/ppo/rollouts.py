@@ -15,7 +15,7 @@ from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.learner import PPOLearner
 from mario_agents.core.algorithm import WorkerContext
-from mario_agents.core.experience import NumpyBatch
+from mario_agents.core.dataset import NumpyBatch
 from mario_agents.ops.gae import gae
 from mario_agents.ops.policy_gradient import (
     action_log_prob,

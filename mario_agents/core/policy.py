@@ -1,0 +1,65 @@
+"""What acts: in training, in evaluation and in playback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from mario_agents.core.types import State
+
+Mode = Literal["explore", "greedy", "sample"]
+"""How actions are chosen: as in training, the best one, or as the agent is evaluated by sampling
+(which may explore less than training does)."""
+
+
+class Policy(Protocol):
+    """Networks and random numbers that choose actions.
+
+    It keeps no state of the games: what a recurrent network remembers is given and returned.
+    Whoever derives from this class need only write :meth:`act`, and :meth:`initial` if there is a
+    state.
+    """
+
+    device: torch.device
+    """Where observations and states belong."""
+
+    def initial(self, n: int) -> State:
+        """The state of ``n`` games before their first step; ``()`` for a feed-forward network."""
+        return ()
+
+    def act(
+        self, obs: Tensor, state: State, is_first: Tensor, *, mode: Mode, step: int
+    ) -> tuple[Tensor, dict[str, Tensor], State]:
+        """Choose an action for each of ``N`` games, without gradients.
+
+        Args:
+            obs: ``(N, ...)`` uint8.
+            state: what the call before returned, or :meth:`initial`.
+            is_first: ``(N,)`` bool, where a game begins anew: there the policy clears ``state``
+                before it uses it (:func:`~mario_agents.core.types.clear_state`).
+            mode: see :data:`Mode`.
+            step: agent steps of the whole run so far, which schedules depend on.
+
+        Returns:
+            Actions ``(N,)`` int64; with ``mode="explore"`` what the dataset is to keep of the
+            choice, by column name, each ``(N, ...)`` (log-probabilities, values, the state...);
+            and the state for the next call.
+        """
+
+    def gauges(self, step: int) -> dict[str, float]:
+        """Metrics of exploration (``epsilon``...) at agent step ``step`` of the run."""
+        return {}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Random states for a checkpoint, by name."""
+        return {}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over :meth:`tensors`.
+
+        Raises:
+            KeyError: if something is missing.
+        """
