@@ -127,7 +127,7 @@ def header(state: Dashboard, condition: str, now: float, width: int) -> Text:
 def learner(state: Dashboard, now: float, width: int) -> Text:
     """The owner of the weights, what the losses and evaluations measure, and where the time of the
     workers goes: four lines."""
-    status, pulse = state.learner, state.learner_pulse
+    status, heartbeat = state.learner, state.learner_heartbeat
     first: list[tuple[str, str]] = []
     second = [(name, short(value)) for name, value in losses(state).items()]
     if status is not None:
@@ -138,8 +138,8 @@ def learner(state: Dashboard, now: float, width: int) -> Text:
             ("staleness", short(status.staleness)),
             ("dropped", short(status.stale)),
         ]
-        if pulse is not None and status.state != "stopped":
-            beat = pulse.age + max(now - state.learner_pulse_time, 0.0)
+        if heartbeat is not None and status.state != "stopped":
+            beat = heartbeat.age + max(now - state.learner_heartbeat_time, 0.0)
             first.append(("beat", age(beat)))
         second.append(("grad norm", short(status.grad_norm)))
     third = [(name, short(value)) for name, value in evaluations(state).items()]
@@ -222,7 +222,7 @@ def _epsilon(worker: Worker, now: float, width: int) -> str:
     return f"{value:.2f}" if 0.0 <= value <= 1.0 else "-"
 
 
-def practice(worker: Worker, width: int) -> str:
+def snapshot_usage(worker: Worker, width: int) -> str:
     """Saves, restores, and restores in a row without progress of so many, in so many cells."""
     status = worker.status
     if status is None or not (status.max_stuck or status.saves or status.restores):
@@ -288,17 +288,17 @@ def _row(worker: Worker, now: float, gap: str, shown: tuple[Column, ...], width:
     row.append(mark, style)
     row.append(label.rjust(_NAME - 1), "bold")
     if worker.gone:
-        restarts = worker.pulse.restarts + 1 if worker.pulse else 1
+        restarts = worker.heartbeat.restarts + 1 if worker.heartbeat else 1
         row.append(f"{gap}gone; to be replaced for the {_ordinal(restarts)} time", _BAD)
         return row
     beat_style = _BAD if worker.age(now) > SILENT_SECONDS else ""
     for column in shown:
         text = column.cell(worker, now, column.width).rjust(column.width)
         row.append(gap + text, beat_style if column.title == "beat" else "")
-    restarts = worker.pulse.restarts if worker.pulse is not None else 0
+    restarts = worker.heartbeat.restarts if worker.heartbeat is not None else 0
     replaced = f" ↻{short(restarts)}" if restarts > 0 else ""
     row.append(gap)
-    row.append(practice(worker, width - row.cell_len - cell_len(replaced)))
+    row.append(snapshot_usage(worker, width - row.cell_len - cell_len(replaced)))
     row.append(replaced, _WARN)
     return row
 

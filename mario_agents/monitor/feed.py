@@ -74,7 +74,7 @@ class RunFeed:
         """See :class:`Feed`."""
         found = self._find() if time.monotonic() >= self._due else self._server
         # Before anything is closed: the last words of the run may be waiting.
-        state = self._drain(state)
+        state = self._take_in(state)
         if found != self._server:
             self._connect(found)
             if self.living:
@@ -91,7 +91,7 @@ class RunFeed:
             return replace(state, deadline=math.nan)
         return replace(state, deadline=self._server.started + 60 * minutes)
 
-    def _drain(self, state: Dashboard) -> Dashboard:
+    def _take_in(self, state: Dashboard) -> Dashboard:
         envelopes = [] if self._observer is None else self._observer.poll()
         if envelopes:
             self._heard = time.monotonic()

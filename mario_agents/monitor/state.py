@@ -20,11 +20,11 @@ from mario_agents.telemetry.events import (
     COORDINATOR,
     DeathPositions,
     Envelope,
+    Heartbeats,
     LearnerStatus,
     Log,
-    MemberPulse,
     Metrics,
-    Pulses,
+    ProcessHeartbeat,
     WorkerStatus,
 )
 
@@ -52,7 +52,7 @@ class Worker:
         status: its latest.
         snapshot: its latest metrics.
         best_x: the farthest that it, or a process before it, came; pixels, NaN if unknown.
-        pulse: its latest sign of life, and when that was told (Unix seconds).
+        heartbeat: its latest sign of life, and when that was told (Unix seconds).
     """
 
     name: str
@@ -60,13 +60,13 @@ class Worker:
     status: WorkerStatus | None = None
     snapshot: MetricSnapshot | None = None
     best_x: float = math.nan
-    pulse: MemberPulse | None = None
-    pulse_time: float = math.nan
+    heartbeat: ProcessHeartbeat | None = None
+    heartbeat_time: float = math.nan
 
     @property
     def gone(self) -> bool:
         """Whether its process is dead and not yet replaced."""
-        return self.pulse is not None and self.pulse.pid == 0 and not self.stopped
+        return self.heartbeat is not None and self.heartbeat.pid == 0 and not self.stopped
 
     @property
     def stopped(self) -> bool:
@@ -75,9 +75,9 @@ class Worker:
 
     def age(self, now: float) -> float:
         """Seconds since its last beat; NaN if that is unknown, or of no interest any more."""
-        if self.pulse is None or self.stopped:
+        if self.heartbeat is None or self.stopped:
             return math.nan
-        return self.pulse.age + max(now - self.pulse_time, 0.0)
+        return self.heartbeat.age + max(now - self.heartbeat_time, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Dashboard:
         deadline: when the run will have had its time (Unix seconds), NaN if it has no limit.
         workers: by name, in their order.
         learner: the latest status of the owner of the weights.
-        learner_pulse, learner_pulse_time: as of a worker.
+        learner_heartbeat, learner_heartbeat_time: as of a worker.
         learner_snapshot: its latest metrics.
         curves: by metric, over all workers.
         deaths: by level and by left end of the bucket.
@@ -117,8 +117,8 @@ class Dashboard:
     deadline: float = math.nan
     workers: Mapping[str, Worker] = field(default_factory=dict)
     learner: LearnerStatus | None = None
-    learner_pulse: MemberPulse | None = None
-    learner_pulse_time: float = math.nan
+    learner_heartbeat: ProcessHeartbeat | None = None
+    learner_heartbeat_time: float = math.nan
     learner_snapshot: MetricSnapshot | None = None
     curves: Mapping[str, Series] = field(
         default_factory=lambda: {name: Series() for name in CURVES}
@@ -163,8 +163,8 @@ def reduce(state: Dashboard, envelope: Envelope) -> Dashboard:
         return _log(state, LogLine(now, source, event.level, clean(event.text)))
     if isinstance(event, DeathPositions):
         return record_deaths(state, event.level, Counter(event.positions))
-    if isinstance(event, Pulses):
-        return _pulses(state, event, now)
+    if isinstance(event, Heartbeats):
+        return _heartbeats(state, event, now)
     if isinstance(event, LearnerStatus):
         return replace(_moved(state, event.step), learner=event)
     if source == COORDINATOR:
@@ -190,7 +190,7 @@ def begin_again(state: Dashboard) -> Dashboard:
         name: Worker(name, snapshot=w.snapshot, best_x=w.best_x)
         for name, w in state.workers.items()
     }
-    return replace(state, workers=workers, learner=None, learner_pulse=None)
+    return replace(state, workers=workers, learner=None, learner_heartbeat=None)
 
 
 def record_deaths(state: Dashboard, level: str, counts: Mapping[int, int]) -> Dashboard:
@@ -247,16 +247,16 @@ def _natural(name: str) -> tuple[str, int, str]:
     return (stem, int(number), "") if digits else (name, -1, name)
 
 
-def _pulses(state: Dashboard, event: Pulses, now: float) -> Dashboard:
+def _heartbeats(state: Dashboard, event: Heartbeats, now: float) -> Dashboard:
     state = _moved(state, event.step)
-    for member in event.members:
-        source = clean(member.source, 40)
+    for process in event.processes:
+        source = clean(process.source, 40)
         if source == COORDINATOR:
-            state = replace(state, learner_pulse=member, learner_pulse_time=now)
+            state = replace(state, learner_heartbeat=process, learner_heartbeat_time=now)
             continue
         worker = _worker(state, source)
         if worker is not None:
-            state = _with_worker(state, replace(worker, pulse=member, pulse_time=now))
+            state = _with_worker(state, replace(worker, heartbeat=process, heartbeat_time=now))
     return state
 
 

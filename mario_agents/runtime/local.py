@@ -70,7 +70,7 @@ class LocalRun:
         )
         self.heartbeat = SharedHeartbeat.private(workers=1)
         self.heartbeat.row(0).join()
-        self._pulses = HeartbeatMonitor(self.heartbeat)
+        self._heartbeats = HeartbeatMonitor(self.heartbeat)
         reporter = WorkerReporter(
             run,
             0,
@@ -124,9 +124,9 @@ class LocalRun:
         self.worker.reporter.flush(self.steps)
         self.coordinator.flush(self.steps)
         self.hub.poll()
-        pulses = self._pulses.take()
-        if pulses is not None:
-            self.hub.announce(pulses)
+        heartbeats = self._heartbeats.take()
+        if heartbeats is not None:
+            self.hub.announce(heartbeats)
         return headline(self.hub.workers.combined())
 
     def write(self) -> None:
@@ -213,7 +213,7 @@ def _loop(parts: LocalRun, games: WorkerEnvs, run: RunDir) -> StopRequest:
         ):
             parts.advance()
             games.tick(parts.steps)
-            parts.worker.record_snapshot_usage(games.practice())
+            parts.worker.record_snapshot_usage(games.snapshot_usage())
             progress.update(parts.steps, **parts.tell())
             parts.take_evaluation()
             if evaluation.due(parts.steps):

@@ -42,7 +42,7 @@ class TrainingWorker:
         self._row = heartbeat.row(context.worker)
         self._accumulate = accumulate_grads
         self._gradients = GradientComputer(learner, context.device)
-        self._practice = SnapshotUsage()
+        self._usage = SnapshotUsage()
 
     def advance(self) -> None:
         """Collect once, then :meth:`train`."""
@@ -75,12 +75,12 @@ class TrainingWorker:
         if self._gradients.batches:
             self._submit()
 
-    def record_snapshot_usage(self, practice: SnapshotUsage) -> None:
+    def record_snapshot_usage(self, usage: SnapshotUsage) -> None:
         """Take note of how the snapshots of this worker's games are used."""
-        before, self._practice = self._practice, practice
-        self._row.add("saves", practice.saves - before.saves)
-        self._row.add("restores", practice.restores - before.restores)
-        self.reporter.record_snapshot_usage(practice, before)
+        before, self._usage = self._usage, usage
+        self._row.add("saves", usage.saves - before.saves)
+        self._row.add("restores", usage.restores - before.restores)
+        self.reporter.record_snapshot_usage(usage, before)
 
     def _submit(self) -> None:
         self._row.beat()

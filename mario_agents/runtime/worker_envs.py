@@ -85,10 +85,10 @@ class WorkerEnvs:
     def __init__(self, algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir) -> None:
         game_kwargs = kwargs = algorithm.env_kwargs(config)
         # Snapshots are the game's; an algorithm with an environment of its own has its own way.
-        self._practising = config.snapshots and "id" not in kwargs
+        self._with_snapshots = config.snapshots and "id" not in kwargs
         self._backward: BackwardStarts | None = None
         self._arrived = False
-        if self._practising:
+        if self._with_snapshots:
             kwargs = (
                 kwargs
                 | {
@@ -126,7 +126,7 @@ class WorkerEnvs:
         self._due = time.monotonic() + SYNC_SECONDS
         if self._filmer is not None:
             self._filmer.look()
-        if not self._practising:
+        if not self._with_snapshots:
             return
         if self._backward is not None and self._backward.curriculum.done and not self._arrived:
             self._arrived = True
@@ -147,9 +147,9 @@ class WorkerEnvs:
         elif isinstance(self._games, SyncVectorEnv):
             self._games.call("sync_files")
 
-    def practice(self) -> SnapshotUsage:
-        """How practising goes; all zero without snapshots."""
-        if not self._practising:
+    def snapshot_usage(self) -> SnapshotUsage:
+        """How snapshots have been used so far; all zero without them."""
+        if not self._with_snapshots:
             return SnapshotUsage()
         envs: Any = self._games
         vector = isinstance(envs, MarioSnapshotVectorEnv)

@@ -19,11 +19,11 @@ from mario_agents.telemetry.events import (
     EventBroadcast,
     EventDirectory,
     EventSubscriber,
+    Heartbeats,
     LearnerStatus,
     Log,
     Metrics,
     Publisher,
-    Pulses,
     WorkerStatus,
     new_token,
 )
@@ -150,7 +150,7 @@ class EventHub:
             self.deaths.record(event.level, event.positions, event.areas)
         elif isinstance(event, Log):
             log.log(event.level, "%s: %s", source, event.text, extra={"relayed": True})
-        elif not isinstance(event, Pulses):  # they are of this process's own making
+        elif not isinstance(event, Heartbeats):  # they are of this process's own making
             self.statuses[source] = event
             if event.state == "stopped":
                 self.retire(source)

@@ -20,11 +20,11 @@ from mario_agents.telemetry.events import (
     AnyEvent,
     DeathPositions,
     Envelope,
+    Heartbeats,
     LearnerStatus,
     Log,
-    MemberPulse,
     Metrics,
-    Pulses,
+    ProcessHeartbeat,
     WorkerStatus,
 )
 
@@ -82,14 +82,14 @@ def metrics(number: int, second: int) -> Metrics:
     )
 
 
-def pulses(workers: int, second: int, **changed: MemberPulse) -> Pulses:
+def heartbeats(workers: int, second: int, **changed: ProcessHeartbeat) -> Heartbeats:
     """Everybody has just beaten, but for those in ``changed``."""
     sources = [*(f"worker_{number}" for number in range(workers)), COORDINATOR]
-    members = [
-        MemberPulse(source=source, pid=100 + row, age=0.1, restarts=0)
+    processes = [
+        ProcessHeartbeat(source=source, pid=100 + row, age=0.1, restarts=0)
         for row, source in enumerate(sources)
     ]
-    return Pulses(step=0, members=[changed.get(m.source, m) for m in members])
+    return Heartbeats(step=0, processes=[changed.get(p.source, p) for p in processes])
 
 
 def learner_status(second: int, state: str = "running") -> LearnerStatus:
@@ -116,7 +116,7 @@ def second_of(workers: int, second: int) -> Iterator[Envelope]:
         x = (second * second * 37 + 111 * number) % 2800
         yield envelope(DeathPositions(level="1-1", positions=[x, 1100]), source, second)
     yield envelope(learner_status(second), COORDINATOR, second)
-    yield envelope(pulses(workers, second), MAIN, second)
+    yield envelope(heartbeats(workers, second), MAIN, second)
     if second % 10 == 0:
         yield envelope(Log(level=20, logger="x", text=f"Second {second} of many."), MAIN, second)
 
@@ -168,5 +168,5 @@ def replace_status(status: WorkerStatus, **changes: object) -> WorkerStatus:
     return msgspec.structs.replace(status, **changes)
 
 
-REPLACED = MemberPulse(source="worker_0", pid=9, age=0.1, restarts=2)
+REPLACED = ProcessHeartbeat(source="worker_0", pid=9, age=0.1, restarts=2)
 """A new process in the place of a dead one."""

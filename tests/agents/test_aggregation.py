@@ -58,7 +58,7 @@ events = st.lists(
 @given(events, st.integers(0, 3))
 def test_asynchronous_updates_take_everything_that_is_fresh_once(events, max_staleness):
     pool = FakePool(3)
-    drain = GradientAggregator(
+    aggregator = GradientAggregator(
         pool, lambda worker: True, max_staleness=max_staleness, synchronous=False
     )
     sent, version, used, value = [], 5, 0, 0.0
@@ -70,27 +70,27 @@ def test_asynchronous_updates_take_everything_that_is_fresh_once(events, max_sta
             pool.rings[event[1]].append(packet)
         elif event[0] == "take":
             before = [packet for packet in sent if packet.released]
-            count = drain.take(version)
+            count = aggregator.take(version)
             if count:
-                taken = drain._taken
+                taken = aggregator._taken
                 assert len({packet.worker for packet in taken}) == count  # one of each at most
                 assert all(version - packet.version <= max_staleness for packet in taken)
                 mean = np.mean([packet.value for packet in taken], dtype=np.float32)
-                assert np.allclose(drain.mean, mean)
+                assert np.allclose(aggregator.mean, mean)
                 behind = np.mean([version - packet.version for packet in taken])
-                assert drain.staleness == behind
+                assert aggregator.staleness == behind
                 used += count
                 version += 1
-            drain.release()
+            aggregator.release()
             assert len(before) <= len([packet for packet in sent if packet.released])
-    assert used + drain.stale == len(sent)
+    assert used + aggregator.stale == len(sent)
     assert all(packet.released for packet in sent)
 
 
 @given(events)
 def test_lockstep_waits_for_everyone_who_is_alive(events):
     pool, alive = FakePool(3), [True, True, True]
-    drain = GradientAggregator(
+    aggregator = GradientAggregator(
         pool, lambda worker: alive[worker], max_staleness=0, synchronous=True
     )
     for event in events:
@@ -99,13 +99,13 @@ def test_lockstep_waits_for_everyone_who_is_alive(events):
         elif event[0] == "alive":
             alive[event[1]] = event[2]
         else:
-            there = [bool(pool.rings[w]) or w in drain._held for w in range(3)]
-            count = drain.take(0)
+            there = [bool(pool.rings[w]) or w in aggregator._held for w in range(3)]
+            count = aggregator.take(0)
             if all(there[w] for w in range(3) if alive[w]) and any(there):
                 assert count == sum(there)
                 workers = [w for w in range(3) if there[w]]
-                assert [packet.worker for packet in drain._taken] == workers
-                assert np.allclose(drain.mean, np.mean(workers))
+                assert [packet.worker for packet in aggregator._taken] == workers
+                assert np.allclose(aggregator.mean, np.mean(workers))
             else:
                 assert count == 0
-            drain.release()
+            aggregator.release()

@@ -16,13 +16,13 @@ from mario_agents.monitor import app as app_module
 from mario_agents.monitor.app import DashboardApp
 from mario_agents.monitor.report import ReportJob
 from mario_agents.monitor.state import Dashboard
-from mario_agents.telemetry.events import MAIN, DeathPositions, Log, MemberPulse
+from mario_agents.telemetry.events import MAIN, DeathPositions, Log, ProcessHeartbeat
 from tests.agents.dashboards import (
     START,
     FakeFeed,
     envelope,
+    heartbeats,
     learner_status,
-    pulses,
     screen_text,
     second_of,
     state_after,
@@ -156,13 +156,13 @@ def test_resizing(show, feed):
 
 
 def test_a_worker_dies_and_comes_back(show, feed):
-    dead = MemberPulse(source="worker_1", pid=0, age=2.0, restarts=0)
-    born = MemberPulse(source="worker_1", pid=300, age=0.1, restarts=1)
+    dead = ProcessHeartbeat(source="worker_1", pid=0, age=2.0, restarts=0)
+    born = ProcessHeartbeat(source="worker_1", pid=300, age=0.1, restarts=1)
 
     async def scenario(app, pilot):
-        feed.waiting.append(envelope(pulses(4, 41, worker_1=dead), MAIN, 41))
+        feed.waiting.append(envelope(heartbeats(4, 41, worker_1=dead), MAIN, 41))
         await seen(pilot, "✖ 1 gone; to be replaced for the 1st time")
-        feed.waiting.append(envelope(pulses(4, 41, worker_1=born), MAIN, 41))
+        feed.waiting.append(envelope(heartbeats(4, 41, worker_1=born), MAIN, 41))
         feed.waiting.append(envelope(worker_status(1, 41), "worker_1", 41, generation=1))
         await seen(pilot, "● 1")
         assert "gone" not in text_of(app)

@@ -26,8 +26,8 @@ from tests.agents.dashboards import (
     REPLACED,
     START,
     envelope,
+    heartbeats,
     learner_status,
-    pulses,
     replace_status,
     state_after,
     worker_status,
@@ -180,7 +180,7 @@ def test_saves_and_restores_fit_their_column(saves):
     assert rows.cell_len <= 79
     assert rows.plain.endswith("(2/3)")
     assert "…" not in rows.plain
-    state = reduce(state, envelope(pulses(1, 5, worker_0=REPLACED), MAIN, 5))
+    state = reduce(state, envelope(heartbeats(1, 5, worker_0=REPLACED), MAIN, 5))
     _, rows = draw.workers(state, START, 79)
     assert rows.cell_len <= 79
     assert rows.plain.endswith(" ↻2")

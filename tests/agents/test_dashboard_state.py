@@ -33,19 +33,19 @@ from mario_agents.telemetry.events import (
     COORDINATOR,
     MAIN,
     DeathPositions,
+    Heartbeats,
     LearnerStatus,
     Log,
-    MemberPulse,
     Metrics,
-    Pulses,
+    ProcessHeartbeat,
     WorkerStatus,
 )
 from tests.agents.dashboards import (
     START,
     envelope,
+    heartbeats,
     learner_status,
     metrics,
-    pulses,
     replace_status,
     second_of,
     state_after,
@@ -97,14 +97,14 @@ def test_what_a_replaced_process_still_had_to_say_is_ignored():
 
 def test_a_worker_dies_and_comes_back():
     state = state_after(10, 2)
-    dead = MemberPulse(source="worker_1", pid=0, age=3.0, restarts=0)
-    state = reduce(state, envelope(pulses(2, 11, worker_1=dead), MAIN, 11))
+    dead = ProcessHeartbeat(source="worker_1", pid=0, age=3.0, restarts=0)
+    state = reduce(state, envelope(heartbeats(2, 11, worker_1=dead), MAIN, 11))
     assert state.workers["worker_1"].gone
     assert not state.workers["worker_0"].gone
     _, rows = draw.workers(state, START + 11, 79)
     assert "✖ 1 gone; to be replaced for the 1st time" in rows.plain
-    born = MemberPulse(source="worker_1", pid=300, age=0.2, restarts=1)
-    state = reduce(state, envelope(pulses(2, 12, worker_1=born), MAIN, 12))
+    born = ProcessHeartbeat(source="worker_1", pid=300, age=0.2, restarts=1)
+    state = reduce(state, envelope(heartbeats(2, 12, worker_1=born), MAIN, 12))
     state = reduce(state, envelope(worker_status(1, 12, "starting"), "worker_1", 12, generation=1))
     assert not state.workers["worker_1"].gone
     _, rows = draw.workers(state, START + 12, 200)
@@ -113,7 +113,7 @@ def test_a_worker_dies_and_comes_back():
 
 
 def test_the_age_of_a_beat_grows_until_the_next_one_is_told():
-    state = reduce(Dashboard(), envelope(pulses(1, 0), MAIN, 0))
+    state = reduce(Dashboard(), envelope(heartbeats(1, 0), MAIN, 0))
     worker = state.workers["worker_0"]
     assert worker.age(START + 4) == pytest.approx(4.1)
     state = reduce(state, envelope(worker_status(0, 5, "stopped"), "worker_0", 5))
@@ -164,7 +164,7 @@ snapshots = st.builds(
     st.dictionaries(keys, means, max_size=3),
     st.just({}),
 )
-members = st.builds(MemberPulse, source=sources, pid=counts, age=numbers, restarts=counts)
+processes = st.builds(ProcessHeartbeat, source=sources, pid=counts, age=numbers, restarts=counts)
 states = st.sampled_from(["starting", "running", "stopped"])
 happenings = st.one_of(
     st.builds(Metrics, step=counts, snapshot=snapshots),
@@ -184,7 +184,7 @@ happenings = st.one_of(
         **dict.fromkeys(["pid", "step", "updates", "version", "stale"], counts),
         **dict.fromkeys(["lr", "grad_norm", "updates_per_second", "staleness"], numbers),
     ),
-    st.builds(Pulses, step=counts, members=st.lists(members, max_size=3)),
+    st.builds(Heartbeats, step=counts, processes=st.lists(processes, max_size=3)),
 )
 envelopes = st.builds(
     lambda event, source, generation, seconds: msgspec.structs.replace(

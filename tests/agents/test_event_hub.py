@@ -39,8 +39,8 @@ from mario_agents.telemetry.events import (
     DeathPositions,
     EventObserver,
     EventPublisher,
+    Heartbeats,
     Log,
-    Pulses,
     WorkerStatus,
 )
 from mario_agents.testing.toy import ToyLearner, ToyModel
@@ -199,16 +199,16 @@ def test_observers_hear_the_main_process_and_nobody_twice(run, hub):
     heartbeat.row(1).join()
     heartbeat.row(1).join()
     heartbeat.row(1).add("steps", 7)
-    pulses = taker.take()
+    heartbeats = taker.take()
     assert taker.take() is None  # not yet again
-    (member,) = pulses.members
-    assert (member.source, member.pid, member.restarts) == ("worker_1", os.getpid(), 1)
-    assert 0 <= member.age < 60
+    (process,) = heartbeats.processes
+    assert (process.source, process.pid, process.restarts) == ("worker_1", os.getpid(), 1)
+    assert 0 <= process.age < 60
     other = Log(level=logging.WARNING, logger="mario_agents.x", text="from a worker")
     heard, deadline = [], time.monotonic() + 10
     logger = logging.getLogger("mario_agents.somewhere")
     while not heard and time.monotonic() < deadline:  # until the observer has subscribed
-        hub.announce(pulses)
+        hub.announce(heartbeats)
         heard = observer.poll(0.05)
     hub.publisher("worker_1").publish(other)
     logger.warning("%s is gone", "worker_1")
@@ -220,8 +220,8 @@ def test_observers_hear_the_main_process_and_nobody_twice(run, hub):
         if any(isinstance(e.event, Log) and e.event.text == "the last" for e in heard):
             break
     observer.close()
-    assert {e.source for e in heard if isinstance(e.event, Pulses)} == {"main"}
-    assert next(e.event for e in heard if isinstance(e.event, Pulses)) == pulses
+    assert {e.source for e in heard if isinstance(e.event, Heartbeats)} == {"main"}
+    assert next(e.event for e in heard if isinstance(e.event, Heartbeats)) == heartbeats
     told = [(e.source, e.event.text) for e in heard if isinstance(e.event, Log)]
     assert told == [
         ("worker_1", "from a worker"),

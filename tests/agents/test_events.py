@@ -32,11 +32,11 @@ from mario_agents.telemetry.events import (
     EventObserver,
     EventPublisher,
     EventSubscriber,
+    Heartbeats,
     LearnerStatus,
     Log,
-    MemberPulse,
     Metrics,
-    Pulses,
+    ProcessHeartbeat,
     WorkerStatus,
     read_server,
 )
@@ -55,7 +55,7 @@ EVENTS = [
         state="running", pid=1, step=2, steps=3, episodes=4, deaths=5, flags=6, train_steps=7
     ),
     LearnerStatus(state="stopped", pid=1, step=2, updates=3, lr=0.5),
-    Pulses(step=9, members=[MemberPulse(source="worker_0", pid=1, age=0.5, restarts=2)]),
+    Heartbeats(step=9, processes=[ProcessHeartbeat(source="worker_0", pid=1, age=0.5, restarts=2)]),
 ]
 
 

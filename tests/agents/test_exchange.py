@@ -128,12 +128,14 @@ def test_a_full_ring_makes_a_worker_wait_and_beat(ends: Ends) -> None:
     assert ends.heartbeat.row(0).read().beat > before
     assert 0 < ends.stopwatch.lap()["time_waiting"] <= 1
     assert ends.pool.waiting(0) == 2
-    drain = GradientAggregator(ends.pool, lambda worker: True, max_staleness=9, synchronous=False)
+    aggregator = GradientAggregator(
+        ends.pool, lambda worker: True, max_staleness=9, synchronous=False
+    )
     means = []
     while len(means) < 3:
-        if drain.take(1):
-            means.append(drain.mean[0])
-        drain.release()
+        if aggregator.take(1):
+            means.append(aggregator.mean[0])
+        aggregator.release()
     assert wait() is True
     assert means == [1.0, 2.0, 3.0]
     assert ends.pool.stats(0).dropped == 0
@@ -155,19 +157,21 @@ def test_who_waits_leaves_when_the_run_stops(ends: Ends) -> None:
 
 def test_in_lockstep_new_weights_are_those_of_the_own_gradients(ends: Ends) -> None:
     exchange = ends.exchange(synchronous=True)
-    drain = GradientAggregator(ends.pool, lambda worker: True, max_staleness=0, synchronous=True)
+    aggregator = GradientAggregator(
+        ends.pool, lambda worker: True, max_staleness=0, synchronous=True
+    )
     ends.publish()
     exchange.sync()
     for version in range(1, 30):
         assert exchange.version == version
         assert exchange.submit(ends.gradients(float(version)))
         syncing = in_background(exchange.sync)
-        while not drain.take(ends.weights.version):
+        while not aggregator.take(ends.weights.version):
             pass
-        assert np.all(drain.mean == version)
+        assert np.all(aggregator.mean == version)
         with torch.no_grad():
             ends.owner.model.online.weight.fill_(version + 1)
         ends.publish()
-        drain.release()
+        aggregator.release()
         syncing()
         assert torch.all(ends.learner.model.online.weight == version + 1)

@@ -30,10 +30,10 @@ def test_a_row_outlives_its_process(segments):
             pid = receiver.recv()
             process.join()
             assert process.exitcode == -9
-        pulse = heartbeat.row(1).read()
-        assert (pulse.pid, pulse.generation) == (pid, generation)
-        assert before < pulse.started < pulse.beat < time.monotonic()
-        assert pulse.counters == {**dict.fromkeys(COUNTERS, 0), "steps": 300 * generation}
+        latest = heartbeat.row(1).read()
+        assert (latest.pid, latest.generation) == (pid, generation)
+        assert before < latest.started < latest.beat < time.monotonic()
+        assert latest.counters == {**dict.fromkeys(COUNTERS, 0), "steps": 300 * generation}
     assert heartbeat.row(0).read().generation == 0
     assert heartbeat.total("steps") == 600
 
@@ -45,10 +45,10 @@ def test_beats_make_a_row_young():
     time.sleep(0.02)
     assert row.read().age >= 0.02
     row.beat()
-    pulse = row.read()
-    assert pulse.started == joined.started
-    assert pulse.beat >= joined.beat + 0.02
-    assert pulse.pid == os.getpid()
+    latest = row.read()
+    assert latest.started == joined.started
+    assert latest.beat >= joined.beat + 0.02
+    assert latest.pid == os.getpid()
 
 
 def test_totals_are_of_the_workers_alone():

@@ -28,24 +28,24 @@ def test_practice_is_what_the_games_did(tmp_path: Path, num_envs: int) -> None:
     config = DDQNConfig(num_envs=num_envs, actions="right_only")
     run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
     with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
-        assert games.practice() == SnapshotUsage(0, 0, 0, 3)
+        assert games.snapshot_usage() == SnapshotUsage(0, 0, 0, 3)
         games.envs.reset(seed=0)
         restored = 0
         for _ in range(800):
             infos = games.envs.step(np.full(num_envs, 1))[-1]
             restored += int(np.sum(infos.get("snapshot_restored", False)))
-        practice = games.practice()
-    assert practice.saves > 0
-    assert practice.restores == restored > 0
-    assert practice.max_stuck == 3
-    assert 0 <= practice.stuck <= 3
+        usage = games.snapshot_usage()
+    assert usage.saves > 0
+    assert usage.restores == restored > 0
+    assert usage.max_stuck == 3
+    assert 0 <= usage.stuck <= 3
 
 
 def test_without_snapshots_there_is_none(tmp_path: Path) -> None:
     config = DDQNConfig(num_envs=1, snapshots=False)
     run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
     with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
-        assert games.practice() == SnapshotUsage()
+        assert games.snapshot_usage() == SnapshotUsage()
 
 
 def test_episodes_can_begin_at_snapshots(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_episodes_can_follow_a_run_from_its_end(tmp_path: Path) -> None:
         _, infos = games.envs.reset()
         assert (infos["x_pos"] > 2500).all()
         assert infos["start"].tolist() == ["run", "run"]
-        assert games.practice().backward == 0
+        assert games.snapshot_usage().backward == 0
 
 
 def test_the_log_says_when_a_backward_curriculum_has_arrived(
@@ -89,7 +89,7 @@ def test_the_log_says_when_a_backward_curriculum_has_arrived(
         starts.restore({**starts.state(), "position": 0})
         games.tick(200)
         games.tick(300)
-        assert games.practice().backward == 1
+        assert games.snapshot_usage().backward == 1
     said = [record.message for record in caplog.records if "backward" in record.message]
     assert said == ["The backward curriculum has arrived at the true start, by step 200."]
 

@@ -76,7 +76,7 @@ class CoordinatorProcess:
         self._weight_layout = weight_layout(self.learner)
         self._vector = np.empty(self._weight_layout.size, dtype=np.float32)
         self._gradient_layout = gradient_layout(self.learner)
-        self._drain = GradientAggregator(
+        self._aggregator = GradientAggregator(
             attached.pool,
             lambda worker: self._heartbeat.row(worker).taken,
             max_staleness=config.max_staleness,
@@ -98,16 +98,16 @@ class CoordinatorProcess:
 
     def update(self) -> bool:
         """Make the next update, if there are gradients for one."""
-        stale = self._drain.stale
-        packets = self._drain.take(self._weights.version)
-        if self._drain.stale > stale:
-            self._row.add("stale", self._drain.stale - stale)
-            self.coordinator.reporter.logger.track("stale", self._drain.stale - stale)
+        stale = self._aggregator.stale
+        packets = self._aggregator.take(self._weights.version)
+        if self._aggregator.stale > stale:
+            self._row.add("stale", self._aggregator.stale - stale)
+            self.coordinator.reporter.logger.track("stale", self._aggregator.stale - stale)
         if not packets:
             return False
-        self.coordinator.apply(self._gradients(), packets, self._drain.staleness)
+        self.coordinator.apply(self._gradients(), packets, self._aggregator.staleness)
         self._publish()
-        self._drain.release()
+        self._aggregator.release()
         self._row.add("updates")
         self._row.add("packets", packets)
         self._nap = NAP
@@ -169,11 +169,11 @@ class CoordinatorProcess:
         self._take_evaluation()
 
     def _gradients(self) -> Gradients:
-        views = self._gradient_layout.views(self._drain.mean)
+        views = self._gradient_layout.views(self._aggregator.mean)
         if self._device.type == "cpu":
             return views
         gradients = [torch.empty_like(parameter) for parameter in trainable(self.learner.model)]
-        self._gradient_layout.unpack(self._drain.mean, gradients)
+        self._gradient_layout.unpack(self._aggregator.mean, gradients)
         return gradients
 
     def _publish(self) -> None:

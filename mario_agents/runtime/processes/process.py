@@ -50,9 +50,9 @@ class ProcessHandle:
 
     def silent_for(self) -> float:
         """Seconds since the last sign of life that there should have been."""
-        pulse = self.row.read()
-        if pulse.generation > self._joined_before:
-            return pulse.age
+        heartbeat = self.row.read()
+        if heartbeat.generation > self._joined_before:
+            return heartbeat.age
         return max(time.monotonic() - self.started - JOINING_SECONDS, 0.0)
 
     def kill(self) -> None:

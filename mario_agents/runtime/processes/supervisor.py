@@ -66,12 +66,12 @@ class WorkerSlot:
         self._generation = 0
         self._quick_deaths = 0
         self._due = 0.0
-        self.member: ProcessHandle | None = None
+        self.process: ProcessHandle | None = None
         self.done = False
 
     def start(self) -> None:
         """Start a process."""
-        self.member = ProcessHandle(
+        self.process = ProcessHandle(
             self.name, self._row, worker_main, self._plan, self.number, self._generation
         )
         self._generation += 1
@@ -84,28 +84,28 @@ class WorkerSlot:
         """
         if self.done:
             return False
-        if self.member is None:
+        if self.process is None:
             if time.monotonic() >= self._due:
                 self.start()
             return False
-        status = self.member.exit_status
-        if status is None and self.member.silent_for() <= timeout:
+        status = self.process.exit_status
+        if status is None and self.process.silent_for() <= timeout:
             return False
         if status == 0:
-            self.member.join()
-            self.member, self.done = None, True
+            self.process.join()
+            self.process, self.done = None, True
             return False
-        self._lost(self.member, timeout)
+        self._lost(self.process, timeout)
         return True
 
-    def _lost(self, member: ProcessHandle, timeout: float) -> None:
-        alive = member.exit_status is None
-        pulse = self._row.read()
-        member.kill()
-        reason = f"It gave no sign of life for {timeout:g} seconds." if alive else member.reason()
-        quick = not member.joined or time.monotonic() - pulse.started < QUICK_DEATH_SECONDS
+    def _lost(self, process: ProcessHandle, timeout: float) -> None:
+        alive = process.exit_status is None
+        heartbeat = self._row.read()
+        process.kill()
+        reason = f"It gave no sign of life for {timeout:g} seconds." if alive else process.reason()
+        quick = not process.joined or time.monotonic() - heartbeat.started < QUICK_DEATH_SECONDS
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
-        self.member = None
+        self.process = None
         if self._quick_deaths >= MAX_QUICK_DEATHS:
             raise TrainerError(
                 f"Worker {self.number} ended {self._quick_deaths} times in a row soon after its "
@@ -171,7 +171,7 @@ class Supervisor:
             began=time.monotonic(),
         )
         self.coordinator: ProcessHandle | None = None
-        self.seats = [
+        self.slots = [
             WorkerSlot(number, self.plan, self.heartbeat) for number in range(config.workers)
         ]
 
@@ -184,8 +184,8 @@ class Supervisor:
         """Start all processes."""
         row = self.heartbeat.row(self.heartbeat.coordinator)
         self.coordinator = ProcessHandle(COORDINATOR, row, coordinator_main, self.plan)
-        for seat in self.seats:
-            seat.start()
+        for slot in self.slots:
+            slot.start()
 
     def watch(self) -> None:
         """Look after everybody once; call it often.
@@ -194,15 +194,15 @@ class Supervisor:
             RunError: if the coordinator is gone.
             TrainerError: if the coordinator or a worker failed for good.
         """
-        for seat in self.seats:
-            if seat.watch(self.config.heartbeat_timeout):
-                self.hub.retire(seat.name)
+        for slot in self.slots:
+            if slot.watch(self.config.heartbeat_timeout):
+                self.hub.retire(slot.name)
         self._check_coordinator()
 
     @property
     def done(self) -> bool:
         """Whether all workers have ended by themselves."""
-        return all(seat.done for seat in self.seats)
+        return all(slot.done for slot in self.slots)
 
     def finish(self, *, complete: bool = True, seconds: float = STOP_SECONDS) -> None:
         """Ask the workers, and then the coordinator, to end; returns when the last one has.
@@ -218,20 +218,20 @@ class Supervisor:
         """
         self.heartbeat.stop()
         deadline = time.monotonic() + seconds
-        members = [seat.member for seat in self.seats if seat.member is not None]
-        while any(member.exit_status is None for member in members):
+        processes = [slot.process for slot in self.slots if slot.process is not None]
+        while any(process.exit_status is None for process in processes):
             if time.monotonic() > deadline:
                 log.warning("Workers that did not stop within %g seconds were killed.", seconds)
                 break
             self._check_coordinator()
             self.hub.poll(WATCH_SECONDS)
         unsaved = None
-        for member in members:
-            if member.exit_status:
-                reason = f"{member.name} failed at its end: {member.reason()}"
+        for process in processes:
+            if process.exit_status:
+                reason = f"{process.name} failed at its end: {process.reason()}"
                 log.warning("%s", reason)
                 unsaved = unsaved or reason
-            member.kill()
+            process.kill()
         self.heartbeat.finish(complete=complete)
         assert self.coordinator is not None
         while self.coordinator.exit_status is None and self.coordinator.silent_for() < seconds:
@@ -243,18 +243,18 @@ class Supervisor:
             raise RunError(unsaved)
 
     def _check_coordinator(self) -> None:
-        member = self.coordinator
-        assert member is not None
+        process = self.coordinator
+        assert process is not None
         patience = max(self.config.heartbeat_timeout, COORDINATOR_SECONDS)
-        if member.exit_status is not None or member.silent_for() > patience:
-            self._coordinator_lost(member)
+        if process.exit_status is not None or process.silent_for() > patience:
+            self._coordinator_lost(process)
 
-    def _coordinator_lost(self, member: ProcessHandle) -> None:
-        status = member.exit_status
-        member.kill()
+    def _coordinator_lost(self, process: ProcessHandle) -> None:
+        status = process.exit_status
+        process.kill()
         if status == 1:  # it has explained itself
-            raise TrainerError(member.reason())
-        reason = "It gave no sign of life any more." if status is None else member.reason()
+            raise TrainerError(process.reason())
+        reason = "It gave no sign of life any more." if status is None else process.reason()
         raise RunError(
             f"The coordinator of the run is gone. {reason} Continue from the last checkpoint with: "
             f"{shell_words('mario-agents', 'train', '--resume', self.run.path)}"
@@ -269,11 +269,11 @@ class Supervisor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        members = [seat.member for seat in self.seats if seat.member is not None]
+        processes = [slot.process for slot in self.slots if slot.process is not None]
         if self.coordinator is not None:
-            members.append(self.coordinator)
-        for member in members:
-            member.kill()
+            processes.append(self.coordinator)
+        for process in processes:
+            process.kill()
 
 
 def train_in_processes(
@@ -298,7 +298,7 @@ def _loop(supervisor: Supervisor, stop: StopRequest) -> None:
     minutes = math.inf if config.max_minutes is None else config.max_minutes
     deadline = supervisor.plan.began + 60 * minutes
     rows = StepInterval(config.log_interval, supervisor.steps)
-    pulses = HeartbeatMonitor(supervisor.heartbeat)
+    heartbeats = HeartbeatMonitor(supervisor.heartbeat)
     progress = open_display(
         supervisor.run.path,
         config.total_steps,
@@ -310,7 +310,7 @@ def _loop(supervisor: Supervisor, stop: StopRequest) -> None:
         while not (supervisor.done or stop.requested or time.monotonic() > deadline):
             hub.poll(WATCH_SECONDS)
             supervisor.watch()
-            seen = pulses.take()
+            seen = heartbeats.take()
             if seen is not None:
                 hub.announce(seen)
             progress.update(supervisor.steps, **headline(hub.workers.combined()))

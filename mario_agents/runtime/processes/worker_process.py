@@ -75,8 +75,8 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
                 reporter.write(step)
             if time.monotonic() - told > FLUSH_SECONDS:
                 told = time.monotonic()
-                worker.record_snapshot_usage(games.practice())
+                worker.record_snapshot_usage(games.snapshot_usage())
                 reporter.flush(step)
-        worker.record_snapshot_usage(games.practice())
+        worker.record_snapshot_usage(games.snapshot_usage())
         reporter.write(step)
         reporter.flush(step, "stopped")

@@ -1,7 +1,7 @@
 """Aligned 8-byte words that processes share, and the order in which they become visible.
 
 Everything in shared memory here is either a *word*, written by one process at a time, or data that
-words stand guard over. Three things make that right on any processor Python runs on:
+words say the state of. Three things make that right on any processor Python runs on:
 
 * A word is one aligned 8-byte store or load, which no processor we know tears: a reader sees
   the old value or the new one.
@@ -51,7 +51,7 @@ class Fence:
             pass
 
 
-def words(memory: Memory, start: int, count: int) -> memoryview[int]:
+def atomic_words(memory: Memory, start: int, count: int) -> memoryview[int]:
     """``count`` signed words from byte ``start`` on, to be read and written one at a time."""
     return memory[start : start + count * WORD].data.cast("q")
 
@@ -63,10 +63,10 @@ def round_up(size: int, unit: int = LINE) -> int:
 
 def write_header(memory: Memory, kind: int, fields: Sequence[int]) -> None:
     """Say in the first :data:`LINE` bytes what the memory holds."""
-    target = words(memory, WORD, len(fields))
+    target = atomic_words(memory, WORD, len(fields))
     for index, value in enumerate(fields):
         target[index] = value
-    words(memory, 0, 1)[0] = kind
+    atomic_words(memory, 0, 1)[0] = kind
 
 
 def read_header(memory: Memory, kind: int, count: int, what: str) -> list[int]:
@@ -75,12 +75,12 @@ def read_header(memory: Memory, kind: int, count: int, what: str) -> list[int]:
     Raises:
         RunError: if the memory holds something else.
     """
-    if memory.size < LINE or words(memory, 0, 1)[0] != kind:
+    if memory.size < LINE or atomic_words(memory, 0, 1)[0] != kind:
         raise RunError(
             f"This shared memory does not hold {what}; start the processes of a run with one "
             "version of mario-envkit, and hand them the names that belong to it."
         )
-    return words(memory, WORD, count).tolist()
+    return atomic_words(memory, WORD, count).tolist()
 
 
 def kind_of(tag: str) -> int:

@@ -28,10 +28,10 @@ from mario_agents.runtime.shm.atomics import (
     LINE,
     Fence,
     Memory,
+    atomic_words,
     kind_of,
     read_header,
     round_up,
-    words,
     write_header,
 )
 from mario_agents.runtime.shm.bfloat16 import BLOCK, narrow, widen
@@ -250,12 +250,12 @@ class _Ring:
         self, memory: Memory, size: int, slots: int, dtype: PacketType, fence: Callable[[], None]
     ) -> None:
         self.fence = fence
-        self._producer, self._consumer = words(memory, 0, 2), words(memory, LINE, 2)
+        self._producer, self._consumer = atomic_words(memory, 0, 2), atomic_words(memory, LINE, 2)
         self._slots: list[memoryview[int]] = []
         self.data: list[NDArray[Any]] = []
         step = _slot_bytes(size, dtype)
         for start in range(2 * LINE, 2 * LINE + slots * step, step):
-            self._slots.append(words(memory, start, 2))
+            self._slots.append(atomic_words(memory, start, 2))
             bits = memory[start + LINE : start + LINE + size * _ITEM_BYTES[dtype]]
             self.data.append(bits.view(np.float32 if dtype == "float32" else np.uint16))
         self._narrow = dtype == "bfloat16"

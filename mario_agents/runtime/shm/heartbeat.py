@@ -20,10 +20,10 @@ from mario_agents.runtime.shm.atomics import (
     WORD,
     Fence,
     Memory,
+    atomic_words,
     kind_of,
     read_header,
     round_up,
-    words,
     write_header,
 )
 from mario_agents.runtime.shm.segments import SharedSegments, attach
@@ -46,7 +46,7 @@ _COLUMN = {name: _FIRST_COUNTER + number for number, name in enumerate(COUNTERS)
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Heartbeat:
     """A row as it was at one moment.
 
     Attributes:
@@ -84,10 +84,12 @@ class SharedHeartbeat:
         (self.workers, _) = read_header(memory, _KIND, 2, "the heartbeats of this version")
         self.coordinator = self.workers
         # The flag has several writers and the counter one; neither needs more than a store.
-        self._run = words(memory, LINE, 2)
+        self._run = atomic_words(memory, LINE, 2)
         step = _row_bytes()
         self._rows = [
-            HeartbeatRow(words(memory, 2 * LINE + row * step, _FIRST_COUNTER + len(COUNTERS)))
+            HeartbeatRow(
+                atomic_words(memory, 2 * LINE + row * step, _FIRST_COUNTER + len(COUNTERS))
+            )
             for row in range(self.workers + 1)
         ]
 
@@ -213,7 +215,7 @@ class HeartbeatRow:
         """The counter's value."""
         return self._row[_COLUMN[counter]]
 
-    def read(self) -> Pulse:
+    def read(self) -> Heartbeat:
         """The row as it is now, never a mixture of two generations' pid and times."""
         while True:
             generation = self._row[_GENERATION]
@@ -223,7 +225,7 @@ class HeartbeatRow:
             if self._row[_GENERATION] == generation:
                 break
         counters = dict(zip(COUNTERS, row[_FIRST_COUNTER:], strict=True))
-        return Pulse(row[_PID], generation, row[_STARTED] / 1e9, row[_BEAT] / 1e9, counters)
+        return Heartbeat(row[_PID], generation, row[_STARTED] / 1e9, row[_BEAT] / 1e9, counters)
 
 
 def _row_bytes() -> int:

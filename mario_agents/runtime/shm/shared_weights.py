@@ -20,10 +20,10 @@ from mario_agents.runtime.shm.atomics import (
     LINE,
     Fence,
     Memory,
+    atomic_words,
     kind_of,
     read_header,
     round_up,
-    words,
     write_header,
 )
 from mario_agents.runtime.shm.segments import SharedSegments, attach
@@ -44,10 +44,10 @@ class SharedWeights:
         """Of memory that is formatted already; use :meth:`create` or :meth:`attach`."""
         (self.size,) = read_header(memory, _KIND, 1, "the weights of a run")
         self.name = name
-        self._newest = words(memory, LINE, 1)
+        self._newest = atomic_words(memory, LINE, 1)
         step = LINE + round_up(self.size * 4)
         starts = (2 * LINE, 2 * LINE + step)
-        self._marks = [words(memory, start, 1) for start in starts]
+        self._marks = [atomic_words(memory, start, 1) for start in starts]
         self._buffers = [
             memory[start + LINE : start + LINE + self.size * 4].view(np.float32) for start in starts
         ]

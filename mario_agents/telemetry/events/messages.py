@@ -113,7 +113,7 @@ class LearnerStatus(Event, frozen=True, kw_only=True, tag="learner_status"):
     staleness: float = math.nan
 
 
-class MemberPulse(msgspec.Struct, frozen=True, kw_only=True):
+class ProcessHeartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """A sign of life, or of the lack of it.
 
     Attributes:
@@ -129,15 +129,15 @@ class MemberPulse(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int
 
 
-class Pulses(Event, frozen=True, kw_only=True, tag="pulses"):
+class Heartbeats(Event, frozen=True, kw_only=True, tag="heartbeats"):
     """What the main process sees of all others, at run-wide agent step ``step``."""
 
     step: int
-    members: list[MemberPulse]
+    processes: list[ProcessHeartbeat]
 
 
 AnyEvent = Union[  # noqa: UP007
-    Metrics, Log, DeathPositions, WorkerStatus, LearnerStatus, Pulses
+    Metrics, Log, DeathPositions, WorkerStatus, LearnerStatus, Heartbeats
 ]
 
 
