@@ -153,7 +153,7 @@ def _check_surroundings(trainer: Trainer, config: Any) -> None:
 def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
     """Train, with the log going to the run directory."""
     from mario_agents.monitor.beside import open_beside
-    from mario_agents.runtime.progress import displayed_by
+    from mario_agents.telemetry.progress import displayed_by
 
     print(f"Run directory: {path}", flush=True)
     with _logging(path / "training.log") as log:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from mario_agents.runtime.progress import Display, TrainingProgress
+from mario_agents.telemetry.progress import Display, TrainingProgress
 
 if sys.platform != "win32":
     import termios
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def open_beside(run_path: Path, total_steps: int, *, initial_step: int, enabled: bool) -> Display:
     """A dashboard if it is enabled and there is a terminal for it, else a progress line; an
-    :class:`~mario_agents.runtime.progress.OpenDisplay`."""
+    :class:`~mario_agents.telemetry.progress.OpenDisplay`."""
     if enabled and interactive():
         return DashboardBeside(run_path, total_steps, initial_step=initial_step)
     return TrainingProgress(total_steps, initial_step=initial_step)
@@ -60,7 +60,8 @@ class DashboardBeside:
 
     Args:
         run_path: the run, whose main process this is.
-        total_steps, initial_step: as for :class:`~mario_agents.runtime.progress.TrainingProgress`.
+        total_steps, initial_step: as for
+            :class:`~mario_agents.telemetry.progress.TrainingProgress`.
     """
 
     def __init__(self, run_path: Path, total_steps: int, *, initial_step: int) -> None:
@@ -99,7 +100,7 @@ class DashboardBeside:
         self._line.__exit__(kind, error, trace)
 
     def update(self, step: int, **values: float) -> None:
-        """See :class:`~mario_agents.runtime.progress.Display`."""
+        """See :class:`~mario_agents.telemetry.progress.Display`."""
         self._line.update(step, **values)
         if self._process is not None and self._process.poll() is not None:
             self._end()

@@ -25,7 +25,6 @@ from mario_agents.runtime.coordinator import incomplete
 from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.exchange import LocalExchange
 from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
-from mario_agents.runtime.progress import open_display
 from mario_agents.runtime.reporters import WorkerReporter, headline
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.signals import StopRequest
@@ -33,6 +32,7 @@ from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import COORDINATOR
+from mario_agents.telemetry.progress import open_display
 from mario_envkit.closing import close_all, closing
 
 

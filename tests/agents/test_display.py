@@ -13,7 +13,7 @@ from rich.console import Console
 
 from mario_agents.playback.terminal import TerminalScreen, half_blocks
 from mario_agents.runtime import progress as progress_module
-from mario_agents.runtime.progress import TrainingProgress
+from mario_agents.telemetry.progress import TrainingProgress
 from mario_envkit.video import mp4_writer
 
 
@@ -33,7 +33,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("mario_agents.runtime.progress.time", clock)
+    monkeypatch.setattr("mario_agents.telemetry.progress.time", clock)
     monkeypatch.setattr("mario_agents.playback.terminal.time", clock)
     return clock
 

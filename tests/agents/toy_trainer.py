@@ -17,9 +17,9 @@ from msgspec import Meta
 from mario_agents.config import TrainConfig
 from mario_agents.nn.device import resolve_device
 from mario_agents.run import CheckpointStore, RunDir, read_weights, write_weights
-from mario_agents.runtime.progress import TrainingProgress
 from mario_agents.runtime.signals import StopRequest
 from mario_agents.telemetry import CsvSink, MetricLogger
+from mario_agents.telemetry.progress import TrainingProgress
 from mario_agents.telemetry.schema import counter, gauge
 from mario_envkit.errors import ConfigError, DisplayUnavailable, LevelError
 

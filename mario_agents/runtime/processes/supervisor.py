@@ -22,7 +22,6 @@ from mario_agents.runtime.processes.child import ProcessPlan
 from mario_agents.runtime.processes.coordinator_process import coordinator_main
 from mario_agents.runtime.processes.process import ProcessHandle
 from mario_agents.runtime.processes.worker_process import worker_main
-from mario_agents.runtime.progress import open_display
 from mario_agents.runtime.reporters import headline
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
@@ -32,6 +31,7 @@ from mario_agents.runtime.signals import StopRequest
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import COORDINATOR
+from mario_agents.telemetry.progress import open_display
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import RunError, TrainerError
 
