@@ -78,8 +78,12 @@ void bind_machine(nb::module_& module, const char* name) {
            nb::rv_policy::reference)
       .def("save",
            [](const M& machine) {
-             const auto bytes = machine.save(take_with_gil);
-             return nb::bytes(bytes.data(), bytes.size());
+             auto bytes = nb::steal<nb::bytes>(
+                 PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(serialized_size())));
+             if (!bytes.is_valid()) nb::raise_python_error();
+             machine.save(reinterpret_cast<std::uint8_t*>(PyBytes_AsString(bytes.ptr())),
+                          take_with_gil);
+             return bytes;
            })
       .def("load",
            [](M& machine, const nb::bytes& bytes) {

@@ -39,6 +39,7 @@ class Machine {
   // The machine as a value; loading it brings back the picture too. Load only what save() or
   // deserialize() gave: those states are safe to run.
   Saved save() const { return Saved{before_, state_}; }
+  void save(std::uint8_t* bytes) const { serialize(before_, state_, bytes); }
   void load(const Saved& saved);
 
   // The picture at the end of the last frame; black before the first. If that frame was not drawn,

@@ -47,14 +47,12 @@ class SharedMachine {
   }
 
   // save() and load() take less time than giving the GIL away: `take`, which gets the mutex and
-  // returns a lock that holds it, may keep the GIL where it need not wait.
+  // returns a lock that holds it, may keep the GIL where it need not wait. save() writes
+  // serialized_size() bytes.
   template <class Take = Waiting>
-  std::vector<std::uint8_t> save(Take&& take = Take()) const {
-    const auto copy = [&] {
-      const auto lock = take(mutex_);
-      return machine_.save();
-    };
-    return serialize(copy());
+  void save(std::uint8_t* bytes, Take&& take = Take()) const {
+    const auto lock = take(mutex_);
+    machine_.save(bytes);
   }
 
   // Returns an empty string, or what is wrong with the bytes; then nothing has changed.

@@ -23,17 +23,16 @@ void visit(S& s, Field&& field) {
 }
 
 struct Writer {
-  std::vector<std::uint8_t>& bytes;
+  std::uint8_t* at;
   template <std::size_t n>
   void operator()(const std::uint8_t (&array)[n]) {
-    bytes.insert(bytes.end(), array, array + n);
+    std::memcpy(at, array, n);
+    at += n;
   }
   template <class Value>
   void operator()(const Value& value) {
     const auto bits = static_cast<std::uint32_t>(value);
-    for (unsigned i = 0; i < sizeof value; ++i) {
-      bytes.push_back(static_cast<std::uint8_t>(bits >> (8 * i)));
-    }
+    for (unsigned i = 0; i < sizeof value; ++i) *at++ = static_cast<std::uint8_t>(bits >> (8 * i));
   }
 };
 
@@ -79,12 +78,16 @@ std::size_t serialized_size() {
   return 1 + 2 * sizeof(State);
 }
 
+void serialize(const State& before, const State& now, std::uint8_t* out) {
+  *out++ = kStateFormat;
+  Writer writer{out};
+  visit(before, writer);
+  visit(now, writer);
+}
+
 std::vector<std::uint8_t> serialize(const Saved& saved) {
-  std::vector<std::uint8_t> bytes;
-  bytes.reserve(serialized_size());
-  bytes.push_back(kStateFormat);
-  visit(saved.before, Writer{bytes});
-  visit(saved.now, Writer{bytes});
+  std::vector<std::uint8_t> bytes(serialized_size());
+  serialize(saved.before, saved.now, bytes.data());
   return bytes;
 }
 
@@ -97,16 +100,14 @@ std::string deserialize(const std::uint8_t* bytes, std::size_t size, Saved& out)
     return "its machine has format " + std::to_string(bytes[0]) + " and this version reads " +
            std::to_string(kStateFormat);
   }
-  Saved saved;
   Reader reader{bytes + 1};
-  visit(saved.before, reader);
-  visit(saved.now, reader);
-  for (const State* state : {&saved.before, &saved.now}) {
+  visit(out.before, reader);
+  visit(out.now, reader);
+  for (const State* state : {&out.before, &out.now}) {
     if (const char* field = impossible_field(*state)) {
       return std::string("its ") + field + " is one that no machine can have";
     }
   }
-  out = saved;
   return "";
 }
 

@@ -67,9 +67,11 @@ struct Saved {
 constexpr int kStateFormat = 1;
 std::size_t serialized_size();
 std::vector<std::uint8_t> serialize(const Saved& saved);
+// The same, written to `out`, of serialized_size() bytes.
+void serialize(const State& before, const State& now, std::uint8_t* out);
 
 // Reads what serialize() wrote into `out`. Returns an empty string, or one sentence on what is
-// wrong, and then `out` is untouched. Whatever passes can be loaded and run without harm.
+// wrong, and then `out` must not be run. Whatever passes can be loaded and run without harm.
 std::string deserialize(const std::uint8_t* bytes, std::size_t size, Saved& out);
 
 }  // namespace mario
