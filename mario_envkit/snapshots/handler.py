@@ -54,6 +54,9 @@ class Verdict:
     outcome: Outcome
 
 
+_NOTHING_DUE = Verdict(False, Outcome.GO_ON)
+
+
 class _Where(NamedTuple):
     level: str
     area: int
@@ -142,6 +145,7 @@ class SnapshotHandler:
         self._practising: ArchivedSnapshot | None = None
         self._chosen: ArchivedSnapshot | None = None
         self._own: dict[Place, ArchivedSnapshot] = {}  # of this episode and level
+        self._stretch: QuietStretch | None = None  # the one that holds, once it was asked for
         self._aim()
 
     def after_step(
@@ -159,7 +163,10 @@ class SnapshotHandler:
         if terminated or truncated:
             self._close_books(completed=clears_stage(self._flag_seen, info["ending"]))
         if terminated or truncated or not settled:
-            return Verdict(False, Outcome.GO_ON)
+            return _NOTHING_DUE
+        if self.quiet_stretch().holds(self._where.x_pos, self._where.tick):
+            return _NOTHING_DUE
+        self._stretch = None
         saved = False
         while True:
             state, action = self.machine.advance(self._describe())
@@ -192,6 +199,7 @@ class SnapshotHandler:
         self._best.setdefault(self._where[:2], entry.x_pos)
         self._aim()
         self.machine.advance(self._describe())
+        self._stretch = None
         return entry.observation.copy(), _copied(entry.info)
 
     @property
@@ -221,9 +229,13 @@ class SnapshotHandler:
 
         It holds until the next call of anything but :meth:`catch_up`.
         """
-        place = self._where[:2]
-        hotspots = [x for x in self._hotspots if (*place, x) not in self._covered]
-        return self.machine.quiet_stretch(self._where.x_pos, self._last_save_tick, hotspots)
+        if self._stretch is None:
+            place = self._where[:2]
+            hotspots = [x for x in self._hotspots if (*place, x) not in self._covered]
+            self._stretch = self.machine.quiet_stretch(
+                self._where.x_pos, self._last_save_tick, hotspots
+            )
+        return self._stretch
 
     def catch_up(self, x_pos: int, tick: int, furthest: int) -> None:
         """Keep the books of all the steps of a quiet stretch that were left out, at once.
@@ -246,6 +258,7 @@ class SnapshotHandler:
             self._best[where[:2]] = furthest
 
     def _after_death(self, info: dict[str, Any], *, terminated: bool, truncated: bool) -> Verdict:
+        self._stretch = None
         if terminated:
             # Else the game went on to the next life, and this info is about that already.
             self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
@@ -254,7 +267,7 @@ class SnapshotHandler:
         self._stats(level).record_death()
         self._close_books(completed=False)
         if truncated:
-            return Verdict(False, Outcome.GO_ON)
+            return _NOTHING_DUE
         self._chosen = self._choose()
         context = self._describe(died=True, by_clock=info["death_cause"] == "clock")
         while True:
@@ -289,6 +302,8 @@ class SnapshotHandler:
             self._flag_seen = True
         if where.level != self._where.level:
             return self._enter_stage(where)
+        if where.area != self._where.area:
+            self._stretch = None
         self._go(where, where.x_pos)
         self._attempt_x = max(self._attempt_x, where.x_pos)
         return True
@@ -351,6 +366,7 @@ class SnapshotHandler:
 
     def _aim(self) -> None:
         """Look up the hotspots of the level once more."""
+        self._stretch = None
         self._hotspots = self.hotspots.aggregate.spaced_hotspots(self._where.level, _MAX_HOTSPOTS)
 
     def _next_hotspot(self) -> int | None:

@@ -125,6 +125,10 @@ class QuietStretch:
     last_x: int
     due_tick: int
 
+    def holds(self, x_pos: int, tick: int) -> bool:
+        """Whether it still does at ``x_pos`` in this frame of the level."""
+        return self.first_x <= x_pos <= self.last_x and tick < self.due_tick
+
 
 _FAR = 2**61  # no game gets there
 _NO_STRETCH = QuietStretch(_FAR, _FAR, 0)

@@ -17,7 +17,9 @@ from mario_envkit.snapshots import (
     SnapshotMarioEnvironment,
     create_snapshot_mario_env,
 )
+from mario_envkit.snapshots.handler import SnapshotHandler
 from mario_envkit.snapshots.session import blank_info
+from mario_envkit.snapshots.state_machine import QuietStretch
 from tests.snapshots.playing import draw_action, play_to_death, run
 
 ROOT = Path(__file__).parents[2]
@@ -246,6 +248,21 @@ def test_the_suggested_restore_position_counts(tmp_path, known, nearest):
     assert death_x // 25 == 11
     assert env.handler.hotspots.aggregate.suggest_restore_position("1-1", death_x) == nearest
     assert nearest - 25 < info["x_pos"] <= nearest
+
+
+@pytest.mark.parametrize("level", [["1-1", "1-2", "5-2"], "full"], ids=str)
+def test_quiet_stretches_change_nothing(level, monkeypatch):
+    """Where there are none the state machine is asked in every step."""
+    kwargs = {"checkpoint_interval": 60, "level": level}
+
+    def told(env):
+        said = [(step[1:4], step[4]["frame"], step[4]["snapshot_saved"]) for step in run(env, 900)]
+        return said, env.get_stats()
+
+    usual = told(create_snapshot_mario_env(**kwargs))
+    nowhere = QuietStretch(first_x=1, last_x=0, due_tick=0)
+    monkeypatch.setattr(SnapshotHandler, "quiet_stretch", lambda self: nowhere)
+    assert usual == told(create_snapshot_mario_env(**kwargs))
 
 
 def test_a_lost_life_in_the_full_game():
