@@ -109,6 +109,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         except BaseException:
             super().close_extras()
             raise
+        self._choose_starts = self._sessions[0].start_name is not None
         self._no_death = self._describe_no_death()
 
     def _own(self) -> dict[str, Callable[..., tuple[Any, ...]]]:
@@ -291,9 +292,10 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         ``terminated`` and ``truncated`` become what they are with snapshots.
         """
         dead: dict[int, _Info] = {}
+        infos = self._open.infos
         for i in self._watch.due(self._over):
             session = self._sessions[i]
-            info = self._open.infos.of(i)
+            info = infos.of(i)
             self._watch.wake(i, session.handler)
             verdict = session.after_step(
                 out[i], info, terminated=bool(terminated[i]), truncated=bool(truncated[i])
@@ -305,7 +307,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
             self._watch.aim(i, session.handler)
             if verdict.outcome is Outcome.GIVE_UP:
                 terminated[i] = True
-                self._open.infos.put(i, info)  # which says how the episode ended
+                infos.put(i, info)  # which says how the episode ended
             elif verdict.saved:
                 self._saved.add(i)
         return dead
@@ -332,20 +334,24 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
 
     def _with_snapshots(self, infos: _Info, only: NDArray[np.bool_] | None) -> _Info:
         """The infos, of these games only, and what they say with snapshots; once a step."""
-        for key, where in (("snapshot_saved", self._saved), ("snapshot_restored", self._restored)):
-            if where:
-                told = [i for i in where if only is None or only[i]]
-                infos[key][told] = True
-                where.difference_update(told)
-        self._name_starts(infos, only)
+        if self._saved or self._restored:
+            self._tell("snapshot_saved", self._saved, infos, only)
+            self._tell("snapshot_restored", self._restored, infos, only)
+        if self._choose_starts:
+            self._name_starts(infos, only)
         if self._no_death is not None:
             infos.update(self._deaths(self._no_death, only))
         return infos
 
+    def _tell(
+        self, key: str, where: set[int], infos: _Info, only: NDArray[np.bool_] | None
+    ) -> None:
+        told = [i for i in where if only is None or only[i]]
+        infos[key][told] = True
+        where.difference_update(told)
+
     def _name_starts(self, infos: _Info, only: NDArray[np.bool_] | None) -> None:
-        """Let infos say where episodes began, if there is a choice."""
-        if self._sessions[0].start_name is None:
-            return
+        """Let infos say where episodes began."""
         names: NDArray[Any] = np.array([session.start_name for session in self._sessions], object)
         if self.numeric_info:
             names = np.array([START_NAMES.index(name) for name in names], np.int64)
@@ -356,6 +362,8 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
     def _deaths(self, none: _Info, only: NDArray[np.bool_] | None) -> _Info:
         """What the infos say of the games that went back in this step, see ``revive``."""
         infos = shared(none) if only is None else masked(none, only.copy())
+        if not self._lost:
+            return infos
         told = [i for i in self._lost if only is None or only[i]]
         if told:
             infos = copied(infos)
@@ -370,7 +378,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         if not self._sessions[0].tells_deaths:
             return None
         info = self._open.infos.of(0)
-        if self._sessions[0].start_name is not None:
+        if self._choose_starts:
             info["start"] = ""
         infos: _Info = {}
         nothing = {"life_lost_info": blank_info(info)}

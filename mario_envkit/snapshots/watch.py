@@ -17,6 +17,7 @@ _STAGE, _WORLD, _X, _AREA, _FRAME = map(
     INT_KEYS.index, ("stage", "world", "x_pos", "area", "frame")
 )
 _FAR = 2**62  # no number gets there
+_OF_THE_POOL = "_now", "_where", "_x"
 
 
 class Watch:
@@ -34,27 +35,31 @@ class Watch:
 
     def __init__(self, pool: GamePool) -> None:
         self._pool = pool
-        self._now = pool.infos.ints
+        self._look()
         self._low = np.full(self._now.shape, -_FAR)
         self._width = np.full(self._now.shape, np.iinfo(np.uint64).max)
         self._width[[_STAGE, _WORLD, _AREA]] = 0
         self._width[_FRAME] = _FAR - 1
         self._outside = pool.watch(self._low, self._width)
-        self._last_x, self._last_tick = self._now[_X].copy(), self._now[_FRAME].copy()
+        self._last = self._where.copy()
         # Over the steps since the handler was last awake; -_FAR if there was none.
         self._furthest = np.full(self._now.shape[1], -_FAR)
         self._busy: NDArray[np.bool_] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: the numbers are the pool's."""
-        return {name: value for name, value in vars(self).items() if name != "_now"}
+        return {name: value for name, value in vars(self).items() if name not in _OF_THE_POOL}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Look out in the pool's copy, which is whole by now."""
         vars(self).update(state)
-        self._now = self._pool.infos.ints
+        self._look()
         outside, self._outside = self._outside, self._pool.watch(self._low, self._width)
         self._outside[:] = outside
+
+    def _look(self) -> None:
+        self._now = self._pool.infos.ints
+        self._x, self._where = self._now[_X], self._now[_X : _FRAME + 1]
 
     def due(self, begun: NDArray[np.bool_]) -> list[int]:
         """The games whose handler is needed; never those that have only ``begun`` an episode."""
@@ -69,7 +74,7 @@ class Watch:
         """Let a handler catch up with the steps before this one."""
         furthest = int(self._furthest[env])
         if furthest != -_FAR:
-            handler.catch_up(int(self._last_x[env]), int(self._last_tick[env]), furthest)
+            handler.catch_up(int(self._last[0, env]), int(self._last[-1, env]), furthest)
 
     def aim(self, env: int, handler: SnapshotHandler) -> None:
         """From now on ``env`` is where the pool's numbers say, and its handler knows."""
@@ -82,8 +87,7 @@ class Watch:
 
     def note(self) -> None:
         """Remember where this step led those that nobody has woken."""
-        x = self._now[_X]
-        self._last_x[:], self._last_tick[:] = x, self._now[_FRAME]
-        np.maximum(self._furthest, x, out=self._furthest)
+        self._last[:] = self._where
+        np.maximum(self._furthest, self._x, out=self._furthest)
         if self._busy is not None:
             self._furthest[self._busy] = -_FAR

@@ -176,16 +176,18 @@ class MarioVectorEnv(CopiedGames):
             CallOrderError: between ``step_async()`` and ``step_wait()``, and while another thread
                 steps or resets the games.
         """
-        self._begin()
+        pool = self._begin()
         try:
-            return self._reset(seed, options)
+            return self._reset(pool, seed, options)
         finally:
             self.step_lock.end()
 
     def _reset(
-        self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None
+        self,
+        pool: GamePool,
+        seed: int | Sequence[int | None] | None,
+        options: dict[str, Any] | None,
     ) -> tuple[Observations, dict[str, Any]]:
-        pool = self._open
         if self._waiting:
             raise CallOrderError("step_wait() must come before reset().")
         options = read_options(options, self._game.game, (*RESET_OPTIONS, "reset_mask"))
@@ -231,33 +233,33 @@ class MarioVectorEnv(CopiedGames):
             CallOrderError: between ``step_async()`` and ``step_wait()``, and while another thread
                 steps or resets the games.
         """
-        self._begin()
+        pool = self._begin()
         try:
-            self._order_steps(actions)
+            self._order_steps(pool, actions)
             out = self._next_observations()
-            return self._finish_step(lambda: self._open.run(out), out)
+            return self._finish_step(lambda: pool.run(out), out)
         finally:
             self.step_lock.end()
 
     def step_async(self, actions: Any) -> None:
         """Begin a step; :meth:`step_wait` ends it. In between the games run."""
-        self._begin()
+        pool = self._begin()
         try:
-            self._order_steps(actions)
+            self._order_steps(pool, actions)
             self._pending = self._next_observations()
-            self._open.start(self._pending)
+            pool.start(self._pending)
             self._waiting = True
         finally:
             self.step_lock.end()
 
     def step_wait(self) -> Step:
         """What :meth:`step` returns, for the step that :meth:`step_async` began."""
-        self._begin()
+        pool = self._begin()
         try:
             if not self._waiting:
                 raise CallOrderError("step_async() must come before step_wait().")
             self._waiting = False
-            return self._finish_step(self._open.wait, self._pending)
+            return self._finish_step(pool.wait, self._pending)
         finally:
             self.step_lock.end()
 
@@ -296,18 +298,18 @@ class MarioVectorEnv(CopiedGames):
         self._levels[i] = level
         self._open.order_reset(i, level, noops)
 
-    def _order_steps(self, actions: Any) -> None:
-        pool = self._steppable()
+    def _order_steps(self, pool: GamePool, actions: Any) -> None:
+        over = self._over.nonzero()[0].tolist()
+        self._check_steppable(over)
         asked = parse_actions(actions, self.num_envs, len(self._joypad))
         if self._sticky is not None:
             asked = repeated(self._sticky, asked, self._over)
         self._ready = False
         pool.order_step(self._joypad[asked])
-        for i in np.flatnonzero(self._over).tolist():
+        for i in over:
             self._begin_episode(i)
 
-    def _steppable(self) -> GamePool:
-        pool = self._open
+    def _check_steppable(self, over: list[int]) -> None:
         if self._waiting:
             raise CallOrderError("step_wait() must come before the next step.")
         if not self._ready:
@@ -315,12 +317,11 @@ class MarioVectorEnv(CopiedGames):
                 "There are no episodes to step: none were begun yet, or a step failed; call "
                 "reset() first."
             )
-        if self.autoreset_mode is AutoresetMode.DISABLED and self._over.any():
+        if over and self.autoreset_mode is AutoresetMode.DISABLED:
             raise ResetRequired(
-                f"The episodes of the environments {np.flatnonzero(self._over).tolist()} are over; "
-                "with autoreset disabled call reset(options={'reset_mask': ...}) first."
+                f"The episodes of the environments {over} are over; with autoreset disabled call "
+                "reset(options={'reset_mask': ...}) first."
             )
-        return pool
 
     # -- what came of it ---------------------------------------------------------------------
 
@@ -356,9 +357,8 @@ class MarioVectorEnv(CopiedGames):
         """Rewards, terminations and truncations; the schedules hear of the levels that ended."""
         pool = self._open
         rewards, terminated, truncated = pool.results()
-        if terminated.any():
-            for i in np.flatnonzero(terminated).tolist():
-                self._scheduled[i].end(success=pool.succeeded(i))
+        for i in terminated.nonzero()[0].tolist():
+            self._scheduled[i].end(success=pool.succeeded(i))
         return rewards, terminated, truncated
 
     def _infos(self, only: NDArray[np.bool_] | None = None) -> dict[str, Any]:
@@ -385,8 +385,8 @@ class MarioVectorEnv(CopiedGames):
 
     def _finish_resets(self, unfinished: Unfinished, out: Observations, chosen: Any = None) -> None:
         """Where a no-op ended an episode, begin another and do the rest of the no-ops."""
-        pool = self._open
         while unfinished:
+            pool = self._open
             pool.order_skip()
             for i, noops in unfinished:
                 self._order_reset(i, chosen, noops)

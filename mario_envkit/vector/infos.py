@@ -21,6 +21,10 @@ INT_ROWS = len(INT_KEYS) + 4
 TERMINATED_ROW, TRUNCATED_ROW, FLAG_GET_ROW, DIED_ROW = range(4)
 FLAG_ROWS = 4
 
+_FLAG_KEYS = "flag_get", "died", "life_lost", "snapshot_saved", "snapshot_restored"
+_CODE_KEYS = "status", "death_cause", "ending"
+_TEXT_KEYS = "level", *_CODE_KEYS
+
 _STAGE, _WORLD = INT_KEYS.index("stage"), INT_KEYS.index("world")
 _STATUS = np.array(STATUS_NAMES, object)
 _ENDINGS = np.array(ENDINGS, object)  # death causes are its first
@@ -50,52 +54,52 @@ class InfoMaker:
         self.ints, self.flags, self._doubles = ints, flags, doubles
         self._count = ints.shape[1]
         self._parts = tuple(terms)
-        keys = (*INT_KEYS, "flag_get", "died", "life_lost", "snapshot_saved", "snapshot_restored")
         self.numeric = numeric
-        self._masks = [f"_{key}" for key in (*keys, "status", "death_cause", "ending")]
-        self._part_masks = [f"_{name}" for name in self._parts]
-        if numeric:
-            self._flat_parts = [f"reward_parts_{name}" for name in self._parts]
-            self._masks += [f"_{name}" for name in self._flat_parts]
-        else:
-            self._masks += ["_level", "_reward_parts"]
-        self._place: tuple[bytes, bytes] | None = None
-        self._names: NDArray[np.object_] = np.empty(self._count, object)
         self._all = np.ones(self._count, np.bool_)
         self._all.flags.writeable = False
+        self._part_keys = self._parts
+        rest: tuple[str, ...] = ("level", "reward_parts")
+        if numeric:
+            self._part_keys = rest = tuple(f"reward_parts_{name}" for name in self._parts)
+        self._keys = (*INT_KEYS, *_FLAG_KEYS, *_CODE_KEYS, *rest)
+        # Before the values come in: to copy a dictionary takes less time than to make one.
+        self._blank = _without_values(self._keys, self._all)
+        self._blank_parts = _without_values(self._parts, self._all)
+        self._events, self._part_rows = flags[FLAG_GET_ROW : DIED_ROW + 1], doubles[1:]
+        # Texts are seldom others than in the step before: they are kept, and what they are of.
+        self._text_rows = ints[_WORLD], ints[_STAGE], ints[STATUS_ROW:TROUBLE_ROW]
+        self._text_codes: tuple[bytes, ...] = ()
+        self._texts: NDArray[np.object_] = np.empty((len(_TEXT_KEYS), self._count), object)
 
     def make(self, only: NDArray[np.bool_] | None = None) -> dict[str, Any]:
         """The infos of all environments, or ``only`` of some: zero and "" for the others."""
-        ints, doubles = self.ints.copy(), self._doubles[1:].copy()
-        died, flag_get = self.flags[DIED_ROW].copy(), self.flags[FLAG_GET_ROW].copy()
-        mask = self._all
+        ints, parts = self.ints.copy(), self._part_rows.copy()
+        events = np.zeros((len(_FLAG_KEYS), self._count), np.bool_)
+        if np.count_nonzero(self._events):
+            events[:2] = self._events
+            events[2] = events[1]
+        infos, reward_parts = self._blank.copy(), self._blank_parts.copy()
         if only is not None:
             mask = only.copy()
             mask.flags.writeable = False
+            infos = _without_values(self._keys, mask)
+            reward_parts = _without_values(self._parts, mask)
             others = ~only
             ints[:, others] = 0
-            doubles[:, others] = 0
-            died &= only
-            flag_get &= only
-        infos: dict[str, Any] = dict(zip(INT_KEYS, ints, strict=False))
-        infos["flag_get"], infos["died"], infos["life_lost"] = flag_get, died, died.copy()
-        infos["snapshot_saved"] = np.zeros(self._count, np.bool_)
-        infos["snapshot_restored"] = np.zeros(self._count, np.bool_)
-        infos.update(dict.fromkeys(self._masks, mask))
-        if self.numeric:  # the rows are codes already
-            rows = ("status", STATUS_ROW), ("death_cause", CAUSE_ROW), ("ending", ENDING_ROW)
-            infos.update((name, ints[row]) for name, row in rows)
-            infos.update(zip(self._flat_parts, doubles, strict=True))
+            parts[:, others] = 0
+            events &= only
+        infos.update(zip(INT_KEYS, ints, strict=False))
+        infos.update(zip(_FLAG_KEYS, events, strict=False))
+        if self.numeric:
+            infos.update(zip(_CODE_KEYS, ints[STATUS_ROW:], strict=False))
+            infos.update(zip(self._part_keys, parts, strict=False))
             return infos
-        infos["status"] = _STATUS[ints[STATUS_ROW]]
-        infos["level"] = self._levels(ints)
-        infos["death_cause"] = _ENDINGS[ints[CAUSE_ROW]]
-        infos["ending"] = _ENDINGS[ints[ENDING_ROW]]
+        texts = self._texts_now().copy()
         if only is not None:
-            infos["status"][others] = infos["level"][others] = ""
-        parts = dict(zip(self._parts, doubles, strict=True))
-        parts.update(dict.fromkeys(self._part_masks, mask))
-        infos["reward_parts"] = parts
+            texts[:, others] = ""
+        infos.update(zip(_TEXT_KEYS, texts, strict=False))
+        reward_parts.update(zip(self._parts, parts, strict=False))
+        infos["reward_parts"] = reward_parts
         return infos
 
     def of(self, env: int) -> dict[str, Any]:
@@ -139,13 +143,21 @@ class InfoMaker:
         self.flags[FLAG_GET_ROW, env], self.flags[DIED_ROW, env] = info["flag_get"], info["died"]
         self._doubles[1:, env] = [info["reward_parts"][name] for name in self._parts]
 
-    def _levels(self, ints: NDArray[np.int64]) -> NDArray[np.object_]:
-        place = ints[_WORLD].tobytes(), ints[_STAGE].tobytes()
-        if place != self._place:  # seldom
-            pairs = zip(ints[_WORLD].tolist(), ints[_STAGE].tolist(), strict=True)
-            self._place = place
-            self._names[:] = [f"{world}-{stage}" for world, stage in pairs]
-        return np.array(self._names)
+    def _texts_now(self) -> NDArray[np.object_]:
+        """What :data:`_TEXT_KEYS` are now, ``(keys, num_envs)``; nobody may write to it."""
+        world, stage, codes = self._text_rows
+        key = world.tobytes(), stage.tobytes(), codes.tobytes()
+        if key != self._text_codes:
+            levels = zip(world.tolist(), stage.tolist(), strict=True)
+            self._texts[0] = [f"{world}-{stage}" for world, stage in levels]
+            self._texts[1] = _STATUS[codes[0]]
+            self._texts[2:] = _ENDINGS[codes[1:]]
+            self._text_codes = key
+        return self._texts
+
+
+def _without_values(keys: Collection[str], mask: NDArray[np.bool_]) -> dict[str, Any]:
+    return {**dict.fromkeys(keys), **dict.fromkeys([f"_{key}" for key in keys], mask)}
 
 
 _NESTED = ("life_lost_info", "reward_parts")
@@ -156,8 +168,8 @@ def shared(infos: dict[str, Any]) -> dict[str, Any]:
     """New dictionaries, all the way down, around the same arrays."""
     new = infos.copy()
     for key in _NESTED:
-        if key in new:
-            new[key] = shared(new[key])
+        if key in infos:
+            new[key] = shared(infos[key])
     return new
 
 

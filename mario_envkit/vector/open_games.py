@@ -31,10 +31,11 @@ class OpenGames(GameAttributes):
             )
         return self._pool
 
-    def _begin(self) -> None:
-        """Begin a step or a reset; ``step_lock.end()`` must follow."""
-        _ = self._open  # a lock of another process may stay locked
+    def _begin(self) -> GamePool:
+        """Begin a step or a reset of these games; ``step_lock.end()`` must follow."""
+        pool = self._open  # first of all: a lock of another process may stay locked
         self.step_lock.begin()
+        return pool
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the threads and free the machines, after a step of another thread."""

@@ -133,7 +133,7 @@ def parse_actions(actions: Any, num_envs: int, count: int) -> NDArray[np.integer
             f"for each of the {num_envs} environments."
         )
     # As unsigned numbers: negative ones are out of range too.
-    if asked.astype(np.uint64).max() >= count:
+    if np.count_nonzero(asked.astype(np.uint64) >= count):
         raise OptionError(
             f"The actions {asked.tolist()} are not all possible; give 0 to {count - 1}."
         )
