@@ -147,6 +147,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         )  # fmt: skip
         self.cartridge = find_rom(game, rom_variant, rom, rom_unknown)
         self.game = game
+        self._last_world = WORLDS[game]
         self.schedule = resolve_schedule(level, game)
         self._levels = ScheduledLevels(self.schedule, game)
         self.reward_function = resolve_reward(reward)
@@ -256,7 +257,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         if state.flag_get:
             self._record = self._record.at_flag()
         ending = ending_of(
-            state, self.level, last_world=WORLDS[self.game], end_on_exit=self.end_on_exit
+            state, self.level, last_world=self._last_world, end_on_exit=self.end_on_exit
         )
         terminated = ending != ""
         info = info_of(state, parts, game.frames, self._record.stages_cleared, ending)
@@ -270,7 +271,8 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
                 self._count_level(died=info["died"])
         if self.draw or terminated:
             self._observation = self._observe()
-        self._show()
+        if seen:
+            self._show()
         return self._observation, float(reward), terminated, False, info
 
     def render(self) -> Any:

@@ -124,12 +124,14 @@ class Game:
         if is_dying(ram):
             ram[m.PLAYER_STATE] = m.STATE_DEAD
             self.frame(Buttons.NOOP)
-        if not single_stage and is_world_over(ram):
+        world_over = is_world_over(ram)
+        if world_over and not single_stage:
             clock = read_clock(ram)
             self._frames_while(lambda ram: read_clock(ram) == clock)
+            world_over = is_world_over(ram)
         if 1 < ram[m.CHANGE_AREA_TIMER] < 255:
             ram[m.CHANGE_AREA_TIMER] = 1
-        if is_busy(ram) or is_world_over(ram):
+        if world_over or is_busy(ram):
             self._frames_while(self._still_busy)
 
     def _still_busy(self, ram: Sequence[int]) -> bool:

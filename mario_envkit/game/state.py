@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from mario_envkit.game import ram as m
@@ -63,10 +64,12 @@ def digits(ram: Sequence[int], addresses: range) -> int:
 
     Like 7.4, digits are put side by side as text: outside play the bytes can exceed 9.
     """
-    number = 0
-    for digit in ram[addresses.start : addresses.stop]:
-        number = number * (10 if digit < 10 else 100 if digit < 100 else 1000) + digit
-    return number
+    return _number(bytes(ram[addresses.start : addresses.stop]))
+
+
+@lru_cache(maxsize=4096)  # the same few numbers, frame after frame
+def _number(figures: bytes) -> int:
+    return int("".join(map(str, figures)))
 
 
 def read_clock(ram: Sequence[int]) -> int:

@@ -12,6 +12,7 @@ from mario_envkit.arguments import as_bool, as_env, as_seed
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.start_states import StartStates
+from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError, ResetRequired
 from mario_envkit.game.start import read_options
 from mario_envkit.snapshots.archive import SnapshotArchive
@@ -123,6 +124,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         _check_first(env)
         memory = SnapshotMemory(**remembered)
         self._session = SnapshotSession(Context(env), env, memory, **arguments)
+        self._game: MarioEnv = env.unwrapped  # type: ignore[assignment]
         self._numeric_info = as_bool("numeric_info", numeric_info)
         self._begun = False
         self._closed = False
@@ -150,8 +152,7 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     @property
     def _lock(self) -> StepLock:
         """The game's, held through a whole step: practice changes after the game has."""
-        lock: StepLock = self.unwrapped.step_lock  # type: ignore[attr-defined]
-        return lock
+        return self._game.step_lock
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -175,15 +176,13 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     def _reset(
         self, seed: int | None, options: dict[str, Any] | None
     ) -> tuple[Any, dict[str, Any]]:
-        game = self.unwrapped.game  # type: ignore[attr-defined]
-        seed, options = as_seed(seed), read_options(options, game)
+        seed, options = as_seed(seed), read_options(options, self._game.game)
         session = self._session
         if session.goes_back(seed, options):
             observation, info = session.go_back()
             return observation, self._told(info)
         observation, info = self.env.reset(seed=seed, options=options)
-        level = self.unwrapped.level  # type: ignore[attr-defined]
-        start = session.choose_start(seed, options, level)
+        start = session.choose_start(seed, options, self._game.level)
         if start is not None:
             observation, info = session.go_to(start)
         session.begin(info, start, options)
@@ -197,11 +196,12 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             ResetRequired: before the first reset, and after the end of an episode.
             CallOrderError: while another thread steps or resets this environment.
         """
-        self._lock.begin()
+        lock = self._game.step_lock
+        lock.begin()
         try:
             return self._step(action)
         finally:
-            self._lock.end()
+            lock.end()
 
     def _step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         if not self._begun:
