@@ -26,7 +26,7 @@ class ReinforceConfig(TrainConfig):  # a field and its help: an option of the co
     """Discount for each agent step."""
     rollout: PositiveInt = 64
     """Agent steps of each environment in a batch."""
-    lockstep: bool = True
+    synchronous: bool = True
     """Workers wait for one another: these gradients are of use only to the policy that played."""
 
 

@@ -1,6 +1,7 @@
 """Options of a training run: frozen dataclasses, read from YAML, JSON or the command line."""
 
-from mario_agents.config.train_config import (
+from mario_agents.config.parsing import make_config, parse_value, read_options, validate
+from mario_agents.config.scalars import (
     Chance,
     Fraction,
     Frames,
@@ -16,15 +17,9 @@ from mario_agents.config.train_config import (
     Precision,
     ScreenSide,
     Stacked,
-    TrainConfig,
-    absolute_paths,
-    check_resume,
-    make_config,
-    parse_value,
-    read_options,
-    to_plain,
-    validate,
 )
+from mario_agents.config.stored import absolute_paths, check_resume, to_plain
+from mario_agents.config.train_config import TrainConfig
 
 __all__ = [
     "Chance",

@@ -88,7 +88,7 @@ def test_asynchronous_updates_take_everything_that_is_fresh_once(events, max_sta
 
 
 @given(events)
-def test_lockstep_waits_for_everyone_who_is_alive(events):
+def test_synchronous_waits_for_everyone_who_is_alive(events):
     pool, alive = FakePool(3), [True, True, True]
     aggregator = GradientAggregator(
         pool, lambda worker: alive[worker], max_staleness=0, synchronous=True

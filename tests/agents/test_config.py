@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from mario_agents.config import (
     to_plain,
     validate,
 )
+from mario_agents.config.train_config import GROUPS
 from mario_envkit.errors import ConfigError, OptionError
 
 
@@ -132,8 +134,14 @@ def test_plain_values_have_the_defaults_too() -> None:
     assert set(to_plain(config)) == {field.name for field in fields(TrainConfig)}
 
 
-def test_every_resumable_field_exists() -> None:
-    assert set(TrainConfig.RESUMABLE) <= set(to_plain(TrainConfig()))
+def test_every_common_option_is_in_one_group() -> None:
+    by_group = [{field.name for field in fields(group)} for group in GROUPS]
+    assert sorted(chain(*by_group)) == sorted(to_plain(TrainConfig()))
+    assert set(TrainConfig.__bases__) == set(GROUPS)
+    for group, names in zip(GROUPS, by_group, strict=True):
+        assert names >= group.RESUMABLE | group.PATHS
+        assert group.RESUMABLE <= TrainConfig.RESUMABLE
+        assert group.PATHS <= TrainConfig.PATHS
 
 
 def test_what_the_agent_sees_follows_the_options() -> None:

@@ -70,7 +70,7 @@ def latest(path: Path) -> Checkpoint:
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
-def test_a_worker_in_lockstep_does_what_one_in_this_process_does(
+def test_a_synchronous_worker_does_what_one_in_this_process_does(
     tmp_path: Path, accumulate: int
 ) -> None:
     config = dataclasses.replace(DDQN, accumulate_grads=accumulate)
@@ -105,7 +105,7 @@ def test_a_run_ends_with_an_evaluation_of_its_last_weights(
     assert len(steps) == len(set(steps))
 
 
-def test_two_resumes_of_a_worker_in_lockstep_are_equal(tmp_path: Path) -> None:
+def test_two_resumes_of_a_synchronous_worker_are_equal(tmp_path: Path) -> None:
     config = dataclasses.replace(DDQN, workers=1, synchronous=True, total_steps=160)
     trained(tmp_path / "a", CorridorRecipe(), config)
     shutil.copytree(tmp_path / "a", tmp_path / "b")

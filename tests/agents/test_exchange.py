@@ -155,7 +155,7 @@ def test_who_waits_leaves_when_the_run_stops(ends: Ends) -> None:
     assert ends.pool.waiting(0) == 2
 
 
-def test_in_lockstep_new_weights_are_those_of_the_own_gradients(ends: Ends) -> None:
+def test_new_synchronous_weights_are_those_of_the_own_gradients(ends: Ends) -> None:
     exchange = ends.exchange(synchronous=True)
     aggregator = GradientAggregator(
         ends.pool, lambda worker: True, max_staleness=0, synchronous=True

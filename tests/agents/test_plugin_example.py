@@ -43,6 +43,8 @@ def test_it_installs_trains_with_workers_and_is_evaluated(
              "--device", "cpu", "--no-snapshots"]  # fmt: skip
     run("train", "reinforce", *words, "--workers", 1, "--total-steps", 64)
     run("train", "--resume", "run", "--workers", 0, "--total-steps", 128)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert config["synchronous"]  # on-policy: workers must wait for one another
     rows = (tmp_path / "run" / "coordinator.csv").read_text().splitlines()
     names, last = rows[0].split(","), rows[-1].split(",")
     assert dict(zip(names, last, strict=True))["updates"] == "4"

@@ -1,0 +1,239 @@
+"""The options that every trainer has, in groups; :class:`TrainConfig` is the sum of them.
+
+The string under each field is its help text on the command line, and the name of a group, with the
+first sentence of its docstring, heads its options there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta
+
+from mario_agents.config.scalars import (
+    Chance,
+    Fraction,
+    Frames,
+    HeightWidth,
+    IdleFrames,
+    NonNegativeInt,
+    Palette,
+    PositiveFloat,
+    PositiveInt,
+    Precision,
+    ScreenSide,
+    Stacked,
+)
+from mario_envkit.emulator.picture import STATUS_BAR_HEIGHT
+from mario_envkit.emulator.protocol import SCREEN_HEIGHT
+from mario_envkit.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptionGroup:
+    """A part of a configuration.
+
+    Attributes:
+        HEADING: its name in ``--help``.
+        RESUMABLE: fields that may differ from the stored ones when a run is resumed.
+        PATHS: fields that are paths: wherever they come from, relative ones are relative to the
+            current directory, and what is stored is absolute.
+    """
+
+    HEADING: ClassVar[str]
+    RESUMABLE: ClassVar[frozenset[str]] = frozenset()
+    PATHS: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Check options that exclude one another.
+
+        Raises:
+            ConfigError: if they do; groups that override this call it first.
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GameOptions(OptionGroup):
+    """What is played, and how the agent sees and is rewarded for it."""
+
+    HEADING = "game"
+    PATHS = frozenset({"rom"})
+
+    level: str = "1-1"
+    """What is played: 1-1, full (the whole game), 1-1..2-4 (any of these), or an order of them:
+    random (or all), sequential, on-success or weighted, for all levels, or weighted:1-1..2-4."""
+    game: Literal["smb", "lost_levels"] = "smb"
+    """The cartridge: Super Mario Bros, or The Lost Levels."""
+    actions: str = "simple"
+    """Joypad actions: right_only, simple, complex, raw (all 256), or combinations of buttons of
+    your own like right+A,left,noop; in a file also lists of them, [[right, A], [left], []]."""
+    reward: Literal["progress", "v7", "v9"] = "progress"
+    """Reward function: progress (new best x only), or those of gym-super-mario-bros 7 or 9."""
+    frame_skip: Frames = 4
+    """Frames for which an action is held; one agent step is this many frames (60 a second)."""
+    frame_stack: Stacked = 2
+    """Number of pictures, one agent step apart, in an observation."""
+    observation: Literal["pixels", "tiles"] = "pixels"
+    """What the agent sees: the screen, or the tiles around Mario."""
+    screen_size: ScreenSide | HeightWidth = (52, 64)
+    """Pixels of an observed screen: the side of a square, or height and width."""
+    palette: Palette = "contrast"
+    """How colours become grey: contrast, which shows Mario well, luma as on television, which hides
+    him, or 32 grey values, one for each entry of the console's palette memory."""
+    crop_top: Annotated[int, Meta(ge=0, le=120)] | None = None
+    """Rows cut off at the top of the screen; None is 32, which drops the score bar, or as many as a
+    screen_size of more than 208 rows leaves."""
+    stall_limit: PositiveInt | None = 150
+    """Agent steps without a new best x after which an episode is truncated; None for no limit."""
+    noop_max: IdleFrames = 30
+    """Training episodes begin with a random number of idle frames up to this one."""
+    repeat_action_probability: Chance = 0.0
+    """Sticky actions: probability that the console sees the previous action again."""
+    rom: str | None = None
+    """Path of a cartridge image, stored as an absolute one; None for the one that
+    gym-super-mario-bros installs."""
+    rom_unknown: Literal["refuse", "allow"] = "refuse"
+    """An image that is not known, such as a hack, is refused or allowed; what then cannot be
+    promised, help(mario_envkit.MarioEnv) says."""
+
+    @property
+    def rows_cut(self) -> int:
+        """What ``crop_top`` means."""
+        if self.crop_top is not None:
+            return self.crop_top
+        size = self.screen_size
+        return min(STATUS_BAR_HEIGHT, SCREEN_HEIGHT - (size if isinstance(size, int) else size[0]))
+
+    def env_kwargs(self) -> dict[str, Any]:
+        """Keyword arguments of ``MarioTrain-v0`` for the options above."""
+        kwargs: dict[str, Any] = {
+            "level": self.level,
+            "game": self.game,
+            "actions": self.actions,
+            "reward": self.reward,
+            "frame_skip": self.frame_skip,
+            "observation": self.observation,
+            "frame_stack": self.frame_stack,
+            "screen_size": self.screen_size,
+            "palette": self.palette,
+            "crop_top": self.rows_cut,
+            "stall_limit": self.stall_limit,
+            "noop_max": self.noop_max,
+            "repeat_action_probability": self.repeat_action_probability,
+        }
+        if self.rom is not None:
+            kwargs["rom"] = self.rom
+        if self.rom_unknown != "refuse":
+            kwargs["rom_unknown"] = self.rom_unknown
+        return kwargs
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExperienceOptions(OptionGroup):
+    """Where experience comes from: environments, and where their episodes begin."""
+
+    HEADING = "experience"
+    PATHS = frozenset({"backward"})
+
+    num_envs: PositiveInt = 8
+    """Number of environments that a worker steps together."""
+    snapshots: bool = True
+    """Practise where Mario dies: go on from snapshots before the places of many deaths."""
+    start_states: Fraction = 0.0
+    """Share of training episodes that begin at such a snapshot; it needs snapshots."""
+    backward: str | None = None
+    """File of a run through the level, as mario-envkit solve writes them, or a folder with the
+    level's among others: training episodes begin shortly before its end, then farther and farther
+    back; it needs snapshots."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.start_states or self.backward is not None) and not self.snapshots:
+            raise ConfigError("start_states and backward need snapshots; leave out --no-snapshots.")
+        if self.start_states and self.backward is not None:
+            raise ConfigError(
+                "start_states and backward both say where episodes begin; give one of them."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions(OptionGroup):
+    """Budget, seed, machine, and what the run writes down."""
+
+    HEADING = "run"
+    RESUMABLE = frozenset(
+        {
+            "total_steps",
+            "max_minutes",
+            "device",
+            "precision",
+            "torch_threads",
+            "log_interval",
+            "checkpoint_interval",
+            "keep_checkpoints",
+            "ui",
+            "wandb",
+        }
+    )
+
+    total_steps: PositiveInt = 1_000_000
+    """Budget in agent steps, summed over all environments."""
+    max_minutes: PositiveFloat | None = None
+    """Budget in minutes of wall-clock time for this call; whichever budget ends first counts."""
+    seed: NonNegativeInt = 0
+    """Seed of everything random: environments, exploration, replay, initial weights."""
+    device: str = "auto"
+    """Where the networks live: cpu, cuda, cuda:1, ..., or auto (cuda if there is one)."""
+    precision: Precision = "auto"
+    """Numbers for the arithmetic of networks; auto is bfloat16 where the processor is fast at it.
+    Weights are float32 anyhow."""
+    torch_threads: PositiveInt = 1
+    """Threads of each process for PyTorch on the CPU; more pay off only on idle cores."""
+    log_interval: PositiveInt = 1_000
+    """Agent steps between two rows of the metrics files."""
+    checkpoint_interval: PositiveInt = 20_000
+    """Agent steps between two checkpoints; there is always one at the end."""
+    keep_checkpoints: PositiveInt = 3
+    """Number of checkpoints kept on disk."""
+    ui: bool = True
+    """Show the run in a dashboard while it trains, if there is a terminal; the command line shows a
+    progress line otherwise."""
+    wandb: str | None = None
+    """Project at Weights & Biases to send metrics to (needs the extra "wandb"); None for none."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SharingOptions(OptionGroup):
+    """Worker processes and what they send one another."""
+
+    HEADING = "sharing"
+    RESUMABLE = frozenset({"workers", "max_staleness", "gradient_dtype", "heartbeat_timeout"})
+
+    workers: NonNegativeInt = 0
+    """Worker processes that play and compute gradients; 0 does everything in one process."""
+    accumulate_grads: PositiveInt = 1
+    """Batches whose mean gradients are sent to the coordinator together."""
+    max_staleness: NonNegativeInt = 16
+    """Gradients of weights that are older by more updates than this are dropped."""
+    synchronous: bool = False
+    """Make each update from one packet of gradients of every worker, none of them stale."""
+    gradient_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format of gradients on their way to the coordinator; bfloat16 is half as large."""
+    heartbeat_timeout: PositiveFloat = 60.0
+    """Seconds without a sign of life after which a worker is replaced; a round of playing, and a
+    batch, must take less."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationOptions(OptionGroup):
+    """How the agent is measured during training."""
+
+    HEADING = "evaluation"
+    RESUMABLE = frozenset({"eval_interval", "eval_episodes"})
+
+    eval_interval: NonNegativeInt = 50_000
+    """Agent steps between two greedy evaluations during training; 0 for none. The best weights of
+    all are kept beside the latest."""
+    eval_episodes: PositiveInt = 10
+    """Episodes of one such evaluation, and as many again with sticky actions."""
