@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
     [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["mypy"],
+        pytest.param(["mypy"], marks=pytest.mark.slow),
         ["lint-imports", "--no-cache"],
     ],
     ids=lambda command: command[0] + (" format" if "format" in command else ""),
@@ -47,6 +47,7 @@ build_sdist(sys.argv[1])
 MADE = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 
 
+@pytest.mark.slow
 def test_every_file_of_the_packages_is_passed_on(tmp_path):
     """Style sheets, templates and presets are as easily forgotten as they are missed."""
     pytest.importorskip("scikit_build_core")

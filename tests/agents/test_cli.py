@@ -54,6 +54,7 @@ def test_a_reader_may_leave_before_the_end(cli_env: dict[str, str]) -> None:
 # -- help -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_whole_life_in_processes_of_their_own(cli_process: Any) -> None:
     done = cli_process("train", "toy", "--run-dir", "run", "--total-steps", 30)
     assert done.returncode == 0
