@@ -5,6 +5,7 @@ from mario_envkit.snapshots.context import Context, HasContext, Restorable, Save
 from mario_envkit.snapshots.entry import ArchivedSnapshot, Place, Practice
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler, Verdict
 from mario_envkit.snapshots.make import create_snapshot_mario_env
+from mario_envkit.snapshots.options import SnapshotOptions
 from mario_envkit.snapshots.state_machine import (
     QuietStretch,
     SnapshotAction,
@@ -35,6 +36,7 @@ __all__ = [
     "SnapshotEvent",
     "SnapshotHandler",
     "SnapshotMarioEnvironment",
+    "SnapshotOptions",
     "SnapshotRules",
     "SnapshotState",
     "SnapshotStateMachine",

@@ -6,12 +6,9 @@ import os
 from typing import Any
 
 from mario_envkit.arguments import check_keywords
-from mario_envkit.curriculum.hotspot_file import SharedHotspots
-from mario_envkit.curriculum.runs import Run, load_run
-from mario_envkit.curriculum.start_states import StartStates
 from mario_envkit.env import MarioEnv
 from mario_envkit.registration import TRAIN_DEFAULTS, make_mario
-from mario_envkit.snapshots.archive import SnapshotArchive
+from mario_envkit.snapshots.options import SnapshotOptions
 from mario_envkit.snapshots.wrapper import SnapshotMarioEnvironment
 
 
@@ -21,12 +18,6 @@ def create_snapshot_mario_env(
     checkpoint_interval: int = 500,
     max_restores_without_progress: int = 3,
     *,
-    restore: str = "in_episode",
-    archive: SnapshotArchive | str | os.PathLike[str] | None = None,
-    restore_noise: bool = False,
-    hotspots: str | SharedHotspots = "shared",
-    start_states: float | StartStates | None = None,
-    backward: Run | str | os.PathLike[str] | None = None,
     numeric_info: bool = False,
     **kwargs: Any,
 ) -> SnapshotMarioEnvironment:
@@ -35,44 +26,36 @@ def create_snapshot_mario_env(
     Args:
         level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`; None is
             "1-1", or the level of the run that ``backward`` gives.
-        hotspot_path: see :class:`SnapshotMarioEnvironment`, as all up to ``numeric_info``.
-        kwargs: what ``MarioTrain-v0`` takes.
+        hotspot_path, checkpoint_interval, max_restores_without_progress: see
+            :class:`~mario_envkit.snapshots.options.SnapshotOptions`.
+        numeric_info: see :class:`SnapshotMarioEnvironment`.
+        kwargs: the other options there, such as ``restore`` and ``archive``, and what
+            ``MarioTrain-v0`` takes.
 
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
     """
-    sources = create_snapshot_mario_env, make_mario, MarioEnv
+    sources = create_snapshot_mario_env, SnapshotOptions, make_mario, MarioEnv
     check_keywords(kwargs, *sources, but=("picture",))
-    _, options = with_run(backward, level, kwargs)
-    env = make_mario(**options)
-    return SnapshotMarioEnvironment(
-        env,
-        hotspot_path,
-        checkpoint_interval,
-        max_restores_without_progress,
-        restore,
-        archive,
-        restore_noise,
-        hotspots,
-        start_states,
-        backward,
-        numeric_info,
-    )
+    of_snapshots = {
+        "hotspot_path": hotspot_path,
+        "checkpoint_interval": checkpoint_interval,
+        "max_restores_without_progress": max_restores_without_progress,
+    }
+    options, rest = SnapshotOptions.taken_from({**of_snapshots, **kwargs})
+    env = make_mario(**training_options(options, level, rest))
+    return SnapshotMarioEnvironment(env, **options.as_kwargs(), numeric_info=numeric_info)
 
 
 create_snapshot_mario_env.metadata = MarioEnv.metadata  # type: ignore[attr-defined]
 
 
-def with_run(
-    backward: Run | str | os.PathLike[str] | None, level: Any, kwargs: dict[str, Any]
-) -> tuple[Run | None, dict[str, Any]]:
-    """The run, and all options of the training environment, which may depend on it.
-
-    Raises:
-        ReplayError: if the file is not a run.
-    """
-    run = None if backward is None else load_run(backward)
+def training_options(
+    options: SnapshotOptions, level: Any, kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """All options of the training environment, which may depend on a run to learn along."""
+    run = options.run
     if level is None:
         level = (1, 1) if run is None else run.level
     of_run = {} if run is None else {"game": run.game, "timing": run.timing}
-    return run, {**TRAIN_DEFAULTS, **of_run, "level": level, **kwargs}
+    return {**TRAIN_DEFAULTS, **of_run, "level": level, **kwargs}

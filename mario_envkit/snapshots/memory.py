@@ -6,20 +6,17 @@ import errno
 import os
 from pathlib import Path
 
-from mario_envkit.arguments import as_choice, as_file, as_path
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
-from mario_envkit.errors import ArchiveError, OptionError
+from mario_envkit.errors import ArchiveError
 from mario_envkit.snapshots.archive import SnapshotArchive
-
-HOTSPOT_MODES = ("shared", "read")
+from mario_envkit.snapshots.options import SnapshotOptions
 
 
 class SnapshotMemory:
     """Hotspots and an archive, as the arguments of an environment with snapshots ask for them.
 
     Args:
-        hotspot_path, hotspots, archive: see
-            :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`.
+        options: which ask for these.
 
     Attributes:
         hotspots: where Mario dies.
@@ -27,24 +24,23 @@ class SnapshotMemory:
         own_archive: whether it is in no file and was not given.
 
     Raises:
-        OptionError: for arguments that make no sense.
         ArchiveError: if the archive's directory cannot be used.
     """
 
-    def __init__(
-        self,
-        hotspot_path: str | os.PathLike[str] | None = None,
-        hotspots: str | SharedHotspots = "shared",
-        archive: SnapshotArchive | str | os.PathLike[str] | None = None,
-    ) -> None:
-        self.hotspots = _hotspots(hotspot_path, hotspots)
-        self._own_hotspots = hotspot_path is None and isinstance(hotspots, str)
+    def __init__(self, options: SnapshotOptions) -> None:
+        path, hotspots, archive = options.hotspot_path, options.hotspots, options.archive
+        if isinstance(hotspots, str):
+            where = None if path is None else Path(path)
+            self.hotspots = SharedHotspots(where, read_only=hotspots == "read")
+        else:
+            self.hotspots = hotspots
+        self._own_hotspots = path is None and isinstance(hotspots, str)
         self._directory: Path | None = None
         self.own_archive = archive is None
         if archive is None:
             archive = SnapshotArchive()
         elif not isinstance(archive, SnapshotArchive):
-            self._directory = _writable(as_path("archive", archive)).absolute()
+            self._directory = _writable(Path(archive)).absolute()
             archive = SnapshotArchive.load(self._directory)
         self.archive = archive
 
@@ -54,7 +50,7 @@ class SnapshotMemory:
         It is the same as far as this one is in files or was given: what one game finds out there
         the others know at once. The rest is the other game's own.
         """
-        other = SnapshotMemory()
+        other = SnapshotMemory(SnapshotOptions())
         if not self._own_hotspots:
             other.hotspots, other._own_hotspots = self.hotspots, False
         if not self.own_archive:
@@ -90,20 +86,6 @@ class SnapshotMemory:
             self.hotspots.forget()
         if self.own_archive:
             self.archive.clear()
-
-
-def _hotspots(
-    path: str | os.PathLike[str] | None, hotspots: str | SharedHotspots
-) -> SharedHotspots:
-    if isinstance(hotspots, SharedHotspots):
-        if path is not None:
-            raise OptionError(
-                "hotspot_path and hotspots both say where deaths are known; give one of them."
-            )
-        return hotspots
-    mode = as_choice("hotspots", hotspots, HOTSPOT_MODES)
-    where = None if path is None else as_file("hotspot_path", path)
-    return SharedHotspots(where, read_only=mode == "read")
 
 
 def _writable(directory: Path) -> Path:

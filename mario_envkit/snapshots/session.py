@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from copy import deepcopy
 from typing import Any
 
@@ -10,17 +9,13 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from mario_envkit.arguments import as_bool, as_choice
-from mario_envkit.curriculum.backward import BackwardStarts
-from mario_envkit.curriculum.runs import Run
-from mario_envkit.curriculum.start_states import Start, StartStates, resolve_start_states
-from mario_envkit.errors import OptionError
+from mario_envkit.curriculum.start_states import Start
 from mario_envkit.game.levels import Level
 from mario_envkit.snapshots.context import Restorable
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler, Verdict
 from mario_envkit.snapshots.memory import SnapshotMemory
+from mario_envkit.snapshots.options import SnapshotOptions
 from mario_envkit.snapshots.starting import EpisodeStarts, name_of
-from mario_envkit.snapshots.state_machine import SnapshotRules
 
 _NO_MEMORY = {
     "session": ("_memory", "handler", "_starts", "_in_episode", "_nothing_said"),
@@ -36,7 +31,6 @@ _NO_MEMORY = {
 }
 """Attributes that are not what a part remembers: arguments, and other parts."""
 
-RESTORE_MODES = ("in_episode", "on_reset")
 _FLUSH_EVERY = 20
 """Episodes, or deaths, between two looks at the files that are shared with others."""
 
@@ -47,12 +41,11 @@ class SnapshotSession:
     Args:
         context: the environment.
         env: that, or a single one like it, in which starts are played up to.
+        options: when it saves and restores, and where episodes begin.
         memory: where snapshots go, and where Mario dies.
-        checkpoint_interval, max_restores_without_progress, restore, restore_noise, start_states,
-            backward: see :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`.
 
     Raises:
-        OptionError: for arguments that make no sense.
+        OptionError: if the environment's observations cannot be saved.
         SnapshotMismatch: if the archive is of another game, core or kind of environment.
     """
 
@@ -60,30 +53,18 @@ class SnapshotSession:
         self,
         context: Restorable,
         env: gymnasium.Env[Any, Any],
+        options: SnapshotOptions,
         memory: SnapshotMemory,
-        *,
-        checkpoint_interval: int = 500,
-        max_restores_without_progress: int = 3,
-        restore: str = "in_episode",
-        restore_noise: bool = False,
-        start_states: float | StartStates | None = None,
-        backward: Run | str | os.PathLike[str] | None = None,
     ) -> None:
-        restore = as_choice("restore", restore, RESTORE_MODES)
-        restore_noise = as_bool("restore_noise", restore_noise)
-        states = _start_states(start_states, backward)
-        rules = SnapshotRules(
-            checkpoint_interval=checkpoint_interval,
-            max_restores_without_progress=max_restores_without_progress,
-        )
+        states = options.starts()
         self._memory = memory
-        self._in_episode = restore == "in_episode"
+        self._in_episode = options.restore == "in_episode"
         self.handler = SnapshotHandler(
             context,
             memory.archive,
             memory.hotspots,
-            rules,
-            restore_noise=restore_noise,
+            options.rules,
+            restore_noise=options.restore_noise,
             starts=states,
         )
         self._starts = None if states is None else EpisodeStarts(env, self.handler, states)
@@ -290,13 +271,3 @@ def _is_fixed(seed: int | None, options: dict[str, Any] | None) -> bool:
     asked = options or {}
     where = (asked.get("true_start"), asked.get("level"), asked.get("start"))
     return seed is not None or any(value is not None and value is not False for value in where)
-
-
-def _start_states(start_states: Any, backward: Any) -> StartStates | None:
-    if backward is None:
-        return resolve_start_states(start_states)
-    if start_states is not None:
-        raise OptionError(
-            "start_states and backward both say where episodes begin; give one of them."
-        )
-    return BackwardStarts(backward)

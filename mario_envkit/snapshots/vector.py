@@ -10,17 +10,17 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from mario_envkit.arguments import as_int
-from mario_envkit.curriculum.hotspot_file import SharedHotspots
+from mario_envkit.arguments import as_int, check_keywords
 from mario_envkit.curriculum.level_stats import LevelStats
-from mario_envkit.curriculum.runs import Run
-from mario_envkit.curriculum.start_states import Start, StartStates
+from mario_envkit.curriculum.start_states import Start
+from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError
-from mario_envkit.snapshots.archive import SnapshotArchive
+from mario_envkit.registration import make_mario
 from mario_envkit.snapshots.context import Context, load_noise, save_noise
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
-from mario_envkit.snapshots.make import with_run
+from mario_envkit.snapshots.make import training_options
 from mario_envkit.snapshots.memory import SnapshotMemory
+from mario_envkit.snapshots.options import SnapshotOptions
 from mario_envkit.snapshots.session import SnapshotSession, blank_info
 from mario_envkit.snapshots.watch import Watch
 from mario_envkit.vector.env import MarioVectorEnv, Observations, Step
@@ -45,16 +45,14 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
     Args:
         num_envs: how many games.
         level: "1-1", ``(1, 1)``, and so on, see :class:`~mario_envkit.env.MarioEnv`.
-        hotspot_path, checkpoint_interval, max_restores_without_progress, restore, archive,
-            restore_noise, hotspots, start_states, backward: see
-            :class:`~mario_envkit.snapshots.wrapper.SnapshotMarioEnvironment`. What was given or is
-            in files the games share: where one dies the others save at once, and practise from
-            its snapshots. Without, every game keeps its own hotspots and archive. Every game
-            follows ``backward`` by itself; with ``start_states=BackwardStarts(run)`` they move
-            back together.
         max_episode_steps: steps, those after restores included, after which an episode is
             truncated; None is no limit.
-        kwargs: what :class:`~mario_envkit.vector.MarioVectorEnv` and ``MarioTrain-v0`` take.
+        kwargs: the options in :class:`~mario_envkit.snapshots.options.SnapshotOptions`, and what
+            :class:`~mario_envkit.vector.MarioVectorEnv` and ``MarioTrain-v0`` take. Hotspots and
+            archives that were given or are in files the games share: where one dies the others
+            save at once, and practise from its snapshots. Without, every game keeps its own.
+            Every game follows ``backward`` by itself; with ``start_states=BackwardStarts(run)``
+            they move back together.
 
     Raises:
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
@@ -65,23 +63,18 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         num_envs: int = 1,
         *,
         level: Any = None,
-        hotspot_path: str | os.PathLike[str] | None = None,
-        checkpoint_interval: int = 500,
-        max_restores_without_progress: int = 3,
-        restore: str = "in_episode",
-        archive: SnapshotArchive | str | os.PathLike[str] | None = None,
-        restore_noise: bool = False,
-        hotspots: str | SharedHotspots = "shared",
-        start_states: float | StartStates | None = None,
-        backward: Run | str | os.PathLike[str] | None = None,
         max_episode_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
         if max_episode_steps is not None:
             max_episode_steps = as_int("max_episode_steps", max_episode_steps, least=1)
+        check_keywords(
+            kwargs, type(self), SnapshotOptions, MarioVectorEnv, make_mario, MarioEnv,
+            but=("picture",),
+        )  # fmt: skip
+        options, rest = SnapshotOptions.taken_from(kwargs)
+        super().__init__(num_envs, **training_options(options, level, rest))
         # Counted here: in the core the count would go back with every restore.
-        backward, options = with_run(backward, level, kwargs)
-        super().__init__(num_envs, **options)
         self._max_episode_steps = max_episode_steps
         self._elapsed = np.zeros(self.num_envs, np.int64)
         self._saved: set[int] = set()  # these three: for the infos of this step
@@ -91,19 +84,9 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
         self._watch = Watch(self._open)
         self._playground = Context(self._single)
         try:
-            memory = SnapshotMemory(hotspot_path, hotspots, archive)
+            memory = SnapshotMemory(options)
             self._sessions = [
-                SnapshotSession(
-                    slot,
-                    self._single,
-                    memory.for_another_game(),
-                    checkpoint_interval=checkpoint_interval,
-                    max_restores_without_progress=max_restores_without_progress,
-                    restore=restore,
-                    restore_noise=restore_noise,
-                    start_states=start_states,
-                    backward=backward,
-                )
+                SnapshotSession(slot, self._single, options, memory.for_another_game())
                 for slot in self.slots
             ]
         except BaseException:

@@ -19,6 +19,7 @@ from mario_envkit.snapshots.archive import SnapshotArchive
 from mario_envkit.snapshots.context import Context
 from mario_envkit.snapshots.handler import Outcome, SnapshotHandler
 from mario_envkit.snapshots.memory import SnapshotMemory
+from mario_envkit.snapshots.options import SnapshotOptions
 from mario_envkit.snapshots.session import SnapshotSession
 from mario_envkit.step_lock import StepLock
 from mario_envkit.wrappers.numeric import numbers_of
@@ -59,27 +60,9 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     Args:
         env: a :class:`~mario_envkit.env.MarioEnv` in wrappers that snapshots know: ours and the
             common ones of Gymnasium, see :mod:`mario_envkit.snapshots.context`.
-        hotspot_path: file of death hotspots, read at true starts, see ``hotspots``; may be shared
-            by many processes. None keeps them in memory.
-        checkpoint_interval: frames without a save after which one is due.
-        max_restores_without_progress: restores in a row that lead nowhere.
-        restore: "in_episode" or "on_reset".
-        archive: a :class:`SnapshotArchive`, which environments of one process may share; a
-            directory, which processes may share; None for one of its own.
-        restore_noise: let a restore bring back the random generator too, so that sticky actions
-            repeat themselves exactly. The default gives every attempt its own luck: practice that
-            repeats one draw of it teaches that draw.
-        hotspots: "shared" adds our deaths to the file at ``hotspot_path``, now and then and on
-            ``close()``; "read" never writes it, for runs in which one process gathers the deaths
-            of all. Our own then count until the file is next read, which is taken to hold them.
-            Or, instead of a path, a :class:`~mario_envkit.curriculum.hotspot_file.SharedHotspots`,
-            which environments of one process may share.
-        start_states: the share of episodes that begin at archived snapshots, like 0.35; or a
-            ``StartStates``: ``StartStateSampler`` of
-            :mod:`mario_envkit.curriculum.start_states`, or ``BackwardStarts`` of
-            :mod:`mario_envkit.curriculum.backward`; None begins all truly.
-        backward: a :class:`~mario_envkit.curriculum.runs.Run` that reaches the flag, or the file
-            of one, along which to learn from its end: ``start_states=BackwardStarts(backward)``.
+        hotspot_path, checkpoint_interval, max_restores_without_progress, restore, archive,
+            restore_noise, hotspots, start_states, backward: see
+            :class:`~mario_envkit.snapshots.options.SnapshotOptions`.
         numeric_info: infos hold numbers only, see
             :func:`~mario_envkit.wrappers.numeric.numbers_of`.
 
@@ -103,27 +86,17 @@ class SnapshotMarioEnvironment(gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         backward: Run | str | os.PathLike[str] | None = None,
         numeric_info: bool = False,
     ) -> None:
-        remembered: dict[str, Any] = {
-            "hotspot_path": hotspot_path,
-            "hotspots": hotspots,
-            "archive": archive,
-        }
-        arguments: dict[str, Any] = {
-            "checkpoint_interval": checkpoint_interval,
-            "max_restores_without_progress": max_restores_without_progress,
-            "restore": restore,
-            "restore_noise": restore_noise,
-            "start_states": start_states,
-            "backward": backward,
-        }
+        options = SnapshotOptions(
+            hotspot_path, checkpoint_interval, max_restores_without_progress, restore, archive,
+            restore_noise, hotspots, start_states, backward,
+        )  # fmt: skip
         # An archive is shared, not copied.
         RecordConstructorArgs.__init__(
-            self, _disable_deepcopy=True, **remembered, **arguments, numeric_info=numeric_info
+            self, _disable_deepcopy=True, **options.as_kwargs(), numeric_info=numeric_info
         )
         super().__init__(as_env("env", env))
         _check_first(env)
-        memory = SnapshotMemory(**remembered)
-        self._session = SnapshotSession(Context(env), env, memory, **arguments)
+        self._session = SnapshotSession(Context(env), env, options, SnapshotMemory(options))
         self._game: MarioEnv = env.unwrapped  # type: ignore[assignment]
         self._numeric_info = as_bool("numeric_info", numeric_info)
         self._begun = False

@@ -22,6 +22,7 @@ from mario_envkit.curriculum.search import solve
 from mario_envkit.emulator.rom import find_rom
 from mario_envkit.errors import ConfigError, MarioEnvkitError
 from mario_envkit.snapshots.memory import SnapshotMemory
+from mario_envkit.snapshots.options import SnapshotOptions
 
 SMALL = (
     "ppo", "--level", "1-1", "--num-envs", "2", "--minibatch-size", "128", "--total-steps", "300",
@@ -128,7 +129,7 @@ def test_files_of_an_environment_stay_where_they_were_named(
     (tmp_path / "away").mkdir()
     monkeypatch.chdir(tmp_path)
     hotspots = SharedHotspots(Path("deaths.json"))
-    memory: Any = SnapshotMemory(archive="snapshots")
+    memory: Any = SnapshotMemory(SnapshotOptions(archive="snapshots"))
     monkeypatch.chdir(tmp_path / "away")
     hotspots.record_death("1-1", 500)
     assert hotspots.flush()

@@ -47,6 +47,7 @@ from mario_envkit.snapshots import (
     MarioSnapshotVectorEnv,
     SnapshotArchive,
     SnapshotMarioEnvironment,
+    SnapshotOptions,
     SnapshotRules,
 )
 
@@ -186,13 +187,13 @@ def of(owner: Any, name: str) -> Callable[..., Any]:
     return call
 
 
-def registered(env_id: str, entry: Callable[..., Any]) -> Target:
+def registered(env_id: str, entry: Callable[..., Any], *also: Callable[..., Any]) -> Target:
     def make(**kwargs: Any) -> Any:
         spec = gymnasium.spec(env_id)
         return entry(**{**spec.kwargs, **kwargs})
 
     make.__signature__ = inspect.signature(entry)  # type: ignore[attr-defined]
-    return Target(make, {}, play, (make_mario, MarioEnv))
+    return Target(make, {}, play, (*also, make_mario, MarioEnv))
 
 
 VECTOR = {"num_envs": 2, "num_threads": 1}
@@ -203,10 +204,13 @@ TARGETS = {
     "MarioTrain-v0": registered("MarioTrain-v0", make_mario),
     "MarioTiles-v0": registered("MarioTiles-v0", make_mario),
     "SuperMarioBros-v0": registered("mario_envkit/SuperMarioBros-v0", make_mario),
-    "MarioSnapshot-v0": registered("MarioSnapshot-v0", create_snapshot_mario_env),
+    "MarioSnapshot-v0": registered("MarioSnapshot-v0", create_snapshot_mario_env, SnapshotOptions),
     "MarioVectorEnv": Target(MarioVectorEnv, VECTOR, play_vector, (make_mario, MarioEnv)),
     "MarioSnapshotVectorEnv": Target(
-        MarioSnapshotVectorEnv, VECTOR, play_vector, (MarioVectorEnv, make_mario, MarioEnv)
+        MarioSnapshotVectorEnv,
+        VECTOR,
+        play_vector,
+        (SnapshotOptions, MarioVectorEnv, make_mario, MarioEnv),
     ),
     "SnapshotMarioEnvironment": Target(wrapped(SnapshotMarioEnvironment), {}, play),
     "ButtonActions": Target(wrapped(wrappers.ButtonActions), {}, play),
@@ -238,6 +242,7 @@ TARGETS = {
     "StartPoint": Target(StartPoint, {"console": Snapshot("x", "0" * 64, b""), "level": None}),
     "SnapshotArchive": Target(SnapshotArchive, {}, len),
     "SnapshotArchive.load": Target(SnapshotArchive.load, {"directory": "archive"}, len),
+    "SnapshotOptions": Target(SnapshotOptions),
     "SnapshotRules": Target(SnapshotRules),
     "DeathHotspotAggregate": Target(DeathHotspotAggregate, {}, note_death),
     "load_or_create": Target(
