@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -50,13 +50,36 @@ class Dataset(Protocol):
         """Metrics of the dataset (``buffer_size``...) as it is now."""
         return {}
 
+    def write_chunk(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
+        """Let ``write`` keep a piece of what is too large for every checkpoint; called again and
+        again while training goes on, and before a checkpoint until there is none. By default none.
+
+        Args:
+            write: keeps the tensors for good, and returns the name that they have from then on.
+
+        Returns:
+            Whether there was enough for a piece, so that ``write`` was called.
+        """
+        return False
+
+    def chunks(self) -> tuple[str, ...]:
+        """Names of the pieces that are still needed, oldest first."""
+        return ()
+
     def tensors(self) -> dict[str, Tensor]:
-        """Arrays for a checkpoint, by name."""
+        """Arrays for a checkpoint, by name: all that is in none of :meth:`chunks`."""
         return {}
 
     def state(self) -> dict[str, Any]:
         """Counters and random states for a checkpoint, JSON-able."""
         return {}
+
+    def read_chunk(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over a piece, before :meth:`restore`, in the order of :meth:`chunks`.
+
+        Raises:
+            CheckpointError: if it does not fit.
+        """
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Take over :meth:`tensors` and :meth:`state`; every worker is :meth:`cut`.

@@ -1,1 +1,1 @@
-"""Experience to learn from: single frames in, n-step batches with rebuilt stacks out."""
+"""Experience to learn from: columns of steps in, batches out; frames are kept once."""

@@ -21,55 +21,86 @@ class StackRef(NamedTuple):
 
 
 class FrameStore:
-    """A ring of single frames for each of several environments.
+    """A ring of single frames for each of several games.
 
     A stack that continues the one before it (it slid by one frame) costs one frame. Any other stack
     - the first of an episode, or of a restored snapshot - is stored whole, except that equal frames
     at its beginning are stored once: :attr:`StackRef.oldest` repeats them. So every stack comes
     back byte for byte, and none reaches into the episode before.
 
-    Frames are numbered 0, 1, 2... in each environment; the ring keeps the last ``capacity``.
+    Frames are numbered 0, 1, 2... in each game; the ring keeps the last ``capacity``.
+
+    Args:
+        games: number of games.
+        capacity: frames for each of them.
+        obs_shape: of one observation: ``(stack, ...)``, or, not ``stacked``, of anything that is
+            stored whole.
+        stacked: whether the first axis of an observation is one of frames.
     """
 
-    def __init__(self, num_envs: int, capacity: int, obs_shape: tuple[int, ...]) -> None:
-        self.stack = obs_shape[0]
+    def __init__(
+        self, games: int, capacity: int, obs_shape: tuple[int, ...], *, stacked: bool = True
+    ) -> None:
+        self.obs_shape = obs_shape
+        self.stack = obs_shape[0] if stacked else 1
         self.capacity = capacity
-        self.frames = np.zeros((num_envs, capacity, *obs_shape[1:]), dtype=np.uint8)
-        self.written = np.zeros(num_envs, dtype=np.int64)
-        """Number of frames ever written, by environment."""
-        self.segment = np.zeros(num_envs, dtype=np.int64)
-        """The first frame that the current run of sliding stacks may use, by environment."""
-        self._env = np.arange(num_envs)
+        frame = obs_shape[1:] if stacked else obs_shape
+        self.frames = np.zeros((games, capacity, *frame), dtype=np.uint8)
+        self.written = np.zeros(games, dtype=np.int64)
+        """Number of frames ever written, by game."""
+        self.segment = np.zeros(games, dtype=np.int64)
+        """The first frame that the current run of sliding stacks may use, by game."""
+        self._index()
 
-    def begin(self, env: int, stack: NDArray[np.uint8]) -> None:
-        """Store ``stack`` whole, as the newest of environment ``env``."""
+    def _index(self) -> None:
+        self._game = np.arange(len(self.written))
+        self._flat = self.frames.reshape(-1, int(np.prod(self.frames.shape[2:])))
+        self._stack = np.arange(-self.stack + 1, 1)
+
+    def part(self, start: int, stop: int) -> FrameStore:
+        """The games ``start .. stop - 1``, in the same memory."""
+        part = object.__new__(FrameStore)
+        part.obs_shape, part.stack, part.capacity = self.obs_shape, self.stack, self.capacity
+        part.frames = self.frames[start:stop]
+        part.written, part.segment = self.written[start:stop], self.segment[start:stop]
+        part._index()
+        return part
+
+    def stacks(self, obs: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Observations ``(N, *obs_shape)`` as ``(N, stack, *frame)``."""
+        return obs.reshape(len(obs), self.stack, *self.frames.shape[2:])
+
+    def begin(self, game: int, stack: NDArray[np.uint8]) -> None:
+        """Store ``stack`` ``(stack, *frame)`` whole, as the newest of ``game``."""
         same = (stack == stack[0]).reshape(self.stack, -1).all(axis=1)
         leading = self.stack if same.all() else int(same.argmin())
         fresh = stack[leading - 1 :]
-        self.segment[env] = self.written[env]
-        slots = (self.written[env] + np.arange(len(fresh))) % self.capacity
-        self.frames[env, slots] = fresh
-        self.written[env] += len(fresh)
+        self.segment[game] = self.written[game]
+        slots = (self.written[game] + np.arange(len(fresh))) % self.capacity
+        self.frames[game, slots] = fresh
+        self.written[game] += len(fresh)
 
     def advance(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
-        """Store the stacks ``after``, where ``before`` ``(N, stack, ...)`` are the newest ones."""
+        """Store the stacks ``after``, where ``before`` ``(N, stack, *frame)`` are the newest."""
         slid = (after[:, :-1] == before[:, 1:]).reshape(len(after), -1).all(axis=1)
-        sliding = self._env[slid]
+        sliding = self._game[slid]
         self.frames[sliding, self.written[sliding] % self.capacity] = after[sliding, -1]
         self.written[sliding] += 1
-        for env in self._env[~slid]:
-            self.begin(env, after[env])
+        for game in self._game[~slid]:
+            self.begin(int(game), after[game])
 
     def newest(self) -> StackRef:
-        """Where the newest stack of every environment is, each ``(N,)``."""
+        """Where the newest stack of every game is, each ``(games,)``."""
         return StackRef(self.written - 1, self.segment.copy())
 
     def first_needed(self, ref: StackRef) -> NDArray[np.int64]:
         """The oldest frame that the stacks at ``ref`` are made of."""
         return np.maximum(ref.newest - (self.stack - 1), ref.oldest)
 
-    def gather(self, env: NDArray[np.int64], ref: StackRef) -> NDArray[np.uint8]:
-        """Rebuild stacks ``(B, stack, ...)`` for environments and references ``(B,)``."""
-        position = ref.newest[:, None] + np.arange(-self.stack + 1, 1)
-        position = np.maximum(position, ref.oldest[:, None])
-        return np.asarray(self.frames[env[:, None], position % self.capacity])
+    def gather(self, game: NDArray[np.int64], ref: StackRef) -> NDArray[np.uint8]:
+        """Rebuild observations ``(*shape, *obs_shape)`` of games and references of one shape."""
+        position = ref.newest[..., None] + self._stack
+        position = np.maximum(position, ref.oldest[..., None]) % self.capacity
+        position += game[..., None] * self.capacity
+        frames: NDArray[np.uint8] = self._flat.take(position, axis=0)
+        return frames.reshape(*game.shape, *self.obs_shape)
