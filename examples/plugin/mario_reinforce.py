@@ -10,8 +10,12 @@ from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.config import Fraction, PositiveFloat, PositiveInt, TrainConfig
 from mario_agents.core.algorithm import Algorithm
 from mario_agents.core.experience import Experience
-from mario_agents.core.updater import Updater
+from mario_agents.core.optimizers import adamw
+from mario_agents.core.types import Learner
+from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.nn.encoders import NatureEncoder
+from mario_agents.ops.clipping import clip_by_global_norm
+from mario_agents.ops.schedules import cosine_with_warmup
 from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_agents.telemetry.collectors import LearnerCollector
 from mario_agents.telemetry.episodes import CollectResult
@@ -34,7 +38,7 @@ class ReinforceCollector(LearnerCollector):  # what is plotted beside returns, d
     METRICS = (rolling("loss", "policy loss"), rolling("entropy", "entropy of the policy in nats"))
 
 
-class ReinforceLearner:  # a mario_agents.core.types.Learner
+class ReinforceLearner(Learner):
     def __init__(self, model):
         self.model = model
 
@@ -45,9 +49,6 @@ class ReinforceLearner:  # a mario_agents.core.types.Learner
         entropy = policy.entropy().mean()
         loss = -(policy.log_prob(batch["action"]) * advantage).mean() - 0.01 * entropy
         return loss, {"loss": loss.detach(), "entropy": entropy.detach()}
-
-    def update_targets(self, tau):
-        pass
 
 
 class ReinforceExperience(Experience):
@@ -112,8 +113,11 @@ class ReinforceAlgorithm(Algorithm):
 
     def updater(self, config, learner):
         packets = max(config.total_steps // (config.rollout * config.num_envs), 1)
-        rates = {"lr": config.lr, "lr_min": 0.0, "warmup": 0, "total_packets": packets}
-        return Updater(learner, **rates, weight_decay=0.0, max_grad_norm=0.5, tau=1.0)
+        lr = cosine_with_warmup(config.lr, 0.0, warmup=0, total=packets)
+        clip = clip_by_global_norm(0.5)
+        return Updater(
+            learner, adamw(), ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
+        )
 
     def policy(self, config, learner, device):
         return ReinforcePolicy(learner.model, config.seed, device)

@@ -37,7 +37,8 @@ class GradientComputer:
         """Take in the gradients of a batch of arrays; returns what the learner measured on it."""
         tensors = {name: torch.as_tensor(array).to(self.device) for name, array in batch.items()}
         loss, measured = self.learner.compute_loss(tensors)
-        gradients = list(torch.autograd.grad(loss, self._parameters))
+        # A parameter that has no part in this loss has a gradient of zeros.
+        gradients = list(torch.autograd.grad(loss, self._parameters, materialize_grads=True))
         if self.batches:
             torch._foreach_add_(self._sum, gradients)
         else:

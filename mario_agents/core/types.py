@@ -85,18 +85,30 @@ class Learner(Protocol):
     """A loss over batches, and what has to happen around it.
 
     A learner owns no optimizer and no environment: a worker computes gradients with it, and
-    whoever owns the weights (the same process, or the coordinator) applies them.
+    whoever owns the weights (the same process, or the coordinator) applies them. Whoever derives
+    from this class need only have a model and a loss.
+
+    Attributes:
+        model: what the gradients are of; parameters that ask for none (targets) have none.
     """
 
-    @property
-    def model(self) -> nn.Module:
-        """What the gradients are of; parameters that ask for none (targets) have none."""
+    model: nn.Module
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The scalar loss, and detached metrics; ``"priority"`` ``(B,)`` is fed back to replay."""
 
-    def update_targets(self, tau: float) -> None:
-        """Move target networks: ``target <- (1 - tau) * target + tau * online``."""
+    def after_update(self) -> None:
+        """The optimizer has changed the weights: move target networks, if there are any."""
+        return
+
+    def statistics(self) -> Mapping[str, Tensor]:
+        """Float32 buffers of the model, by name, that :meth:`compute_loss` moves in place (running
+        means of returns, PopArt); by default none.
+
+        They travel with the gradients: the owner of the weights takes the mean over the workers'
+        buffers, and sends it back to them with the weights.
+        """
+        return {}
 
 
 class ReplayBuffer(Protocol):

@@ -1,90 +1,111 @@
-"""The coordinator's half of an update: from gradients to weights."""
+"""The second half of an update: from gradients to weights."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mario_agents.core.gradients import trainable
+from mario_agents.core.optimizers import OptimizerFactory
 from mario_agents.core.types import Learner, Metrics
-from mario_agents.ops.schedules import cosine_with_warmup
+from mario_agents.ops.clipping import Clip
 from mario_envkit.errors import CheckpointError, TrainerError
 
 
-class Updater:
-    """Owns the weights: clipping, AdamW, learning rate, target networks.
-
-    AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (ICLR 2019).
+class ParameterGroup:
+    """Parameters that are clipped together and have a learning rate of their own.
 
     Args:
-        learner: its model is changed in place.
-        lr, lr_min: learning rate after the warm-up, and at the end.
-        warmup, total_packets: lengths in packets of gradients, of which an update takes one or the
-            mean of several, see :func:`~mario_agents.ops.schedules.cosine_with_warmup`. A run with
-            more workers makes larger updates, not more packets.
-        weight_decay: of AdamW.
-        max_grad_norm: gradients are scaled down to this norm.
-        tau: share by which targets move to the online weights in each update.
+        parameters: such as ``learner.model.parameters()``; those that ask for no gradient (target
+            networks) are left out.
+        lr: learning rate by the number of packets of gradients applied so far, of which an update
+            takes one or the mean of several: a run with more workers makes larger updates, not
+            more packets.
+        clip: limits the gradients, such as
+            :func:`~mario_agents.ops.clipping.clip_by_global_norm`.
+        name: of the group, where there are several: part of the names of its metrics.
+        options: of the optimizer, for this group only, such as ``{"eps": 1e-8}``.
     """
 
     def __init__(
         self,
-        learner: Learner,
+        parameters: Iterable[nn.Parameter],
         *,
-        lr: float,
-        lr_min: float,
-        warmup: int,
-        total_packets: int,
-        weight_decay: float,
-        max_grad_norm: float,
-        tau: float,
+        lr: Callable[[int], float],
+        clip: Clip,
+        name: str = "",
+        options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.learner = learner
-        self.max_grad_norm, self.tau = max_grad_norm, tau
+        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
+        self.lr, self.clip, self.name, self.options = lr, clip, name, dict(options or {})
+
+
+class Updater:
+    """Owns the weights: clips gradients, takes the optimizer's step, and lets the learner follow.
+
+    Args:
+        learner: its model is changed in place; its ``after_update`` is called after every step.
+        optimizer: makes the optimizer, such as :func:`mario_agents.core.optimizers.adamw`.
+        groups: the trainable parameters of the model, each in one of them.
+
+    Raises:
+        TrainerError: if a trainable parameter is in no group, or in more than one.
+    """
+
+    def __init__(
+        self, learner: Learner, optimizer: OptimizerFactory, *groups: ParameterGroup
+    ) -> None:
+        self.learner, self.groups = learner, groups
         self.updates = self.packets = 0
-        self._lr = lr
-        self._factor = cosine_with_warmup(total_packets, warmup, lr_min / lr)
         self._parameters = trainable(learner.model)
-        # Fused: one pass over the weights, a quarter of the time on a CPU.
-        self._optimizer = torch.optim.AdamW(
-            self._parameters, lr=lr, eps=1e-5, weight_decay=weight_decay, fused=True
+        grouped = [id(parameter) for group in groups for parameter in group.parameters]
+        if sorted(grouped) != sorted(map(id, self._parameters)):
+            raise TrainerError(
+                f"The updater's groups have {len(grouped)} parameters, and the model has "
+                f"{len(self._parameters)} that can be trained; put each of them in one group."
+            )
+        self._optimizer = optimizer(
+            [{"params": group.parameters, "lr": group.lr(0), **group.options} for group in groups]
         )
 
-    @property
-    def lr(self) -> float:
-        """Learning rate of the next update; it depends on the number of packets alone."""
-        return self._lr * self._factor(self.packets)
-
     def apply(self, gradients: Sequence[Tensor], packets: int = 1) -> Metrics:
-        """One update from the mean gradients of ``packets`` packets, by trainable parameter.
+        """One update from the mean gradients of ``packets`` packets, in the order of
+        :func:`~mario_agents.core.gradients.trainable`.
 
         The gradients belong to the updater from now on: clipping changes them.
+
+        Returns:
+            ``lr`` and ``grad_norm``: the first group's learning rate, and the norm of all gradients
+            before clipping; with several groups also ``lr_NAME`` and ``grad_norm_NAME`` of each.
 
         Raises:
             TrainerError: if they are not finite; the weights are unchanged.
         """
-        lr = self.lr
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = gradient
-        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self.max_grad_norm))
-        if not math.isfinite(norm):
+        rates = [group.lr(self.packets) for group in self.groups]
+        norms = [float(group.clip(group.parameters)) for group in self.groups]
+        if not all(map(math.isfinite, norms)):
             self._optimizer.zero_grad(set_to_none=True)
             raise TrainerError(
                 f"The gradients of update {self.updates} are not finite, so training has diverged; "
                 "start a new run with a smaller learning rate."
             )
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
+        for options, lr in zip(self._optimizer.param_groups, rates, strict=True):
+            options["lr"] = lr
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self.learner.update_targets(self.tau)
+        self.learner.after_update()
         self.updates += 1
         self.packets += packets
-        return {"grad_norm": norm, "lr": lr}
+        metrics = {"grad_norm": math.hypot(*norms), "lr": rates[0]}
+        if len(norms) > 1:
+            for group, norm, lr in zip(self.groups, norms, rates, strict=True):
+                metrics |= {f"grad_norm_{group.name}": norm, f"lr_{group.name}": lr}
+        return metrics
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and the optimizer's moments by name, for a checkpoint."""
@@ -98,7 +119,7 @@ class Updater:
         return {"updates": self.updates, "packets": self.packets}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Take over :meth:`tensors` and :meth:`state`; the schedule goes on where it was.
+        """Take over :meth:`tensors` and :meth:`state`; the schedules go on where they were.
 
         Raises:
             CheckpointError: if the weights do not fit the model.

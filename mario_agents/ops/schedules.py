@@ -21,21 +21,24 @@ def linear_schedule(start: float, end: float, duration: int) -> Callable[[int], 
     return value
 
 
-def cosine_with_warmup(total: int, warmup: int, final_fraction: float) -> Callable[[int], float]:
-    """A factor for the learning rate, for ``torch.optim.lr_scheduler.LambdaLR``.
+def cosine_with_warmup(
+    peak: float, end: float, *, warmup: int, total: int
+) -> Callable[[int], float]:
+    """A learning rate by the number of packets of gradients so far.
 
-    Rises linearly from ``1 / (warmup + 1)`` to 1 over ``warmup`` updates, then follows half a
-    cosine down to ``final_fraction`` at update ``total`` (Loshchilov and Hutter, "SGDR", ICLR 2017,
+    Rises linearly from ``peak / (warmup + 1)`` to ``peak`` over ``warmup`` packets, then follows
+    half a cosine down to ``end`` at packet ``total`` (Loshchilov and Hutter, "SGDR", ICLR 2017,
     equation 5, without restarts) and stays there.
     """
+    low = end / peak
 
-    def factor(update: int) -> float:
-        if update < warmup:
-            return (update + 1) / (warmup + 1)
-        progress = min((update - warmup) / max(total - warmup, 1), 1.0)
-        return final_fraction + (1.0 - final_fraction) * 0.5 * (1.0 + math.cos(math.pi * progress))
+    def value(packets: int) -> float:
+        if packets < warmup:
+            return peak * ((packets + 1) / (warmup + 1))
+        progress = min((packets - warmup) / max(total - warmup, 1), 1.0)
+        return peak * (low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
-    return factor
+    return value
 
 
 def apex_epsilon(index: int, count: int) -> float:

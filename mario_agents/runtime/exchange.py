@@ -11,6 +11,7 @@ from mario_agents.core.gradients import Gradients
 from mario_agents.core.types import Learner
 from mario_agents.runtime.coordinator import TrainingCoordinator
 from mario_agents.runtime.flatten import TensorLayout
+from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.shared_weights import SharedWeights
@@ -49,12 +50,6 @@ class LocalExchange:
         """Nothing to do."""
 
 
-def gradient_layout(learner: Learner) -> TensorLayout:
-    """How the gradients of a learner lie in a packet."""
-    named = learner.model.named_parameters()
-    return TensorLayout([(name, p) for name, p in named if p.requires_grad], numeric=True)
-
-
 def weight_layout(learner: Learner) -> TensorLayout:
     """How a learner's weights, targets and buffers included, lie in shared memory."""
     return TensorLayout(learner.model.state_dict().items())
@@ -87,13 +82,10 @@ class SharedExchange:
     ) -> None:
         self._worker, self._pool, self._weights = worker, pool, weights
         self._heartbeat, self._row = heartbeat, heartbeat.row(worker)
-        self._gradient_layout, self._weight_layout = (
-            gradient_layout(learner),
-            weight_layout(learner),
-        )
+        self._packet_layout, self._weight_layout = PacketLayout(learner), weight_layout(learner)
         # Detached, but the same memory as the model's own.
         self._targets = list(learner.model.state_dict().values())
-        self._gradients = np.empty(self._gradient_layout.size, dtype=np.float32)
+        self._packet = np.empty(self._packet_layout.size, dtype=np.float32)
         self._buffer = np.empty(self._weight_layout.size, dtype=np.float32)
         self._synchronous, self._stopwatch = synchronous, stopwatch
         self.version = 0
@@ -101,11 +93,11 @@ class SharedExchange:
 
     def submit(self, gradients: Gradients) -> bool:
         """See :class:`GradientExchange`."""
-        self._gradient_layout.pack(gradients, out=self._gradients)
+        self._packet_layout.pack(gradients, out=self._packet)
         while not self._pool.has_room(self._worker):
             if not self._wait():
                 return False
-        return self._pool.publish(self._worker, self._gradients, self.version)
+        return self._pool.publish(self._worker, self._packet, self.version)
 
     def sync(self) -> None:
         """See :class:`GradientExchange`; the first time it waits until there are weights."""

@@ -21,8 +21,11 @@ from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.config import NonNegativeFloat, PositiveFloat, PositiveInt, TrainConfig
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.dataset import NumpyBatch
-from mario_agents.core.types import Batch
-from mario_agents.core.updater import Updater
+from mario_agents.core.optimizers import adamw
+from mario_agents.core.types import Batch, Learner
+from mario_agents.core.updater import ParameterGroup, Updater
+from mario_agents.ops.clipping import clip_by_global_norm
+from mario_agents.ops.schedules import cosine_with_warmup
 from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_agents.telemetry.collectors import LearnerCollector
 from mario_agents.telemetry.episodes import CollectResult
@@ -55,8 +58,10 @@ class ToyModel(nn.Module):
         return self.reward[obs[:, -1, 0, 0].long()]
 
 
-class ToyLearner:
-    """Implements :class:`mario_agents.core.types.Learner`."""
+class ToyLearner(Learner):
+    """Learns the rewards."""
+
+    model: ToyModel
 
     def __init__(self, model: ToyModel) -> None:
         self.model = model
@@ -66,9 +71,6 @@ class ToyLearner:
         predicted = self.model(batch["obs"]).gather(1, batch["action"][:, None]).squeeze(1)
         loss = functional.mse_loss(predicted, batch["reward"])
         return loss, {"loss": loss.detach()}
-
-    def update_targets(self, tau: float) -> None:
-        """There are none."""
 
 
 class ToyCollector(LearnerCollector):
@@ -168,15 +170,11 @@ class ToyAlgorithm:
 
     def updater(self, config: ToyConfig, learner: ToyLearner) -> Updater:
         """See :class:`mario_agents.core.algorithm.Algorithm`."""
+        packets = max(config.total_steps // config.collect_steps, 1)
+        lr = cosine_with_warmup(config.lr, 0.0, warmup=0, total=packets)
+        clip = clip_by_global_norm(10.0)
         return Updater(
-            learner,
-            lr=config.lr,
-            lr_min=0.0,
-            warmup=0,
-            total_packets=max(config.total_steps // config.collect_steps, 1),
-            weight_decay=0.0,
-            max_grad_norm=10.0,
-            tau=1.0,
+            learner, adamw(), ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
         )
 
     def player(self, learner: ToyLearner) -> nn.Module:

@@ -13,23 +13,24 @@ from mario_agents.algos.dqn.learner import DDQNLearner
 from mario_agents.algos.dqn.loss import ddqn_loss
 from mario_agents.algos.dqn.networks import DoubleDQN, QNetwork, epsilon_greedy
 from mario_agents.core.gradients import GradientComputer, trainable
-from mario_agents.core.updater import Updater
+from mario_agents.core.optimizers import adamw
+from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.nn.encoders import NatureEncoder
+from mario_agents.ops.clipping import clip_by_global_norm
+from mario_agents.ops.schedules import cosine_with_warmup
 from mario_agents.replay.prioritized import PrioritizedReplay
 from mario_agents.telemetry.stopwatch import Stopwatch
 from mario_agents.testing.corridor import CORRIDOR, corridor_q
-from mario_envkit.errors import TrainerError
 
 CPU = torch.device("cpu")
-UPDATER = {
-    "lr": 1e-3,
-    "lr_min": 1e-4,
-    "warmup": 3,
-    "total_packets": 100,
-    "weight_decay": 0.0,
-    "max_grad_norm": 10.0,
-    "tau": 0.01,
-}
+
+
+def an_updater(learner: DDQNLearner, lr: float = 1e-3, end: float = 1e-4, total: int = 100):
+    schedule = cosine_with_warmup(lr, end, warmup=0, total=total)
+    clip = clip_by_global_norm(10.0)
+    return Updater(
+        learner, adamw(), ParameterGroup(learner.model.parameters(), lr=schedule, clip=clip)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +111,7 @@ def test_loss_matches_the_definition_one_transition_at_a_time():
 
 
 def test_gradients_reach_the_online_network_only():
-    learner = DDQNLearner(DoubleDQN(small_network()))
+    learner = DDQNLearner(DoubleDQN(small_network()), tau=0.01)
     loss, metrics = learner.compute_loss(a_batch())
     loss.backward()
     assert all(p.grad is not None for p in learner.model.online.parameters())
@@ -120,8 +121,8 @@ def test_gradients_reach_the_online_network_only():
 
 
 def test_updates_lower_the_loss_on_a_fixed_batch():
-    learner = DDQNLearner(DoubleDQN(small_network()))
-    updater = Updater(learner, **UPDATER)
+    learner = DDQNLearner(DoubleDQN(small_network()), tau=0.01)
+    updater = an_updater(learner)
     batch = a_batch(discount=0.0)
     losses = []
     for _ in range(60):
@@ -137,7 +138,7 @@ def test_targets_follow_by_tau():
     with torch.no_grad():
         for parameter in model.online.parameters():
             parameter.add_(1.0)
-    DDQNLearner(model).update_targets(0.25)
+    DDQNLearner(model, tau=0.25).after_update()
     for old, new in zip(before, model.target.parameters(), strict=True):
         assert torch.allclose(new, old + 0.25, atol=1e-6)
 
@@ -150,55 +151,6 @@ def test_epsilon_greedy():
     assert share.tolist() == pytest.approx([1 / 3] * 3, abs=0.03)
     greedy = (epsilon_greedy(q, 0.3, rng) == q.argmax(dim=1)).float().mean()
     assert greedy.item() == pytest.approx(0.7 + 0.3 / 3, abs=0.03)
-
-
-def test_gradients_that_are_not_finite_stop_training_and_change_nothing():
-    learner = DDQNLearner(DoubleDQN(small_network()))
-    updater = Updater(learner, **UPDATER)
-    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
-    gradients = [torch.full_like(p, torch.nan) for p in trainable(learner.model)]
-    with pytest.raises(TrainerError, match="not finite"):
-        updater.apply(gradients)
-    assert all(torch.equal(before[n], v) for n, v in learner.model.state_dict().items())
-
-
-def test_gradients_are_clipped_and_the_rate_follows_its_schedule():
-    learner = DDQNLearner(DoubleDQN(small_network()))
-    updater = Updater(learner, **UPDATER | {"max_grad_norm": 0.5})
-    gradients = [torch.ones_like(p) for p in trainable(learner.model)]
-    count = sum(p.numel() for p in trainable(learner.model))
-    rates = []
-    for _ in range(4):
-        metrics = updater.apply([gradient.clone() for gradient in gradients])
-        assert metrics["grad_norm"] == pytest.approx(count**0.5, rel=1e-4)
-        rates.append(metrics["lr"])
-    assert rates == pytest.approx([2.5e-4, 5e-4, 7.5e-4, 1e-3])
-    # Adam's first moment after equal clipped gradients g: g * (1 - 0.9**4).
-    moment = updater.tensors()["optimizer.0.exp_avg"].flatten()[0].item()
-    assert moment == pytest.approx(0.5 / count**0.5 * (1 - 0.9**4), rel=1e-3)
-
-
-def test_a_restored_updater_goes_on_bit_for_bit():
-    def make():
-        torch.manual_seed(1)
-        learner = DDQNLearner(DoubleDQN(small_network()))
-        return learner, Updater(learner, **UPDATER)
-
-    def update(learner, updater):
-        loss, _ = learner.compute_loss(a_batch())
-        return updater.apply(torch.autograd.grad(loss, trainable(learner.model)))
-
-    learner, updater = make()
-    for _ in range(5):
-        update(learner, updater)
-    tensors = {name: value.clone() for name, value in updater.tensors().items()}
-    other_learner, other = make()
-    other.restore(tensors, updater.state())
-    for _ in range(5):
-        assert update(learner, updater) == update(other_learner, other)
-    ours, theirs = updater.tensors(), other.tensors()
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 class Table(nn.Module):
@@ -232,10 +184,9 @@ def test_the_whole_machinery_finds_the_optimal_values_of_a_corridor():
     collected = collector.collect(4000, epsilon=1.0)
     assert any(episode.truncated for episode in collected.episodes)
     assert any(episode.flags for episode in collected.episodes)
-    learner = DDQNLearner(model)
+    learner = DDQNLearner(model, tau=0.05)
     computer = GradientComputer(learner, CPU)
-    schedule = {"lr": 0.05, "lr_min": 0.001, "warmup": 0, "total_packets": 1500, "tau": 0.05}
-    updater = Updater(learner, **UPDATER | schedule)
+    updater = an_updater(learner, lr=0.05, end=0.001, total=1500)
     for _ in range(1500):
         batch = replay.sample(64)
         measured = computer.add(batch)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ import torch
 from torch import nn
 
 from mario_agents.core.gradients import trainable
+from mario_agents.core.types import Batch, Learner
 from mario_agents.runtime.aggregation import GradientAggregator
-from mario_agents.runtime.exchange import SharedExchange, gradient_layout, weight_layout
-from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
+from mario_agents.runtime.exchange import SharedExchange, weight_layout
+from mario_agents.runtime.packet import PacketLayout
+from mario_agents.runtime.shm.gradient_pool import PacketType, SharedGradientPool
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import SharedSegments
 from mario_agents.runtime.shm.shared_weights import SharedWeights
@@ -27,18 +30,25 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX sha
 
 
 class Net(nn.Module):
-    """Trainable weights, a frozen target and a counter."""
+    """Trainable weights, a frozen target, a counter and a statistic."""
 
     def __init__(self) -> None:
         super().__init__()
         self.online = nn.Linear(2, 3)
         self.target = nn.Linear(2, 3).requires_grad_(False)
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("scale", torch.zeros(2))
 
 
-class FakeLearner:
+class FakeLearner(Learner):
     def __init__(self) -> None:
         self.model = Net()
+
+    def compute_loss(self, batch: Batch) -> NoReturn:
+        raise AssertionError("nothing is learned here")
+
+    def statistics(self) -> dict[str, torch.Tensor]:
+        return {"scale": self.model.scale}
 
 
 @dataclass
@@ -75,7 +85,7 @@ class Ends:
 def ends(tmp_path: Path) -> Iterator[Ends]:
     learner, owner = FakeLearner(), FakeLearner()
     with SharedSegments(tmp_path / "leases") as segments:
-        size = gradient_layout(learner).size
+        size = PacketLayout(learner).size
         yield Ends(
             learner,
             owner,
@@ -168,10 +178,51 @@ def test_new_synchronous_weights_are_those_of_the_own_gradients(ends: Ends) -> N
         syncing = in_background(exchange.sync)
         while not aggregator.take(ends.weights.version):
             pass
-        assert np.all(aggregator.mean == version)
+        assert all(
+            torch.all(g == version) for g in PacketLayout(ends.owner).gradients(aggregator.mean)
+        )
         with torch.no_grad():
             ends.owner.model.online.weight.fill_(version + 1)
         ends.publish()
         aggregator.release()
         syncing()
         assert torch.all(ends.learner.model.online.weight == version + 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_statistics_travel_with_gradients_exactly_and_are_averaged(
+    dtype: PacketType, tmp_path: Path
+) -> None:
+    """In packets of bfloat16, too, which hold 0.001 only to two digits."""
+    learners, owner = [FakeLearner(), FakeLearner()], FakeLearner()
+    layout = PacketLayout(owner)
+    values = torch.tensor([[0.1234567, -7e-12], [1e20, 5.4321]])
+    with SharedSegments(tmp_path / "leases") as segments:
+        pool = SharedGradientPool.create(segments, workers=2, size=layout.size, dtype=dtype)
+        aggregator = GradientAggregator(
+            pool, lambda worker: True, max_staleness=9, synchronous=True
+        )
+        for sent in (values[:1].expand(2, 2), values):
+            for worker, learner in enumerate(learners):
+                learner.model.scale.copy_(sent[worker])
+                packet = np.empty(layout.size, dtype=np.float32)
+                gradients = [torch.full_like(p, worker + 1.0) for p in trainable(learner.model)]
+                PacketLayout(learner).pack(gradients, out=packet)
+                assert pool.publish(worker, packet, 1)
+            assert aggregator.take(1) == 2
+            layout.take_statistics(aggregator.mean)
+            aggregator.release()
+            mean = sent.double().mean(dim=0).float()
+            assert torch.allclose(owner.model.scale, mean, rtol=1e-6, atol=0)
+            assert all(torch.all(each == 1.5) for each in layout.gradients(aggregator.mean))
+
+
+def test_the_statistics_of_one_worker_arrive_bit_for_bit() -> None:
+    learner, owner = FakeLearner(), FakeLearner()
+    layout, packet = PacketLayout(owner), np.empty(PacketLayout(owner).size, dtype=np.float32)
+    for seed in range(100):
+        numbers = np.random.default_rng(seed).normal(size=2) * 10.0 ** (seed % 40 - 20)
+        learner.model.scale.copy_(torch.from_numpy(numbers))
+        PacketLayout(learner).pack([torch.zeros_like(p) for p in trainable(learner.model)], packet)
+        layout.take_statistics(packet)
+        assert torch.equal(owner.model.scale, learner.model.scale)

@@ -10,7 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mario_agents.ops.averages import polyak_update
 from mario_agents.ops.bounding import softsign_bound
+from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.nstep import n_step_returns
 from mario_agents.ops.prioritized import PRIORITY_EPSILON, importance_weights, scaled_priority
 from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
@@ -142,27 +144,47 @@ def test_linear_schedule():
 
 
 def test_cosine_with_warmup():
-    factor = cosine_with_warmup(total=110, warmup=10, final_fraction=0.1)
-    assert factor(0) == pytest.approx(1 / 11)
-    assert factor(9) == pytest.approx(10 / 11)
-    assert factor(10) == 1.0
-    assert factor(60) == pytest.approx(0.55)
-    assert factor(85) == pytest.approx(0.1 + 0.9 * 0.5 * (1 + math.cos(0.75 * math.pi)))
-    assert factor(110) == factor(10**6) == pytest.approx(0.1)
-    assert all(factor(u) >= factor(u + 1) for u in range(10, 110))
+    rate = cosine_with_warmup(2.0, 0.2, warmup=10, total=110)
+    assert rate(0) == pytest.approx(2 / 11)
+    assert rate(9) == pytest.approx(20 / 11)
+    assert rate(10) == 2.0
+    assert rate(60) == pytest.approx(1.1)
+    assert rate(85) == pytest.approx(0.2 + 1.8 * 0.5 * (1 + math.cos(0.75 * math.pi)))
+    assert rate(110) == rate(10**6) == pytest.approx(0.2)
+    assert all(rate(u) >= rate(u + 1) for u in range(10, 110))
 
 
-def test_cosine_drives_torch():
+def test_cosine_is_that_of_torch():
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=2.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine_with_warmup(4, 1, 0.5))
-    rates = []
-    for _ in range(5):
-        rates.append(schedule.get_last_lr()[0])
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20, eta_min=0.5)
+    rate = cosine_with_warmup(2.0, 0.5, warmup=0, total=20)
+    for packets in range(21):
+        assert rate(packets) == pytest.approx(schedule.get_last_lr()[0])
         optimizer.step()
         schedule.step()
-    # One update of warm-up, then half a cosine from 2 to 1 over three updates.
-    assert rates == pytest.approx([1.0, 2.0, 1.75, 1.25, 1.0])
+
+
+def test_targets_follow_by_tau():
+    targets, sources = [torch.zeros(2), torch.full((3,), 4.0)], [torch.ones(2), torch.zeros(3)]
+    polyak_update(targets, sources, 0.25)
+    assert targets[0].tolist() == [0.25] * 2
+    assert targets[1].tolist() == [3.0] * 3
+    polyak_update(targets, sources, 1.0)
+    assert all(torch.equal(*pair) for pair in zip(targets, sources, strict=True))
+
+
+def test_gradients_are_scaled_to_a_norm_all_together():
+    used = [torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(1))]
+    unused = torch.nn.Parameter(torch.zeros(5))
+    for parameter, gradient in zip(used, ([2.0, 3.0], [6.0]), strict=True):
+        parameter.grad = torch.tensor(gradient)
+    assert float(clip_by_global_norm(math.inf)([*used, unused])) == 7.0
+    assert used[0].grad.tolist() == [2.0, 3.0]
+    assert float(clip_by_global_norm(3.5)([*used, unused])) == 7.0
+    assert used[0].grad.tolist() == pytest.approx([1.0, 1.5])
+    assert used[1].grad.tolist() == pytest.approx([3.0])
+    assert unused.grad is None
 
 
 def test_apex_epsilons_are_those_of_the_paper():

@@ -17,10 +17,12 @@ from mario_agents.algos.dqn.learner import DDQNLearner
 from mario_agents.algos.dqn.networks import DoubleDQN, QNetwork
 from mario_agents.algos.dqn.policy import DDQNPolicy
 from mario_agents.core.algorithm import Spaces, WorkerContext
-from mario_agents.core.updater import Updater
+from mario_agents.core.optimizers import adamw
+from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.nn.device import resolve_device
 from mario_agents.nn.registry import build_encoder, choose_network
-from mario_agents.ops.schedules import apex_epsilon, linear_schedule
+from mario_agents.ops.clipping import clip_by_global_norm
+from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
 from mario_agents.replay.buffer import UniformReplay
 from mario_agents.replay.prioritized import PrioritizedReplay
 from mario_agents.telemetry.collectors import DDQNCollector
@@ -52,7 +54,7 @@ class DDQNAlgorithm:
                 q_scale=config.q_scale,
                 precision=config.precision,
             )
-        return DDQNLearner(DoubleDQN(network), huber=config.huber)
+        return DDQNLearner(DoubleDQN(network), tau=config.tau, huber=config.huber)
 
     def experience(
         self,
@@ -88,16 +90,12 @@ class DDQNAlgorithm:
 
     def updater(self, config: DDQNConfig, learner: DDQNLearner) -> Updater:
         """See :class:`~mario_agents.core.algorithm.Algorithm`."""
-        return Updater(
-            learner,
-            lr=config.lr,
-            lr_min=config.lr_end,
-            warmup=config.lr_warmup,
-            total_packets=config.total_packets,
-            weight_decay=config.weight_decay,
-            max_grad_norm=config.max_grad_norm,
-            tau=config.tau,
+        lr = cosine_with_warmup(
+            config.lr, config.lr_end, warmup=config.lr_warmup, total=config.total_packets
         )
+        clip = clip_by_global_norm(config.max_grad_norm)
+        everything = ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
+        return Updater(learner, adamw(weight_decay=config.weight_decay), everything)
 
     def player(self, learner: DDQNLearner) -> nn.Module:
         """See :class:`~mario_agents.core.algorithm.Algorithm`: the target network.

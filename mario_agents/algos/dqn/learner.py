@@ -8,17 +8,19 @@ from torch import Tensor
 
 from mario_agents.algos.dqn.loss import ddqn_loss
 from mario_agents.algos.dqn.networks import DoubleDQN
-from mario_agents.core.types import Batch
+from mario_agents.core.types import Batch, Learner
 
 
-class DDQNLearner:
+class DDQNLearner(Learner):
     """What a worker computes gradients with; owns no optimizer and no environment.
 
-    ``huber`` as in :class:`~mario_agents.algos.dqn.config.DDQNConfig`.
+    ``tau`` and ``huber`` as in :class:`~mario_agents.algos.dqn.config.DDQNConfig`.
     """
 
-    def __init__(self, model: DoubleDQN, *, huber: float | None = None) -> None:
-        self.model, self._huber = model, huber
+    model: DoubleDQN
+
+    def __init__(self, model: DoubleDQN, *, tau: float, huber: float | None = None) -> None:
+        self.model, self._tau, self._huber = model, tau, huber
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss, and detached metrics; ``priority`` ``(B,)`` is the size of the errors."""
@@ -32,6 +34,6 @@ class DDQNLearner:
             "priority": priority,
         }
 
-    def update_targets(self, tau: float) -> None:
+    def after_update(self) -> None:
         """Move the target network towards the online network."""
-        self.model.update_target(tau)
+        self.model.update_target(self._tau)

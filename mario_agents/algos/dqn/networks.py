@@ -12,6 +12,7 @@ from mario_agents.config import Precision
 from mario_agents.nn.device import arithmetic
 from mario_agents.nn.dueling import DuelingHead
 from mario_agents.nn.encoders import Encoder
+from mario_agents.ops.averages import polyak_update
 
 
 class QNetwork(nn.Module):
@@ -59,11 +60,9 @@ class DoubleDQN(nn.Module):
         """See :class:`mario_agents.core.types.Model`; ``rng`` is on the CPU."""
         return epsilon_greedy(self(obs), epsilon, rng)
 
-    @torch.no_grad()
     def update_target(self, tau: float) -> None:
-        """``target <- (1 - tau) * target + tau * online``."""
-        for target, online in zip(self.target.parameters(), self.online.parameters(), strict=True):
-            target.lerp_(online, tau)
+        """See :func:`~mario_agents.ops.averages.polyak_update`."""
+        polyak_update(self.target.parameters(), self.online.parameters(), tau)
 
 
 def epsilon_greedy(q: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:

@@ -14,9 +14,12 @@ from mario_agents.algos.ppo.networks import ActorCritic
 from mario_agents.algos.ppo.policy import PPOPolicy
 from mario_agents.algos.ppo.rollouts import RolloutExperience
 from mario_agents.core.algorithm import Spaces, WorkerContext
-from mario_agents.core.updater import Updater
+from mario_agents.core.optimizers import adamw
+from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.nn.device import resolve_device
 from mario_agents.nn.registry import build_encoder, choose_network
+from mario_agents.ops.clipping import clip_by_global_norm
+from mario_agents.ops.schedules import cosine_with_warmup
 from mario_agents.telemetry.collectors import PPOCollector
 
 
@@ -59,16 +62,13 @@ class PPOAlgorithm:
         return RolloutExperience(config, envs, learner, context)
 
     def updater(self, config: PPOConfig, learner: PPOLearner) -> Updater:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`: AdamW without decay is Adam."""
+        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        lr = cosine_with_warmup(
+            config.lr, config.lr_end, warmup=config.lr_warmup, total=config.total_packets
+        )
+        clip = clip_by_global_norm(config.max_grad_norm)
         return Updater(
-            learner,
-            lr=config.lr,
-            lr_min=config.lr_end,
-            warmup=config.lr_warmup,
-            total_packets=config.total_packets,
-            weight_decay=0.0,
-            max_grad_norm=config.max_grad_norm,
-            tau=0.0,
+            learner, adamw(), ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
         )
 
     def player(self, learner: PPOLearner) -> nn.Module:

@@ -9,12 +9,14 @@ from torch import Tensor
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.loss import ppo_loss
 from mario_agents.algos.ppo.networks import ActorCritic, PolicyValue
-from mario_agents.core.types import Batch
+from mario_agents.core.types import Batch, Learner
 from mario_agents.nn.device import arithmetic
 
 
-class PPOLearner:
+class PPOLearner(Learner):
     """What a worker computes gradients with; owns no optimizer and no environment."""
+
+    model: ActorCritic
 
     def __init__(self, model: ActorCritic, config: PPOConfig) -> None:
         self.model = model
@@ -40,6 +42,3 @@ class PPOLearner:
         )
         measured = result._asdict()
         return result.loss, {**measured, "loss": result.loss.detach()}
-
-    def update_targets(self, tau: float) -> None:
-        """There are none."""

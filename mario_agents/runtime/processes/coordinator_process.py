@@ -7,15 +7,14 @@ import time
 from multiprocessing.connection import Connection
 
 import numpy as np
-import torch
 
-from mario_agents.core.gradients import Gradients, trainable
 from mario_agents.nn.device import resolve_device
 from mario_agents.run import CheckpointStore
 from mario_agents.runtime.aggregation import GradientAggregator
 from mario_agents.runtime.build import build_coordinator, build_learner, counters_of
 from mario_agents.runtime.evaluator import Evaluator
-from mario_agents.runtime.exchange import NAP, gradient_layout, weight_layout
+from mario_agents.runtime.exchange import NAP, weight_layout
+from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.telemetry.events import COORDINATOR
@@ -75,7 +74,7 @@ class CoordinatorProcess:
         self._weights = attached.weights
         self._weight_layout = weight_layout(self.learner)
         self._vector = np.empty(self._weight_layout.size, dtype=np.float32)
-        self._gradient_layout = gradient_layout(self.learner)
+        self._packet_layout = PacketLayout(self.learner)
         self._aggregator = GradientAggregator(
             attached.pool,
             lambda worker: self._heartbeat.row(worker).taken,
@@ -105,7 +104,9 @@ class CoordinatorProcess:
             self.coordinator.reporter.logger.track("stale", self._aggregator.stale - stale)
         if not packets:
             return False
-        self.coordinator.apply(self._gradients(), packets, self._aggregator.staleness)
+        self._packet_layout.take_statistics(self._aggregator.mean)
+        gradients = self._packet_layout.gradients(self._aggregator.mean)
+        self.coordinator.apply(gradients, packets, self._aggregator.staleness)
         self._publish()
         self._aggregator.release()
         self._row.add("updates")
@@ -167,14 +168,6 @@ class CoordinatorProcess:
             self._row.beat()
             time.sleep(LONGEST_NAP)
         self._take_evaluation()
-
-    def _gradients(self) -> Gradients:
-        views = self._gradient_layout.views(self._aggregator.mean)
-        if self._device.type == "cpu":
-            return views
-        gradients = [torch.empty_like(parameter) for parameter in trainable(self.learner.model)]
-        self._gradient_layout.unpack(self._aggregator.mean, gradients)
-        return gradients
 
     def _publish(self) -> None:
         tensors = list(self.learner.model.state_dict().values())

@@ -16,8 +16,9 @@ from mario_agents.core.algorithm import Algorithm, Spaces, name_of
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.runtime.build import build_learner, open_hub, restore_counters
 from mario_agents.runtime.coordinator import incomplete
-from mario_agents.runtime.exchange import gradient_layout, weight_layout
+from mario_agents.runtime.exchange import weight_layout
 from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
+from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import ProcessPlan
 from mario_agents.runtime.processes.coordinator_process import coordinator_main
 from mario_agents.runtime.processes.process import ProcessHandle
@@ -151,7 +152,7 @@ class Supervisor:
         pool = SharedGradientPool.create(
             segments,
             workers=config.workers,
-            size=gradient_layout(learner).size,
+            size=PacketLayout(learner).size,
             slots=SLOTS,
             dtype=config.gradient_dtype,
         )

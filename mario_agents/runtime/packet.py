@@ -1,0 +1,72 @@
+"""What a worker sends after a few batches: gradients, and the learner's statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mario_agents.core.gradients import Gradients, trainable
+from mario_agents.core.types import Learner
+from mario_agents.runtime.flatten import TensorLayout
+from mario_envkit.errors import TrainerError
+
+_PARTS = 3
+"""Numbers of bfloat16, 8 bits of mantissa each, that add up to one of float32."""
+
+
+class PacketLayout:
+    """How the gradients and :meth:`~mario_agents.core.types.Learner.statistics` of a learner lie
+    in a vector of ``size`` float32.
+
+    Vectors may be averaged, and rounded to bfloat16: a statistic that moves by a thousandth of
+    itself would stand still in bfloat16, and so is sent as a sum of numbers that bfloat16 holds
+    exactly.
+
+    Raises:
+        TrainerError: if a gradient or a statistic cannot be sent.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        named = learner.model.named_parameters()
+        self._gradients = TensorLayout([(n, p) for n, p in named if p.requires_grad], numeric=True)
+        self._device = trainable(learner.model)[0].device
+        self._statistics = list(learner.statistics().values())
+        for name, tensor in learner.statistics().items():
+            if tensor.dtype != torch.float32:
+                raise TrainerError(f"The statistic {name!r} is {tensor.dtype}; it must be float32.")
+        self._counts = [tensor.numel() for tensor in self._statistics]
+        self.size = self._gradients.size + _PARTS * sum(self._counts)
+
+    def pack(self, gradients: Gradients, out: NDArray[np.float32]) -> None:
+        """Copy gradients, and the present statistics, into ``out`` ``(size,)``."""
+        self._gradients.pack(gradients, out=out[: self._gradients.size])
+        if self._statistics:
+            flat = torch.cat([tensor.detach().flatten() for tensor in self._statistics]).cpu()
+            parts = torch.from_numpy(out[self._gradients.size :]).view(_PARTS, -1)
+            for part in parts:
+                part.copy_(flat.to(torch.bfloat16))
+                flat -= part
+
+    def gradients(self, vector: NDArray[np.float32]) -> Gradients:
+        """The gradients in ``vector`` ``(size,)``, on the learner's device; on the CPU without a
+        copy."""
+        packed = vector[: self._gradients.size]
+        if self._device.type == "cpu":
+            return self._gradients.views(packed)
+        shapes = [(spec.shape, spec.dtype) for spec in self._gradients.specs]
+        found = [torch.empty(shape, dtype=dtype, device=self._device) for shape, dtype in shapes]
+        self._gradients.unpack(packed, found)
+        return found
+
+    @torch.no_grad()
+    def take_statistics(self, vector: NDArray[np.float32]) -> None:
+        """Give the learner the statistics in ``vector`` ``(size,)``."""
+        if not self._statistics:
+            return
+        parts = torch.from_numpy(vector[self._gradients.size :]).view(_PARTS, -1)
+        # From the smallest on: the other way round the sum is not always exact.
+        flat: Tensor = (parts[2] + parts[1]) + parts[0]
+        for tensor, values in zip(self._statistics, torch.split(flat, self._counts), strict=True):
+            tensor.copy_(values.view(tensor.shape))
