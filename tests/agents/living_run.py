@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +20,8 @@ from mario_agents.telemetry.events import (
     WorkerStatus,
 )
 from mario_envkit.errors import RunError
+from tests.waiting import PATIENCE, pause, until
 
-PATIENCE = 120.0
-"""Seconds that a test waits for something; machines that test are slow and busy."""
 SHM = Path("/dev/shm")
 
 
@@ -81,13 +79,10 @@ class LivingRun:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds; the run must go on meanwhile."""
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < deadline, (self.statuses, self.log())
-            self._look()
+        until(condition, self._look, lambda: (self.statuses, self.log()))
 
     def _look(self) -> None:
+        assert self.process.poll() is None, self.process.communicate()
         for lease in self.temporary.glob("*/*.lease"):
             if lease not in self.leases and lease not in self._foreign:
                 self.leases.add(lease)
@@ -98,7 +93,7 @@ class LivingRun:
             try:
                 self._observer = EventObserver(self.path)
             except RunError:
-                time.sleep(0.05)
+                pause()
                 return
         for envelope in self._observer.poll(0.05):
             if isinstance(envelope.event, (WorkerStatus, LearnerStatus)):
@@ -149,10 +144,7 @@ class LivingRun:
 
     def assert_nothing_left(self) -> None:
         """No process, no shared memory, no lease; processes have a moment to go."""
-        deadline = time.monotonic() + 20
-        while processes_with(self.token) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert processes_with(self.token) == []
+        until(lambda: not processes_with(self.token), told=lambda: processes_with(self.token))
         assert self.segments, "the test never saw the shared memory of the run"
         assert [name for name in self.segments if (SHM / name.lstrip("/")).exists()] == []
         assert [lease for lease in self.leases if lease.exists()] == []

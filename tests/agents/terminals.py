@@ -9,11 +9,11 @@ import select
 import signal
 import struct
 import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE = 90.0
+from tests.waiting import PATIENCE, pause, until
+
 ALTERNATE, NORMAL = "\x1b[?1049h", "\x1b[?1049l"
 """Enter the alternate screen, and leave it."""
 
@@ -55,10 +55,7 @@ class Terminal:
 
     def until(self, condition: Callable[[], bool], *, patience: float = PATIENCE) -> None:
         """Wait for something."""
-        deadline = time.monotonic() + patience
-        while not condition():
-            assert time.monotonic() < deadline, self.output[-3000:]
-            self._read()
+        until(condition, self._read, lambda: self.output[-3000:], patience=patience)
 
     def end(self) -> int:
         """Wait for the end of the command; its exit status."""
@@ -73,7 +70,7 @@ class Terminal:
             try:
                 self.output += os.read(self._fd, 1 << 16).decode(errors="replace")
             except OSError:  # everybody has closed it
-                time.sleep(0.02)
+                pause()
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:

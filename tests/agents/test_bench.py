@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from mario_agents.bench.process import Child, last_line, threads_for
 from mario_agents.bench.request import BenchRequest, parse_overrides
 from mario_envkit.errors import ConfigError, LevelError, MarioEnvkitError, OptionError
 from mario_envkit.vector.cores import available_cores
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -125,19 +124,12 @@ def test_a_folder_takes_more_of_the_same(tmp_path: Path) -> None:
 # -- processes ---------------------------------------------------------------------------------
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
-
-
 def test_a_child_has_its_share_of_the_cores(tmp_path: Path) -> None:
     assert threads_for(1) is None
     assert threads_for(1000) == 1
     assert threads_for(2) == max(available_cores() // 2, 1)
     child = Child(["trainers"], tmp_path / "log", slot=1, jobs=2)
-    wait_until(lambda: child.exit_status is not None)
+    until(lambda: child.exit_status is not None)
     child.close()
     assert child.exit_status == 0
     assert last_line(tmp_path / "log")
@@ -145,7 +137,6 @@ def test_a_child_has_its_share_of_the_cores(tmp_path: Path) -> None:
     assert last_line(tmp_path / "empty") == ""
 
 
-@pytest.mark.timeout(600)
 def test_a_bench_is_killed_and_goes_on(cli: Any, cli_env: dict[str, str], tmp_path: Path,
                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     words = ["bench", "learn", "--presets", "walk", "--seeds", "0", "1", "--steps", "640",
@@ -163,13 +154,13 @@ def test_a_bench_is_killed_and_goes_on(cli: Any, cli_env: dict[str, str], tmp_pa
         return cells[0].run_files.weights_path.exists()
 
     try:
-        wait_until(training)
+        until(training)
     finally:
         os.killpg(bench.pid, signal.SIGKILL)
         bench.wait()
     # Its child notices that it is alone, saves and ends.
     log = cells[0].run_files.log_path
-    wait_until(lambda: "Stopped by a signal" in log.read_text())
+    until(lambda: "Stopped by a signal" in log.read_text())
     assert not any(is_finished(files) for files in cells)
 
     for name, value in cli_env.items():
@@ -202,7 +193,6 @@ def test_a_bench_is_killed_and_goes_on(cli: Any, cli_env: dict[str, str], tmp_pa
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
-@pytest.mark.timeout(600)
 def test_a_run_that_fails_is_told_of(cli: Any, cli_env: dict[str, str], tmp_path: Path,
                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     for name, value in cli_env.items():

@@ -17,6 +17,7 @@ from mario_agents.monitor.app import DashboardApp
 from mario_agents.monitor.report import ReportJob
 from mario_agents.monitor.state import Dashboard
 from mario_agents.telemetry.events import MAIN, DeathPositions, Log, ProcessHeartbeat
+from tests import waiting
 from tests.agents.dashboards import (
     START,
     FakeFeed,
@@ -76,7 +77,7 @@ def text_of(app: DashboardApp) -> str:
 
 async def until(pilot: Any, condition: Callable[[], bool]) -> None:
     """Wait for something; machines that test are slow and busy."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + waiting.PATIENCE
     while not condition():
         assert time.monotonic() < deadline, text_of(pilot.app)
         await pilot.pause(0.03)
@@ -312,11 +313,7 @@ def reporter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReportJob:
 
 
 def result_of(job: ReportJob) -> str:
-    deadline = time.monotonic() + 20
-    while (words := job.poll()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return words
+    return waiting.until(job.poll)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")

@@ -14,6 +14,7 @@ import pytest
 
 from mario_agents.telemetry.events.address import SERVER_NAME
 from tests.agents.terminals import Terminal, children_of
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -120,7 +121,7 @@ def test_a_run_is_watched_and_stopped_from_another_terminal(terminal, tmp_path, 
         other.type("s")
         other.until(lambda: "Press s again" in other.output)
         other.type("s")
-        _, errors = train.communicate(timeout=60)
+        _, errors = train.communicate(timeout=PATIENCE)
         assert train.returncode == 130, errors
         other.until(lambda: "ended" in other.output)
         assert other.status is None  # it shows the end until somebody has seen it

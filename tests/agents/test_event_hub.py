@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +44,7 @@ from mario_agents.telemetry.events import (
 )
 from mario_agents.testing.toy import ToyLearner, ToyModel
 from mario_envkit.errors import HotspotError
+from tests.waiting import PATIENCE, until
 
 EPISODE = Episode(0, "1-1", 30.0, 20, 523, 600, 0, False, False)
 ROUND = CollectResult(
@@ -93,10 +93,7 @@ def deaths_in(run):
 
 
 def wait(hub, condition):
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        hub.poll(0.05)
-    assert condition()
+    until(condition, lambda: hub.poll(0.05))
 
 
 def rows(path):
@@ -182,13 +179,15 @@ def test_observers_get_what_the_desk_gets(run, hub):
     observer = EventObserver(run.path)
     local = hub.publisher("worker_0")
     remote = EventPublisher(hub.address, run=hub.token, source="worker_1")
-    seen, deadline = set(), time.monotonic() + 10
-    while seen != {"worker_0", "worker_1"} and time.monotonic() < deadline:
+    seen = set()
+
+    def send() -> None:
         for publisher in (local, remote):
             publisher.publish(DeathPositions(level="1-1", positions=[1]))
         hub.poll(0.05)
-        seen |= {envelope.source for envelope in observer.poll(0.05)}
-    assert seen == {"worker_0", "worker_1"}
+        seen.update(envelope.source for envelope in observer.poll(0.05))
+
+    until(lambda: seen == {"worker_0", "worker_1"}, send)
     observer.close()
     remote.close()
 
@@ -205,20 +204,26 @@ def test_observers_hear_the_main_process_and_nobody_twice(run, hub):
     assert (process.source, process.pid, process.restarts) == ("worker_1", os.getpid(), 1)
     assert 0 <= process.age < 60
     other = Log(level=logging.WARNING, logger="mario_agents.x", text="from a worker")
-    heard, deadline = [], time.monotonic() + 10
     logger = logging.getLogger("mario_agents.somewhere")
-    while not heard and time.monotonic() < deadline:  # until the observer has subscribed
+    heard = []
+
+    def listen() -> None:
+        heard.extend(observer.poll(0.05))
+
+    def announce_and_listen() -> None:  # until the observer has subscribed
         hub.announce(heartbeats)
-        heard = observer.poll(0.05)
+        listen()
+
+    until(lambda: heard, announce_and_listen)
     hub.publisher("worker_1").publish(other)
     logger.warning("%s is gone", "worker_1")
     hub.poll()
     logger.warning("the last")
     hub.poll()
-    while time.monotonic() < deadline:
-        heard += observer.poll(0.05)
-        if any(isinstance(e.event, Log) and e.event.text == "the last" for e in heard):
-            break
+    until(
+        lambda: any(isinstance(e.event, Log) and e.event.text == "the last" for e in heard),
+        listen,
+    )
     observer.close()
     assert {e.source for e in heard if isinstance(e.event, Heartbeats)} == {"main"}
     assert next(e.event for e in heard if isinstance(e.event, Heartbeats)) == heartbeats
@@ -273,9 +278,7 @@ def test_log_records_of_other_processes_are_logged_here(hub, caplog):
 def test_losses_are_told(hub, caplog):
     remote = EventPublisher(hub.address, run="another run", source="worker_0")
     remote.publish(DeathPositions(level="1-1", positions=[1]))
-    deadline = time.monotonic() + 10
-    while not caplog.messages and time.monotonic() < deadline:
-        hub.poll(0.05)
+    wait(hub, lambda: caplog.messages)
     assert "1 messages were ignored" in caplog.messages[0]
     remote.close()
 
@@ -367,11 +370,9 @@ def test_a_killed_main_process_leaves_a_run_that_goes_on(run):
         [sys.executable, "-c", MAIN, str(run.path)], cwd=root, stdout=subprocess.PIPE, text=True
     )
     sockets = Path(process.stdout.readline().strip().removeprefix("ipc://")).parent
-    wait_for = time.monotonic() + 70
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(PATIENCE)
     process.stdout.close()
-    assert time.monotonic() < wait_for
     assert sockets.exists()
     with make_hub(run) as hub:
         assert not sockets.exists()

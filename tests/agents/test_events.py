@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import msgspec
@@ -43,6 +42,7 @@ from mario_agents.telemetry.events import (
 from mario_agents.telemetry.events.address import LOOPBACK, PREFIX
 from mario_agents.telemetry.events.publisher import Stamp
 from mario_envkit.errors import RunError
+from tests.waiting import PATIENCE, pause, until
 
 TOKEN = "0123456789abcdef"
 DEATH = DeathPositions(level="1-1", positions=[523, 530])
@@ -65,11 +65,10 @@ def message(event=DEATH, run=TOKEN, **changes):
     return msgspec.msgpack.encode(fields)
 
 
-def poll(receiver, count, seconds=10.0):
-    """Poll until ``count`` messages came, or time is up."""
-    found, deadline = [], time.monotonic() + seconds
-    while len(found) < count and time.monotonic() < deadline:
-        found += receiver.poll(0.1)
+def poll(receiver, count):
+    """Poll until ``count`` messages came."""
+    found = []
+    until(lambda: len(found) >= count, lambda: found.extend(receiver.poll(0.1)))
     return found
 
 
@@ -119,13 +118,15 @@ def test_every_event_arrives_as_it_was_sent(subscriber, connect):
 
 def test_a_poll_is_bounded_and_ends(subscriber, connect):
     assert subscriber.poll(0.01) == []
-    publisher = connect()
-    for _ in range(10):
-        publisher.publish(DEATH)
-    first = poll(subscriber, 1)
-    rest = 10 - len(first)
-    time.sleep(0.3)
-    assert len(subscriber.poll(1, limit=min(3, rest))) == min(3, rest)
+    publisher, sizes = connect(), [0]
+
+    def send_and_poll():
+        for _ in range(10):
+            publisher.publish(DEATH)
+        sizes.append(len(subscriber.poll(0.1, limit=3)))
+
+    until(lambda: sizes.count(3) == 5, send_and_poll)
+    assert max(sizes) == 3
 
 
 def test_a_full_queue_drops_and_says_so(subscriber, connect):
@@ -134,9 +135,7 @@ def test_a_full_queue_drops_and_says_so(subscriber, connect):
     assert 0 < taken < 20000
     assert publisher.dropped == 20000 - taken
     assert len(poll(subscriber, taken)) == taken
-    deadline = time.monotonic() + 10
-    while not publisher.publish(DEATH) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: publisher.publish(DEATH))
     ((envelope, _),) = poll(subscriber, 1)
     assert envelope.dropped == subscriber.decoder.dropped == publisher.dropped
     assert subscriber.decoder.lost == 0
@@ -214,9 +213,12 @@ def test_foreign_bytes_and_huge_messages_on_the_socket(subscriber, connect):
     foreign.send(b"hello")
     foreign.send_multipart([b"two", b"parts"])
     foreign.send(message(version=0))
-    deadline = time.monotonic() + 10
-    while subscriber.decoder.rejected.total < 3 and time.monotonic() < deadline:
-        assert subscriber.poll(0.1) == []
+    heard = []
+    until(
+        lambda: subscriber.decoder.rejected.total == 3,
+        lambda: heard.extend(subscriber.poll(0.1)),
+    )
+    assert heard == []
     assert subscriber.decoder.rejected.malformed == 2
     foreign.send(b"\x00" * (2 * MAX_MESSAGE_BYTES))
     publisher = connect()
@@ -233,7 +235,7 @@ def send_many(address, number, count):
     publisher = EventPublisher(address, run=TOKEN, source=f"worker_{number}", queue=count)
     for x in range(count):
         assert publisher.publish(DeathPositions(level="1-1", positions=[x]))
-    publisher.close(linger=20)
+    publisher.close(linger=PATIENCE)
 
 
 def test_many_processes_send_at_once(subscriber):
@@ -245,9 +247,9 @@ def test_many_processes_send_at_once(subscriber):
     ]
     for process in processes:
         process.start()
-    received = [envelope for envelope, _ in poll(subscriber, count * workers, 60)]
+    received = [envelope for envelope, _ in poll(subscriber, count * workers)]
     for process in processes:
-        process.join(20)
+        process.join(PATIENCE)
         assert process.exitcode == 0
     for number in range(workers):
         ours = [e.event.positions[0] for e in received if e.source == f"worker_{number}"]
@@ -276,22 +278,22 @@ def broadcast(directory, tmp_path):
 
 
 def send_until_seen(broadcast, observer, event):
-    """Whether an event gets through: subscribing, and emptying a queue, takes a moment."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+    """Wait until an event gets through: subscribing, and emptying a queue, takes a moment."""
+
+    def seen():
         broadcast.send(message(event))
-        if any(envelope.event == event for envelope in observer.poll(0.05)):
-            return True
-    return False
+        return any(envelope.event == event for envelope in observer.poll(0.05))
+
+    until(seen)
 
 
 def test_observers_see_what_passes_and_leave_no_trace(broadcast, tmp_path):
     observers = [EventObserver(tmp_path) for _ in range(2)]
     for observer in observers:
-        assert send_until_seen(broadcast, observer, DEATH)
+        send_until_seen(broadcast, observer, DEATH)
     observers[0].close()
     broadcast.send(b"noise")
-    assert send_until_seen(broadcast, observers[1], EVENTS[1])
+    send_until_seen(broadcast, observers[1], EVENTS[1])
     assert observers[1].decoder.rejected.malformed == 1
     observers[1].close()
     broadcast.close()
@@ -306,19 +308,15 @@ def test_a_killed_or_stopped_observer_holds_nobody_up(how, broadcast, tmp_path):
     other = EventObserver(tmp_path)
     try:
         os.set_blocking(process.stdout.fileno(), False)
-        deadline = time.monotonic() + 30
-        while not process.stdout.readline():
-            assert time.monotonic() < deadline
-            broadcast.send(message())
-            time.sleep(0.01)
+        until(process.stdout.readline, lambda: (broadcast.send(message()), pause()))
         process.send_signal(how)
         text = Log(level=20, logger="x", text="x" * 4000)
         for _ in range(5_000):  # more than its queue and all buffers of the system hold
             broadcast.send(message(text))
-        assert send_until_seen(broadcast, other, DEATH)
+        send_until_seen(broadcast, other, DEATH)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE)
         process.stdout.close()
         other.close()
 

@@ -191,11 +191,8 @@ def test_two_processes_hammer(segments, dtype, size):
         running(publish_gradients, pool.name, heartbeat.name, 0) as first,
         running(publish_gradients, pool.name, heartbeat.name, 1) as second,
     ):
-        end = None
         while first.is_alive() or second.is_alive() or any(map(pool.waiting, (0, 1))):
-            if end is None and all(read):
-                end = time.monotonic() + 1.5
-            elif end is not None and time.monotonic() > end:
+            if min(read) >= 500:
                 heartbeat.stop()
             packet = pool.poll()
             if packet is None:
@@ -210,7 +207,7 @@ def test_two_processes_hammer(segments, dtype, size):
         assert (first.exitcode, second.exitcode) == (0, 0)
     for worker in (0, 1):
         stats = pool.stats(worker)
-        assert stats.read == stats.published == read[worker] > 100
+        assert stats.read == stats.published == read[worker] >= 500
         assert stats.published + stats.dropped == heartbeat.row(worker).count("packets")
         assert stats.rejected == 0
 
@@ -232,7 +229,7 @@ def test_writers_killed_in_mid_publish(segments, dtype):
             read += 1
         assert process.exitcode == 0
     stats = pool.stats(0)
-    assert stats.read == stats.published == read > 8
+    assert stats.read == stats.published == read >= 8  # of the replacements alone
     assert stats.rejected == 0
 
 

@@ -18,6 +18,7 @@ import pytest
 from mario_agents.runtime.signals import HungUp, StopRequest, Terminated
 from mario_agents.telemetry.events import COORDINATOR
 from tests.agents.living_run import LivingRun
+from tests.waiting import PATIENCE
 
 if sys.platform != "linux":
     pytest.skip("looks into /proc and /dev/shm", allow_module_level=True)
@@ -100,7 +101,7 @@ def test_a_closed_terminal_saves_and_stops_the_run(
     try:
         run.until(lambda: run.updates > 5)
         run.hang_up()
-        assert run.process.wait(timeout=120) == 129
+        assert run.process.wait(PATIENCE) == 129
         assert_saved(run, max(workers, 1))
         if workers:
             run.assert_nothing_left()

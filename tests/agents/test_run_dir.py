@@ -80,18 +80,21 @@ def test_default_paths_are_names_and_never_taken(
 
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from mario_agents.run import RunDir
 with RunDir.open(Path(sys.argv[1])).lock():
     print("locked", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 def test_the_lock_is_exclusive_and_dies_with_its_process(run: RunDir) -> None:
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(run.path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(run.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert holder.stdout is not None

@@ -6,7 +6,6 @@ import json
 import math
 import struct
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from mario_agents.run.records import FilmRecord, PlayedEpisode, write_film_recor
 from mario_agents.telemetry import WandbSink
 from mario_agents.telemetry.sinks.run_wandb import WandbRun
 from mario_envkit.errors import OptionError, RunError
+from tests.waiting import until
 
 BLOCK = 32768
 
@@ -80,9 +80,7 @@ def test_rows_of_processes_at_different_steps_and_a_resume(run, wandb, monkeypat
     name = (run.path / "wandb-id").read_text().strip()
     (first,) = (run.path / "wandb").glob(f"offline-run-*-{name}")
     # wandb's own process may still be writing when close() returns.
-    deadline = time.monotonic() + 20
-    while len(rows(first)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: len(rows(first)) >= 2)
     assert rows(first) == [{"step": 20, "worker_0/loss": 1.5}, {"step": 10, "coordinator/lr": 0.5}]
     WandbSink("mario", run.path, run.options).close()
     assert all(path.name.endswith(name) for path in (run.path / "wandb").glob("offline-run-*"))
@@ -108,9 +106,7 @@ def test_films_are_sent_once(run, wandb, monkeypatch):
     sink.close()
     wandb.teardown()
     (folder,) = (run.path / "wandb").glob("offline-run-*")
-    deadline = time.monotonic() + 20
-    while len(rows(folder)) < 4 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: len(rows(folder)) >= 4)
     sent = [row for row in rows(folder) if any("film" in name for name in row)]
     assert [row["step"] for row in sent] == [20, 50]
     assert sent[0]["film/caption"] == "new best"
