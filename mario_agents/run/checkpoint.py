@@ -8,6 +8,9 @@ A checkpoint is two files in the store's directory::
 Both are written under another name, flushed to the disk and renamed, the manifest last: a manifest
 under its own name vouches for the pair. The leading number counts saves, so that the order does
 not depend on the step (a run that falls back to an older checkpoint goes back in steps).
+
+What is too large to be written anew each time is in pieces beside them, which several checkpoints
+share (:mod:`mario_agents.run.chunks`); the manifest vouches for them too.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +28,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from mario_agents.run.chunks import Chunk, ChunkFiles
 from mario_agents.run.weights import read_tensors, storable
 from mario_envkit.errors import CheckpointError
 from mario_envkit.files import parse_json, replace_file, replace_text, sha256_of
 
-FORMAT = 1
+FORMAT = 2
 _NAME = re.compile(r"(\d{6,})-step\d+\.(json|safetensors)")
 
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, SafetensorError)
@@ -47,12 +51,15 @@ class Checkpoint:
         step: agent steps at the time of saving.
         tensors: by name, on the CPU.
         state: everything else, as JSON gives it back (tuples are lists, keys are strings).
+        chunks: the pieces it needs, in the order that they were saved in;
+            :meth:`CheckpointStore.read_chunks` reads them.
     """
 
     name: str
     step: int
     tensors: dict[str, torch.Tensor]
     state: dict[str, Any]
+    chunks: tuple[Chunk, ...] = ()
 
 
 class CheckpointStore:
@@ -63,9 +70,32 @@ class CheckpointStore:
             raise ValueError(f"keep must be at least 1, got {keep}")
         self.directory = directory
         self.keep = keep
+        self._chunks = ChunkFiles(directory)
+
+    def write_chunk(self, tensors: Mapping[str, torch.Tensor]) -> str:
+        """Write a piece for checkpoints to come, and return its name.
+
+        The next checkpoint that is saved without it ends its life.
+
+        Raises:
+            CheckpointError: if the disk refuses; nothing is left behind.
+        """
+        return self._chunks.write(tensors)
+
+    def read_chunks(self, checkpoint: Checkpoint) -> Iterator[dict[str, torch.Tensor]]:
+        """The pieces that a checkpoint of this store needs, one after the other.
+
+        Raises:
+            CheckpointError: if one cannot be read any more.
+        """
+        return map(self._chunks.read, checkpoint.chunks)
 
     def save(
-        self, step: int, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]
+        self,
+        step: int,
+        tensors: Mapping[str, torch.Tensor],
+        state: Mapping[str, Any],
+        chunks: Iterable[str] = (),
     ) -> Path:
         """Write a checkpoint, then remove those beyond the last ``keep``.
 
@@ -73,6 +103,8 @@ class CheckpointStore:
             step: agent steps so far.
             tensors: any device; may share memory.
             state: JSON-able values; numbers of any size, NaN and infinities allowed.
+            chunks: names of the pieces that the checkpoint needs, from :meth:`write_chunk` or of
+                those that :meth:`read_chunks` read.
 
         Returns:
             Path of the manifest.
@@ -80,20 +112,22 @@ class CheckpointStore:
         Raises:
             CheckpointError: if the disk refuses (full, read-only); earlier checkpoints are intact.
             TypeError: if ``state`` cannot be expressed in JSON.
+            KeyError: if a piece was neither written nor read by this object.
         """
         # Encoded before anything is written: a mistake of the caller leaves no file behind.
         plain_state = json.loads(json.dumps(dict(state)))
+        claimed = self._chunks.claim(chunks)
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             number = max((number for number, _ in self._files("*")), default=0) + 1
             path = self.directory / f"{number:06d}-step{step}.json"
-            self._write(path, step, storable(tensors), plain_state)
+            self._write(path, step, storable(tensors), plain_state, claimed)
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
                 f"Cannot write a checkpoint to {self.directory} ({error}); earlier ones are "
                 "intact: free some space."
             ) from error
-        self._prune()
+        self._prune(claimed)
         return path
 
     def load_latest(self) -> Checkpoint:
@@ -108,7 +142,7 @@ class CheckpointStore:
         reasons = []
         for path in reversed(manifests):
             try:
-                checkpoint = _read(path)
+                checkpoint = self._read(path)
             except _DAMAGE as error:
                 reasons.append(f"{path.name}: {error}")
                 continue
@@ -126,7 +160,7 @@ class CheckpointStore:
             CheckpointError: if it cannot be read any more.
         """
         try:
-            return _read(self.directory / f"{name}.json")
+            return self._read(self.directory / f"{name}.json")
         except _DAMAGE as error:
             raise CheckpointError(
                 f"The checkpoint {name} in {self.directory} cannot be read ({error})."
@@ -138,7 +172,11 @@ class CheckpointStore:
 
     @staticmethod
     def _write(
-        path: Path, step: int, tensors: dict[str, torch.Tensor], state: dict[str, Any]
+        path: Path,
+        step: int,
+        tensors: dict[str, torch.Tensor],
+        state: dict[str, Any],
+        chunks: list[Chunk],
     ) -> None:
         data = path.with_suffix(".safetensors")
         replace_file(data, lambda temporary: save_file(tensors, temporary))
@@ -147,6 +185,7 @@ class CheckpointStore:
                 "format": FORMAT,
                 "step": step,
                 "tensors": {"bytes": data.stat().st_size, "sha256": sha256_of(data)},
+                "chunks": chunks,
                 "state": state,
             }
             manifest["sha256"] = _digest(manifest)
@@ -167,15 +206,24 @@ class CheckpointStore:
     def _manifests(self) -> list[Path]:
         return [path for _, path in self._files("json")]
 
-    def _prune(self) -> None:
+    def _read(self, path: Path) -> Checkpoint:
+        """Read and verify one checkpoint; raises one of several exceptions if it is not whole."""
+        checkpoint = _read(path)
+        self._chunks.verify(checkpoint.chunks)
+        return checkpoint
+
+    def _prune(self, latest: list[Chunk]) -> None:
         """Remove old checkpoints and what interrupted saves left; manifests go first."""
-        kept = {path.stem for path in self._manifests()[-self.keep :]}
+        manifests = self._manifests()[-self.keep :]
+        kept = {path.stem for path in manifests}
         for suffix in ("json", "safetensors"):
             for _, path in self._files(suffix):
                 if path.stem not in kept:
                     path.unlink(missing_ok=True)
         for path in self.directory.glob(".*.tmp"):
             path.unlink(missing_ok=True)
+        needed = (chunk.name for path in manifests for chunk in _chunks_of(path))
+        self._chunks.prune(needed, (chunk.name for chunk in latest))
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:
@@ -194,4 +242,13 @@ def _read(path: Path) -> Checkpoint:
     data = path.with_suffix(".safetensors")
     if sha256_of(data) != manifest["tensors"]["sha256"]:
         raise ValueError("the tensors do not match their checksum")
-    return Checkpoint(path.stem, manifest["step"], read_tensors(data)[0], manifest["state"])
+    chunks = tuple(Chunk(*chunk) for chunk in manifest["chunks"])
+    return Checkpoint(path.stem, manifest["step"], read_tensors(data)[0], manifest["state"], chunks)
+
+
+def _chunks_of(path: Path) -> list[Chunk]:
+    """The pieces that a manifest claims; none if it is damaged, as it needs none then."""
+    try:
+        return [Chunk(*chunk) for chunk in parse_json(path.read_bytes())["chunks"]]
+    except _DAMAGE:
+        return []

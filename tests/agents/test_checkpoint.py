@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from mario_agents.run import CheckpointStore
 from mario_envkit.errors import CheckpointError
@@ -126,7 +128,7 @@ def test_a_missing_file_is_noticed(store: CheckpointStore) -> None:
 
 def test_another_format_is_not_guessed(store: CheckpointStore) -> None:
     path = files(store, "json")[-1]
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
     assert store.load_latest().step == 200
 
 
@@ -185,6 +187,132 @@ def test_leftovers_of_a_dead_process_are_cleared(store: CheckpointStore) -> None
     assert "notes.txt" in names
 
 
+def piece(number: int) -> dict[str, torch.Tensor]:
+    return {"values": torch.full((2_000,), number)}
+
+
+def read(store: CheckpointStore) -> list[int]:
+    """Step of the newest whole checkpoint, and what its pieces hold."""
+    checkpoint = store.load_latest()
+    pieces = [int(tensors["values"][0]) for tensors in store.read_chunks(checkpoint)]
+    return [checkpoint.step, *pieces]
+
+
+def test_pieces_are_written_once_and_live_while_a_checkpoint_needs_them(tmp_path: Path) -> None:
+    store, names = CheckpointStore(tmp_path, keep=2), []
+    for number in range(5):
+        names.append(store.write_chunk(piece(number)))
+        store.save(number, {}, {}, names[-2:])
+    assert len(set(names)) == 5
+    assert read(store) == [4, 3, 4]
+    (tmp_path / "000005-step4.json").unlink()
+    assert read(store) == [3, 2, 3]
+    # Another process goes on from here: it can claim what it read, and only that.
+    other = CheckpointStore(tmp_path, keep=2)
+    with pytest.raises(KeyError, match=names[3]):
+        other.save(9, {}, {}, names[3:4])
+    assert read(other) == [3, 2, 3]
+    new = other.write_chunk(piece(9))
+    assert new not in names
+    other.save(9, {}, {}, [names[3], new])
+    assert read(CheckpointStore(tmp_path)) == [9, 3, 9]
+    left = {path.stem for path in tmp_path.glob("chunk-*")}
+    assert left == {names[2], names[3], new}  # what no checkpoint needs is gone
+
+
+@pytest.mark.parametrize("how", ["missing", "shorter", "flipped", "another"])
+def test_a_checkpoint_with_a_damaged_piece_is_skipped(
+    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = CheckpointStore(tmp_path)
+    first = store.write_chunk(piece(1))
+    store.save(100, {}, {}, [first])
+    second = store.write_chunk(piece(2))
+    store.save(200, {}, {}, [first, second])
+    path = tmp_path / f"{second}.safetensors"
+    raw = bytearray(path.read_bytes())
+    raw[-5] ^= 1
+    if how == "missing":
+        path.unlink()
+    elif how == "another":
+        path.write_bytes((tmp_path / f"{first}.safetensors").read_bytes())
+    else:
+        path.write_bytes(raw if how == "flipped" else raw[:-8])
+    assert read(store) == [100, 1]
+    assert "Skipped a damaged checkpoint (000002-step200.json" in caplog.text
+
+
+def test_a_piece_that_the_disk_refuses_leaves_nothing(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, path: Path) -> None:
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    before = {path.name for path in store.directory.iterdir()}
+    monkeypatch.setattr("mario_agents.run.chunks.save_file", full)
+    with pytest.raises(CheckpointError, match="No space left on device"):
+        store.write_chunk(piece(1))
+    assert {path.name for path in store.directory.iterdir()} == before
+
+
+class Killed(BaseException):
+    """In the place of a process that is no more."""
+
+
+def die_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process does nothing to the disk any more from its ``call``-th attempt on."""
+    left = call
+
+    def mortal(function: Any) -> Any:
+        def or_die(*args: Any, **kwargs: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                raise Killed
+            return function(*args, **kwargs)
+
+        return or_die
+
+    def save_half(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        nonlocal left
+        save_file(tensors, path)
+        left -= 1
+        if left <= 0:
+            path.write_bytes(path.read_bytes()[:-50])
+            raise Killed
+
+    for name in ("open", "replace", "fsync", "unlink", "chmod"):
+        monkeypatch.setattr(os, name, mortal(getattr(os, name)))
+    for module in ("checkpoint", "chunks"):
+        monkeypatch.setattr(f"mario_agents.run.{module}.save_file", save_half)
+
+
+def test_killed_at_any_write_no_checkpoint_claims_a_piece_that_is_not_whole(tmp_path: Path) -> None:
+    """One process after the other dies, each a call of the operating system later, and the next
+    one goes on from what it left."""
+    reached, call, survived = 0, 0, False
+    while not survived:
+        call += 1
+        store, names = CheckpointStore(tmp_path, keep=2), []
+        if list(tmp_path.glob("*.json")):
+            checkpoint = store.load_latest()
+            names = [chunk.name for chunk in checkpoint.chunks]
+            pieces = [int(tensors["values"][0]) for tensors in store.read_chunks(checkpoint)]
+            assert checkpoint.step in (reached, reached + 1)
+            assert pieces == list(range(max(checkpoint.step - 2, 1), checkpoint.step + 1))
+            reached = checkpoint.step
+        with pytest.MonkeyPatch.context() as monkeypatch, contextlib.suppress(Killed):
+            die_at(call, monkeypatch)
+            names = [*names, store.write_chunk(piece(reached + 1))][-3:]
+            store.save(reached + 1, {"w": torch.zeros(10)}, {}, names)
+            reached, survived = reached + 1, True
+    assert call > 15
+    assert reached > 5
+    assert len(list(tmp_path.glob("chunk-*"))) == 4  # of the last two checkpoints
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
 SAVER = """
 import sys, torch
 from pathlib import Path
@@ -192,7 +320,8 @@ from mario_agents.run import CheckpointStore
 store, step = CheckpointStore(Path(sys.argv[1])), 0
 while True:
     step += 1
-    store.save(step, {"w": torch.full((20_000,), step)}, {"step": step})
+    chunk = store.write_chunk({"values": torch.full((20_000,), step)})
+    store.save(step, {"w": torch.full((20_000,), step)}, {"step": step}, [chunk])
     print(step, flush=True)
 """
 
@@ -216,3 +345,4 @@ def test_sigkill_while_saving_never_costs_more_than_the_save(tmp_path: Path) -> 
         assert loaded.step in (last, last + 1)
         assert loaded.state == {"step": loaded.step}
         assert torch.equal(loaded.tensors["w"], torch.full((20_000,), loaded.step))
+        assert read(store) == [loaded.step, loaded.step]
