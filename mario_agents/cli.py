@@ -35,7 +35,7 @@ def _run(words: list[str]) -> None:
             "install the trainers with: pip install 'mario-envkit[agents]'"
         )
 
-    from mario_agents.commands import dispatch
+    from mario_agents.commands.table import dispatch
 
     dispatch(words)
 

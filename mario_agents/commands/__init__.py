@@ -1,5 +1,5 @@
-"""The commands of ``mario-agents``, one file each; what they need is imported when they run."""
+"""The commands of ``mario-agents``: one module each, with its options and its function.
 
-from mario_agents.commands.dispatch import dispatch
-
-__all__ = ["dispatch"]
+``table.py`` lists them; a module has the name of its command, and a function ``main`` that takes
+the words after that name.
+"""

@@ -2,20 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from tyro.conf import FlagCreatePairsOff
 
 from mario_agents.bench.bench_results import publish, results_of
 from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.plan import BenchPlan, merged, read_plan, write_plan
 from mario_agents.bench.runner import run_cells
-from mario_agents.commands.dispatch import BenchLearn
+from mario_agents.commands.parsing import parse, show_choices
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import OptionError
 
 EXIT_FAILED = 1
+DESCRIPTION = """Measure what trainers learn in a budget, over several seeds.
+
+For example, three seeds of two presets, with and without snapshots, two minutes each:
+
+mario-agents bench learn --presets ppo/tiles-cpu ddqn/tiles-cpu --levels 1-1 2-1 \\
+    --snapshots both --minutes 2 --out benches/first"""
+CHOICES = {"learn": "Train presets and measure each by the standard of mario-agents eval."}
 
 
-def bench_learn(command: BenchLearn) -> None:
+@dataclass(frozen=True, kw_only=True)
+class LearnOptions:
+    """Train every preset on every level with every seed, one after the other, and measure each by
+    the standard of mario-agents eval. Ends with a table (table.md, results.json, results.csv) and
+    curves (curves.svg, curves.png).
+
+    It can be stopped at any time: the same command, or --out alone, goes on. Runs that were
+    finished are kept. One that was still training starts again, since its wall clock would tell
+    nothing otherwise, and one that failed is tried again. The same folder takes more presets,
+    levels, seeds and snapshots; anything else needs a folder of its own.
+
+    For example: mario-agents bench learn --presets ppo/tiles-cpu --minutes 2 --out benches/first
+    """
+
+    out: Path
+    """Folder of the bench: the plan, all runs, and what was found."""
+    presets: tuple[str, ...] = ()
+    """TRAINER/PRESET as mario-agents presets lists them, such as ppo/tiles-cpu; a trainer alone for
+    its defaults; or a YAML file of your own with the same keys as a preset."""
+    levels: tuple[str, ...] = ()
+    """Levels, each with runs of its own, such as 1-1 2-1, 1-1..2-4 or all; or full, or an order
+    such as random:1-1..1-4, as for train --level; without it, what the presets play."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One run for each; fewer than three say little."""
+    minutes: float | None = None
+    """Wall-clock minutes of training for each run. A preset's own total_steps ends a run as well,
+    unless --steps says otherwise."""
+    steps: int | None = None
+    """Agent steps of each run: its total_steps, which schedules of learning rates span."""
+    snapshots: Literal["on", "off", "both", "preset"] = "preset"
+    """Practice from snapshots before the places of many deaths; both compares on and off, seed by
+    seed; preset leaves it as it is."""
+    set: tuple[str, ...] = ()
+    """Options of all runs, such as gamma=0.95 lr=1e-3; see mario-agents train TRAINER --help."""
+    episodes: int = 100
+    """Episodes for each condition of the standard at the end."""
+    weights: tuple[Literal["best", "latest"], ...] = ("best", "latest")
+    """Weights that are measured at the end: those of the best evaluation in training, the last."""
+    jobs: int = 1
+    """Runs that train at once, each on its share of the cores."""
+    show: FlagCreatePairsOff[bool] = False
+    """Run nothing; only print the table, and write it and the curves, of what there is by now."""
+
+
+def main(words: Sequence[str]) -> None:
+    """Run ``mario-agents bench`` with the words after it; see :func:`learn`."""
+    if words[:1] != ["learn"]:
+        show_choices("mario-agents bench", CHOICES, DESCRIPTION, words)
+    learn(parse(LearnOptions, "bench learn", words[1:]))
+
+
+def learn(options: LearnOptions) -> None:
     """Do what the plan still asks for, then print the table.
 
     Raises:
@@ -24,9 +87,9 @@ def bench_learn(command: BenchLearn) -> None:
         KeyboardInterrupt: if Ctrl-C or SIGTERM asked to stop, after that.
         SystemExit: with status 1 if a run failed.
     """
-    layout = BenchLayout(command.out)
-    plan = read_plan(layout.plan) if command.show else _plan(command, layout)
-    if not command.show:
+    layout = BenchLayout(options.out)
+    plan = read_plan(layout.plan) if options.show else _plan(options, layout)
+    if not options.show:
         run_cells(plan, layout)
     results = results_of(plan, layout)
     print(publish(plan, layout, results))
@@ -37,9 +100,9 @@ def bench_learn(command: BenchLearn) -> None:
         raise SystemExit(EXIT_FAILED)
 
 
-def _plan(command: BenchLearn, layout: BenchLayout) -> BenchPlan:
+def _plan(options: LearnOptions, layout: BenchLayout) -> BenchPlan:
     """The stored plan, the one that is asked for, or both together; it is on the disk then."""
-    wanted = _wanted(command, layout)
+    wanted = _wanted(options, layout)
     if wanted is None:
         return read_plan(layout.plan)
     if layout.plan.exists():
@@ -53,30 +116,30 @@ def _plan(command: BenchLearn, layout: BenchLayout) -> BenchPlan:
     return wanted
 
 
-def _wanted(command: BenchLearn, layout: BenchLayout) -> BenchPlan | None:
+def _wanted(options: LearnOptions, layout: BenchLayout) -> BenchPlan | None:
     """What the words ask for; None if they only name the folder."""
-    if not command.presets:
-        if command != BenchLearn(out=command.out):
+    if not options.presets:
+        if options != LearnOptions(out=options.out):
             raise OptionError("Name at least one preset with --presets, or give --out alone.")
         return None
     # Trainers, which import torch, are needed to check their options only.
     from mario_agents.bench.process import threads_for
     from mario_agents.bench.request import BenchRequest
 
-    if command.jobs < 1:
-        raise OptionError(f"--jobs {command.jobs} must be at least 1.")
+    if options.jobs < 1:
+        raise OptionError(f"--jobs {options.jobs} must be at least 1.")
     return BenchRequest(
-        presets=command.presets,
-        levels=command.levels,
-        seeds=command.seeds,
-        snapshots=command.snapshots,
-        overrides=command.set,
-        minutes=command.minutes,
-        steps=command.steps,
-        episodes=command.episodes,
-        weights=command.weights,
-        jobs=command.jobs,
-        threads=threads_for(command.jobs),
+        presets=options.presets,
+        levels=options.levels,
+        seeds=options.seeds,
+        snapshots=options.snapshots,
+        overrides=options.set,
+        minutes=options.minutes,
+        steps=options.steps,
+        episodes=options.episodes,
+        weights=options.weights,
+        jobs=options.jobs,
+        threads=threads_for(options.jobs),
     ).plan()
 
 

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
-from mario_agents.commands.dispatch import Monitor
+import tyro
+from tyro.conf import Positional
+
+from mario_agents.commands.parsing import parse
 from mario_agents.monitor.show import show, tell
 
 
-def monitor_run(command: Monitor) -> None:
+@dataclass(frozen=True, kw_only=True)
+class MonitorOptions:
+    """Show a run that is being trained, or was: a dashboard in a terminal, else a summary."""
+
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run directory."""
+
+
+def main(words: Sequence[str]) -> None:
     """Show a run in a dashboard; without a terminal, print a summary.
 
     Raises:
         RunError: if there is no such run.
     """
+    options = parse(MonitorOptions, "monitor", words)
     if sys.stdin.isatty() and sys.stdout.isatty():
-        show(command.run)
+        show(options.run)
     else:
-        print(tell(command.run))
+        print(tell(options.run))

@@ -1,28 +1,44 @@
-"""``mario-agents report`` and ``plot``: what runs tell, as a page and as figures."""
+"""``mario-agents report``: what runs tell, as a page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from mario_agents.commands.dispatch import Plot, Report
+import tyro
+from tyro.conf import Positional
+
+from mario_agents.commands.parsing import parse
 from mario_agents.report.page import build_page
-from mario_agents.report.plot import draw_curves
 from mario_agents.report.rundata import RunData
 from mario_envkit.errors import OptionError
 from mario_envkit.files import replace_text
 
 
-def report_runs(command: Report) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Write a report of one or more runs: a single HTML file with curves, maps of the levels with
+    all deaths, success per level, and the video of the best episode. It needs no network."""
+
+    runs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [RUN...]")]
+    """Run directories; damaged and half-written ones are reported as far as they go."""
+    out: Path | None = None
+    """The file; without it report.html, in the run's directory if there is one run."""
+
+
+def main(words: Sequence[str]) -> None:
     """Write the report of one or more runs.
 
     Raises:
         RunError: if one of them is no run at all.
         OptionError: if the file cannot be written.
     """
-    runs = load_runs(command.runs)
-    out = command.out or (
-        command.runs[0] / "report.html" if len(runs) == 1 else Path("report.html")
+    options = parse(ReportOptions, "report", words)
+    runs = load_runs(options.runs)
+    out = options.out or (
+        options.runs[0] / "report.html" if len(runs) == 1 else Path("report.html")
     )
     page = build_page(runs)
     try:
@@ -37,20 +53,10 @@ def report_runs(command: Report) -> None:
     print(f"Wrote {out} ({len(page.encode()) / 1e6:.1f} MB).")
 
 
-def plot_runs(command: Plot) -> None:
-    """Draw curves of one or more runs.
-
-    Raises:
-        RunError: if one of them is no run at all.
-        OptionError: for an unknown metric, or a file that cannot be written.
-    """
-    metrics = [name for name in command.metric.replace(" ", "").split(",") if name]
-    draw_curves(load_runs(command.runs), metrics, command.out)
-    print(f"Wrote {command.out}.")
-
-
 def load_runs(paths: Sequence[Path]) -> list[RunData]:
     """The runs in these directories, with names by which they can be told apart."""
+    if not paths:
+        raise OptionError("Name at least one run directory.")
     resolved = [path.resolve() for path in paths]
     if len(set(resolved)) < len(resolved):
         raise OptionError("A run is named twice; name each once.")

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, NoReturn
 
 import tyro
 
-from mario_agents.commands.numbers import REGISTRY
+from mario_agents.commands.option_groups import parse_grouped
+from mario_agents.commands.parsing import REGISTRY, show_choices
+from mario_agents.commands.stored_run import StoredRun
 from mario_agents.config import (
     TrainConfig,
     absolute_paths,
     check_resume,
     make_config,
     read_options,
-    validate,
 )
 from mario_agents.presets import find_preset
+from mario_agents.run import RunDir
+from mario_agents.run.directory import default_run_path
 from mario_agents.run.log_levels import NOTICE
 from mario_agents.run.storage import GrowingLog
 from mario_envkit.closing import closing
@@ -36,8 +38,8 @@ DESCRIPTION = """Train an agent: mario-agents train NAME [options].
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """Options that are about the run and not part of its configuration."""
+class StartOptions:
+    """Where the run is, and where its options come from."""
 
     preset: str | None = None
     """Name of a preset (see mario-agents presets); all options given elsewhere win over it."""
@@ -49,7 +51,7 @@ class RunOptions:
     """Directory of a run to continue; its own options are the defaults."""
 
 
-def train(args: list[str]) -> None:
+def main(words: Sequence[str]) -> None:
     """Run ``mario-agents train`` with the words after ``train``.
 
     Raises:
@@ -57,25 +59,23 @@ def train(args: list[str]) -> None:
             already, nothing has been written then.
         SystemExit: for a malformed command line, or after ``--help``.
     """
-    name, rest = (args[0], args[1:]) if args and not args[0].startswith("-") else (None, args)
+    named = words and not words[0].startswith("-")
+    name, rest = (words[0], words[1:]) if named else (None, words)
     # First only what decides on the trainer and on the defaults of its options.
     known, _ = tyro.cli(
-        RunOptions, args=rest, return_unknown_args=True, add_help=False, registry=REGISTRY
+        StartOptions, args=rest, return_unknown_args=True, add_help=False, registry=REGISTRY
     )
     if name is None and known.resume is None:
-        return _list_trainers(rest)
+        _list_trainers(rest)
     if known.resume is not None:
         return _resume(name, known.resume, rest, known)
     assert name is not None
     return _start(name, rest, known)
 
 
-def _start(name: str, args: list[str], known: RunOptions) -> None:
-    from mario_agents.run import RunDir
-    from mario_agents.run.directory import default_run_path
-
+def _start(name: str, words: Sequence[str], known: StartOptions) -> None:
     trainer = load_trainer(name)
-    config = _parse(name, trainer, {}, args, known)
+    config = _parse(name, trainer, {}, words, known)
     _check_surroundings(trainer, config)
     if isinstance(config, TrainConfig):
         config = config.resolved()
@@ -85,9 +85,7 @@ def _start(name: str, args: list[str], known: RunOptions) -> None:
         _call(trainer, config, run.path, resume=False)
 
 
-def _resume(name: str | None, path: Path, args: list[str], known: RunOptions) -> None:
-    from mario_agents.commands.runs import StoredRun
-
+def _resume(name: str | None, path: Path, words: Sequence[str], known: StartOptions) -> None:
     stored = StoredRun.open(path)
     run = stored.directory
     if name is not None and name != run.trainer:
@@ -96,7 +94,7 @@ def _resume(name: str | None, path: Path, args: list[str], known: RunOptions) ->
         raise OptionError("--resume continues in the run's own directory; leave out --run-dir.")
     if known.preset is not None:
         raise OptionError("--resume continues with the run's own options; leave out --preset.")
-    config = _parse(run.trainer, stored.trainer, run.options, args, known)
+    config = _parse(run.trainer, stored.trainer, run.options, words, known)
     check_resume(stored.config, config)
     _check_surroundings(stored.trainer, config)
     with run.lock():
@@ -106,7 +104,7 @@ def _resume(name: str | None, path: Path, args: list[str], known: RunOptions) ->
 
 
 def _parse(
-    name: str, trainer: Trainer, base: dict[str, Any], args: list[str], known: RunOptions
+    name: str, trainer: Trainer, base: dict[str, Any], words: Sequence[str], known: StartOptions
 ) -> Any:
     """The configuration from, in rising order: ``base``, preset, file, the command line."""
     source = "stored options"
@@ -117,22 +115,8 @@ def _parse(
         base = {**base, **read_options(known.config)}
         source = str(known.config)
     default = make_config(trainer.config_class, base, source=source)
-    command = dataclasses.make_dataclass(
-        "Command",
-        [
-            ("run", Annotated[RunOptions, tyro.conf.arg(name="")]),
-            ("options", Annotated[trainer.config_class, tyro.conf.arg(name="")]),
-        ],
-    )
-    parsed = tyro.cli(
-        command,
-        prog=f"mario-agents train {name}",
-        description=trainer.summary,
-        args=args,
-        default=command(RunOptions(), default),
-        registry=REGISTRY,
-    )
-    return absolute_paths(validate(parsed.options, source="command line"))
+    config = parse_grouped(StartOptions, default, words, name=name, summary=trainer.summary)
+    return absolute_paths(config)
 
 
 def _check_surroundings(trainer: Trainer, config: Any) -> None:
@@ -201,24 +185,14 @@ def _logging(path: Path) -> Iterator[logging.Logger]:
             logger.propagate = propagate
 
 
-def _list_trainers(args: list[str]) -> None:
+def _list_trainers(words: Sequence[str]) -> NoReturn:
     """Help for ``train`` without a name; imports no trainer."""
-    entries = available_trainers()
-    names = ", ".join(entry.name for entry in entries) or "none"
-    if args and not {"-h", "--help"} & set(args):
-        raise OptionError(f"Name a trainer first: mario-agents train NAME; installed: {names}.")
-
-    def described(text: str) -> Callable[[], None]:
-        def command() -> None: ...
-
-        command.__doc__ = text
-        return command
-
-    commands = {
-        entry.name: described(f"{entry.target} ({entry.distribution})") for entry in entries
+    trainers = {
+        entry.name: f"{entry.target} ({entry.distribution})" for entry in available_trainers()
     }
-    if not commands:
+    if words and not {"-h", "--help"} & set(words):
+        names = ", ".join(trainers) or "none"
+        raise OptionError(f"Name a trainer first: mario-agents train NAME; installed: {names}.")
+    if not trainers:
         raise OptionError("No trainers are installed: pip install 'mario-envkit[agents]'.")
-    tyro.extras.subcommand_cli_from_dict(
-        commands, prog="mario-agents train", description=DESCRIPTION, args=args
-    )
+    show_choices("mario-agents train", trainers, DESCRIPTION, words)

@@ -8,7 +8,7 @@ sampled one, and a console that obeys (plain) or now and then repeats the action
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -35,6 +35,19 @@ class Standard:
     sticky: Annotated[float, Meta(gt=0, lt=1)] = 0.25
     noop_max: NonNegativeInt = 30
     seed: NonNegativeInt = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether success rates measured so may stand beside others: as the defaults say, whatever
+        the seed, with as many episodes or more."""
+        whole = Standard(seed=self.seed)
+        return self.episodes >= whole.episodes and replace(self, episodes=whole.episodes) == whole
+
+    def __str__(self) -> str:
+        return (
+            f"{self.episodes} episodes under each of {len(CONDITIONS)} conditions, "
+            f"up to {self.noop_max} no-op frames, sticky {self.sticky:g}"
+        )
 
     def protocol(self, condition: Condition) -> EvalProtocol:
         """How episodes are played under one of

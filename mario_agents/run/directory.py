@@ -157,7 +157,7 @@ class RunDir:
 
     @property
     def standard_path(self) -> Path:
-        """The latest result of ``mario-agents eval``."""
+        """The latest result of ``mario-agents eval`` by the whole standard."""
         return self.path / "eval.json"
 
     @property

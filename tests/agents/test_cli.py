@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mario_agents.commands.option_groups import parse_grouped
+from mario_agents.commands.parsing import part_of
+from mario_agents.commands.table import COMMANDS
+from mario_agents.commands.train import StartOptions
+from mario_agents.config.train_config import GROUPS
+from mario_agents.evaluation.conditions import CONDITIONS
+from mario_agents.testing.toy import ToyConfig
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -68,11 +78,28 @@ def test_whole_life_in_processes_of_their_own(cli_process: Any) -> None:
     assert_refused(cli_process("watch", "run"), "no display")
 
 
-def test_help_names_the_commands(cli: Any) -> None:
-    done = cli("--help")
-    assert done.returncode == 0
-    for command in ("train", "eval", "watch", "record", "report", "plot", "trainers"):
-        assert f"• {command}" in done.stdout
+def test_help_names_every_command_and_each_explains_itself(cli: Any) -> None:
+    listed = cli("--help")
+    assert listed.returncode == 0
+    assert "mario-agents train ppo --preset tiles-cpu" in listed.stdout
+    for command in COMMANDS:
+        assert f"• {command}" in listed.stdout
+        done = cli(command, "--help")
+        assert done.returncode == 0
+        assert f"usage: mario-agents {command} " in done.stdout
+
+
+def test_the_list_of_commands_waits_for_none_of_them(cli_env: dict[str, str]) -> None:
+    code = (
+        "import sys, mario_agents.cli as cli\n"
+        "try:\n    cli.main(['--help'])\n"
+        "except SystemExit as stop:\n    assert stop.code == 0\n"
+        "from mario_agents.commands.table import COMMANDS\n"
+        "loaded = [c for c in COMMANDS if f'mario_agents.commands.{c}' in sys.modules]\n"
+        "assert loaded == [], loaded\n"
+        "assert {'torch', 'cv2', 'rich', 'zmq'}.isdisjoint(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=cli_env, check=True, capture_output=True)
 
 
 def test_train_help_lists_trainers_without_importing_them(cli: Any) -> None:
@@ -105,6 +132,36 @@ def test_a_trainers_help_explains_every_option(cli: Any) -> None:
     for text in ("--lr FLOAT", "How much the weight grows each step.", "--total-steps INT",
                  "--resume", "--config", "--run-dir", "(default: 0.5)"):  # fmt: skip
         assert text in done.stdout
+
+
+def test_a_trainers_help_has_a_heading_for_each_group(cli: Any) -> None:
+    shown = cli("train", "toy", "--help").stdout
+    headings = ["start", *(group.HEADING for group in GROUPS), "toy"]
+    parts = re.split(r"\n\W+(\w+) options\W+\n", shown)
+    assert parts[1::2] == headings
+    text = dict(zip(headings, parts[2::2], strict=True))
+    for group in GROUPS:
+        for field in dataclasses.fields(group):
+            assert f"--{field.name.replace('_', '-')}" in text[group.HEADING]
+    assert "--lr FLOAT" in text["toy"]
+
+
+def test_a_help_text_is_one_paragraph_however_its_lines_are_broken_in_the_source() -> None:
+    (field,) = dataclasses.fields(part_of(ToyConfig, ["level"], ""))
+    assert "or an order of them: random (or all), sequential," in field.metadata["help"]
+
+
+def test_options_of_a_trainer_that_knows_no_groups() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Bare:
+        speed: int = 3
+
+    words = ["--speed", "1e1", "--run-dir", "x"]
+    assert parse_grouped(StartOptions, Bare(), words, name="bare", summary="") == Bare(10)
+    named_as_a_group = parse_grouped(
+        StartOptions, ToyConfig(), ["--lr", "2", "--seed", "4"], name="game", summary=""
+    )
+    assert named_as_a_group == ToyConfig(lr=2.0, seed=4)
 
 
 def test_ddqn_has_the_options_of_distributed_training(cli: Any) -> None:
@@ -232,6 +289,28 @@ def test_eval_json(cli: Any, run: Path) -> None:
     assert len(measured["episodes"]) == 10
     assert result["trainer"] == "toy"
     assert result["on"] == "mario-envkit"
+
+
+def test_only_the_whole_standard_is_kept_for_reports(cli: Any, run: Path) -> None:
+    stored = run / "eval.json"
+    for words in (["--conditions", "greedy-plain"], ["--episodes", 20], ["--sticky", 0.5]):
+        done = cli("eval", run, *words)
+        assert done.returncode == 0, done.stderr
+        assert not stored.exists()
+        assert f"Not kept in {stored}" in done.stderr
+        assert "100 episodes under each of 4 conditions" in done.stderr
+    done = cli("eval", run, "--quick")
+    assert (done.returncode, done.stderr) == (0, "")  # whoever asks for that knows
+    assert not stored.exists()
+    done = cli("eval", run, "--seed", 3)
+    assert (done.returncode, done.stderr) == (0, "")
+    kept = json.loads(stored.read_text())
+    assert {name: len(result["episodes"]) for name, result in kept["levels"]["1-1"].items()} == (
+        dict.fromkeys(CONDITIONS, 100)
+    )
+    before = stored.read_bytes()
+    assert cli("eval", run, "--conditions", "sampled-plain").returncode == 0
+    assert stored.read_bytes() == before
 
 
 def test_eval_of_levels(cli: Any, run: Path) -> None:

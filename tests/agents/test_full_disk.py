@@ -124,6 +124,31 @@ def test_what_must_be_there_at_the_beginning_is_an_error_before_training(
         train(ToyAlgorithm(), TOY, run, resume=False)
 
 
+def test_what_was_measured_and_cannot_be_kept_is_an_error(
+    cli: Any, tmp_path: Path, disk: FaultyDisk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "result.json"
+    assert cli("train", "toy", "--run-dir", run, "--total-steps", 20).returncode == 0
+    disk.full = True
+    done = cli("eval", run)
+    assert done.returncode == 2
+    assert "sampled-sticky" in done.stdout  # it took long to measure
+    assert done.stderr == (
+        f"mario-agents: Cannot write {run}/eval.json: No space left on device; so reports will not "
+        "have what was measured. It is printed above; free some space, then measure again.\n"
+    )
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "result.json"
+    assert cli("eval", run, "--out", elsewhere).returncode == 2
+    assert "sampled-sticky" in elsewhere.read_text()
+    done = cli("eval", run, "--quick", "--out", out)
+    assert (done.returncode, done.stderr) == (
+        2, f"mario-agents: Cannot write {out}: No space left on device.\n"
+    )  # fmt: skip
+    disk.full = False
+    assert cli("eval", run).returncode == 0
+    assert disk.refused == ["eval.json", "eval.json", "result.json"]
+
+
 # -- parts ------------------------------------------------------------------------------------
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from mario_agents.bench.plan import BenchPlan, Cell, merged
 from mario_agents.bench.request import BenchRequest
-from mario_agents.commands.runs import StoredRun
-from mario_agents.commands.train import train
+from mario_agents.commands import train
+from mario_agents.commands.stored_run import StoredRun
 from mario_agents.config import TrainConfig, absolute_paths, check_resume
 from mario_agents.evaluation.standard import Standard, evaluate_levels
 from mario_agents.run import RunDir
@@ -54,15 +54,15 @@ def test_a_run_is_resumed_and_evaluated_from_elsewhere(
     home: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     if source == "words":
-        train([*SMALL, "--rom", "game.nes", "--backward", "way.json"])
+        train.main([*SMALL, "--rom", "game.nes", "--backward", "way.json"])
     else:  # relative to the current directory, too, wherever the file is
         options = home.parent / "options.yaml"
         options.write_text("rom: game.nes\nbackward: way.json\n")
-        train([*SMALL, "--config", str(options)])
+        train.main([*SMALL, "--config", str(options)])
     stored = RunDir.open(Path("run")).options
     assert (stored["rom"], stored["backward"]) == (str(home / "game.nes"), str(home / "way.json"))
     monkeypatch.chdir(home.parent / "away")
-    train(["--resume", "../home/run", "--total-steps", "400"])
+    train.main(["--resume", "../home/run", "--total-steps", "400"])
     run = StoredRun.open(Path("../home/run"))
     policy = run.trainer.load_policy(run.config, run.directory.path, device="cpu", weights="latest")
     found = evaluate_levels(
@@ -75,19 +75,19 @@ def test_a_run_is_resumed_and_evaluated_from_elsewhere(
 def test_an_older_run_goes_on_where_it_was_begun(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train([*SMALL, "--rom", "game.nes"])
+    train.main([*SMALL, "--rom", "game.nes"])
     file = home / "run" / "config.json"
     content = json.loads(file.read_text())
     content["config"]["rom"] = "game.nes"  # as older versions stored it
     file.write_text(json.dumps(content))
     monkeypatch.chdir(home.parent / "away")
     with pytest.raises(MarioEnvkitError, match=r"away/game.nes cannot be read"):
-        train(["--resume", "../home/run", "--total-steps", "400"])
+        train.main(["--resume", "../home/run", "--total-steps", "400"])
     monkeypatch.chdir(home)
     StoredRun.open(Path("run"))
-    train(["--resume", "run", "--total-steps", "400", "--rom", "game.nes"])
+    train.main(["--resume", "run", "--total-steps", "400", "--rom", "game.nes"])
     monkeypatch.chdir(home.parent / "away")
-    train(["--resume", "../home/run", "--total-steps", "500"])
+    train.main(["--resume", "../home/run", "--total-steps", "500"])
 
 
 def test_the_same_file_is_the_same_option(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

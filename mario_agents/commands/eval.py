@@ -1,0 +1,168 @@
+"""``mario-agents eval``: measure what a run learned, by the standard."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tyro.conf import FlagCreatePairsOff, Positional
+
+from mario_agents.commands.parsing import parse
+from mario_agents.commands.stored_run import StoredRun
+from mario_agents.config import validate
+from mario_agents.evaluation.conditions import CONDITIONS, Condition
+from mario_agents.evaluation.standard import Standard, StandardReport, evaluate_levels
+from mario_envkit.curriculum.level_text import each_place
+from mario_envkit.errors import OptionError, RunError
+from mario_envkit.files import replace_text
+
+QUICK_EPISODES = 10
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""Errors of a run that may be read and not written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """Measure a run by one standard: episodes from true starts, greedy and sampled, with a console
+    that obeys (plain, after 0 to 30 idle frames) and with sticky actions; 95 % intervals."""
+
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run directory."""
+    levels: tuple[str, ...] = ()
+    """Levels to play one by one, such as 1-1 1-2, 1-1..2-4 or all; or full, or an order such as
+    random:1-1..1-4, as for train --level; without it, where the run was trained."""
+    conditions: tuple[Condition, ...] = CONDITIONS
+    """Which of the four conditions to play."""
+    episodes: int = 100
+    """Episodes for each level and condition."""
+    quick: FlagCreatePairsOff[bool] = False
+    """Ten episodes for each level and condition, whatever else is said: a first look, not the
+    standard."""
+    sticky: float = 0.25
+    """Probability, where sticky, that the console sees the previous action again."""
+    noop_max: int = 30
+    """Most idle frames before the agent takes over."""
+    seed: int = 0
+    """Seed of the first episode; each further one has the next seed."""
+    weights: Literal["best", "latest"] = "best"
+    """The best weights of the evaluations during training, or the latest."""
+    device: str = "auto"
+    """Where the networks live: cpu, cuda, ..., or auto."""
+    on: Literal["mario-envkit", "gym-super-mario-bros"] = "mario-envkit"
+    """The package in which the game is played; the original one is much slower."""
+    python: Path | None = None
+    """Python in which gym-super-mario-bros works, if not this one (7.4 needs NumPy 1)."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print JSON with every episode instead of a table."""
+    out: Path | None = None
+    """Write the JSON to this file as well."""
+
+
+def main(words: Sequence[str]) -> None:
+    """Measure a run and print the result; the whole standard is kept in the run's ``eval.json``,
+    where reports look for it.
+
+    Raises:
+        MarioEnvkitError: for anything wrong that a sentence can explain.
+    """
+    options = parse(EvalOptions, "eval", words)
+    standard = Standard(
+        episodes=QUICK_EPISODES if options.quick else options.episodes,
+        sticky=options.sticky,
+        noop_max=options.noop_max,
+        seed=options.seed,
+    )
+    validate(standard, source="command line")
+    run = StoredRun.open(options.run)
+    levels = each_place(options.levels, str(getattr(run.config, "game", "smb")))
+    report = _measure(options, run, standard, levels)
+    about = {"run": str(options.run.absolute()), "trainer": run.directory.trainer}
+    about |= {"weights": options.weights, "on": options.on}
+    document = json.dumps({**about, **report.plain()}, indent=2)
+    # First of all: it took long to measure.
+    if options.json:
+        print(document, flush=True)
+    else:
+        where = "" if options.on == "mario-envkit" else f", played on {options.on}"
+        print(f"{options.run} ({run.directory.trainer}{where})\n{report.text()}", flush=True)
+    try:
+        path = run.directory.standard_path
+        if standard.is_whole and set(options.conditions) == set(CONDITIONS):
+            _keep(path, document + "\n")
+        elif not options.quick:
+            print(f"Not kept in {path}, where reports look for it, since it is not the whole "
+                  f"standard: {Standard()}.", file=sys.stderr)  # fmt: skip
+    finally:  # whatever became of that file
+        if options.out is not None:
+            _write(options.out, document + "\n")
+
+
+def _write(path: Path, document: str) -> None:
+    try:
+        replace_text(path, document)
+    except OSError as error:
+        raise OptionError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _keep(path: Path, document: str) -> None:
+    """Write the run's ``eval.json``.
+
+    Raises:
+        RunError: if the disk is full or broken. A run that may only be read can be measured all the
+            same.
+    """
+    try:
+        replace_text(path, document)
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise RunError(
+                f"Cannot write {path}: {error.strerror}; so reports will not have what was "
+                "measured. It is printed above; free some space, then measure again."
+            ) from error
+        print(f"{path} cannot be written, so reports will not have it: {error.strerror}.",
+              file=sys.stderr)  # fmt: skip
+
+
+def _measure(
+    options: EvalOptions, run: StoredRun, standard: Standard, levels: list[str]
+) -> StandardReport:
+    policy = run.trainer.load_policy(
+        run.config, run.directory.path, device=options.device, weights=options.weights
+    )
+    env_kwargs = run.trainer.env_kwargs(run.config)
+    vectors: dict[str, Any] = {}
+    if options.on == "gym-super-mario-bros":
+        from mario_agents.evaluation.original import original_vectors
+
+        vectors = original_vectors(options.python)
+    total = max(len(levels), 1) * len(options.conditions) * standard.episodes
+    with _progress(total) as on_episode:
+        return evaluate_levels(
+            policy, env_kwargs, standard,
+            levels=levels, conditions=options.conditions, on_episode=on_episode, **vectors,
+        )  # fmt: skip
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str, str], object]]:
+    """A bar on the standard error stream, if that is a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda level, condition: bar.update(
+            task, advance=1, description=f"{level} {condition}"
+        )

@@ -1,0 +1,126 @@
+"""Options from the words of a command line, by tyro; their help texts are strings under the fields.
+
+Whole numbers may be written as ``1e6``. Help texts are joined to one paragraph, however their lines
+are broken in the source.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar, get_type_hints
+
+import docstring_parser
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from mario_envkit.arguments import read_whole_number
+
+T = TypeVar("T")
+
+REGISTRY = ConstructorRegistry()
+"""For every call of tyro."""
+
+
+@REGISTRY.primitive_rule
+def _whole_numbers(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+    if info.type is not int:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda words: read_whole_number(words[0]),
+        is_instance=lambda value: type(value) is int,
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def parse(options: type[T], command: str, words: Sequence[str]) -> T:
+    """The options of a command.
+
+    Args:
+        options: a dataclass; its docstring describes the command.
+        command: its name, such as ``eval``.
+        words: those after the name.
+
+    Raises:
+        SystemExit: for malformed words, or after ``--help``.
+    """
+    names = [field.name for field in dataclasses.fields(options)]  # type: ignore[arg-type]
+    parsed = tyro.cli(
+        part_of(options, names, options.__doc__ or ""),
+        prog=f"mario-agents {command}",
+        args=words,
+        registry=REGISTRY,
+    )
+    return options(**values_of(parsed))
+
+
+def part_of(options: type[Any], names: Iterable[str], description: str) -> type[Any]:
+    """A dataclass with some fields of another one: with their types, defaults and help."""
+    fields = {field.name: field for field in dataclasses.fields(options)}
+    kinds, helps = get_type_hints(options, include_extras=True), _help_texts(options)
+    part = dataclasses.make_dataclass(
+        options.__name__,
+        [
+            (
+                name,
+                kinds[name],
+                dataclasses.field(
+                    default=fields[name].default,
+                    default_factory=fields[name].default_factory,
+                    metadata={"help": helps.get(name)},
+                ),
+            )
+            for name in names
+        ],
+        frozen=True,
+        kw_only=True,
+    )
+    part.__doc__ = description
+    return part
+
+
+def values_of(options: Any) -> dict[str, Any]:
+    """The fields of a dataclass and their values."""
+    return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+
+
+def _help_texts(options: type[Any]) -> dict[str, str]:
+    """The strings under the fields of a dataclass and of those it is derived from."""
+    texts: dict[str, str] = {}
+    for kind in reversed(options.__mro__):
+        if dataclasses.is_dataclass(kind):
+            for entry in docstring_parser.parse_from_object(kind).params:
+                texts[entry.arg_name] = " ".join((entry.description or "").split())
+    return texts
+
+
+def show_choices(
+    program: str, choices: Mapping[str, str], description: str, words: Sequence[str]
+) -> NoReturn:
+    """Help that lists what may come next, or what is wrong with the words.
+
+    Args:
+        program: what has been typed before, such as ``mario-agents train``.
+        choices: a sentence about each word that may follow.
+        description: of all of them.
+        words: those that followed; none of the choices is the first.
+
+    Raises:
+        SystemExit: with status 0 if ``words`` ask for help, else 2.
+    """
+
+    def described(text: str) -> Callable[[], None]:
+        def choice() -> None: ...
+
+        choice.__doc__ = text
+        return choice
+
+    tyro.extras.subcommand_cli_from_dict(
+        {name: described(text) for name, text in choices.items()},
+        prog=program,
+        description=description,
+        args=words,
+    )
+    raise AssertionError(f"{words} begin with a choice")

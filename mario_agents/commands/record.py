@@ -1,0 +1,133 @@
+"""``mario-agents record``: a video of what a run learned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mario_agents.acting.environments import make_env
+from mario_agents.commands.parsing import parse
+from mario_agents.commands.playing import (
+    PlayingOptions,
+    play,
+    policy_of,
+    print_episode,
+    protocol_of,
+)
+from mario_agents.commands.stored_run import StoredRun
+from mario_agents.evaluation.evaluate import EvalProtocol
+from mario_agents.playback.mosaic import play_mosaic
+from mario_agents.playback.player import FrameTap
+from mario_envkit.errors import OptionError
+from mario_envkit.plugins import Policy
+from mario_envkit.video import mp4_writer
+
+MOST_GAMES = 64
+"""Of a mosaic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordOptions(PlayingOptions):
+    """Write a video (MP4) of the agent of a run."""
+
+    episodes: int = 1
+    """Episodes to play, one after the other in the same video."""
+    out: Path | None = None
+    """The file; without it a new one in the run's directory videos/."""
+    grid: str | None = None
+    """Columns x rows, such as 4x4: as many games at once, side by side, each with its own seed."""
+
+
+def main(words: Sequence[str]) -> None:
+    """Write a video of a run's agent."""
+    options = parse(RecordOptions, "record", words)
+    protocol = protocol_of(options)
+    run = StoredRun.open(options.run)
+    path = options.out or _new_video(run.directory.videos_path)
+    if path.suffix.lower() != ".mp4":
+        raise OptionError(f"The video {path} must have a name that ends in .mp4.")
+    grid = None if options.grid is None else _grid(options)
+    policy = policy_of(run, options)
+    kwargs = {**run.trainer.env_kwargs(run.config), **protocol.env_overrides()}
+    if grid is None:
+        _record_episodes(policy, kwargs, protocol, path)
+    else:
+        _record_mosaic(policy, kwargs, protocol, grid, path)
+
+
+def _record_episodes(
+    policy: Policy, kwargs: dict[str, Any], protocol: EvalProtocol, path: Path
+) -> None:
+    """Write a video of one episode after the other."""
+    env = make_env(kwargs, render_mode="rgb_array")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fps = FrameTap(env, lambda picture: None).fps
+        with mp4_writer(path, fps) as video:
+            tap = FrameTap(env, video.show)
+            for number in range(protocol.episodes):
+                print_episode(play(policy, env, protocol, number, tap))
+    except OSError as error:
+        raise OptionError(f"Cannot write the video {path}: {error.strerror}.") from error
+    finally:
+        env.close()
+    print(f"Wrote {path} ({video.frames} frames, {video.frames / fps:.1f} s).")
+
+
+def _record_mosaic(
+    policy: Policy,
+    kwargs: dict[str, Any],
+    protocol: EvalProtocol,
+    grid: tuple[int, int],
+    path: Path,
+) -> None:
+    """Write a video of many games at once."""
+    columns, rows = grid
+    with ExitStack() as stack:
+        envs = []
+        for _ in range(columns * rows):
+            envs.append(make_env(kwargs, render_mode="rgb_array"))
+            stack.callback(envs[-1].close)
+        fps = FrameTap(envs[0], lambda picture: None).fps
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with mp4_writer(path, fps, scale=1, quick=True) as video:
+                episodes = play_mosaic(
+                    policy, envs, columns, video.show, greedy=protocol.greedy, seed=protocol.seed
+                )
+        except OSError as error:
+            raise OptionError(f"Cannot write the video {path}: {error.strerror}.") from error
+    flags = sum(episode.success for episode in episodes)
+    stages = sum(episode.stages_cleared for episode in episodes)
+    more = f", and {stages} stages were cleared" if stages > flags else ""
+    print(f"{flags} of {len(episodes)} games reached the flag{more}.")
+    print(f"Wrote {path} ({video.frames} frames, {video.frames / fps:.1f} s).")
+
+
+def _grid(options: RecordOptions) -> tuple[int, int]:
+    """Columns and rows.
+
+    Raises:
+        OptionError: if they are not given as 4x4, are too many, or --episodes is given, too.
+    """
+    match = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", options.grid or "")
+    if match is None or int(match[1]) * int(match[2]) > MOST_GAMES:
+        raise OptionError(
+            f"--grid {options.grid!r} must be columns x rows, such as 4x4, and at most "
+            f"{MOST_GAMES} games."
+        )
+    if options.episodes != 1:
+        raise OptionError("--grid plays one episode in each of its games; leave out --episodes.")
+    return int(match[1]), int(match[2])
+
+
+def _new_video(directory: Path) -> Path:
+    """A name that is not taken yet."""
+    number = 1
+    while (path := directory / f"episode-{number}.mp4").exists():
+        number += 1
+    return path

@@ -1,0 +1,49 @@
+"""The table of commands, and from the words of a command line to the command.
+
+A command is the module of its name in this package. It is imported when it is named, so that the
+list of commands waits for none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from mario_agents.commands.parsing import show_choices
+
+DESCRIPTION = """Train agents on Super Mario Bros, and see what they learned. For example:
+    mario-agents presets                               what there is, and what it learned
+    mario-agents train ppo --preset tiles-cpu          a run in runs/ppo-1-1-TIME
+    mario-agents train ppo --level 1-2 --workers 2     options instead, or as well
+    mario-agents watch runs/ppo-1-1-TIME               see it play
+    mario-agents eval runs/ppo-1-1-TIME                measure it
+
+Every command explains itself: mario-agents train --help, mario-agents train ppo --help."""
+
+COMMANDS = {
+    "train": "Train an agent, or continue a run: mario-agents train NAME [options].",
+    "bench": "Measure what trainers learn in a budget: mario-agents bench learn [options].",
+    "eval": "Measure a run by one standard: greedy and sampled, plain and sticky, with intervals.",
+    "watch": "Show the agent of a run, in a window or in the terminal.",
+    "record": "Write a video (MP4) of the agent of a run.",
+    "report": "Write one HTML file about runs: curves, maps with all deaths, success, videos.",
+    "plot": "Draw metrics of runs over agent steps, for papers.",
+    "monitor": "Show a run that is being trained, or was, in a dashboard.",
+    "trainers": "List the installed trainers.",
+    "presets": "List the presets of the trainers, with what each was measured to do.",
+}
+
+
+def dispatch(words: Sequence[str]) -> None:
+    """Run one command.
+
+    Args:
+        words: its name, and its own words.
+
+    Raises:
+        MarioEnvkitError: for anything wrong that a sentence can explain.
+        SystemExit: with status 2 for a malformed command line, 0 after ``--help``.
+    """
+    if not words or words[0] not in COMMANDS:
+        show_choices("mario-agents", COMMANDS, DESCRIPTION, words)
+    import_module(f"mario_agents.commands.{words[0]}").main(words[1:])
