@@ -17,7 +17,6 @@ from mario_agents.nn.encoders import NatureEncoder
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import cosine_with_warmup
 from mario_agents.runtime.trainer import AlgorithmTrainer
-from mario_agents.telemetry.collectors import LearnerCollector
 from mario_agents.telemetry.episodes import CollectResult
 from mario_agents.telemetry.schema import rolling
 
@@ -32,10 +31,6 @@ class ReinforceConfig(TrainConfig):  # a field and its help: an option of the co
     """Agent steps of each environment in a batch."""
     synchronous: bool = True
     """Workers wait for one another: these gradients are of use only to the policy that played."""
-
-
-class ReinforceCollector(LearnerCollector):  # what is plotted beside returns, deaths and flags
-    METRICS = (rolling("loss", "policy loss"), rolling("entropy", "entropy of the policy in nats"))
 
 
 class ReinforceLearner(Learner):
@@ -101,7 +96,11 @@ class ReinforcePolicy:  # a mario_envkit.plugins.Policy
 
 
 class ReinforceAlgorithm(Algorithm):
-    config_class, collector = ReinforceConfig, ReinforceCollector
+    config_class = ReinforceConfig
+    metrics = (  # what is shown beside returns, deaths and flags
+        rolling("loss", "policy loss", headline=True),
+        rolling("entropy", "entropy of the policy, in nats", headline=True),
+    )
 
     def learner(self, config, spaces):
         torch.manual_seed(config.seed)

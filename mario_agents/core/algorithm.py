@@ -21,8 +21,7 @@ from mario_agents.config import TrainConfig
 from mario_agents.core.experience import Experience
 from mario_agents.core.types import Learner
 from mario_agents.core.updater import Updater
-from mario_agents.telemetry import TIME_SHARES, Stopwatch
-from mario_agents.telemetry.collectors import LearnerCollector
+from mario_agents.telemetry import TIME_SHARES, MetricDef, Stopwatch
 from mario_envkit.errors import TrainerError
 from mario_envkit.plugins import Policy
 
@@ -107,9 +106,10 @@ class Algorithm(Protocol[Config, OwnLearner]):
         """The trainer's configuration."""
 
     @property
-    def collector(self) -> type[LearnerCollector]:
-        """A worker's metrics beyond :data:`mario_agents.telemetry.WORKER_METRICS`: those of what
-        the learner's ``compute_loss`` measures, and of the experience's gauges."""
+    def metrics(self) -> tuple[MetricDef, ...]:
+        """What it measures beside :data:`mario_agents.telemetry.WORKER_METRICS`: scalars that the
+        learner's ``compute_loss`` returns, and gauges of the experience. Rows, TensorBoard, the
+        dashboard and the report show them as these definitions say."""
 
     def env_kwargs(self, config: Config) -> dict[str, Any]:
         """See :meth:`mario_envkit.plugins.Trainer.env_kwargs`; by default the game."""

@@ -32,6 +32,9 @@ POLL_SECONDS = 0.25
 """Seconds between two looks at what has arrived."""
 DRAW_SECONDS = 1.5
 """Seconds between two drawings that no key asked for: drawing is what a dashboard costs."""
+CURVES = 3
+PANEL_HEIGHT = 44
+"""Lines of a terminal beyond which each panel of the algorithm gets one of its own."""
 CONFIRM_SECONDS = 4.0
 """Time in which the stop key has to be pressed again."""
 
@@ -90,8 +93,8 @@ class DashboardApp(App[None]):
         """The widgets, from top to bottom."""
         yield Lines(id="header")
         yield Lines(id="learner")
-        for name, label in (("reward", "return"), ("success", "success"), ("loss", "loss")):
-            yield Curve(name, label)
+        for number in range(CURVES):
+            yield Curve(number)
         yield Lines(id="deaths")
         yield Lines(id="head")
         with VerticalScroll(id="workers", can_focus=False):
@@ -141,12 +144,13 @@ class DashboardApp(App[None]):
     def _show(self, state: Dashboard, now: float, width: int) -> None:
         lines = {id: self.query_one(f"#{id}", Lines) for id in ("header", "learner", "head")}
         lines["header"].show(draw.header(state, self.condition(), now, width))
-        lines["learner"].show(draw.learner(state, now, width))
+        room = max(self.size.height - PANEL_HEIGHT, 0)
+        lines["learner"].show(draw.learner(state, now, width, panels=room))
         head, rows = draw.workers(state, now, width - 1)
         lines["head"].show(head)
         self.query_one("#rows", Lines).show(rows)
         for curve in self.query(Curve):
-            curve.show_curve(state, draw.short(state.mean(curve.metric)))
+            curve.show_curve(state)
         deaths = self.query_one("#deaths", Lines)
         deaths.show(draw.deaths(state, self.level(state), width))
         self.query_one(LogPanel).show_logs(state)

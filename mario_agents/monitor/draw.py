@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from mario_agents.monitor.state import BUCKET, Dashboard, LogLine, Worker, clean, severity
-from mario_agents.telemetry import TIME_SHARES, WORKER_METRICS
+from mario_agents.telemetry import EVAL_METRICS, TIME_SHARES, MetricDef
 
 SILENT_SECONDS = 5.0
 """A worker that has not beaten for longer is worth a look."""
@@ -19,20 +19,10 @@ _DIM, _GOOD, _WARN, _BAD = "dim", "green", "yellow", "bold red"
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _HEAT = ("#7a6a2a", "#b8912f", "#e0a030", "#ee7a28", "#f0502a", "#ff2a2a")
 """From a few deaths to the most."""
-_SHOWN_ELSEWHERE = frozenset(
-    [metric.name for metric in WORKER_METRICS] + ["epsilon", "buffer_size"]
-)
-_FIRST = (
-    "loss", "q_mean", "td_error", "entropy", "approx_kl", "clip_fraction", "explained_variance",
-)  # fmt: skip
-"""Of what learners measure, what is to be seen where there is little room."""
-_SHORTER = {
-    "clip_fraction": "clipped",
-    "explained_variance": "explained",
-    "eval_reward": "eval return",
-    "eval_sticky_success": "sticky",
-    "eval_best": "best",
-}
+_LEARNER = ("updates_per_second", "lr", "staleness", "stale")
+"""Metrics of the owner of the weights in the line about it."""
+_TITLE = 21
+"""Cells of a panel's title."""
 
 
 def short(value: float, room: int = 7) -> str:
@@ -91,13 +81,12 @@ def age(seconds: float) -> str:
 
 def header(state: Dashboard, condition: str, now: float, width: int) -> Text:
     """Name, condition, progress, speed and the time that is left, in one line."""
-    speed = math.fsum(
-        worker.status.steps_per_second
+    speeds = (
+        worker.number("steps_per_second")
         for worker in state.workers.values()
-        if worker.status is not None
-        and worker.status.state == "running"
-        and math.isfinite(worker.status.steps_per_second)
+        if worker.status is not None and worker.status.state == "running"
     )
+    speed = math.fsum(speed for speed in speeds if math.isfinite(speed))
     total = state.total_steps
     parts = [f"{short(state.step)}/{short(total)} steps" if total else f"{short(state.step)} steps"]
     if speed > 0:
@@ -124,32 +113,60 @@ def header(state: Dashboard, condition: str, now: float, width: int) -> Text:
     return text.append(tail)
 
 
-def learner(state: Dashboard, now: float, width: int) -> Text:
-    """The owner of the weights, what the losses and evaluations measure, and where the time of the
-    workers goes: four lines."""
-    status, heartbeat = state.learner, state.learner_heartbeat
-    first: list[tuple[str, str]] = []
-    second = [(name, short(value)) for name, value in losses(state).items()]
-    if status is not None:
-        first = [
-            ("learner", f"v{status.version}"),
-            ("updates/s", short(status.updates_per_second)),
-            ("lr", short(status.lr)),
-            ("staleness", short(status.staleness)),
-            ("dropped", short(status.stale)),
-        ]
-        if heartbeat is not None and status.state != "stopped":
-            beat = heartbeat.age + max(now - state.learner_heartbeat_time, 0.0)
-            first.append(("beat", age(beat)))
-        second.append(("grad norm", short(status.grad_norm)))
-    third = [(name, short(value)) for name, value in evaluations(state).items()]
-    # What does not fit in a line goes on in the next: rather that than nothing.
-    fitting = _fitting(second, width)
-    rest = third + second[fitting:]
-    last = _pairs(rest) if rest else Text("no evaluation yet", _DIM)
+def learner(state: Dashboard, now: float, width: int, *, panels: int = 0) -> Text:
+    """The owner of the weights, what the algorithm and evaluations measure, and where the time of
+    the workers goes: four lines, or more if there is room for the algorithm's panels.
+
+    Args:
+        state: of the run.
+        now: Unix seconds.
+        width: cells of a line.
+        panels: lines that there are for panels; 0 puts what the algorithm measures into one line.
+    """
+    measured = [(metric, state.value(metric)) for metric in state.algorithm_metrics]
+    measured.append((state.metrics.find("grad_norm"), state.of_learner("grad_norm")))
+    measured = [(metric, value) for metric, value in measured if not math.isnan(value)]
+    lines = [_pairs(_owner(state, now))]
+    rest = _labelled(evaluations(state))
+    if panels:
+        lines += _panels(measured)[:panels]
+    else:
+        pairs = _labelled(measured)
+        fitting = _fitting(pairs, width)
+        lines.append(_pairs(pairs[:fitting]))
+        # What does not fit in a line goes on in the next: rather that than nothing.
+        rest += pairs[fitting:]
+    lines.append(_pairs(rest) if rest else Text("no evaluation yet", _DIM))
     shares = [(name, f"{share:.0%}") for name, share in time_shares(state).items()]
-    times = Text("time  ", _DIM).append_text(_pairs(shares))
-    return Text("\n").join([_pairs(first), _pairs(second[:fitting]), last, times])
+    lines.append(Text("time  ", _DIM).append_text(_pairs(shares)))
+    return Text("\n").join(lines)
+
+
+def _owner(state: Dashboard, now: float) -> list[tuple[str, str]]:
+    """What is to be said of the owner of the weights."""
+    status, heartbeat = state.learner, state.learner_heartbeat
+    if status is None:
+        return []
+    pairs = [("learner", f"v{status.version}")]
+    pairs += _labelled([(state.metrics.find(name), state.of_learner(name)) for name in _LEARNER])
+    if heartbeat is not None and status.state != "stopped":
+        pairs.append(("beat", age(heartbeat.age + max(now - state.learner_heartbeat_time, 0.0))))
+    return pairs
+
+
+def _panels(measured: list[tuple[MetricDef, float]]) -> list[Text]:
+    """A line for each panel: its title, and the metrics in it."""
+    panels: dict[str, list[tuple[MetricDef, float]]] = {}
+    for metric, value in measured:
+        panels.setdefault(metric.panel or metric.label, []).append((metric, value))
+    return [
+        Text(f"{clean(title, _TITLE):<{_TITLE}} ", "bold").append_text(_pairs(_labelled(group)))
+        for title, group in panels.items()
+    ]
+
+
+def _labelled(measured: Iterable[tuple[MetricDef, float]]) -> list[tuple[str, str]]:
+    return [(metric.label, short(value)) for metric, value in measured]
 
 
 def _fitting(pairs: list[tuple[str, str]], width: int) -> int:
@@ -162,41 +179,24 @@ def _fitting(pairs: list[tuple[str, str]], width: int) -> int:
 
 def time_shares(state: Dashboard) -> dict[str, float]:
     """What the time of the workers goes into, as shares of it; empty before that is known."""
-    names = [metric.name for metric in TIME_SHARES]
-    shares = {name.removeprefix("time_"): state.mean(name) for name in names}
+    shares = {metric.label: state.value(metric) for metric in TIME_SHARES}
     # Whatever came from other processes: only sane numbers add up to a rest.
     if not all(0.0 <= share <= 1.0 for share in shares.values()):
         return {}
     return {**shares, "other": max(1.0 - math.fsum(shares.values()), 0.0)}
 
 
-def evaluations(state: Dashboard) -> dict[str, float]:
+def evaluations(state: Dashboard) -> list[tuple[MetricDef, float]]:
     """The latest evaluation during training, if there was one."""
-    gauges = state.learner_snapshot.gauges if state.learner_snapshot else {}
-    return {
-        name: value
-        for name, value in gauges.items()
-        if name.startswith("eval_") and not math.isnan(value)
-    }
-
-
-def losses(state: Dashboard) -> dict[str, float]:
-    """What the workers measure beside the game: loss first, then as the algorithm has it."""
-    names: dict[str, None] = dict.fromkeys(_FIRST)
-    for worker in state.workers.values():
-        if worker.snapshot is not None:
-            names.update(dict.fromkeys(worker.snapshot.rolling))
-            names.update(dict.fromkeys(worker.snapshot.gauges))
-    values = {name: state.mean(name) for name in list(names)[:64] if name not in _SHOWN_ELSEWHERE}
-    return {name: value for name, value in values.items() if not math.isnan(value)}
+    found = [(metric, state.of_learner(metric.name)) for metric in EVAL_METRICS]
+    return [(metric, value) for metric, value in found if not math.isnan(value)]
 
 
 def _pairs(pairs: list[tuple[str, str]]) -> Text:
     text = Text("" if pairs else "-", _DIM)
-    for index, (name, value) in enumerate(pairs):
+    for index, (label, value) in enumerate(pairs):
         text.append("  " if index else "")
-        name = _SHORTER.get(name, name)
-        text.append(f"{clean(name, 24).replace('_', ' ')} ", _DIM)
+        text.append(f"{clean(label, 24)} ", _DIM)
         text.append(value, "not dim")
     return text
 
@@ -210,57 +210,48 @@ class Column:
     cell: Callable[[Worker, float, int], str]
 
 
-def _status(name: str) -> Callable[[Worker, float, int], str]:
-    def cell(worker: Worker, now: float, width: int) -> str:
-        return "-" if worker.status is None else short(getattr(worker.status, name), width)
-
-    return cell
-
-
-def _epsilon(worker: Worker, now: float, width: int) -> str:
-    value = worker.status.epsilon if worker.status else math.nan
-    return f"{value:.2f}" if 0.0 <= value <= 1.0 else "-"
+def _number(name: str) -> Callable[[Worker, float, int], str]:
+    return lambda worker, now, width: short(worker.number(name), width)
 
 
 def snapshot_usage(worker: Worker, width: int) -> str:
     """Saves, restores, and restores in a row without progress of so many, in so many cells."""
-    status = worker.status
-    if status is None or not (status.max_stuck or status.saves or status.restores):
+    most = worker.status.max_stuck if worker.status else 0
+    saves, restores = (worker.number(name) for name in ("saves", "restores"))
+    if not (most or saves > 0 or restores > 0):
         return "-"
-    stuck = f"({short(status.stuck)}/{short(status.max_stuck)})"
+    stuck = f"({short(worker.number('stuck') if most else 0)}/{short(most)})"
     for room, last in ((7, stuck), (4, stuck), (4, "")):
-        text = f"💾={short(status.saves, room)} ⏮={short(status.restores, room)}{last}"
+        text = f"💾={short(saves, room)} ⏮={short(restores, room)}{last}"
         if cell_len(text) <= width:
             break
     return text
 
 
-def _entropy(worker: Worker, now: float, width: int) -> str:
-    known = worker.snapshot.rolling.get("entropy") if worker.snapshot else None
-    return "-" if known is None else short(known.mean, width)
+COLUMNS = (
+    Column("steps", 5, _number("steps")),
+    Column("/s", 4, _number("steps_per_second")),
+    Column("ep.", 4, _number("episodes")),
+    Column("return", 6, _number("reward")),
+    Column("max x", 5, lambda worker, now, width: short(worker.best_x, width)),
+    Column("died", 4, _number("deaths")),
+    Column("flags", 5, _number("flags")),
+    Column("grads", 5, _number("packets")),
+    Column("beat", 4, lambda worker, now, width: age(worker.age(now))),
+)
+_OWN, _OWN_WIDTH = 4, 4
+"""Before which column that of the algorithm is, and its cells."""
 
 
 def columns(state: Dashboard) -> tuple[Column, ...]:
-    """The columns of the table: how much an agent explores is told by what it explores with."""
-    undecided = any("entropy" in w.snapshot.rolling for w in state.workers.values() if w.snapshot)
-    if not undecided:
-        return COLUMNS
-    return tuple(_ENTROPY if column.title == "ε" else column for column in COLUMNS)
+    """The columns of the table: those of every run, and the algorithm's second headline."""
+    own = [
+        Column(clean(metric.label, _OWN_WIDTH), _OWN_WIDTH, _number(metric.name))
+        for metric in state.headlines[1:2]
+    ]
+    return (*COLUMNS[:_OWN], *own, *COLUMNS[_OWN:])
 
 
-COLUMNS = (
-    Column("steps", 5, _status("steps")),
-    Column("/s", 4, _status("steps_per_second")),
-    Column("ep.", 4, _status("episodes")),
-    Column("return", 6, _status("reward")),
-    Column("ε", 4, _epsilon),
-    Column("max x", 5, lambda worker, now, width: short(worker.best_x, width)),
-    Column("died", 4, _status("deaths")),
-    Column("flags", 5, _status("flags")),
-    Column("grads", 5, _status("packets")),
-    Column("beat", 4, lambda worker, now, width: age(worker.age(now))),
-)
-_ENTROPY = Column("entr", 4, _entropy)
 _LAST, _LAST_WIDTH = "💾 ⏮(stuck/max)", 19
 _NAME = 3
 """A mark and two digits."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import reduce as fold
 from typing import Protocol
 
-from mario_agents.monitor.files import stored_state
+from mario_agents.monitor.files import definitions, stored_state
 from mario_agents.monitor.state import Dashboard, begin_again, reduce
 from mario_agents.run import RunDir
 from mario_agents.telemetry.events import EventObserver, EventServer, read_server
@@ -57,7 +57,7 @@ class RunFeed:
     def begin(self) -> Dashboard:
         """What the run's files say."""
         if self.living:
-            return self._timed(begin_again(stored_state(self._run, ended=False)))
+            return self._begun(begin_again(stored_state(self._run, ended=False)))
         return stored_state(self._run)
 
     @property
@@ -78,11 +78,13 @@ class RunFeed:
         if found != self._server:
             self._connect(found)
             if self.living:
-                state = self._timed(begin_again(state))
+                state = self._begun(begin_again(state))
         return state
 
-    def _timed(self, state: Dashboard) -> Dashboard:
-        """With the time that the run has been given, which may be another when it is resumed."""
+    def _begun(self, state: Dashboard) -> Dashboard:
+        """With what the run measures, and the time that it has been given, which may be another
+        when it is resumed."""
+        state = replace(state, metrics=definitions(self._run.path, []))
         assert self._server is not None
         with suppress(RunError):  # damaged while it runs
             self._run = RunDir.open(self._run.path)

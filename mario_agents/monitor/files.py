@@ -7,15 +7,17 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import reduce as fold
 from itertools import chain
 from pathlib import Path
 
+import msgspec
+
 from mario_agents.monitor.state import Dashboard, record_deaths, reduce
 from mario_agents.run import RunDir
-from mario_agents.telemetry import COORDINATOR_METRICS, WORKER_METRICS, MetricKind, MetricSnapshot
+from mario_agents.telemetry import MetricKind, MetricSnapshot, RunMetrics, read_metrics
 from mario_agents.telemetry.events import (
     COORDINATOR,
     PROTOCOL_VERSION,
@@ -26,6 +28,7 @@ from mario_agents.telemetry.events import (
     Metrics,
     WorkerStatus,
 )
+from mario_agents.telemetry.run_metrics import METRICS_NAME, ROW_COLUMNS
 from mario_agents.telemetry.snapshot import RollingMean
 from mario_envkit.command_line import showable
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
@@ -36,7 +39,6 @@ ROWS = 500
 LOG_BYTES = 20_000
 """Of the end of ``training.log``."""
 
-_KINDS = {metric.name: metric.kind for metric in (*WORKER_METRICS, *COORDINATOR_METRICS)}
 Row = dict[str, float]
 
 
@@ -48,17 +50,19 @@ def stored_state(run: RunDir, *, ended: bool = True) -> Dashboard:
         ended: whether what is missing will not come any more: its log then says what it is.
     """
     total = run.options.get("total_steps")
+    problems: list[str] = []
     state = Dashboard(
         title=showable(run.path.resolve().name),
         total_steps=total if isinstance(total, int) else 0,
+        metrics=definitions(run.path, problems),
     )
     names = sorted(path.stem for path in run.path.glob("worker_*.csv"))
-    problems: list[str] = []
     events: list[Envelope] = []
     for source in [*names, COORDINATOR]:
         rows = _rows(run.csv_path(source), problems)
-        events += (_envelope(source, row["time"], _metrics(row)) for row in rows)
         if rows:
+            kinds = {name: state.metrics.find(name).kind for name in rows[0]}
+            events += (_envelope(source, row["time"], _metrics(row, kinds)) for row in rows)
             events.append(_envelope(source, rows[-1]["time"], _last_word(source, rows[-1])))
     events.sort(key=lambda envelope: envelope.time)
     state = fold(reduce, chain(events, _log_lines(run.log_path, problems)), state)
@@ -69,6 +73,15 @@ def stored_state(run: RunDir, *, ended: bool = True) -> Dashboard:
         for problem in (problems if ended else ())
     )
     return replace(fold(reduce, told, state), heard=math.nan)
+
+
+def definitions(run_path: Path, problems: list[str]) -> RunMetrics:
+    """What a run measures; why that cannot be read is added to ``problems``."""
+    try:
+        return read_metrics(run_path)
+    except (OSError, msgspec.DecodeError) as error:
+        problems.append(f"{METRICS_NAME} cannot be read: {error}")
+        return RunMetrics()
 
 
 def _rows(path: Path, problems: list[str]) -> list[Row]:
@@ -115,58 +128,26 @@ def _envelope(source: str, seconds: float, event: AnyEvent) -> Envelope:
     )
 
 
-def _metrics(row: Row) -> Metrics:
+def _metrics(row: Row, kinds: Mapping[str, MetricKind]) -> Metrics:
     counters, gauges, rolling = {}, {}, {}
     for name, value in row.items():
-        kind = _KINDS.get(name, MetricKind.ROLLING)  # what only the algorithm knows
+        kind = kinds[name]
         if kind is MetricKind.COUNTER:
             counters[name] = value
         elif kind is MetricKind.GAUGE:
             gauges[name] = value
-        elif name not in {"step", "time"}:
+        elif name not in ROW_COLUMNS:
             rolling[name] = RollingMean(value, 0 if math.isnan(value) else 1)
     snapshot = MetricSnapshot(counters, gauges, rolling, {})
     return Metrics(step=round(row["step"]), snapshot=snapshot)
 
 
 def _last_word(source: str, row: Row) -> WorkerStatus | LearnerStatus:
-    def count(name: str) -> int:
-        value = row.get(name, math.nan)
-        return round(value) if math.isfinite(value) else 0
-
-    def number(name: str) -> float:
-        return row.get(name, math.nan)
-
+    step, updates = round(row["step"]), row.get("updates", math.nan)
     if source == COORDINATOR:
-        return LearnerStatus(
-            state="stopped",
-            pid=0,
-            step=count("step"),
-            updates=count("updates"),
-            lr=number("lr"),
-            grad_norm=number("grad_norm"),
-            updates_per_second=number("updates_per_second"),
-            version=count("updates"),
-            stale=count("stale"),
-            staleness=number("staleness"),
-        )
-    return WorkerStatus(
-        state="stopped",
-        pid=0,
-        step=count("step"),
-        steps=count("steps"),
-        episodes=count("episodes"),
-        deaths=count("deaths"),
-        flags=count("flags"),
-        train_steps=count("train_steps"),
-        epsilon=number("epsilon"),
-        best_x=number("best_x"),
-        reward=number("reward"),
-        steps_per_second=number("steps_per_second"),
-        packets=count("packets"),
-        saves=count("saves"),
-        restores=count("restores"),
-    )
+        version = round(updates) if math.isfinite(updates) else 0
+        return LearnerStatus(state="stopped", pid=0, step=step, version=version)
+    return WorkerStatus(state="stopped", pid=0, step=step)
 
 
 def _log_lines(path: Path, problems: list[str]) -> Iterator[Envelope]:

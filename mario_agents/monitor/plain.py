@@ -18,10 +18,7 @@ def summary(state: Dashboard, *, living: bool, now: float) -> str:
         now: Unix seconds.
     """
     head, rows = draw.workers(state, now, WIDTH)
-    means = [
-        f"{label} {draw.short(state.mean(name))}"
-        for name, label in (("reward", "return"), ("success", "success"), ("loss", "loss"))
-    ]
+    means = [f"{metric.label} {draw.short(state.value(metric))}" for metric in state.curve_metrics]
     lines = [
         draw.header(state, state.phase if living else "ended", now, WIDTH).plain,
         draw.learner(state, now, WIDTH).plain,

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mario_agents.monitor.series import Series
-from mario_agents.telemetry import MetricSnapshot
+from mario_agents.telemetry import MetricDef, MetricSnapshot, RunMetrics
+from mario_agents.telemetry.aggregator import combine
 from mario_agents.telemetry.events import (
     COORDINATOR,
     DeathPositions,
@@ -34,12 +35,14 @@ LAST_X = 16_383
 """Positions beyond are counted here; the longest level ends at about 6000."""
 MAX_WORKERS = 256
 MAX_LEVELS = 128
+MAX_METRICS = 64
+"""Metrics of workers that are looked at."""
 MAX_LOGS = 200
 MAX_LINE = 300
 """Characters of a log line that are kept."""
 
-CURVES = ("reward", "success", "loss")
-"""Metrics whose course is shown."""
+GAME_CURVES = ("reward", "success")
+"""Metrics of the game whose course is shown, before that of the algorithm's first headline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,10 @@ class Worker:
         """Whether it has ended of its own accord."""
         return self.status is not None and self.status.state == "stopped"
 
+    def number(self, name: str) -> float:
+        """The latest value of a metric; NaN if it has not told it."""
+        return math.nan if self.snapshot is None else self.snapshot.get(name)
+
     def age(self, now: float) -> float:
         """Seconds since its last beat; NaN if that is unknown, or of no interest any more."""
         if self.heartbeat is None or self.stopped:
@@ -103,6 +110,7 @@ class Dashboard:
         learner: the latest status of the owner of the weights.
         learner_heartbeat, learner_heartbeat_time: as of a worker.
         learner_snapshot: its latest metrics.
+        metrics: the definitions of what it measures.
         curves: by metric, over all workers.
         deaths: by level and by left end of the bucket.
         level: where the latest death was.
@@ -120,9 +128,8 @@ class Dashboard:
     learner_heartbeat: ProcessHeartbeat | None = None
     learner_heartbeat_time: float = math.nan
     learner_snapshot: MetricSnapshot | None = None
-    curves: Mapping[str, Series] = field(
-        default_factory=lambda: {name: Series() for name in CURVES}
-    )
+    metrics: RunMetrics = field(default_factory=RunMetrics)
+    curves: Mapping[str, Series] = field(default_factory=dict)
     deaths: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     level: str = ""
     logs: tuple[LogLine, ...] = ()
@@ -141,17 +148,36 @@ class Dashboard:
             return "stopped"
         return "starting" if all(state == "starting" for state in told) else "running"
 
-    def mean(self, name: str) -> float:
-        """A metric over all workers that have it, rolling means weighted by their windows."""
-        weighted = [
-            pair
-            for worker in self.workers.values()
-            if worker.snapshot is not None
-            for pair in _weighted(worker.snapshot, name)
-        ]
-        weight = math.fsum(weight for _, weight in weighted)
-        # Not fsum: it refuses infinities of both signs.
-        return sum(value * weight for value, weight in weighted) / weight if weight else math.nan
+    def of_learner(self, name: str) -> float:
+        """A metric of the owner of the weights; NaN if it has not told it."""
+        return math.nan if self.learner_snapshot is None else self.learner_snapshot.get(name)
+
+    def value(self, metric: MetricDef) -> float:
+        """A gauge or rolling mean over all workers that have it, as its definition combines it."""
+        snapshots = (worker.snapshot for worker in self.workers.values())
+        return combine((snapshot for snapshot in snapshots if snapshot is not None), metric)
+
+    @property
+    def algorithm_metrics(self) -> tuple[MetricDef, ...]:
+        """What workers measure beside the game and their process, and show: as the algorithm has
+        defined it, then what nobody has defined."""
+        defined = {metric.name for metric in (*self.metrics.game, *self.metrics.process)}
+        names = dict.fromkeys(metric.name for metric in self.metrics.algorithm)
+        for worker in self.workers.values():
+            if worker.snapshot is not None:
+                names.update(dict.fromkeys([*worker.snapshot.rolling, *worker.snapshot.gauges]))
+        own = [self.metrics.find(name) for name in names if name not in defined]
+        return tuple(metric for metric in own if metric.panel is not None)[:MAX_METRICS]
+
+    @property
+    def headlines(self) -> tuple[MetricDef, ...]:
+        """What to look at first of what the algorithm measures."""
+        return tuple(metric for metric in self.metrics.algorithm if metric.headline)
+
+    @property
+    def curve_metrics(self) -> tuple[MetricDef, ...]:
+        """Metrics whose course is shown: of the game, and the first headline of the algorithm."""
+        return (*map(self.metrics.find, GAME_CURVES), *self.headlines[:1])
 
 
 def reduce(state: Dashboard, envelope: Envelope) -> Dashboard:
@@ -177,11 +203,11 @@ def reduce(state: Dashboard, envelope: Envelope) -> Dashboard:
     worker = replace(worker, generation=envelope.generation)
     state = _moved(state, event.step)
     if isinstance(event, WorkerStatus):
-        # The process that replaces another knows nothing of how far that came.
-        known = [x for x in (worker.best_x, event.best_x) if not math.isnan(x)]
-        worker = replace(worker, status=event, best_x=max(known, default=math.nan))
-        return _with_worker(state, worker)
-    return _sampled(_with_worker(state, replace(worker, snapshot=event.snapshot)), now)
+        return _with_worker(state, replace(worker, status=event))
+    # The process that replaces another knows nothing of how far that came.
+    known = [x for x in (worker.best_x, event.snapshot.get("best_x")) if not math.isnan(x)]
+    worker = replace(worker, snapshot=event.snapshot, best_x=max(known, default=math.nan))
+    return _sampled(_with_worker(state, worker), now)
 
 
 def begin_again(state: Dashboard) -> Dashboard:
@@ -261,17 +287,9 @@ def _heartbeats(state: Dashboard, event: Heartbeats, now: float) -> Dashboard:
 
 
 def _sampled(state: Dashboard, now: float) -> Dashboard:
-    due = {name: series for name, series in state.curves.items() if series.due(now)}
-    if not due:
-        return state
-    sampled = {name: series.add(now, state.mean(name)) for name, series in due.items()}
-    return replace(state, curves={**state.curves, **sampled})
-
-
-def _weighted(snapshot: MetricSnapshot, name: str) -> list[tuple[float, float]]:
-    if name in snapshot.rolling:
-        mean = snapshot.rolling[name]
-        known = mean.count > 0 and not math.isnan(mean.mean)
-        return [(mean.mean, float(mean.count))] if known else []
-    value = snapshot.get(name)
-    return [] if math.isnan(value) else [(value, 1.0)]
+    curves = dict(state.curves)
+    for metric in state.curve_metrics:
+        series = curves.get(metric.name, Series())
+        if series.due(now):
+            curves[metric.name] = series.add(now, state.value(metric))
+    return replace(state, curves=curves)

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.widgets import RichLog, Sparkline, Static
 
 from mario_agents.monitor import draw
-from mario_agents.monitor.state import MAX_LOGS, Dashboard
+from mario_agents.monitor.state import MAX_LOGS, Dashboard, clean
 
 
 class Lines(Static):
@@ -30,26 +30,32 @@ class Lines(Static):
 
 
 class Curve(Horizontal):
-    """A name, a number, and its course as a line of bars."""
+    """A label, a number, and its course as a line of bars; of the ``number``-th curve of a run."""
 
-    def __init__(self, metric: str, label: str) -> None:
+    def __init__(self, number: int) -> None:
         super().__init__()
-        self.metric, self._label = metric, label
+        self._number = number
         self._points: tuple[float, ...] = ()
-        self._value = ""
+        self._text = Text()
 
     def compose(self) -> ComposeResult:
         """The number, and the course."""
-        yield Static(self._label, classes="label", markup=False)
+        yield Static(classes="label", markup=False)
         yield Sparkline([], summary_function=_mean)
 
-    def show_curve(self, state: Dashboard, value: str) -> None:
-        """Draw the curve of this metric, with its latest value."""
-        if value != self._value:
-            self._value = value
-            text = Text.assemble((f"{self._label:<8}", "bold"), value.rjust(8))
+    def show_curve(self, state: Dashboard) -> None:
+        """Draw the metric's course and its latest value; nothing if the run has fewer curves."""
+        metrics = state.curve_metrics
+        self.display = self._number < len(metrics)
+        if not self.display:
+            return
+        metric = metrics[self._number]
+        value = draw.short(state.value(metric))
+        text = Text.assemble((f"{clean(metric.label, 8):<8}", "bold"), value.rjust(8))
+        if text != self._text:
+            self._text = text
             self.query_one(Static).update(text, layout=False)
-        points = state.curves[self.metric].points
+        points = state.curves[metric.name].points if metric.name in state.curves else ()
         if points != self._points:
             self._points = points
             self.query_one(Sparkline).data = list(points)

@@ -18,24 +18,11 @@ from mario_agents.report.figures import Figured, Series, bars, curves
 from mario_agents.report.levels import BARS, NUMBERS, scenes
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import evaluation_series, level_success, stage_series, success_bars
+from mario_agents.telemetry import MetricDef
 
 FOLDER = Path(__file__).parent
 MOST_VIDEO_BYTES = 16 << 20
 """A larger video is named instead of being part of the page."""
-
-CURVES = (
-    ("reward", "Return", "return of an episode"),
-    ("success", "Success in training", "share of episodes at the flag"),
-    ("episode_x", "Progress", "farthest x of an episode, pixels"),
-    ("episode_length", "Length", "agent steps of an episode"),
-    ("loss", "Loss", "training loss"),
-    ("epsilon", "Exploration", "probability of a random action"),
-    ("q_mean", "Q", "mean value of the taken actions"),
-    ("entropy", "Entropy", "undecidedness of the policy, nats"),
-    ("approx_kl", "Change of the policy", "approximate KL divergence, nats"),
-    ("explained_variance", "Foresight", "explained variance of the returns"),
-    ("steps_per_second", "Speed", "agent steps per second"),
-)
 
 
 @dataclass(frozen=True)
@@ -142,15 +129,41 @@ def _learning(runs: Sequence[RunData]) -> list[Figured]:
     if stages:
         title, label = "Stages cleared in evaluations", "mean of a game"
         figures.append(curves("stages", title, label, stages))
-    for name, title, label in CURVES:
-        found = [(color, run.name, run.curve(name)) for color, run in enumerate(runs)]
-        series = [
-            Series(run, curve, color, dashes=color) for color, run, curve in found if len(curve)
-        ]
+    return figures + _panels(runs)
+
+
+def _panels(runs: Sequence[RunData]) -> list[Figured]:
+    """A figure for each panel of the runs' metrics."""
+    panels: dict[str, dict[str, MetricDef]] = {}
+    for run in runs:
+        for title, metrics in run.metrics.panels(run.measured).items():
+            panels.setdefault(title, {}).update({metric.name: metric for metric in metrics})
+    figures = []
+    for number, (title, found) in enumerate(panels.items()):
+        metrics = [*found.values()]
+        series = _panel_series(runs, metrics)
         if series:
-            share = name == "success"
-            figures.append(curves(name.replace("_", "-"), title, label, series, share=share))
+            label = metrics[0].help if len(metrics) == 1 else ", ".join(m.label for m in metrics)
+            share = all(metric.share for metric in metrics)
+            figures.append(curves(f"panel-{number}", title, label, series, share=share))
     return figures
+
+
+def _panel_series(runs: Sequence[RunData], metrics: Sequence[MetricDef]) -> list[Series]:
+    """Each metric of each run: a run has its colour, and of one run each metric."""
+    series = []
+    for number, run in enumerate(runs):
+        for dashes, metric in enumerate(metrics):
+            curve = run.curve(metric.name)
+            if not len(curve):
+                continue
+            if len(metrics) == 1:
+                series.append(Series(run.name, curve, number, dashes=number))
+            elif len(runs) == 1:
+                series.append(Series(metric.label, curve, dashes, dashes))
+            else:
+                series.append(Series(f"{run.name}, {metric.label}", curve, number, dashes))
+    return series
 
 
 def _success_figure(success: Sequence[Any], runs: Sequence[RunData]) -> Figured | None:

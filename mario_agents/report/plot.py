@@ -96,7 +96,7 @@ def _line(curves: Sequence[Curve], group: Group, name: str, number: int) -> Line
 def _metric(asked: str, runs: Sequence[RunData]) -> str:
     """The column that is meant."""
     name = ALIASES.get(asked, asked)
-    measured = {metric for run in runs for metric in run.metrics}
+    measured = {metric for run in runs for metric in run.measured}
     known = sorted(measured | {alias for alias, of in ALIASES.items() if of in measured})
     if not any(len(run.curve(name)) for run in runs):
         close = most_similar(asked, known)

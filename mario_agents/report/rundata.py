@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,8 @@ from mario_agents.run.records import (
     read_films,
     read_standard,
 )
-from mario_agents.telemetry import TIME_SHARES
+from mario_agents.telemetry import TIME_SHARES, Across, RunMetrics, read_metrics
+from mario_agents.telemetry.run_metrics import METRICS_NAME, ROW_COLUMNS
 from mario_envkit.command_line import showable
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import ArchiveError, HotspotError, RunError
@@ -62,8 +62,9 @@ class RunData:
     Attributes:
         path, name: the directory, and what it is called in the report.
         trainer, version, options: of its ``config.json``; empty if that is missing.
-        workers: metrics by worker.
-        coordinator: metrics of the one who owns the weights.
+        metrics: definitions of what it measures.
+        workers: rows by worker.
+        coordinator: rows of the one who owns the weights.
         hotspots: where Mario died.
         evaluations: by step.
         standard: episodes of ``mario-agents eval`` by level and condition.
@@ -77,6 +78,7 @@ class RunData:
     trainer: str = ""
     version: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    metrics: RunMetrics = field(default_factory=RunMetrics)
     workers: dict[str, Table] = field(default_factory=dict)
     coordinator: Table | None = None
     hotspots: DeathHotspotAggregate | None = None
@@ -103,6 +105,7 @@ class RunData:
             )
         data = cls(path, showable(name or path.resolve().name))
         data._read_config()
+        data._read_metrics()
         data._read_tables(files)
         data._read_hotspots(files.hotspots_path)
         data._read_evaluations(files.evaluations_path)
@@ -120,16 +123,14 @@ class RunData:
             curve = curve_of(self.coordinator, name)
             if len(curve):
                 return curve
-        return combine([*self.workers.values()], name, total=name == "steps_per_second")
+        total = self.metrics.find(name).across is Across.SUM
+        return combine([*self.workers.values()], name, total=total)
 
     @property
-    def metrics(self) -> list[str]:
-        """Names of all metrics that were measured."""
-        tables: Iterable[Table] = [*self.workers.values()]
-        if self.coordinator is not None:
-            tables = [self.coordinator, *tables]
-        names = {name for table in tables for name in table.columns}
-        return sorted(names - {"step", "time"})
+    def measured(self) -> list[str]:
+        """Names of all metrics that there are rows of."""
+        names = {name for table in self._tables() for name in table.columns}
+        return sorted(names.difference(ROW_COLUMNS))
 
     @property
     def game(self) -> str:
@@ -196,6 +197,12 @@ class RunData:
             self.missing.append(f"The configuration: {error}")
         else:
             self.trainer, self.version, self.options = run.trainer, run.version, run.options
+
+    def _read_metrics(self) -> None:
+        try:
+            self.metrics = read_metrics(self.path)
+        except (OSError, msgspec.DecodeError) as error:
+            self.missing.append(f"{METRICS_NAME} cannot be read: {error}.")
 
     def _read_tables(self, files: RunDir) -> None:
         names = _workers(self.path)

@@ -18,13 +18,12 @@ from mario_agents.runtime.exchange import GradientExchange
 from mario_agents.runtime.reporters import (
     CoordinatorReporter,
     WorkerReporter,
-    coordinator_metrics,
     run_sinks,
-    worker_metrics,
 )
 from mario_agents.runtime.shm.heartbeat import COUNTERS, SharedHeartbeat
 from mario_agents.runtime.worker import TrainingWorker
 from mario_agents.runtime.worker_envs import TimedEnvs
+from mario_agents.telemetry import RunMetrics
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import Publisher
 
@@ -32,14 +31,15 @@ from mario_agents.telemetry.events import Publisher
 def open_hub(
     algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
 ) -> EventHub:
-    """Where the events of a run come together."""
+    """Where the events of a run come together.
+
+    Raises:
+        TrainerError: if the algorithm's metrics have names that are taken.
+    """
+    metrics = RunMetrics.of(algorithm.metrics)
     resume_step = checkpoint.step if checkpoint else None
-    return EventHub(
-        run,
-        worker_metrics=worker_metrics(algorithm.collector),
-        coordinator_metrics=coordinator_metrics(),
-        sinks=run_sinks(run, resume_step=resume_step, wandb=config.wandb),
-    )
+    sinks = run_sinks(run, metrics, resume_step=resume_step, wandb=config.wandb)
+    return EventHub(run, metrics, sinks)
 
 
 def build_coordinator(

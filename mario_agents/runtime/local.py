@@ -74,7 +74,7 @@ class LocalRun:
         reporter = WorkerReporter(
             run,
             0,
-            algorithm.collector,
+            algorithm.metrics,
             self.hub.publisher("worker_0"),
             resume_step=checkpoint.step if checkpoint else None,
         )
@@ -127,7 +127,7 @@ class LocalRun:
         heartbeats = self._heartbeats.take()
         if heartbeats is not None:
             self.hub.announce(heartbeats)
-        return headline(self.hub.workers.combined())
+        return headline(self.hub)
 
     def write(self) -> None:
         """Write a row of all metrics."""

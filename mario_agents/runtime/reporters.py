@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from mario_agents.run import RunDir
 from mario_agents.runtime.worker_envs import SnapshotUsage
 from mario_agents.telemetry import (
-    COORDINATOR_METRICS,
     COORDINATOR_SHARES,
-    EVAL_METRICS,
     TIME_SHARES,
-    WORKER_METRICS,
     CsvSink,
     MetricDef,
     MetricLogger,
     MetricSink,
     MetricSnapshot,
+    RunMetrics,
     Stopwatch,
 )
 from mario_agents.telemetry.collectors import (
@@ -29,6 +27,7 @@ from mario_agents.telemetry.collectors import (
     SystemCollector,
 )
 from mario_agents.telemetry.episodes import CollectResult
+from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import (
     COORDINATOR,
     DeathPositions,
@@ -40,24 +39,11 @@ from mario_agents.telemetry.events import (
 from mario_agents.telemetry.sinks.run_tensorboard import TensorBoardRun
 from mario_agents.telemetry.sinks.run_wandb import WandbRun
 
-HEADLINE = ("best_x", "deaths", "flags", "epsilon", "loss")
-"""Metrics that a progress bar has room for."""
-
 State = Literal["starting", "running", "stopped"]
 
 
-def worker_metrics(collector: type[LearnerCollector]) -> tuple[MetricDef, ...]:
-    """Metrics of a worker with a learner of this kind."""
-    return (*WORKER_METRICS, *collector.METRICS)
-
-
-def coordinator_metrics() -> tuple[MetricDef, ...]:
-    """Metrics of the coordinator."""
-    return (*COORDINATOR_METRICS, *EVAL_METRICS)
-
-
 def run_sinks(
-    run: RunDir, *, resume_step: int | None, wandb: str | None = None
+    run: RunDir, metrics: RunMetrics, *, resume_step: int | None, wandb: str | None = None
 ) -> list[MetricSink]:
     """The sinks of a run's :class:`~mario_agents.telemetry.event_hub.EventHub`: TensorBoard and,
     if a project is named, Weights & Biases.
@@ -68,13 +54,14 @@ def run_sinks(
     sinks: list[MetricSink] = []
     if wandb is not None:
         sinks.append(WandbRun(wandb, run, resume_step=resume_step))
-    sinks.append(TensorBoardRun(run, resume_step=resume_step))
+    sinks.append(TensorBoardRun(run, metrics, resume_step=resume_step))
     return sinks
 
 
-def headline(values: Mapping[str, float]) -> dict[str, float]:
-    """Those of all workers' metrics together that a progress bar has room for."""
-    return {name: values[name] for name in HEADLINE if name in values}
+def headline(hub: EventHub) -> dict[str, float]:
+    """Those of all workers' metrics together that a progress line has room for, by label."""
+    values = hub.workers.combined()
+    return {metric.label: values[metric.name] for metric in hub.metrics.headlines}
 
 
 class ProcessReporter:
@@ -131,7 +118,7 @@ class WorkerReporter(ProcessReporter):
 
     Args:
         number: of the worker, from 0.
-        collector: measures its learner.
+        metrics: those of its algorithm.
         The others are those of :class:`ProcessReporter`.
     """
 
@@ -139,12 +126,12 @@ class WorkerReporter(ProcessReporter):
         self,
         run: RunDir,
         number: int,
-        collector: type[LearnerCollector],
+        metrics: Sequence[MetricDef],
         publisher: Publisher,
         *,
         resume_step: int | None,
     ) -> None:
-        defs = worker_metrics(collector)
+        defs = RunMetrics.of(metrics).worker
         super().__init__(
             run, f"worker_{number}", defs, TIME_SHARES, publisher, resume_step=resume_step
         )
@@ -153,7 +140,7 @@ class WorkerReporter(ProcessReporter):
             [
                 SystemCollector(self.logger),
                 MarioCollector(self.logger, self._send_deaths),
-                collector(self.logger),
+                LearnerCollector(self.logger, metrics),
             ]
         )
 
@@ -190,27 +177,9 @@ class WorkerReporter(ProcessReporter):
     def flush(self, step: int, state: State = "running") -> None:
         """Send metrics, deaths and the worker's status; never blocks."""
         self.refresh()
-        snapshot = self.logger.publish(step)
+        self.logger.publish(step)
         self.publisher.publish(
-            WorkerStatus(
-                state=state,
-                pid=os.getpid(),
-                step=step,
-                steps=round(snapshot.get("steps")),
-                episodes=round(snapshot.get("episodes")),
-                deaths=round(snapshot.get("deaths")),
-                flags=round(snapshot.get("flags")),
-                train_steps=round(snapshot.get("train_steps")),
-                epsilon=snapshot.get("epsilon"),
-                best_x=snapshot.get("best_x"),
-                reward=snapshot.get("reward"),
-                steps_per_second=snapshot.get("steps_per_second"),
-                packets=round(snapshot.get("packets")),
-                saves=round(snapshot.get("saves")),
-                restores=round(snapshot.get("restores")),
-                stuck=0 if self._max_stuck == 0 else round(snapshot.get("stuck")),
-                max_stuck=self._max_stuck,
-            )
+            WorkerStatus(state=state, pid=os.getpid(), step=step, max_stuck=self._max_stuck)
         )
 
 
@@ -221,7 +190,7 @@ class CoordinatorReporter(ProcessReporter):
         super().__init__(
             run,
             COORDINATOR,
-            coordinator_metrics(),
+            RunMetrics().coordinator,
             COORDINATOR_SHARES,
             publisher,
             resume_step=resume_step,
@@ -245,18 +214,7 @@ class CoordinatorReporter(ProcessReporter):
             state: of the process.
         """
         self.refresh()
-        snapshot = self.logger.publish(step)
+        self.logger.publish(step)
         self.publisher.publish(
-            LearnerStatus(
-                state=state,
-                pid=os.getpid(),
-                step=step,
-                updates=round(snapshot.get("updates")),
-                lr=snapshot.get("lr"),
-                grad_norm=snapshot.get("grad_norm"),
-                updates_per_second=snapshot.get("updates_per_second"),
-                version=version,
-                stale=round(snapshot.get("stale")),
-                staleness=snapshot.get("staleness"),
-            )
+            LearnerStatus(state=state, pid=os.getpid(), step=step, version=version)
         )

@@ -2,10 +2,10 @@
 
 from mario_agents.telemetry.aggregator import MetricAggregator
 from mario_agents.telemetry.logger import MetricLogger
+from mario_agents.telemetry.run_metrics import RunMetrics, read_metrics, write_metrics
 from mario_agents.telemetry.schema import (
     COORDINATOR_METRICS,
     COORDINATOR_SHARES,
-    DDQN_METRICS,
     EVAL_METRICS,
     TIME_SHARES,
     WORKER_METRICS,
@@ -20,7 +20,6 @@ from mario_agents.telemetry.stopwatch import Stopwatch
 __all__ = [
     "COORDINATOR_METRICS",
     "COORDINATOR_SHARES",
-    "DDQN_METRICS",
     "EVAL_METRICS",
     "TIME_SHARES",
     "WORKER_METRICS",
@@ -33,7 +32,10 @@ __all__ = [
     "MetricSink",
     "MetricSnapshot",
     "RollingMean",
+    "RunMetrics",
     "Stopwatch",
     "TensorBoardSink",
     "WandbSink",
+    "read_metrics",
+    "write_metrics",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mario_agents.telemetry.schema import Across, MetricDef, MetricKind
-from mario_agents.telemetry.snapshot import MetricSnapshot
+from mario_agents.telemetry.snapshot import MetricSnapshot, RollingMean
 
 
 @dataclass(slots=True)
@@ -113,25 +113,26 @@ class MetricAggregator:
         name = metric.name
         if metric.kind is MetricKind.COUNTER:
             return math.fsum(source.total(name) for source in self._sources.values())
-        snapshots = [source.snapshot for source in self._sources.values() if source.live]
-        if metric.kind is MetricKind.ROLLING:
-            means = [snap.rolling[name] for snap in snapshots if name in snap.rolling]
-            weighted = [(mean.mean, float(mean.count)) for mean in means if mean.count]
-        else:
-            gauges = [snap.gauges.get(name, math.nan) for snap in snapshots]
-            weighted = [(value, 1.0) for value in gauges if not math.isnan(value)]
-        return _reduce(weighted, metric.across)
+        return combine((src.snapshot for src in self._sources.values() if src.live), metric)
 
 
-def _reduce(weighted: list[tuple[float, float]], across: Across) -> float:
-    if not weighted:
+def combine(snapshots: Iterable[MetricSnapshot], metric: MetricDef) -> float:
+    """A metric of several processes as one number, see
+    :class:`~mario_agents.telemetry.schema.Across`; NaN if nobody has measured it."""
+    across = Across.SUM if metric.kind is MetricKind.COUNTER else metric.across
+    means = (_mean(snapshot, metric.name) for snapshot in snapshots)
+    known = [mean for mean in means if mean.count > 0 and not math.isnan(mean.mean)]
+    if not known:
         return math.nan
     if across is Across.MAX:
-        return max(value for value, _ in weighted)
-    total = math.fsum(value * weight for value, weight in weighted)
-    if across is Across.SUM:
-        return total
-    return total / math.fsum(weight for _, weight in weighted)
+        return max(mean.mean for mean in known)
+    # Not fsum: it refuses infinities of both signs.
+    total = sum(mean.mean * mean.count for mean in known)
+    return total if across is Across.SUM else total / sum(mean.count for mean in known)
+
+
+def _mean(snapshot: MetricSnapshot, name: str) -> RollingMean:
+    return snapshot.rolling.get(name) or RollingMean(snapshot.get(name), 1)
 
 
 def _natural(name: str) -> tuple[str, int]:

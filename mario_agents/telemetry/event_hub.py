@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from mario_agents.run import RunDir
-from mario_agents.telemetry import MetricAggregator, MetricDef, MetricSink
+from mario_agents.telemetry import MetricAggregator, MetricSink, RunMetrics, write_metrics
 from mario_agents.telemetry.death_log import DeathLog
 from mario_agents.telemetry.events import (
     COORDINATOR,
@@ -46,29 +46,29 @@ class EventHub:
 
     Args:
         run: the run, locked by this process.
-        worker_metrics, coordinator_metrics: definitions, see
-            :class:`~mario_agents.telemetry.aggregator.MetricAggregator`.
+        metrics: what the run measures; written to its ``metrics.json`` for whoever reads it.
         sinks: get rows of all processes by :meth:`write`, with names such as ``worker_0/loss``,
             ``coordinator/lr`` and, for all workers together, ``run/loss``; closed with the hub.
         ipc: see :class:`~mario_agents.telemetry.events.address.EventDirectory`.
 
     Raises:
         HotspotError: if the run's ``death_hotspots.json`` is damaged.
-        RunError: if no sockets can be opened.
+        RunError: if ``metrics.json`` cannot be written, or no sockets can be opened.
     """
 
     def __init__(
         self,
         run: RunDir,
-        *,
-        worker_metrics: Iterable[MetricDef],
-        coordinator_metrics: Iterable[MetricDef],
+        metrics: RunMetrics,
         sinks: Sequence[MetricSink] = (),
+        *,
         ipc: bool = True,
     ) -> None:
         self.token = new_token()
-        self.workers = MetricAggregator(worker_metrics)
-        self.coordinator = MetricAggregator(coordinator_metrics)
+        self.metrics = metrics
+        self.workers = MetricAggregator(metrics.worker)
+        self.coordinator = MetricAggregator(metrics.coordinator)
+        write_metrics(run.path, metrics)
         self.statuses: dict[str, WorkerStatus | LearnerStatus] = {}
         """The latest status of each process."""
         self.deaths = DeathLog(run.hotspots_path)

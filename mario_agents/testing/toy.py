@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,9 +27,8 @@ from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import cosine_with_warmup
 from mario_agents.runtime.trainer import AlgorithmTrainer
-from mario_agents.telemetry.collectors import LearnerCollector
 from mario_agents.telemetry.episodes import CollectResult
-from mario_agents.telemetry.schema import MetricDef, rolling
+from mario_agents.telemetry.schema import rolling
 from mario_agents.testing.corridor import CORRIDOR
 
 
@@ -71,12 +70,6 @@ class ToyLearner(Learner):
         predicted = self.model(batch["obs"]).gather(1, batch["action"][:, None]).squeeze(1)
         loss = functional.mse_loss(predicted, batch["reward"])
         return loss, {"loss": loss.detach()}
-
-
-class ToyCollector(LearnerCollector):
-    """Tracks the loss."""
-
-    METRICS: ClassVar[tuple[MetricDef, ...]] = (rolling("loss", "squared error of rewards"),)
 
 
 class ToyExperience:
@@ -148,7 +141,7 @@ class ToyAlgorithm:
     """Implements :class:`mario_agents.core.algorithm.Algorithm`."""
 
     config_class = ToyConfig
-    collector = ToyCollector
+    metrics = (rolling("loss", "squared error of rewards", headline=True),)
 
     def env_kwargs(self, config: ToyConfig) -> dict[str, Any]:
         """The corridor."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import reduce as fold
 from xml.etree import ElementTree
 
-import msgspec
 from rich.cells import cell_len
 
+from mario_agents.algos.dqn.metrics import METRICS as DDQN
 from mario_agents.monitor.state import Dashboard, reduce
-from mario_agents.telemetry import MetricSnapshot, RollingMean
+from mario_agents.telemetry import MetricSnapshot, RollingMean, RunMetrics
 from mario_agents.telemetry.events import (
     COORDINATOR,
     MAIN,
@@ -42,44 +41,48 @@ def envelope(event: AnyEvent, source: str = "worker_0", second: float = 0.0, **f
     )
 
 
+METRICS = RunMetrics.of(DDQN)
+
+
 def worker_status(number: int, second: int, state: str = "running") -> WorkerStatus:
+    step = 50 * second * (number + 1)
+    return WorkerStatus(state=state, pid=100 + number, step=step, max_stuck=3)
+
+
+def metrics(number: int, second: int, **changed: float) -> Metrics:
+    """What a worker has measured, but for ``changed`` counters and gauges."""
     played = 50 * second * (number + 1)
-    return WorkerStatus(
-        state=state,
-        pid=100 + number,
-        step=played,
-        steps=played,
-        episodes=played // 120,
-        deaths=played // 130,
-        flags=second // 20,
-        train_steps=played // 4,
-        epsilon=max(1.0 - second / 100, 0.05),
-        best_x=min(300.0 + 40 * second, 3161.0),
-        reward=10.0 * second - 20.0 * number,
-        steps_per_second=50.0 * (number + 1),
-        packets=played // 4,
-        saves=second // 5,
-        restores=second // 9,
-        stuck=second % 4,
-        max_stuck=3,
-    )
-
-
-def metrics(number: int, second: int) -> Metrics:
-    status = worker_status(number, second)
+    counters = {
+        "steps": played,
+        "episodes": played // 120,
+        "deaths": played // 130,
+        "flags": second // 20,
+        "train_steps": played // 4,
+        "packets": played // 4,
+        "saves": second // 5,
+        "restores": second // 9,
+    }
     rolling = {
-        "reward": RollingMean(status.reward, 20),
+        "reward": RollingMean(10.0 * second - 20.0 * number, 20),
         "success": RollingMean(min(second / 80, 1.0), 20),
         "loss": RollingMean(2.0 * math.exp(-second / 20), 100),
         "q_mean": RollingMean(0.1 * second, 100),
         "q_max": RollingMean(0.3 * second, 100),
         "td_error": RollingMean(0.5, 100),
     }
-    gauges = {"epsilon": status.epsilon, "best_x": status.best_x, "time_env": 0.42}
-    gauges |= {"time_inference": 0.2, "time_learning": 0.27, "time_waiting": 0.01 * number}
-    return Metrics(
-        step=status.step, snapshot=MetricSnapshot({"steps": status.steps}, gauges, rolling, {})
-    )
+    gauges = {
+        "epsilon": max(1.0 - second / 100, 0.05),
+        "best_x": min(300.0 + 40 * second, 3161.0),
+        "steps_per_second": 50.0 * (number + 1),
+        "stuck": second % 4,
+        "time_env": 0.42,
+        "time_inference": 0.2,
+        "time_learning": 0.27,
+        "time_waiting": 0.01 * number,
+    }
+    counters |= {name: changed[name] for name in changed if name in counters}
+    gauges |= {name: changed[name] for name in changed if name in gauges}
+    return Metrics(step=played, snapshot=MetricSnapshot(counters, gauges, rolling, {}))
 
 
 def heartbeats(workers: int, second: int, **changed: ProcessHeartbeat) -> Heartbeats:
@@ -93,18 +96,15 @@ def heartbeats(workers: int, second: int, **changed: ProcessHeartbeat) -> Heartb
 
 
 def learner_status(second: int, state: str = "running") -> LearnerStatus:
-    return LearnerStatus(
-        state=state,
-        pid=99,
-        step=50 * second,
-        updates=40 * second,
-        lr=2.5e-4,
-        grad_norm=1.25,
-        updates_per_second=40.0,
-        version=40 * second,
-        stale=second // 7,
-        staleness=1.5,
-    )
+    return LearnerStatus(state=state, pid=99, step=50 * second, version=40 * second)
+
+
+def learner_metrics(second: int) -> Metrics:
+    counters = {"updates": 40 * second, "stale": second // 7}
+    gauges = {"lr": 2.5e-4, "updates_per_second": 40.0}
+    rolling = {"grad_norm": RollingMean(1.25, 9), "staleness": RollingMean(1.5, 9)}
+    snapshot = MetricSnapshot(counters, gauges, rolling, {})
+    return Metrics(step=50 * second, snapshot=snapshot)
 
 
 def second_of(workers: int, second: int) -> Iterator[Envelope]:
@@ -115,6 +115,7 @@ def second_of(workers: int, second: int) -> Iterator[Envelope]:
         yield envelope(worker_status(number, second), source, second)
         x = (second * second * 37 + 111 * number) % 2800
         yield envelope(DeathPositions(level="1-1", positions=[x, 1100]), source, second)
+    yield envelope(learner_metrics(second), COORDINATOR, second)
     yield envelope(learner_status(second), COORDINATOR, second)
     yield envelope(heartbeats(workers, second), MAIN, second)
     if second % 10 == 0:
@@ -124,7 +125,7 @@ def second_of(workers: int, second: int) -> Iterator[Envelope]:
 def state_after(seconds: int, workers: int) -> Dashboard:
     """A run with so many workers after so many seconds."""
     events = [event for second in range(seconds + 1) for event in second_of(workers, second)]
-    return fold(reduce, events, replace(Dashboard(), title="ddqn-1-1", total_steps=100_000))
+    return fold(reduce, events, Dashboard("ddqn-1-1", 100_000, metrics=METRICS))
 
 
 class FakeFeed:
@@ -161,11 +162,6 @@ def screen_text(svg: str) -> str:
         line = rows.get(y, "")
         rows[y] = line + " " * (column - cell_len(line)) + text
     return "\n".join(rows[y].rstrip() for y in sorted(rows)) + "\n"
-
-
-def replace_status(status: WorkerStatus, **changes: object) -> WorkerStatus:
-    """What the worker says, but for ``changes``."""
-    return msgspec.structs.replace(status, **changes)
 
 
 REPLACED = ProcessHeartbeat(source="worker_0", pid=9, age=0.1, restarts=2)

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mario_agents.run import CheckpointStore
+from mario_agents.telemetry import MetricSnapshot
 from mario_agents.telemetry.events import (
     COORDINATOR,
     EventObserver,
     LearnerStatus,
     Log,
+    Metrics,
     WorkerStatus,
 )
 from mario_envkit.errors import RunError
@@ -56,6 +58,7 @@ class LivingRun:
         self._folder = folder
         self._observer: EventObserver | None = None
         self.statuses: dict[str, WorkerStatus | LearnerStatus] = {}
+        self.measured: dict[str, MetricSnapshot] = {}
         self.leases: set[Path] = set()
         self.segments: set[str] = set()
         self._foreign: set[Path] = set()
@@ -73,7 +76,7 @@ class LivingRun:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.statuses = {}
+        self.statuses, self.measured = {}, {}
         self.logged: list[str] = []
         self._observer = None
 
@@ -98,6 +101,8 @@ class LivingRun:
         for envelope in self._observer.poll(0.05):
             if isinstance(envelope.event, (WorkerStatus, LearnerStatus)):
                 self.statuses[envelope.source] = envelope.event
+            elif isinstance(envelope.event, Metrics):
+                self.measured[envelope.source] = envelope.event.snapshot
             elif isinstance(envelope.event, Log):
                 self.logged.append(envelope.event.text)
 
@@ -111,14 +116,18 @@ class LivingRun:
     @property
     def updates(self) -> int:
         """Of the coordinator, as far as it has told."""
-        learner = self.statuses.get(COORDINATOR)
-        return learner.updates if isinstance(learner, LearnerStatus) else 0
+        return self.count(COORDINATOR, "updates")
+
+    def count(self, source: str, counter: str) -> int:
+        """Of a process, as far as it has told."""
+        told = self.measured.get(source)
+        return round(told.counters[counter]) if told else 0
 
     def running(self, workers: int) -> bool:
         """Whether all workers have played, and the coordinator has made updates."""
-        statuses = [self.statuses.get(f"worker_{number}") for number in range(workers)]
-        played = [isinstance(status, WorkerStatus) and status.steps > 0 for status in statuses]
-        return all(played) and self.updates > 0
+        sources = [f"worker_{number}" for number in range(workers)]
+        played = all(self.count(source, "steps") > 0 for source in sources)
+        return played and self.updates > 0 and {COORDINATOR, *sources} <= set(self.statuses)
 
     def kill(self, source: str, number: signal.Signals = signal.SIGKILL) -> int:
         pid = self.pid(source)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mario_agents.algos.ppo.metrics import METRICS
 from mario_agents.config import TrainConfig
 from mario_agents.run import RunDir
 from mario_agents.run.records import (
@@ -17,7 +18,7 @@ from mario_agents.run.records import (
     evaluation_line,
     write_film_record,
 )
-from mario_agents.telemetry import CsvSink
+from mario_agents.telemetry import CsvSink, RunMetrics, write_metrics
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.files import append
@@ -35,6 +36,7 @@ def write_run(path: Path, *, seed: int = 0, workers: int = 2, video: bool = True
     """A whole run of 10,000 steps; returns grow from ``seed`` by 1 in 100 steps."""
     config = dataclasses.replace(TrainConfig(), seed=seed)
     run = RunDir.create(path, trainer="ppo", config=config)
+    write_metrics(path, RunMetrics.of(METRICS))
     for worker in range(workers):
         names = ["steps", "episodes", "deaths", "flags", "best_x", "reward", "success", "loss"]
         names += ["time_span", "time_env", "time_inference", "time_learning", "time_waiting"]

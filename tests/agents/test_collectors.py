@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from mario_agents.telemetry import COORDINATOR_METRICS, DDQN_METRICS, WORKER_METRICS, MetricLogger
+from mario_agents.algos.dqn.metrics import METRICS, DDQNCollector
+from mario_agents.telemetry import COORDINATOR_METRICS, WORKER_METRICS, MetricLogger
 from mario_agents.telemetry.collectors import (
     CompositeCollector,
     CoordinatorCollector,
-    DDQNCollector,
     MarioCollector,
     SystemCollector,
 )
@@ -41,7 +41,7 @@ class Post:
 
 
 def test_a_worker_in_full():
-    logger, post = MetricLogger([*WORKER_METRICS, *DDQN_METRICS]), Post()
+    logger, post = MetricLogger([*WORKER_METRICS, *METRICS]), Post()
     worker = CompositeCollector(
         [SystemCollector(logger), MarioCollector(logger, post), DDQNCollector(logger)]
     )

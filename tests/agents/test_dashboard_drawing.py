@@ -6,29 +6,31 @@ import math
 from dataclasses import replace
 from functools import reduce as fold
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mario_agents.algos.ppo.metrics import METRICS as PPO
 from mario_agents.monitor import draw
 from mario_agents.monitor.state import (
     Dashboard,
     reduce,
 )
-from mario_agents.telemetry import MetricSnapshot, RollingMean
+from mario_agents.telemetry import MetricSnapshot, RollingMean, RunMetrics
 from mario_agents.telemetry.events import (
     COORDINATOR,
     MAIN,
     Metrics,
 )
 from tests.agents.dashboards import (
+    METRICS,
     REPLACED,
     START,
     envelope,
     heartbeats,
+    learner_metrics,
     learner_status,
-    replace_status,
+    metrics,
     state_after,
     worker_status,
 )
@@ -100,23 +102,30 @@ def test_the_deadliest_place_is_the_highest_and_the_hottest():
     assert styles["▁"] != styles["▄"] != styles["█"]
 
 
+def told(*events, **options) -> Dashboard:
+    """What a dashboard of a ddqn run knows after these events of worker 0."""
+    return fold(reduce, map(envelope, events), Dashboard(metrics=METRICS, **options))
+
+
 def test_saves_and_restores_are_shown_as_people_know_them():
-    status = msgspec.structs.replace(
-        worker_status(0, 1), saves=12, restores=8, stuck=2, max_stuck=3
-    )
-    state = reduce(Dashboard(), envelope(status))
+    state = told(metrics(0, 1, saves=12, restores=8, stuck=2), worker_status(0, 1))
     assert "💾=12 ⏮=8(2/3)" in draw.workers(state, START, 79)[1].plain
 
 
-def test_what_an_algorithm_measures_is_shown_whatever_it_is():
-    rolling = {"policy_loss": RollingMean(0.5, 3), "entropy": RollingMean(1.25, 3)}
-    state = reduce(
-        Dashboard(),
-        envelope(Metrics(step=1, snapshot=MetricSnapshot({}, {"epsilon": 0.5}, rolling, {}))),
-    )
+def test_what_nobody_has_defined_is_shown_too():
+    rolling = {"policy_loss": RollingMean(0.5, 3), "surprise": RollingMean(1.25, 3)}
+    state = told(Metrics(step=1, snapshot=MetricSnapshot({}, {"doubt": 0.25}, rolling, {})))
     text = draw.learner(state, START, 200).plain
-    assert "entropy 1.25  policy loss 0.5" in text
-    assert "epsilon" not in text
+    assert "policy loss 0.5  surprise 1.25  doubt 0.25" in text
+
+
+def test_where_there_is_room_each_panel_has_a_line():
+    lines = draw.learner(state_after(3, 2), START, 80, panels=9).plain.split("\n")
+    assert [line.split("  ")[0] for line in lines[1:-2]] == [
+        *("Loss", "Q", "TD error", "Exploration", "Gradient norm"),
+    ]
+    assert lines[2].split() == ["Q", "q", "mean", "0.3", "q", "max", "0.9"]
+    assert len(draw.learner(state_after(3, 2), START, 80, panels=2).plain.split("\n")) == 5
 
 
 def test_where_the_time_goes_is_the_mean_over_workers():
@@ -133,28 +142,23 @@ def test_shares_of_time_that_are_none_are_not_shown(value):
     assert draw.time_shares(state) == {}
 
 
-def ppo_metrics() -> Metrics:
-    rolling = {
-        name: RollingMean(0.125, 9)
-        for name in ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction")
-    }
-    return Metrics(step=1, snapshot=MetricSnapshot({}, {"explained_variance": 0.75}, rolling, {}))
-
-
 def test_of_ppo_the_smallest_screen_says_what_matters():
+    rolling = {metric.name: RollingMean(0.125, 9) for metric in PPO}
+    measured = MetricSnapshot({}, {}, rolling, {})
     state = fold(
         reduce,
         [
-            envelope(ppo_metrics()),
-            envelope(replace_status(worker_status(0, 5), epsilon=math.nan)),
+            envelope(Metrics(step=1, snapshot=measured)),
+            envelope(worker_status(0, 5)),
+            envelope(learner_metrics(5), COORDINATOR),
             envelope(learner_status(5), COORDINATOR),
         ],
-        Dashboard(),
+        Dashboard(metrics=RunMetrics.of(PPO)),
     )
     text = draw.learner(state, START, 80).plain
     assert all(len(line) <= 80 for line in text.split("\n"))
     for words in (
-        *("loss 0.125", "entropy 0.125", "approx kl 0.125", "clipped 0.125", "explained 0.75"),
+        *("loss 0.125", "entropy 0.125", "approx kl 0.125", "clipped 0.125", "explained 0.125"),
         *("policy loss 0.125", "value loss 0.125", "grad norm 1.25"),
     ):
         assert words in text
@@ -174,8 +178,7 @@ def test_the_time_that_is_left_is_that_of_what_ends_first():
 
 @pytest.mark.parametrize("saves", [0, 99, 4_888, 123_456, 10**9])
 def test_saves_and_restores_fit_their_column(saves):
-    status = replace_status(worker_status(0, 5), saves=saves, restores=saves, stuck=2, max_stuck=3)
-    state = reduce(Dashboard(), envelope(status))
+    state = told(metrics(0, 5, saves=saves, restores=saves, stuck=2), worker_status(0, 5))
     _, rows = draw.workers(state, START, 79)
     assert rows.cell_len <= 79
     assert rows.plain.endswith("(2/3)")

@@ -41,16 +41,18 @@ from mario_agents.telemetry.events import (
     WorkerStatus,
 )
 from tests.agents.dashboards import (
+    METRICS,
     START,
     envelope,
     heartbeats,
     learner_status,
     metrics,
-    replace_status,
     second_of,
     state_after,
     worker_status,
 )
+
+REWARD, LOSS = METRICS.find("reward"), METRICS.find("loss")
 
 
 def test_the_latest_of_everything():
@@ -64,7 +66,7 @@ def test_the_latest_of_everything():
     assert sum(state.deaths["1-1"].values()) == 31 * 3 * 2
     assert state.deaths["1-1"][1100] >= 31 * 3
     assert [line.text for line in state.logs] == [f"Second {s} of many." for s in (0, 10, 20, 30)]
-    assert state.mean("reward") == pytest.approx((300 + 280 + 260) / 3)
+    assert state.value(REWARD) == pytest.approx((300 + 280 + 260) / 3)
     assert len(state.curves["reward"].points) == 16
 
 
@@ -85,8 +87,8 @@ def test_rolling_means_are_weighted_by_their_windows():
         envelope(snapshot(math.nan, 0), "worker_2"),
     ]
     state = fold(reduce, events, Dashboard())
-    assert state.mean("loss") == 2.0
-    assert math.isnan(state.mean("reward"))
+    assert state.value(LOSS) == 2.0
+    assert math.isnan(state.value(REWARD))
 
 
 def test_what_a_replaced_process_still_had_to_say_is_ignored():
@@ -170,20 +172,8 @@ happenings = st.one_of(
     st.builds(Metrics, step=counts, snapshot=snapshots),
     st.builds(Log, level=counts, logger=texts, text=texts),
     st.builds(DeathPositions, level=texts, positions=st.lists(counts, max_size=4)),
-    st.builds(
-        WorkerStatus,
-        state=states,
-        **dict.fromkeys(["pid", "step", "steps", "episodes", "deaths", "flags"], counts),
-        **dict.fromkeys(["train_steps", "packets", "saves", "restores"], counts),
-        **dict.fromkeys(["stuck", "max_stuck"], counts),
-        **dict.fromkeys(["epsilon", "best_x", "reward", "steps_per_second"], numbers),
-    ),
-    st.builds(
-        LearnerStatus,
-        state=states,
-        **dict.fromkeys(["pid", "step", "updates", "version", "stale"], counts),
-        **dict.fromkeys(["lr", "grad_norm", "updates_per_second", "staleness"], numbers),
-    ),
+    st.builds(WorkerStatus, state=states, pid=counts, step=counts, max_stuck=counts),
+    st.builds(LearnerStatus, state=states, pid=counts, step=counts, version=counts),
     st.builds(Heartbeats, step=counts, processes=st.lists(processes, max_size=3)),
 )
 envelopes = st.builds(
@@ -197,11 +187,12 @@ envelopes = st.builds(
 @settings(deadline=None, max_examples=150)
 @given(st.lists(envelopes, max_size=12), numbers, st.integers(1, 250))
 def test_any_events_lead_to_a_state_that_can_be_drawn(events, now, width):
-    state = fold(reduce, events, Dashboard(total_steps=1000))
+    state = fold(reduce, events, Dashboard(total_steps=1000, metrics=METRICS))
     assert state.phase in ("waiting", "starting", "running", "stopped")
     drawn = [
         draw.header(state, "running", now, width),
         draw.learner(state, now, width),
+        draw.learner(state, now, width, panels=9),
         *draw.workers(state, now, width),
         draw.deaths(state, state.level, width),
         *(draw.log_line(line, "12:00:00") for line in state.logs),
@@ -263,10 +254,10 @@ def test_a_finished_run_is_read_from_its_files(run):
         "2026-11-21 13:00:00,123 INFO Training.\nTraceback\n2026-11-21 13:00:01,0 WARNING Hm.\n"
     )
     state = stored_state(run)
-    status = state.workers["worker_0"].status
+    worker = state.workers["worker_0"]
     assert (state.step, state.total_steps, state.phase) == (200, 500, "stopped")
-    assert (status.steps, status.deaths, status.best_x) == (200, 7, 800)
-    assert state.learner.updates == 50
+    assert (worker.number("steps"), worker.number("deaths"), worker.best_x) == (200, 7, 800)
+    assert (state.learner.version, state.of_learner("lr")) == (50, 0.001)
     assert state.curves["reward"].points == (1.5, 2.5)
     assert state.curves["success"].points == (0.25,)
     assert state.deaths == {"1-1": {500: 7}}
@@ -294,7 +285,7 @@ def test_of_a_long_file_every_nth_row_and_the_last_are_read(run):
     lines = [f"{n},{START + n},{n},{n}.0" for n in range(1, 5001)]
     run.csv_path("worker_0").write_text("\n".join(["step,time,steps,reward", *lines, ""]))
     state = stored_state(run)
-    assert state.step == state.workers["worker_0"].status.steps == 5000
+    assert state.step == state.workers["worker_0"].number("steps") == 5000
     assert len(state.curves["reward"].points) > 100
 
 
@@ -308,7 +299,7 @@ def test_the_state_of_a_run_is_cheap_to_keep():
 
 
 def test_what_a_worker_reached_outlives_its_process():
-    state = reduce(Dashboard(), envelope(replace_status(worker_status(0, 5), best_x=900.0)))
-    state = reduce(state, envelope(replace_status(worker_status(0, 5), best_x=300.0), generation=1))
+    state = reduce(Dashboard(), envelope(metrics(0, 5, best_x=900.0)))
+    state = reduce(state, envelope(metrics(0, 5, best_x=300.0), generation=1))
     assert state.workers["worker_0"].best_x == 900.0
     assert begin_again(state).workers["worker_0"].best_x == 900.0

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from mario_agents.playback.terminal import TerminalScreen, half_blocks
-from mario_agents.runtime import progress as progress_module
+from mario_agents.telemetry import progress as progress_module
 from mario_agents.telemetry.progress import TrainingProgress
 from mario_envkit.video import mp4_writer
 

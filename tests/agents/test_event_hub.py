@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mario_agents.algos.dqn.metrics import METRICS
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import WorkerContext
 from mario_agents.run import RunDir
@@ -22,14 +23,12 @@ from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
 from mario_agents.runtime.reporters import (
     CoordinatorReporter,
     WorkerReporter,
-    coordinator_metrics,
     headline,
-    worker_metrics,
 )
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.worker import TrainingWorker
 from mario_agents.runtime.worker_envs import SnapshotUsage
-from mario_agents.telemetry.collectors import DDQNCollector
+from mario_agents.telemetry import RunMetrics, read_metrics
 from mario_agents.telemetry.death_log import DeathLog
 from mario_agents.telemetry.episodes import CollectResult, Death, Episode
 from mario_agents.telemetry.event_hub import EventHub
@@ -80,12 +79,7 @@ def hub(run, sink):
 
 
 def make_hub(run, *sinks):
-    return EventHub(
-        run,
-        worker_metrics=worker_metrics(DDQNCollector),
-        coordinator_metrics=coordinator_metrics(),
-        sinks=sinks,
-    )
+    return EventHub(run, RunMetrics.of(METRICS), sinks)
 
 
 def deaths_in(run):
@@ -104,8 +98,8 @@ def rows(path):
 def test_a_worker_elsewhere_and_one_here_report_alike(run, hub, sink):
     remote = EventPublisher(hub.address, run=hub.token, source="worker_1")
     reporters = [
-        WorkerReporter(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None),
-        WorkerReporter(run, 1, DDQNCollector, remote, resume_step=None),
+        WorkerReporter(run, 0, METRICS, hub.publisher("worker_0"), resume_step=None),
+        WorkerReporter(run, 1, METRICS, remote, resume_step=None),
     ]
     for reporter in reporters:
         reporter.collected(ROUND)
@@ -121,20 +115,17 @@ def test_a_worker_elsewhere_and_one_here_report_alike(run, hub, sink):
     wait(hub, lambda: "worker_1" in hub.statuses)
     for number, pid in enumerate([os.getpid()] * 2):
         status = hub.statuses[f"worker_{number}"]
-        assert (status.pid, status.step, status.steps, status.deaths) == (pid, 128, 64, 1)
+        assert (status.pid, status.step) == (pid, 128)
+        values = hub.workers.values(f"worker_{number}")
+        assert (values["steps"], values["deaths"]) == (64, 1)
         (row,) = rows(run.csv_path(f"worker_{number}"))
         assert (row["step"], row["loss"], row["deaths"]) == ("128", "2", "1")
-    assert hub.statuses[COORDINATOR].updates == 1
+    assert hub.coordinator.values(COORDINATOR)["updates"] == 1
     combined = hub.workers.combined()
     assert (combined["steps"], combined["deaths"], combined["loss"]) == (128, 2, 2)
-    assert headline(combined) == {
-        "best_x": 600,
-        "deaths": 2,
-        "flags": 0,
-        "epsilon": 0.5,
-        "loss": 2.0,
-    }
+    assert headline(hub) == {"best x": 600, "deaths": 2, "flags": 0, "loss": 2.0, "ε": 0.5}
     assert hub.deaths.hotspots.deaths("1-1") == 2
+    assert read_metrics(run.path) == hub.metrics == RunMetrics.of(METRICS)
 
     hub.write(140)
     hub.write(140)
@@ -146,7 +137,7 @@ def test_a_worker_elsewhere_and_one_here_report_alike(run, hub, sink):
 
 
 def test_a_worker_that_has_ended_leaves_the_combination(run, hub):
-    reporter = WorkerReporter(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None)
+    reporter = WorkerReporter(run, 0, METRICS, hub.publisher("worker_0"), resume_step=None)
     reporter.collected(ROUND)
     reporter.flush(64, "starting")
     assert hub.workers.combined()["epsilon"] == 0.5
@@ -158,12 +149,12 @@ def test_a_worker_that_has_ended_leaves_the_combination(run, hub):
 
 def test_a_report_that_goes_on_keeps_its_rows(run, hub):
     publisher = hub.publisher("worker_0")
-    first = WorkerReporter(run, 0, DDQNCollector, publisher, resume_step=None)
+    first = WorkerReporter(run, 0, METRICS, publisher, resume_step=None)
     first.collected(ROUND)
     first.flush(64)
     first.write(64)
     first.close()
-    second = WorkerReporter(run, 0, DDQNCollector, publisher, resume_step=64)
+    second = WorkerReporter(run, 0, METRICS, publisher, resume_step=64)
     second.logger.start_from(hub.workers.counters("worker_0"))
     second.collected(ROUND)
     second.write(128)
@@ -239,7 +230,7 @@ def test_observers_hear_the_main_process_and_nobody_twice(run, hub):
 def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
     heartbeat = SharedHeartbeat.private(workers=1)
     heartbeat.row(0).add("saves", 10)  # of the process that it replaces
-    reporter = WorkerReporter(run, 0, DDQNCollector, hub.publisher("worker_0"), resume_step=None)
+    reporter = WorkerReporter(run, 0, METRICS, hub.publisher("worker_0"), resume_step=None)
     reporter.logger.start_from({"saves": 10})
     context = WorkerContext(0, 1, 0, 0, 1, torch.device("cpu"))
     worker = TrainingWorker(
@@ -250,9 +241,10 @@ def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
     reporter.submitted()
     reporter.flush(64)
     reporter.close()
-    status = hub.statuses["worker_0"]
-    assert (status.saves, status.restores, status.stuck, status.max_stuck) == (15, 4, 2, 3)
-    assert status.packets == 1
+    values = hub.workers.values("worker_0")
+    assert (values["saves"], values["restores"], values["stuck"]) == (15, 4, 2)
+    assert values["packets"] == 1
+    assert hub.statuses["worker_0"].max_stuck == 3
     row = heartbeat.row(0)
     assert (row.count("saves"), row.count("restores")) == (15, 4)
 
@@ -264,8 +256,9 @@ def test_the_coordinator_tells_version_and_staleness(run, hub):
     reporter.logger.track("stale", 3)
     reporter.flush(64, 17)
     reporter.close()
-    status = hub.statuses[COORDINATOR]
-    assert (status.version, status.staleness, status.stale) == (17, 1.5, 3)
+    values = hub.coordinator.values(COORDINATOR)
+    assert (values["staleness"], values["stale"]) == (1.5, 3)
+    assert hub.statuses[COORDINATOR].version == 17
 
 
 def test_log_records_of_other_processes_are_logged_here(hub, caplog):
@@ -304,11 +297,7 @@ def test_what_was_sent_before_closing_is_counted(run, sink):
             publisher.publish(DeathPositions(level="1-1", positions=[x]))
         # Linger ends when everything has left this process; some of it waits at the hub.
         wait(hub, lambda: hub.deaths.hotspots.deaths("1-1") >= 1)
-        status = WorkerStatus(
-            **dict(state="stopped", pid=1, step=1, steps=1, episodes=1, deaths=1, flags=1),
-            train_steps=1,
-        )
-        publisher.publish(status)
+        publisher.publish(WorkerStatus(state="stopped", pid=1, step=1))
         publisher.close(10)
         wait(hub, lambda: "worker_0" in hub.statuses)
     assert sum(deaths_in(run)["1-1"].values()) == 900

@@ -51,10 +51,8 @@ EVENTS = [
     Metrics(step=7, snapshot=SNAPSHOT),
     Log(level=30, logger="a.b", text="hm"),
     DEATH,
-    WorkerStatus(
-        state="running", pid=1, step=2, steps=3, episodes=4, deaths=5, flags=6, train_steps=7
-    ),
-    LearnerStatus(state="stopped", pid=1, step=2, updates=3, lr=0.5),
+    WorkerStatus(state="running", pid=1, step=2, max_stuck=3),
+    LearnerStatus(state="stopped", pid=1, step=2, version=3),
     Heartbeats(step=9, processes=[ProcessHeartbeat(source="worker_0", pid=1, age=0.5, restarts=2)]),
 ]
 
@@ -111,7 +109,9 @@ def test_every_event_arrives_as_it_was_sent(subscriber, connect):
     assert all(publisher.publish(event) for event in EVENTS)
     received = [envelope for envelope, _ in poll(subscriber, len(EVENTS))]
     assert repr([envelope.event for envelope in received]) == repr(EVENTS)  # NaN is not equal
-    assert {(e.source, e.generation, e.version) for e in received} == {("worker_3", 2, 1)}
+    assert {(e.source, e.generation, e.version) for e in received} == {
+        ("worker_3", 2, PROTOCOL_VERSION)
+    }
     assert [envelope.sequence for envelope in received] == list(range(len(EVENTS)))
     assert subscriber.decoder.rejected.total == subscriber.decoder.lost == 0
 

@@ -46,7 +46,7 @@ class RunInTerminal(LivingRun):
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         os.close(slave)
-        self.statuses, self.logged = {}, []
+        self.statuses, self.measured, self.logged = {}, {}, []
         self._observer = None
 
     def _read(self) -> None:

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mario_agents.algos.dqn.metrics import METRICS as DDQN
+from mario_agents.algos.ppo.metrics import METRICS as PPO
 from mario_agents.telemetry import (
     COORDINATOR_METRICS,
-    DDQN_METRICS,
     WORKER_METRICS,
     CsvSink,
     MetricLogger,
+    RunMetrics,
     TensorBoardSink,
 )
 from mario_agents.telemetry.schema import counter, gauge, rolling
@@ -55,7 +57,8 @@ def test_mistakes_are_errors() -> None:
 def test_the_schemas_are_sound() -> None:
     assert MetricLogger(WORKER_METRICS).names[:2] == ("steps", "episodes")
     assert "lr" in MetricLogger(COORDINATOR_METRICS).names
-    assert "loss" in MetricLogger([*WORKER_METRICS, *DDQN_METRICS]).names
+    for own in (DDQN, PPO):
+        assert "loss" in MetricLogger(RunMetrics.of(own).worker).names
 
 
 @given(

@@ -22,7 +22,7 @@ from pathlib import Path
 from mario_agents.monitor.app import DashboardApp
 from mario_agents.monitor.report import ReportJob
 from mario_agents.monitor.state import reduce
-from mario_agents.telemetry.events import EventObserver, WorkerStatus
+from mario_agents.telemetry.events import COORDINATOR, EventObserver, Metrics
 from mario_envkit.errors import RunError
 from tests.agents.dashboards import FakeFeed, second_of, state_after
 from tests.agents.terminals import Terminal
@@ -120,8 +120,9 @@ class Steps:
     def total(self) -> int:
         """So far."""
         for envelope in self._observer.poll():
-            if isinstance(envelope.event, WorkerStatus):
-                self._told[envelope.source] = envelope.time, envelope.event.steps
+            if isinstance(envelope.event, Metrics) and envelope.source != COORDINATOR:
+                steps = round(envelope.event.snapshot.counters["steps"])
+                self._told[envelope.source] = envelope.time, steps
         return sum(steps for _, steps in self._told.values())
 
     def rate(self, seconds: float) -> float:

@@ -14,6 +14,7 @@ from mario_agents.acting.actor import Actor
 from mario_agents.acting.replay_experience import ReplayExperience
 from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.algos.dqn.learner import DDQNLearner
+from mario_agents.algos.dqn.metrics import METRICS
 from mario_agents.algos.dqn.networks import DoubleDQN, QNetwork
 from mario_agents.algos.dqn.policy import DDQNPolicy
 from mario_agents.core.algorithm import Spaces, WorkerContext
@@ -25,14 +26,13 @@ from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
 from mario_agents.replay.buffer import UniformReplay
 from mario_agents.replay.prioritized import PrioritizedReplay
-from mario_agents.telemetry.collectors import DDQNCollector
 
 
 class DDQNAlgorithm:
     """Implements :class:`mario_agents.core.algorithm.Algorithm`."""
 
     config_class = DDQNConfig
-    collector = DDQNCollector
+    metrics = METRICS
 
     def env_kwargs(self, config: DDQNConfig) -> dict[str, Any]:
         """See :class:`~mario_agents.core.algorithm.Algorithm`."""

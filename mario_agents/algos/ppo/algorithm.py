@@ -10,6 +10,7 @@ from torch import nn
 
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.learner import PPOLearner
+from mario_agents.algos.ppo.metrics import METRICS
 from mario_agents.algos.ppo.networks import ActorCritic
 from mario_agents.algos.ppo.policy import PPOPolicy
 from mario_agents.algos.ppo.rollouts import RolloutExperience
@@ -20,14 +21,13 @@ from mario_agents.nn.device import resolve_device
 from mario_agents.nn.registry import build_encoder, choose_network
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import cosine_with_warmup
-from mario_agents.telemetry.collectors import PPOCollector
 
 
 class PPOAlgorithm:
     """Implements :class:`mario_agents.core.algorithm.Algorithm`."""
 
     config_class = PPOConfig
-    collector = PPOCollector
+    metrics = METRICS
 
     def env_kwargs(self, config: PPOConfig) -> dict[str, Any]:
         """See :class:`~mario_agents.core.algorithm.Algorithm`."""

@@ -314,7 +314,7 @@ def _loop(supervisor: Supervisor, stop: StopRequest) -> None:
             seen = heartbeats.take()
             if seen is not None:
                 hub.announce(seen)
-            progress.update(supervisor.steps, **headline(hub.workers.combined()))
+            progress.update(supervisor.steps, **headline(hub))
             if rows.due(supervisor.steps):
                 hub.write(supervisor.steps)
         supervisor.finish(complete=not stop.requested)

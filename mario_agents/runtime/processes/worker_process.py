@@ -41,7 +41,7 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
     reporter = WorkerReporter(
         attached.run,
         number,
-        attached.algorithm.collector,
+        attached.algorithm.metrics,
         attached.publisher,
         resume_step=None if first else plan.step if generation == 0 else step,
     )

@@ -1,9 +1,8 @@
-"""What a learner measures."""
+"""What an algorithm measures, tracked by the definitions that the algorithm gives."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
 
 from mario_agents.telemetry.episodes import CollectResult, Episode
 from mario_agents.telemetry.logger import MetricLogger
@@ -11,19 +10,19 @@ from mario_agents.telemetry.schema import MetricDef
 
 
 class LearnerCollector:
-    """Tracks those of a worker's and learner's numbers that :attr:`METRICS` defines.
+    """Tracks the numbers of a worker's experience and learner that an algorithm has defined.
 
-    An algorithm subclasses it and names its metrics; what else its loss measures is left out.
+    Args:
+        logger: with these metrics.
+        metrics: the algorithm's; what else its loss measures is left out.
     """
 
-    METRICS: ClassVar[tuple[MetricDef, ...]] = ()
-
-    def __init__(self, logger: MetricLogger) -> None:
+    def __init__(self, logger: MetricLogger, metrics: Iterable[MetricDef]) -> None:
         self._logger = logger
-        self._names = frozenset(metric.name for metric in self.METRICS)
+        self._names = frozenset(metric.name for metric in metrics)
 
     def on_step(self, info: CollectResult) -> None:
-        """Track the gauges."""
+        """Track the gauges of a round of steps."""
         self._track(info.gauges)
 
     def on_episode_end(self, info: Episode) -> None:

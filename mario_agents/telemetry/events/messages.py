@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from typing import Literal, Union
 
@@ -10,7 +9,7 @@ import msgspec
 
 from mario_agents.telemetry import MetricSnapshot
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAIN = "main"
 """Source of the events of the main process, which only observers get."""
 COORDINATOR = "coordinator"
@@ -53,64 +52,36 @@ class DeathPositions(Event, frozen=True, kw_only=True, tag="death_positions"):
 
 
 class WorkerStatus(Event, frozen=True, kw_only=True, tag="worker_status"):
-    """How a worker is doing; numbers as in its metrics, NaN where it has none.
+    """What a worker is doing; its numbers are in its :class:`Metrics`.
 
     Attributes:
         state: "starting" before its first step, "stopped" is its last message.
         pid: of its process.
         step: run-wide agent steps, as far as it knows.
-        steps, episodes, deaths, flags, train_steps: its own counts.
-        epsilon, best_x, reward, steps_per_second: see the definitions of the metrics.
-        packets: packets of gradients handed over.
-        saves, restores: snapshots of the games that were saved and gone back to.
-        stuck, max_stuck: restores in a row without progress, in the game with the most of them,
-            and how many of them make it give up.
+        max_stuck: restores in a row without progress that make a game give up, 0 without
+            snapshots.
     """
 
     state: Literal["starting", "running", "stopped"]
     pid: int
     step: int
-    steps: int
-    episodes: int
-    deaths: int
-    flags: int
-    train_steps: int
-    epsilon: float = math.nan
-    best_x: float = math.nan
-    reward: float = math.nan
-    steps_per_second: float = math.nan
-    packets: int = 0
-    saves: int = 0
-    restores: int = 0
-    stuck: int = 0
     max_stuck: int = 0
 
 
 class LearnerStatus(Event, frozen=True, kw_only=True, tag="learner_status"):
-    """How the owner of the weights is doing.
+    """What the owner of the weights is doing; its numbers are in its :class:`Metrics`.
 
     Attributes:
         state: as in :class:`WorkerStatus`.
         pid: of its process.
         step: run-wide agent steps.
-        updates: optimizer steps.
-        lr, grad_norm, updates_per_second, staleness: see the definitions of the metrics.
         version: number of the present weights.
-        stale: packets dropped because their weights were too old.
-
-    What the loss measures (``loss``, ``q_mean``...) is known to the workers, and in their metrics.
     """
 
     state: Literal["starting", "running", "stopped"]
     pid: int
     step: int
-    updates: int
-    lr: float = math.nan
-    grad_norm: float = math.nan
-    updates_per_second: float = math.nan
     version: int = 0
-    stale: int = 0
-    staleness: float = math.nan
 
 
 class ProcessHeartbeat(msgspec.Struct, frozen=True, kw_only=True):

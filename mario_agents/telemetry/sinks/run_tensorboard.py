@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from mario_agents.run import RunDir
-from mario_agents.telemetry import TensorBoardSink
+from mario_agents.telemetry import RunMetrics, TensorBoardSink
 from mario_agents.telemetry.sinks.new_videos import NewFilms
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import HotspotError
@@ -20,12 +20,13 @@ class TensorBoardRun(TensorBoardSink):
 
     Args:
         run: the run.
+        metrics: what it measures.
         resume_step: as of :class:`~mario_agents.telemetry.sinks.tensorboard.TensorBoardSink`; films
             up to it have been shown.
     """
 
-    def __init__(self, run: RunDir, *, resume_step: int | None = None) -> None:
-        super().__init__(run.tensorboard_path, resume_step=resume_step)
+    def __init__(self, run: RunDir, metrics: RunMetrics, *, resume_step: int | None = None) -> None:
+        super().__init__(run.tensorboard_path, metrics, resume_step=resume_step)
         self._run, self._step = run, resume_step or 0
         self._films = NewFilms(run, resume_step)
         self._counted = 0

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mario_agents.run.storage import GrowingFile
+from mario_agents.telemetry.run_metrics import RunMetrics
 
 _FORMAT = "brain.Event:2"
 _numbers = count()
@@ -30,8 +31,21 @@ class TensorBoardSink:
     A directory has one writer: TensorBoard takes what several write at once for one run's restarts.
     """
 
-    def __init__(self, directory: Path, *, resume_step: int | None = None) -> None:
-        """Begin an event file in ``directory``; events after ``resume_step`` are hidden."""
+    def __init__(
+        self,
+        directory: Path,
+        metrics: RunMetrics | None = None,
+        *,
+        resume_step: int | None = None,
+    ) -> None:
+        """Begin an event file.
+
+        Args:
+            directory: of the file.
+            metrics: say what the values are, by the last part of their names; TensorBoard shows
+                that beside the curve.
+            resume_step: events after it, of earlier files, are hidden.
+        """
         # Imported here: it costs a while, and whoever reads CSV files does not need it.
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
@@ -40,6 +54,8 @@ class TensorBoardSink:
             f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}."
             f"{next(_numbers)}"
         )
+        self._metrics = metrics or RunMetrics()
+        self._described: set[str] = set()
         self._file = GrowingFile(directory / name)
         self._add(Event(file_version=_FORMAT))
         if resume_step is not None:
@@ -53,11 +69,21 @@ class TensorBoardSink:
         self._add_summary(
             step,
             *(
-                Summary.Value(tag=name, simple_value=value)
+                Summary.Value(tag=name, simple_value=value, metadata=self._describe(name))
                 for name, value in values.items()
                 if not math.isnan(value)
             ),
         )
+
+    def _describe(self, name: str) -> Any:
+        """Label and help of a value, the first time that it is written."""
+        from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
+
+        if name in self._described:
+            return None
+        self._described.add(name)
+        metric = self._metrics.find(name.rpartition("/")[2])
+        return SummaryMetadata(display_name=metric.label, summary_description=metric.help)
 
     def write_gif(self, step: int, tag: str, gif: bytes) -> None:
         """Show an animated GIF: TensorBoard plays it among its images."""
