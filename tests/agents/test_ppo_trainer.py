@@ -87,12 +87,19 @@ def test_a_run_leaves_everything_behind(tmp_path):
     path = start(tmp_path / "run")
     worker, coordinator = rows(path, "worker_0"), rows(path, "coordinator")
     assert [int(row["step"]) for row in worker] == list(range(64, 641, 64))
-    last = worker[-1]
-    assert 0 < float(last["entropy"]) <= np.log(3) + 1e-6
-    assert float(last["approx_kl"]) >= 0
-    assert 0 <= float(last["clip_fraction"]) <= 1
-    assert float(last["explained_variance"]) <= 1
-    assert {"policy_loss", "value_loss", "loss", "success"} <= last.keys()
+    first, last = (
+        {name: float(row[name] or "nan") for name in row} for row in (worker[0], worker[-1])
+    )
+    # Nearly all three actions are alike at first; then the policy moves, within its bounds.
+    assert 1.05 < first["entropy"] < np.log(3)
+    assert last["entropy"] < 0.9
+    assert last["success"] > 2 * first["success"]
+    assert last["explained_variance"] > first["explained_variance"]
+    for row in (first, last):
+        assert 0 < row["approx_kl"] < 0.02
+        assert 0 < row["clip_fraction"] < 0.2
+        parts = row["policy_loss"] + SMALL.value_coef * row["value_loss"]
+        assert row["loss"] == pytest.approx(parts - SMALL.entropy_coef * row["entropy"], rel=1e-4)
     # Ten rollouts, three epochs, two minibatches.
     assert int(coordinator[-1]["updates"]) == 10 * 3 * 2
     latest = CheckpointStore(path / "checkpoint").load_latest()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -182,4 +181,5 @@ def test_the_planner_of_the_readme():
     exec(code, names)
     assert names["info"]["x_pos"] > 40
     assert isinstance(names["root"], EnvState)
-    assert np.isfinite(max(names["returns"].values()))
+    returns = names["returns"].values()  # of the last step: it matters what is held
+    assert max(returns) > min(returns)

@@ -210,8 +210,12 @@ def test_algorithms_learn_save_load_and_evaluate(algorithm, tmp_path):
     model.save(path)
     again = type(model).load(path, env=envs)
     assert again.observation_space == envs.observation_space
-    means, _ = evaluate_policy(
-        again, make_vec_env("MarioTrain-v0", 2, 0, stall_limit=20, **SMALL), 2
-    )
-    assert np.isfinite(means)
+    rewards = [
+        evaluate_policy(
+            each, make_vec_env("MarioTrain-v0", 2, 0, stall_limit=20, **SMALL), 2,
+            return_episode_rewards=True,
+        )
+        for each in (model, again)
+    ]  # fmt: skip
+    assert rewards[0] == rewards[1]
     envs.close()
