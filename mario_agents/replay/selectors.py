@@ -53,6 +53,41 @@ class Selector(Protocol):
         """
 
 
+def draw_starts(
+    storage: Storage,
+    rng: np.random.Generator,
+    size: int,
+    *,
+    length: int = 1,
+    first: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
+    """Draw steps that ``length - 1`` others have come after, with equal chances and replacement.
+
+    Args:
+        storage: of which.
+        rng: draws.
+        size: number of steps.
+        length: of the window that begins with each.
+        first: ``(games,)``, by game the oldest step that may be drawn; None is what is there.
+
+    Returns:
+        ``(size,)`` int64, as :class:`~mario_agents.replay.storage.Storage` calls them.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if first is None:
+        first = storage.first
+    counts = np.maximum(storage.ends() - (first + (length - 1)), 0)
+    ends: NDArray[np.int64] = np.cumsum(counts)
+    if ends[-1] == 0:
+        raise ValueError(f"Nothing to sample: no game has {length} steps yet; add some first.")
+    drawn = rng.integers(ends[-1], size=size)
+    game = np.searchsorted(ends, drawn, side="right")
+    step: NDArray[np.int64] = first[game] + drawn - (ends[game] - counts[game])
+    return storage.index(step, game)
+
+
 class UniformSelector(Selector):
     """All steps have the same chance.
 
@@ -66,14 +101,8 @@ class UniformSelector(Selector):
 
     def select(self, size: int, at: int) -> Selection:
         """See :class:`Selector`; all weights are 1."""
-        steps = self.storage.ends()
-        ends: NDArray[np.int64] = np.cumsum(self.storage.sizes())
-        if ends[-1] == 0:
-            raise ValueError("An empty replay buffer has nothing to sample; add steps first.")
-        drawn = self.rng.integers(ends[-1], size=size)
-        game = np.searchsorted(ends, drawn, side="right")
-        step: NDArray[np.int64] = steps[game] - (ends[game] - drawn)
-        return self.storage.index(step, game), np.ones(size, dtype=np.float32)
+        index = draw_starts(self.storage, self.rng, size)
+        return index, np.ones(size, dtype=np.float32)
 
 
 class PrioritizedSelector(Selector):
@@ -124,7 +153,7 @@ class PrioritizedSelector(Selector):
         storage, total = self.storage, self.tree.total
         count = len(storage)
         if count == 0:
-            raise ValueError("An empty replay buffer has nothing to sample; add steps first.")
+            raise ValueError("Nothing to sample: there are no steps yet; add some first.")
         shares = (np.arange(size) + self.rng.random(size)) / size
         leaf = self.tree.find(shares * total)
         game, row = np.divmod(leaf, storage.rows)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mario_agents.core.dataset import Dataset, NumpyBatch
+from mario_agents.core.dataset import NumpyBatch
 from mario_agents.core.types import Step
 from mario_agents.ops.nstep import n_step_returns
-from mario_agents.replay.saving import StorageSaver
+from mario_agents.replay.dataset import ReplayDataset
 from mario_agents.replay.selectors import Selector
 from mario_agents.replay.storage import Storage
 
@@ -61,7 +60,7 @@ def transitions(
     }
 
 
-class TransitionReplay(Dataset):
+class TransitionReplay(ReplayDataset):
     """n-step transitions, with one batch for so many agent steps.
 
     Args:
@@ -86,35 +85,26 @@ class TransitionReplay(Dataset):
         train_every: int,
         save: bool,
     ) -> None:
-        self.storage, self.selector = storage, selector
+        super().__init__(
+            storage,
+            selector.rng,
+            learning_starts=learning_starts,
+            train_every=train_every,
+            save=save,
+        )
+        self.selector, self._batch_size = selector, batch_size
         self._n_step, self._gamma = n_step, gamma
-        self._batch_size, self._learning_starts = batch_size, learning_starts
-        self._train_every = train_every
-        self._saver = StorageSaver(storage) if save else None
-        self._added = 0
-        self.credit = 0
-        """Agent steps that no batch has been drawn for yet."""
 
     def add(self, step: Step, worker: int) -> None:
         """See :class:`~mario_agents.core.dataset.Dataset`."""
         self.selector.added(self.storage.add(step, worker))
         self._added += self.storage.num_envs
 
-    def cut(self, worker: int) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
-        self.storage.cut(worker)
-
-    def batches(self, at: int) -> Iterator[NumpyBatch]:
-        """See :class:`~mario_agents.core.dataset.Dataset`: what :func:`transitions` gives, and
-        ``weight`` ``(B,)`` float32."""
-        if len(self.storage) >= self._learning_starts:
-            self.credit += self._added
-        self._added = 0
-        while self.credit >= self._train_every:
-            self.credit -= self._train_every
-            index, weight = self.selector.select(self._batch_size, at)
-            batch = transitions(self.storage, index, n_step=self._n_step, gamma=self._gamma)
-            yield {**batch, "weight": weight}
+    def draw(self, at: int) -> NumpyBatch:
+        """What :func:`transitions` gives, and ``weight`` ``(B,)`` float32."""
+        index, weight = self.selector.select(self._batch_size, at)
+        batch = transitions(self.storage, index, n_step=self._n_step, gamma=self._gamma)
+        return {**batch, "weight": weight}
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
         """See :class:`~mario_agents.core.dataset.Dataset`; ``priority`` ``(B,)`` is the size of
@@ -123,47 +113,10 @@ class TransitionReplay(Dataset):
             error = measured["priority"].cpu().numpy().astype(np.float32)
             self.selector.feedback(batch["index"], error)
 
-    def gauges(self) -> dict[str, float]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
-        return {"buffer_size": len(self.storage)}
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """See :class:`~mario_agents.replay.dataset.ReplayDataset`."""
+        return self.selector.arrays()
 
-    def write_chunk(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
-        return self._saver is not None and self._saver.write_chunk(write)
-
-    def chunks(self) -> tuple[str, ...]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
-        return self._saver.chunks() if self._saver else ()
-
-    def tensors(self) -> dict[str, Tensor]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
-        if self._saver is None:
-            return {}
-        drawn = {f"selector.{name}": array for name, array in self.selector.arrays().items()}
-        return {**self._saver.tensors(), **{n: torch.from_numpy(a) for n, a in drawn.items()}}
-
-    def state(self) -> dict[str, Any]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
-        state = {"credit": self.credit, "rng": self.selector.rng.bit_generator.state}
-        return {**state, "storage": self._saver.state()} if self._saver else state
-
-    def read_chunk(self, tensors: Mapping[str, Tensor]) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
-        if self._saver is not None:
-            self._saver.read_chunk(tensors)
-
-    def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
-        self.credit = int(state["credit"])
-        self.selector.rng.bit_generator.state = state["rng"]
-        if self._saver is not None and "storage" in state:
-            self._saver.restore(tensors, state["storage"])
-            prefix = "selector."
-            arrays = {
-                name.removeprefix(prefix): tensor.numpy()
-                for name, tensor in tensors.items()
-                if name.startswith(prefix)
-            }
-            self.selector.restore(arrays)
-        for worker in self.storage.shards:
-            self.cut(worker)
+    def restore_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """See :class:`~mario_agents.replay.dataset.ReplayDataset`."""
+        self.selector.restore(arrays)

@@ -182,7 +182,7 @@ def test_a_cut_worker_is_cut_alone():
 def test_uniform_draws_reach_all_and_only_what_is_there():
     storage = Storage(24, 3, (2, 2, 3))
     selector = UniformSelector(storage, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError, match="Nothing to sample"):
         selector.select(1, 0)
     games = InventedGames(3, 2, 0, 5)
     for _ in range(30):

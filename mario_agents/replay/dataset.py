@@ -1,0 +1,129 @@
+"""What datasets that keep their steps have in common: when batches are due, and what is saved."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mario_agents.core.dataset import Dataset, NumpyBatch
+from mario_agents.core.types import Step
+from mario_agents.replay.saving import StorageSaver
+from mario_agents.replay.storage import Storage
+
+
+class ReplayDataset(Dataset):
+    """Steps in a storage, with one batch for so many agent steps.
+
+    Args:
+        storage: keeps the steps.
+        rng: draws; its state is saved.
+        learning_starts: steps in the storage before the first batch.
+        train_every: agent steps for each batch.
+        save: whether a checkpoint holds the steps too.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        rng: np.random.Generator,
+        *,
+        learning_starts: int,
+        train_every: int,
+        save: bool,
+    ) -> None:
+        self.storage, self.rng = storage, rng
+        self._learning_starts, self._train_every = learning_starts, train_every
+        self._saver = StorageSaver(storage) if save else None
+        self._added = 0
+        self.credit = 0
+        """Agent steps that no batch has been drawn for yet."""
+
+    @abstractmethod
+    def draw(self, at: int) -> NumpyBatch:
+        """Draw a batch at agent step ``at`` of the run."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is enough to draw from."""
+        return len(self.storage) >= self._learning_starts
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What is saved beside the steps, by name. By default nothing."""
+        return {}
+
+    def restore_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over :meth:`arrays`, after the storage has been restored; no arrays where nothing
+        had been saved. By default nothing."""
+        return
+
+    def add(self, step: Step, worker: int) -> None:
+        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        self.storage.add(step, worker)
+        self._added += self.storage.num_envs
+
+    def cut(self, worker: int) -> None:
+        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        self.storage.cut(worker)
+
+    def batches(self, at: int) -> Iterator[NumpyBatch]:
+        """See :class:`~mario_agents.core.dataset.Dataset`: what :meth:`draw` gives."""
+        if self.ready:
+            self.credit += self._added
+        self._added = 0
+        while self.credit >= self._train_every:
+            self.credit -= self._train_every
+            yield self.draw(at)
+
+    def gauges(self) -> dict[str, float]:
+        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        return {"buffer_size": len(self.storage)}
+
+    def write_chunk(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
+        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        return self._saver is not None and self._saver.write_chunk(write)
+
+    def chunks(self) -> tuple[str, ...]:
+        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        return self._saver.chunks() if self._saver else ()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        if self._saver is None:
+            return {}
+        beside = {f"{_BESIDE}{name}": array for name, array in self.arrays().items()}
+        return {**self._saver.tensors(), **{n: torch.from_numpy(a) for n, a in beside.items()}}
+
+    def state(self) -> dict[str, Any]:
+        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        state = {"credit": self.credit, "rng": self.rng.bit_generator.state}
+        return {**state, "storage": self._saver.state()} if self._saver else state
+
+    def read_chunk(self, tensors: Mapping[str, Tensor]) -> None:
+        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        if self._saver is not None:
+            self._saver.read_chunk(tensors)
+
+    def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        self.credit = int(state["credit"])
+        self.rng.bit_generator.state = state["rng"]
+        if self._saver is not None and "storage" in state:
+            self._saver.restore(tensors, state["storage"])
+            self.restore_arrays(
+                {
+                    name.removeprefix(_BESIDE): tensor.numpy()
+                    for name, tensor in tensors.items()
+                    if name.startswith(_BESIDE)
+                }
+            )
+        for worker in self.storage.shards:
+            self.cut(worker)
+
+
+_BESIDE = "beside."
