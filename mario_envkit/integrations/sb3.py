@@ -162,7 +162,7 @@ class MarioVecEnv(VecEnv):
         indices: VecEnvIndices = None,
     ) -> list[bool]:
         """Whether a single environment with the same arguments has such a wrapper."""
-        answer = is_wrapped(self.envs._single, wrapper_class)
+        answer = is_wrapped(self.envs.single, wrapper_class)
         return self._of_some([answer] * self.num_envs, indices)
 
     def _of_some(self, each: Sequence[Any], indices: VecEnvIndices) -> list[Any]:

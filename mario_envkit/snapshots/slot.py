@@ -146,11 +146,9 @@ class Slot:
 
 def slots_of(envs: MarioVectorEnv) -> tuple[Slot, ...]:
     """The games of a vector environment, one by one, as values."""
-    single = Context(envs._single)
-    sticky = envs._sticky
-
-    def slot(i: int) -> Slot:
-        layer = None if sticky is None else sticky[i]
-        return Slot(i, envs._open, single, envs._chances[i], layer, envs._levels)
-
-    return tuple(slot(i) for i in range(envs.num_envs))
+    single = Context(envs.single)
+    sticky = envs.sticky
+    return tuple(
+        Slot(i, envs.pool, single, chance, sticky[i] if sticky else None, envs.levels)
+        for i, chance in enumerate(envs.chances)
+    )

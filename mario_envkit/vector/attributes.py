@@ -14,6 +14,7 @@ from mario_envkit.env import MarioEnv
 from mario_envkit.env_spec import MarioSpec
 from mario_envkit.errors import AttributeUnavailable
 from mario_envkit.game.levels import Level
+from mario_envkit.vector.hooks import VectorHooks
 
 _SHARED = (
     "action_space", "game", "get_action_meanings", "get_keys_to_action", "metadata",
@@ -42,10 +43,11 @@ class GameAttributes(VectorEnv[Any, Any, Any]):
     autoreset_mode: AutoresetMode
     copy: bool
     numeric_info: bool
-    _single: gymnasium.Env[Any, Any]
+    hooks: VectorHooks
+    single: gymnasium.Env[Any, Any]
     _game: MarioEnv
-    _chances: list[gymnasium.Env[Any, Any]]
-    _levels: list[Level | None]
+    chances: list[gymnasium.Env[Any, Any]]
+    levels: list[Level | None]
     _spec: EnvSpec | None = None
 
     @property
@@ -60,20 +62,21 @@ class GameAttributes(VectorEnv[Any, Any, Any]):
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """Each game's random generator."""
-        return tuple(chance.np_random for chance in self._chances)
+        return tuple(chance.np_random for chance in self.chances)
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """The seed of each game's random generator, -1 where it is not known."""
-        return tuple(chance.np_random_seed for chance in self._chances)
+        return tuple(chance.np_random_seed for chance in self.chances)
 
     def _own(self) -> dict[str, Callable[..., tuple[Any, ...]]]:
         """What the games can be asked for one by one."""
         return {
-            "level": lambda: tuple(self._levels),
+            "level": lambda: tuple(self.levels),
             "np_random": lambda: self.np_random,
             "np_random_seed": lambda: self.np_random_seed,
             "render": lambda: self.render() or (None,) * self.num_envs,
+            **self.hooks.attributes(),
         }
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
@@ -91,13 +94,13 @@ class GameAttributes(VectorEnv[Any, Any, Any]):
         own = self._own()
         if name in own:
             return own[name](*args, **kwargs)
-        if name not in _SHARED or not self._single.has_wrapper_attr(name):
+        if name not in _SHARED or not self.single.has_wrapper_attr(name):
             raise AttributeUnavailable(
                 f"The games of this vector are in the native core and have no {name!r}: ask for "
                 f"one of {', '.join(sorted({*own, *_SHARED}))}, or pass vectorization_mode='sync' "
                 "to gymnasium.make_vec."
             )
-        found = self._single.get_wrapper_attr(name)
+        found = self.single.get_wrapper_attr(name)
         return tuple(
             found(*args, **kwargs) if callable(found) else found for _ in range(self.num_envs)
         )

@@ -34,8 +34,8 @@ _NOT_COPIED = frozenset({"step_lock", "observation_space", "single_observation_s
 class CopiedGames(OpenGames):
     """Copies, pickles and clones of a vector environment."""
 
-    _scheduled: list[ScheduledLevels]
-    _over: NDArray[np.bool_]
+    schedules: list[ScheduledLevels]
+    over: NDArray[np.bool_]
     _waiting: bool
     _begun: bool
     _ready: bool
@@ -45,7 +45,7 @@ class CopiedGames(OpenGames):
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: everything, between two steps."""
         if self._pool is not None:
-            _ = self._open  # not those of another process
+            _ = self.pool  # not those of another process
         if self._waiting:
             raise CallOrderError("step_wait() must come before a copy.")
         return {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
@@ -58,7 +58,7 @@ class CopiedGames(OpenGames):
         self._set_observation_space()
 
     def _set_observation_space(self) -> None:
-        self.single_observation_space = self._single.observation_space
+        self.single_observation_space = self.single.observation_space
         self.observation_space = lightened(
             batch_space(self.single_observation_space, self.num_envs)
         )
@@ -68,7 +68,7 @@ class CopiedGames(OpenGames):
         cls = type(self)
         made = memo[id(self)] = cls.__new__(cls)
         if self._pool is not None:
-            _ = self._open  # a lock of another process may stay locked
+            _ = self.pool  # a lock of another process may stay locked
         with self.step_lock:
             made.__setstate__(deepcopy(self.__getstate__(), memo))
         return made
@@ -148,7 +148,7 @@ class CopiedGames(OpenGames):
             self.step_lock.end()
 
     def _chosen(self, indices: Sequence[int] | None) -> list[int]:
-        _ = self._open  # neither closed nor another process's
+        _ = self.pool  # neither closed nor another process's
         if self._waiting:
             raise CallOrderError("step_wait() must come before states.")
         if indices is None:
@@ -166,11 +166,11 @@ class CopiedGames(OpenGames):
         saved, elapsed = self.slots[i].save_with_steps()
         if not include_rng:
             saved = replace(saved, noise=())
-        return EnvState(saved, self._scheduled[i].save(), not self._over[i], elapsed)
+        return EnvState(saved, self.schedules[i].save(), not self.over[i], elapsed)
 
     def _restore(self, i: int, state: EnvState) -> None:
         saved, slot = state.saved, self.slots[i]
         slot.load(saved, noise=bool(saved.noise), elapsed=state.elapsed)
-        self._open.show(i, slot.observation_of(saved))
-        self._scheduled[i].load(state.schedule)
-        self._over[i] = not state.playing
+        self.pool.show(i, slot.observation_of(saved))
+        self.schedules[i].load(state.schedule)
+        self.over[i] = not state.playing

@@ -11,11 +11,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from mario_envkit.arguments import (
-    as_bool,
-    as_int,
-    check_keywords,
-)
+from mario_envkit.arguments import as_bool, as_int, check_keywords
 from mario_envkit.emulator.picture import Picture
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import CallOrderError, OptionError, ResetRequired
@@ -28,8 +24,10 @@ from mario_envkit.step_lock import StepLock
 from mario_envkit.vector.chance import chances_of, repeated
 from mario_envkit.vector.copies import CopiedGames
 from mario_envkit.vector.cores import available_cores
+from mario_envkit.vector.hooks import VectorHooks
 from mario_envkit.vector.options import (
     check_native,
+    check_no_window,
     parse_actions,
     parse_autoreset_mode,
     parse_mask,
@@ -78,6 +76,16 @@ class MarioVectorEnv(CopiedGames):
         kwargs: see :func:`~mario_envkit.registration.make_mario` and
             :class:`~mario_envkit.env.MarioEnv`.
 
+    Attributes:
+        hooks: what is built into this vector, see :class:`~mario_envkit.vector.hooks.VectorHooks`.
+        pool: the games in the native core.
+        single: such a single environment, which is never played.
+        schedules, levels: each game's schedule, and in which level its episode began; None is the
+            full game.
+        chances, sticky: environments whose ``np_random`` each game draws from, and the layers of
+            sticky actions around them; None if there are no such layers.
+        over: ``(num_envs,)`` bool, whose episode is over.
+
     Raises:
         BackendUnavailable: if the native core is not installed, or another backend is asked for.
         MarioEnvkitError: a subclass that names the argument that is wrong, and what to do.
@@ -103,49 +111,23 @@ class MarioVectorEnv(CopiedGames):
             max_episode_steps = as_int("max_episode_steps", max_episode_steps, least=1)
         autoreset_mode = parse_autoreset_mode(autoreset_mode)
         self.copy = as_bool("copy", copy)
-        render_mode = kwargs.get("render_mode")
-        if isinstance(render_mode, str) and render_mode == "human":
-            raise OptionError(
-                "render_mode='human' is not possible for many games at once; choose 'rgb_array', "
-                "or watch a single environment."
-            )
+        check_no_window(kwargs.get("render_mode"))
         # The single environment knows all the options, resolves them and reports what is wrong.
         # Snapshots read its texts.
-        self._single = make_mario(backend="native", **{**kwargs, "numeric_info": False})
-        self._game: MarioEnv = self._single.unwrapped  # type: ignore[assignment]
+        self.single = make_mario(backend="native", **{**kwargs, "numeric_info": False})
+        self._game: MarioEnv = self.single.unwrapped  # type: ignore[assignment]
         self._options = with_defaults(kwargs)
         self.numeric_info = self._options["numeric_info"]
         self._set_spaces(autoreset_mode)
-        self._scheduled = schedules_of(levels, self._game, self.num_envs)
-        self._chances, self._sticky = chances_of(
+        self.schedules = schedules_of(levels, self._game, self.num_envs)
+        self.chances, self.sticky = chances_of(
             self.num_envs, self._options["repeat_action_probability"]
         )
-        self._levels: list[Level | None] = [None] * self.num_envs
-        self._pool: GamePool | None = self._make_pool(max_episode_steps)
-        self._observations = np.zeros(self.observation_space.shape or (), np.uint8)
-        self._over = np.zeros(self.num_envs, np.bool_)
-        self._process = os.getpid()
-        self.step_lock = StepLock()
-        self._waiting = False
-        self._begun = False  # whether all environments have been reset
-        self._ready = False  # whether all can be stepped: not after a failure
+        self.levels: list[Level | None] = [None] * self.num_envs
 
-    # -- setting up --------------------------------------------------------------------------
-
-    def _set_spaces(self, autoreset_mode: AutoresetMode) -> None:
-        single = self._single
-        self.metadata = {**single.metadata, "autoreset_mode": autoreset_mode}
-        self.autoreset_mode = autoreset_mode
-        self.render_mode = self._game.render_mode
-        self._set_observation_space()
-        self.single_action_space = single.action_space
-        self.action_space = batch_space(single.action_space, self.num_envs)
-        self._joypad = np.array(resolve_actions(self._options["actions"]), np.int32)
-
-    def _make_pool(self, max_episode_steps: int | None) -> GamePool:
         from mario_envkit.vector.pool import GamePool  # needs the native core
 
-        return GamePool(
+        self._pool: GamePool | None = GamePool(
             self._game,
             self._options,
             self.num_envs,
@@ -153,6 +135,26 @@ class MarioVectorEnv(CopiedGames):
             max_episode_steps,
             self.single_observation_space.shape or (),
         )
+        self._observations = np.zeros(self.observation_space.shape or (), np.uint8)
+        self.over = np.zeros(self.num_envs, np.bool_)
+        self._process = os.getpid()
+        self.step_lock = StepLock()
+        self.hooks = VectorHooks()
+        self._waiting = False
+        self._begun = False  # whether all environments have been reset
+        self._ready = False  # whether all can be stepped: not after a failure
+
+    # -- setting up --------------------------------------------------------------------------
+
+    def _set_spaces(self, autoreset_mode: AutoresetMode) -> None:
+        single = self.single
+        self.metadata = {**single.metadata, "autoreset_mode": autoreset_mode}
+        self.autoreset_mode = autoreset_mode
+        self.render_mode = self._game.render_mode
+        self._set_observation_space()
+        self.single_action_space = single.action_space
+        self.action_space = batch_space(single.action_space, self.num_envs)
+        self._joypad = np.array(resolve_actions(self._options["actions"]), np.int32)
 
     # -- Gymnasium ---------------------------------------------------------------------------
 
@@ -207,12 +209,12 @@ class MarioVectorEnv(CopiedGames):
         pool.order_keep()
         for i in np.flatnonzero(mask).tolist():  # first of all, as some may share a schedule
             if seeds[i] is not None:
-                self._scheduled[i].restart()
+                self.schedules[i].restart()
         for i in np.flatnonzero(mask).tolist():
             self._begin_episode(i, seeds[i], options)
         out = self._next_observations()
         self._finish_resets(pool.run(out), out, chosen)
-        self._over &= ~mask
+        self.over &= ~mask
         self._ready = self._begun = True
         return out, self._infos(None if mask.all() else mask)
 
@@ -268,7 +270,7 @@ class MarioVectorEnv(CopiedGames):
 
         Waits for a step, be it one of another thread or one that ``step_async()`` began.
         """
-        pool = self._open
+        pool = self.pool
         if self.render_mode != "rgb_array":
             return None
         pictures = np.empty((self.num_envs, *Picture().shape), np.uint8)
@@ -282,28 +284,32 @@ class MarioVectorEnv(CopiedGames):
     def _begin_episode(
         self, i: int, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> None:
-        (self._sticky or self._chances)[i].reset(seed=seed)
-        self._order_reset(i, (options or {}).get("level"))
+        if not self.hooks.replace_reset(i, seed, options):
+            (self.sticky or self.chances)[i].reset(seed=seed)
+            self._order_reset(i, (options or {}).get("level"))
+            if not self.hooks.replace_start(i, seed, options):
+                return
+        self.pool.order_keep(i)
 
     def _order_reset(self, i: int, chosen: Any, noops: int | None = None) -> None:
-        rng = self._chances[i].np_random
+        rng = self.chances[i].np_random
         if chosen is None:
-            level = self._scheduled[i].next(rng)
+            level = self.schedules[i].next(rng)
         else:
-            self._scheduled[i].drop()
+            self.schedules[i].drop()
             level = None if chosen == "full" else chosen
         if noops is None:
             noop_max = self._options["noop_max"]
             noops = draw_noops(rng, noop_max) if noop_max else 0
-        self._levels[i] = level
-        self._open.order_reset(i, level, noops)
+        self.levels[i] = level
+        self.pool.order_reset(i, level, noops)
 
     def _order_steps(self, pool: GamePool, actions: Any) -> None:
-        over = self._over.nonzero()[0].tolist()
+        over = self.over.nonzero()[0].tolist()
         self._check_steppable(over)
         asked = parse_actions(actions, self.num_envs, len(self._joypad))
-        if self._sticky is not None:
-            asked = repeated(self._sticky, asked, self._over)
+        if self.sticky is not None:
+            asked = repeated(self.sticky, asked, self.over)
         self._ready = False
         pool.order_step(self._joypad[asked])
         for i in over:
@@ -331,15 +337,16 @@ class MarioVectorEnv(CopiedGames):
     def _results(self, unfinished: Unfinished, out: Observations) -> Step:
         self._finish_resets(unfinished, out)
         rewards, terminated, truncated = self._outcomes()
+        self.hooks.after_step(out, terminated, truncated)
         self._ready = True
         over = terminated | truncated
         if self.autoreset_mode is AutoresetMode.SAME_STEP and over.any():
             final = self._endings(over, out)
-            self._over = np.zeros_like(over)  # a restored state can be one that was over
+            self.over = np.zeros_like(over)  # a restored state can be one that was over
             self._restart(over, out)
-            self._over = np.zeros_like(over)
+            self.over = np.zeros_like(over)
             return out, rewards, terminated, truncated, {**final, **self._infos()}
-        self._over = over
+        self.over = over
         return out, rewards, terminated, truncated, self._infos()
 
     def _finish_step(self, carry_out: Callable[[], Unfinished], out: Observations) -> Step:
@@ -347,35 +354,37 @@ class MarioVectorEnv(CopiedGames):
         try:
             return self._results(carry_out(), out)
         except GameStuck:
-            _, terminated, truncated = self._open.results()
-            self._over = terminated | truncated
+            _, terminated, truncated = self.pool.results()
+            self.over = terminated | truncated
             raise
 
     def _outcomes(
         self,
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
         """Rewards, terminations and truncations; the schedules hear of the levels that ended."""
-        pool = self._open
+        pool = self.pool
         rewards, terminated, truncated = pool.results()
         for i in terminated.nonzero()[0].tolist():
-            self._scheduled[i].end(success=pool.succeeded(i))
+            self.schedules[i].end(success=pool.succeeded(i))
         return rewards, terminated, truncated
 
     def _infos(self, only: NDArray[np.bool_] | None = None) -> dict[str, Any]:
-        return self._open.infos.make(only)
+        infos = self.pool.infos.make(only)
+        self.hooks.extend_infos(infos, only)
+        return infos
 
     def _endings(self, over: NDArray[np.bool_], out: Observations) -> dict[str, Any]:
         """How the finished episodes ended, as infos."""
         last = np.full(self.num_envs, None, object)
         for i in np.flatnonzero(over).tolist():
             last[i] = out[i].copy()
-        final = {"final_obs": last, "final_info": self._open.infos.make(only=over)}
+        final = {"final_obs": last, "final_info": self._infos(only=over)}
         final["_final_obs"], final["_final_info"] = over.copy(), over.copy()
         return final
 
     def _restart(self, over: NDArray[np.bool_], out: Observations) -> None:
         """Begin the finished episodes anew within the step."""
-        pool = self._open
+        pool = self.pool
         self._ready = False
         pool.order_skip()
         for i in np.flatnonzero(over).tolist():
@@ -386,8 +395,9 @@ class MarioVectorEnv(CopiedGames):
     def _finish_resets(self, unfinished: Unfinished, out: Observations, chosen: Any = None) -> None:
         """Where a no-op ended an episode, begin another and do the rest of the no-ops."""
         while unfinished:
-            pool = self._open
+            pool = self.pool
             pool.order_skip()
             for i, noops in unfinished:
                 self._order_reset(i, chosen, noops)
             unfinished = pool.run(out)
+        self.hooks.after_resets()

@@ -12,6 +12,8 @@ from mario_envkit.vector.attributes import GameAttributes
 if TYPE_CHECKING:
     from mario_envkit.vector.pool import GamePool
 
+CLOSED = "This vector environment is closed; make a new one."
+
 
 class OpenGames(GameAttributes):
     """A vector environment that can be closed, and does not outlive a fork."""
@@ -21,9 +23,14 @@ class OpenGames(GameAttributes):
     _process: int
 
     @property
-    def _open(self) -> GamePool:
+    def pool(self) -> GamePool:
+        """The games.
+
+        Raises:
+            EmulatorClosed: if this vector is closed, or of another process.
+        """
         if self._pool is None:
-            raise EmulatorClosed("This vector environment is closed; make a new one.")
+            raise EmulatorClosed(CLOSED)
         if self._process != os.getpid():
             raise EmulatorClosed(
                 "This vector environment was made in another process, and its threads did not come "
@@ -33,7 +40,7 @@ class OpenGames(GameAttributes):
 
     def _begin(self) -> GamePool:
         """Begin a step or a reset of these games; ``step_lock.end()`` must follow."""
-        pool = self._open  # first of all: a lock of another process may stay locked
+        pool = self.pool  # first of all: a lock of another process may stay locked
         self.step_lock.begin()
         return pool
 
@@ -42,8 +49,15 @@ class OpenGames(GameAttributes):
         if getattr(self, "_process", None) != os.getpid():  # its lock may stay locked
             self._pool = None
             return
-        with self.step_lock:
-            self._pool = None
-            vars(self).pop("slots", None)  # which have it, too
-        if hasattr(self, "_single"):  # not if an argument was wrong
-            self._single.close()
+        try:
+            with self.step_lock:
+                pool, self._pool = self._pool, None
+                vars(self).pop("slots", None)
+                if pool is not None:
+                    try:
+                        self.hooks.close()
+                    finally:
+                        pool.close()
+        finally:
+            if hasattr(self, "single"):  # not if an argument was wrong
+                self.single.close()

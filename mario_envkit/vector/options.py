@@ -47,6 +47,19 @@ def check_native(backend: Any) -> None:
         )
 
 
+def check_no_window(render_mode: Any) -> None:
+    """Check that no window was asked for.
+
+    Raises:
+        OptionError: if one was.
+    """
+    if isinstance(render_mode, str) and render_mode == "human":
+        raise OptionError(
+            "render_mode='human' is not possible for many games at once; choose 'rgb_array', or "
+            "watch a single environment."
+        )
+
+
 def with_defaults(kwargs: dict[str, Any]) -> dict[str, Any]:
     """All options of an environment, those left out with the values they have then.
 

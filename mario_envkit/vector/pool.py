@@ -6,7 +6,7 @@ Importing this needs the native core; :mod:`mario_envkit.vector` checks that fir
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from mario_envkit import _native
 from mario_envkit.emulator.native import observer_for
 from mario_envkit.emulator.protocol import RAM_SIZE
 from mario_envkit.env import MarioEnv
-from mario_envkit.errors import SnapshotMismatch
+from mario_envkit.errors import EmulatorClosed, SnapshotMismatch
 from mario_envkit.game.endings import ENDINGS, is_success
 from mario_envkit.game.levels import WORLDS, Level
 from mario_envkit.game.rewards import Memory
@@ -30,6 +30,7 @@ from mario_envkit.vector.infos import (
     TRUNCATED_ROW,
     InfoMaker,
 )
+from mario_envkit.vector.open_games import CLOSED
 from mario_envkit.vector.reward import NO_REWARD, BatchedReward, compile_reward
 
 _WHAT, _VALUE = 0, 1  # columns of the orders
@@ -38,6 +39,14 @@ _SAVED_PROGRESS = 13  # kProgressFields in native/env_saves.hpp
 _SAVED_MEMORY = 2  # kMemoryFields
 
 _NO_STATE = GameState(*(0,) * 10, *(False,) * 7)
+
+
+class _Closed:
+    def __getattr__(self, name: str) -> NoReturn:
+        raise EmulatorClosed(CLOSED)
+
+
+_CLOSED = _Closed()
 
 
 class SavedGame(NamedTuple):
@@ -148,6 +157,10 @@ class GamePool:
             self._batched.memory = state["batched"]
         self._ints[:], self._flags[:] = state["ints"], state["flags"]
         self._doubles[:] = state["doubles"]
+
+    def close(self) -> None:
+        """End the threads and free the machines, whoever still has this object."""
+        self._pool = cast(_native.EnvPool, _CLOSED)
 
     # -- orders ------------------------------------------------------------------------------
 

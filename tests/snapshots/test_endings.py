@@ -202,7 +202,7 @@ def test_the_minus_world_is_a_place(tmp_path, monkeypatch):
     vector = gymnasium.make_vec("MarioSnapshot-v0", 1, **kwargs)
     vector.reset(seed=0)
     vector.slots[0].load(entry.saved)
-    vector._open.restart_at(0, entry.observation, entry.info)
+    vector.pool.restart_at(0, entry.observation, entry.info)
     assert vector.step([0x80])[-1]["level"].tolist() == ["36-1"]
     with pytest.raises(LevelError, match="36-1"):
         draw_level("36-1")
@@ -228,7 +228,7 @@ def test_a_snapshot_knows_what_was_cleared(monkeypatch):
     vector.reset()
     context.load(saved)
     slot.load(ours)
-    vector._open.restart_at(0, np.zeros(2048, np.uint8), info)
+    vector.pool.restart_at(0, np.zeros(2048, np.uint8), info)
     for _ in range(3):
         assert single.step(0x80)[-1]["stages_cleared"] == 1
         assert vector.step([0x80])[-1]["stages_cleared"].tolist() == [1]

@@ -44,7 +44,7 @@ def make(kind: str, **kwargs: Any) -> MarioSnapshotVectorEnv:
 
 
 def entry_of(env: MarioSnapshotVectorEnv, i: int, observation: Any) -> ArchivedSnapshot:
-    pool, slot = env._open, env.slots[i]
+    pool, slot = env.pool, env.slots[i]
     info = pool.infos.of(i)
     place = Place.of(info, slot.ram)
     return ArchivedSnapshot(place, slot.save(), observation[i].copy(), info)
@@ -52,7 +52,7 @@ def entry_of(env: MarioSnapshotVectorEnv, i: int, observation: Any) -> ArchivedS
 
 def put(env: MarioSnapshotVectorEnv, i: int, entry: ArchivedSnapshot) -> None:
     env.slots[i].load(entry.saved)
-    env._open.restart_at(i, entry.observation, entry.info)
+    env.pool.restart_at(i, entry.observation, entry.info)
 
 
 def follow(env: MarioSnapshotVectorEnv, actions: Any) -> list[list[Any]]:
@@ -63,7 +63,7 @@ def follow(env: MarioSnapshotVectorEnv, actions: Any) -> list[list[Any]]:
         observations, rewards, terminated, truncated, _ = env.step(row)
         over = terminated | truncated
         for i in np.flatnonzero(~ended).tolist():
-            info, ram = env._open.infos.of(i), env.slots[i].ram.tobytes()
+            info, ram = env.pool.infos.of(i), env.slots[i].ram.tobytes()
             said[i].append(
                 (observations[i].tobytes(), rewards[i], terminated[i], truncated[i], info, ram)
             )

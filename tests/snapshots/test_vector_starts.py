@@ -58,7 +58,7 @@ def test_backward(mode):
     assert_equal_for(*both, 500, walk(3, 7, 2), seed=2)
     vector, singles = both
     # Every game moves back by itself, as the single ones do.
-    positions = [starts(session).state() for session in vector._sessions]
+    positions = [starts(session).state() for session in vector.hooks.sessions]
     theirs = [starts(env.get_wrapper_attr("_session")).state() for env in singles.envs]
     assert positions == theirs
     assert all(state["position"] < state["starts"] - 1 for state in positions)
