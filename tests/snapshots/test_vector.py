@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.emulator import native
 from mario_envkit.emulator.rom import installed_roms
+from mario_envkit.errors import EmulatorClosed
 from mario_envkit.game.rewards import Distance, RewardFunction
+from mario_envkit.snapshots import MarioSnapshotVectorEnv
 from mario_envkit.snapshots.archive import SUFFIX, SnapshotArchive
 from tests.native.test_pool import Ours
 from tests.native.vectors import assert_same
@@ -172,3 +176,18 @@ def test_the_two_halves_of_a_step():
         vector.step_async(actions)
         assert_same(vector.step_wait(), other.step(actions), f"step {number}")
     assert vector.total_restores
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted there")
+def test_closing_ends_the_threads_of_who_still_has_handlers():
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    vector = MarioSnapshotVectorEnv(4, num_threads=4)
+    vector.reset(seed=0)
+    handler, before = vector.handlers[0], threads()
+    vector.close()
+    assert threads() < before
+    assert handler.total_saves == vector.total_saves == 0
+    with pytest.raises(EmulatorClosed, match="make a new one"):
+        handler._context.ram.any()
