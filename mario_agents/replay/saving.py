@@ -15,8 +15,8 @@ from mario_agents.replay.frames import StackRef
 from mario_agents.replay.storage import Storage, ranges
 from mario_envkit.errors import CheckpointError
 
-CHUNK_BYTES = 32 << 20
-"""A chunk is written in well under a second on any disk, and a million pictures are 250 of them."""
+CHUNK_BYTES = 16 << 20
+"""A chunk is written in well under a second on any disk, and a million pictures are 450 of them."""
 
 _COUNTERS = ("steps", "first", "written", "segment")
 
