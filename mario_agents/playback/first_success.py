@@ -1,6 +1,6 @@
-"""The first flag that a run's games reach: how it came about, kept until it has been filmed.
+"""The first flag that a run's games reach: how it came about, kept until it has been recorded.
 
-A film needs every frame, and training draws one in four. So what is kept is a save of each game
+A video needs every frame, and training draws one in four. So what is kept is a save of each game
 from where it last began, and the actions since then: the console, sticky actions included, does the
 same again. That costs an array a step and a save an episode or restore. After the first flag
 nothing is kept any more.
@@ -23,9 +23,9 @@ from mario_agents.acting.episodes import StepInfo
 from mario_agents.playback.video_recorder import (
     FIRST_FLAG_VIDEO,
     LONGEST,
-    Take,
-    film_first_flag,
-    flag_filmed,
+    ActionTrace,
+    flag_recorded,
+    record_first_flag,
 )
 from mario_envkit.game.endings import clears_stage
 from mario_envkit.snapshots.context import Saved
@@ -33,17 +33,17 @@ from mario_envkit.vector import MarioVectorEnv
 
 
 class FlagWatch(VectorWrapper):
-    """Hands over the take of the first flag that one of the games reaches.
+    """Hands over the trace of the first flag that one of the games reaches.
 
     Longer ways than :data:`~mario_agents.playback.video_recorder.LONGEST` steps are kept from
     somewhere in between.
 
     Args:
         envs: with SAME_STEP autoreset.
-        on_flag: gets the take, in the step that reached the flag.
+        on_flag: gets the trace, in the step that reached the flag.
     """
 
-    def __init__(self, envs: MarioVectorEnv, on_flag: Callable[[Take], object]) -> None:
+    def __init__(self, envs: MarioVectorEnv, on_flag: Callable[[ActionTrace], object]) -> None:
         super().__init__(envs)
         self._slots, self._on_flag = envs.slots, on_flag
         self._watching = True
@@ -53,11 +53,13 @@ class FlagWatch(VectorWrapper):
         self._actions: deque[NDArray[np.int64]] = deque(maxlen=LONGEST)
         self._count = np.zeros(envs.num_envs, np.int64)  # steps since each game was saved
 
-    def take(self, env: int) -> Take:
+    def trace(self, env: int) -> ActionTrace:
         """How one of the games came to be as it is, while they are watched."""
         count, known = int(self._count[env]), len(self._actions)
         steps = islice(self._actions, known - count, known)
-        return Take(self._saved[env], tuple(int(step[env]) for step in steps), self._origins[env])
+        return ActionTrace(
+            self._saved[env], tuple(int(step[env]) for step in steps), self._origins[env]
+        )
 
     def stop(self) -> None:
         """Watch no longer."""
@@ -107,9 +109,9 @@ class FlagWatch(VectorWrapper):
                 self._begin(env, _start(infos, env) if ended[env] else "somewhere on the way")
 
     def _reached(self, env: int) -> None:
-        take = self.take(env)
+        trace = self.trace(env)
         self.stop()
-        self._on_flag(take)
+        self._on_flag(trace)
 
     def _begin(self, env: int, origin: str) -> None:
         self._saved[env], self._count[env] = self._slots[env].save(), 0
@@ -123,13 +125,13 @@ def _start(infos: Mapping[str, Any], env: int) -> str:
     return f"x {int(infos['x_pos'][env])}"
 
 
-class FlagFilmer:
-    """Films the first flag of a run, unless there is such a film, in a thread beside training.
+class FirstFlagRecorder:
+    """Records the first flag of a run, unless there is such a video, in a thread beside training.
 
     Args:
         envs: the games.
         env_kwargs: of the games as ``MarioTrain-v0`` takes them.
-        directory: of the run's films.
+        directory: of the run's videos.
     """
 
     def __init__(
@@ -138,29 +140,32 @@ class FlagFilmer:
         self._env_kwargs, self._directory = dict(env_kwargs), directory
         self.envs = FlagWatch(envs, self._keep)
         """The games, watched."""
-        self._take: Take | None = None
+        self._trace: ActionTrace | None = None
         self._thread: Thread | None = None
-        if flag_filmed(directory):
+        if flag_recorded(directory):
             self.envs.stop()
 
-    def _keep(self, take: Take) -> None:
-        self._take = take
+    def _keep(self, trace: ActionTrace) -> None:
+        self._trace = trace
 
     def tick(self, step: int) -> None:
-        """Film a flag that was reached; call it after every round of steps, at run-wide agent step
-        ``step``."""
-        if self._take is not None:
-            take, self._take = self._take, None
-            arguments = take, self._env_kwargs, self._directory, step
-            self._thread = Thread(target=film_first_flag, args=arguments, daemon=True)
+        """Record a flag that was reached; call it after every round of steps.
+
+        Args:
+            step: run-wide agent steps.
+        """
+        if self._trace is not None:
+            trace, self._trace = self._trace, None
+            arguments = trace, self._env_kwargs, self._directory, step
+            self._thread = Thread(target=record_first_flag, args=arguments, daemon=True)
             self._thread.start()
 
     def look(self) -> None:
-        """Stop watching if another worker's first flag has been filmed."""
+        """Stop watching if another worker's first flag has been recorded."""
         if (self._directory / FIRST_FLAG_VIDEO).exists():
             self.envs.stop()
 
     def close(self) -> None:
-        """Wait for a film that is being made."""
+        """Wait for a video that is being made."""
         if self._thread is not None:
             self._thread.join()

@@ -106,8 +106,8 @@ def play_mosaic(
 
 def _show_pending(tiles: Sequence[_Tile], columns: int, show: Show) -> None:
     count = max(len(tile.pictures) for tile in tiles)
-    films = [tile.take(count) for tile in tiles]
-    for pictures in zip(*films, strict=True):
+    frames = [tile.take(count) for tile in tiles]
+    for pictures in zip(*frames, strict=True):
         show(_compose(pictures, columns))
 
 

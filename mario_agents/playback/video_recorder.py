@@ -1,4 +1,4 @@
-"""Short films of the moments of a run that one wants to see."""
+"""Videos of a run: its first flag, and the best episode of each evaluation that is a new best."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mario_agents.evaluation.evaluate import EvalEpisode, Evaluation
 from mario_agents.playback.player import FrameTap, go_back, play_episode, replay_actions
 from mario_agents.run.log_levels import NOTICE
 from mario_agents.run.records import (
-    FilmRecord,
     PlayedEpisode,
     Segment,
-    read_films,
-    write_film_record,
+    VideoRecord,
+    read_videos,
+    write_video_record,
 )
 from mario_agents.run.storage import Deferrable
 from mario_envkit.errors import MarioEnvkitError, RunError
@@ -36,8 +36,8 @@ FIRST_FLAG, NEW_BEST = "first flag", "new best"
 FIRST_FLAG_VIDEO = "first-flag.mp4"
 """Of the first flag in training."""
 LONGEST = 2_400
-"""Agent steps of a film; with four frames each not quite three minutes."""
-FILM_FPS = 30
+"""Agent steps of a video; with four frames each not quite three minutes."""
+VIDEO_FPS = 30
 PREVIEW_FPS = 10
 
 log = logging.getLogger(__name__)
@@ -45,43 +45,43 @@ log = logging.getLogger(__name__)
 Score = tuple[float, ...]
 
 
-class WayTaken:
-    """Collects where Mario was after every step, area by area."""
+class Trajectory:
+    """Where Mario was after every step of an episode, as segments within one area each."""
 
     def __init__(self) -> None:
-        self._legs: list[tuple[str, int, list[tuple[int, int]]]] = []
+        self._segments: list[tuple[str, int, list[tuple[int, int]]]] = []
 
     def visit(self, info: Mapping[str, Any]) -> None:
         """To be called with the info of every reset and step."""
         place = str(info.get("level", "")), int(info.get("area", 0))
-        if self._legs and info.get("ending") == WARP:  # it is still in the stage that it leaves
-            place = self._legs[-1][:2]
-        if not self._legs or self._legs[-1][:2] != place:
-            self._legs.append((*place, []))
-        self._legs[-1][2].append((int(info["x_pos"]), int(info.get("y_pos", 0))))
+        if self._segments and info.get("ending") == WARP:  # it is still in the stage that it leaves
+            place = self._segments[-1][:2]
+        if not self._segments or self._segments[-1][:2] != place:
+            self._segments.append((*place, []))
+        self._segments[-1][2].append((int(info["x_pos"]), int(info.get("y_pos", 0))))
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """The way so far."""
-        return tuple(Segment(level, area, tuple(points)) for level, area, points in self._legs)
+        """The trajectory so far."""
+        return tuple(Segment(level, area, tuple(points)) for level, area, points in self._segments)
 
 
 class VideoRecorder:
-    """Films the best episode of evaluations if it is one to remember.
+    """Records the best episode of evaluations if it is one to remember.
 
     That is the first that reached the flag, unless training was first (see
-    :func:`film_first_flag`), and that of every evaluation better than all before. Films lie in
+    :func:`record_first_flag`), and that of every evaluation better than all before. Videos lie in
     ``directory`` as ``step-N.mp4``, with ``step-N.json`` (see
-    :class:`~mario_agents.run.records.FilmRecord`) and ``step-N.gif``, a small preview.
+    :class:`~mario_agents.run.records.VideoRecord`) and ``step-N.gif``, a small preview.
 
     Args:
-        directory: of the films; what a resumed run finds there counts as filmed.
+        directory: of the videos; what a resumed run finds there counts as recorded.
         env_kwargs: of the games.
     """
 
     def __init__(self, directory: Path, env_kwargs: Mapping[str, Any]) -> None:
         self._directory, self._env_kwargs = directory, env_kwargs
-        self._state = Deferrable("A film")
+        self._state = Deferrable("A video")
 
     def offer(
         self,
@@ -91,12 +91,12 @@ class VideoRecorder:
         policy: Policy,
         step: int,
     ) -> Path | None:
-        """Film the best episode of some evaluations, if there is reason to; returns the film.
+        """Record the best episode of some evaluations, if there is reason to; returns the video.
 
-        A film that cannot be made is told of in the log: training goes on without.
+        A video that cannot be made is told of in the log: training goes on without.
 
         Args:
-            evaluations: what was played; of episodes alike the first is filmed.
+            evaluations: what was played; of episodes alike the first is recorded.
             score: of the evaluations.
             best: the highest score before, if there was any.
             policy: who played them.
@@ -106,7 +106,7 @@ class VideoRecorder:
             ((each, number) for each in evaluations for number in range(len(each.episodes))),
             key=_merit,
         )
-        flag_seen = flag_filmed(self._directory)
+        flag_seen = flag_recorded(self._directory)
         first = PlayedEpisode.of(evaluation.episodes[number]).clears_stage and not flag_seen
         better = best is None or score > best
         if not (first or better):
@@ -115,7 +115,7 @@ class VideoRecorder:
         video = self._directory / f"step-{step}.mp4"
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            episode, way = film_episode(
+            episode, path = record_episode(
                 policy,
                 {**self._env_kwargs, **protocol.env_overrides()},
                 video,
@@ -126,22 +126,22 @@ class VideoRecorder:
             played = PlayedEpisode.of(episode)
             first = played.clears_stage and not flag_seen
             occasions = [FIRST_FLAG] * first + [NEW_BEST] * better
-            record = FilmRecord(step, tuple(occasions), score, played, way)
-            write_film_record(video, record)
+            record = VideoRecord(step, tuple(occasions), score, played, path)
+            write_video_record(video, record)
         except Exception as error:  # of an environment or encoder that is not ours, for instance
-            _tell(f"There is no film of step {step}", error, self._state)
+            _tell(f"There is no video of step {step}", error, self._state)
             return None
         self._state.worked()
-        title = " and ".join(occasions).capitalize() or "Film"
+        title = " and ".join(occasions).capitalize() or "Video"
         outcome = f"{episode.ending} at x {episode.best_x}"
         log.log(NOTICE, "%s at step %d (%s): see %s", title, step, outcome, video)
         return video
 
 
 def _tell(what: str, error: Exception, state: Deferrable | None = None) -> None:
-    """Why there is no film; of films that fail one after the other only the first is told."""
+    """Why there is no video; of videos that fail one after the other only the first is told."""
     if isinstance(error, (MarioEnvkitError, OSError)):
-        (state or Deferrable("A film")).failed(error, what)
+        (state or Deferrable("A video")).failed(error, what)
     else:
         log.warning("%s: %s", what, error, exc_info=error)
 
@@ -151,15 +151,15 @@ def _merit(item: tuple[Evaluation, int]) -> tuple[tuple[bool, int, int], float]:
     return PlayedEpisode.of(episode).merit, episode.reward
 
 
-def film_episode(
+def record_episode(
     policy: Policy, env_kwargs: Mapping[str, Any], video: Path, *, greedy: bool, seed: int
 ) -> tuple[EvalEpisode, tuple[Segment, ...]]:
-    """Play an episode, of at most :data:`LONGEST` steps, and film it.
+    """Play an episode, of at most :data:`LONGEST` steps, and record it.
 
     Writes ``video`` (MP4), half of the frames, and beside it a preview (GIF).
 
     Returns:
-        The episode and the way that Mario took.
+        The episode and the trajectory of Mario.
 
     Raises:
         MarioEnvkitError: if the environment or the video cannot be made.
@@ -167,7 +167,7 @@ def film_episode(
     """
     env = make_env(env_kwargs, render_mode="rgb_array")
     try:
-        way = WayTaken()
+        trajectory = Trajectory()
         with _camera(env, video) as tap:
             episode = play_episode(
                 policy,
@@ -175,17 +175,17 @@ def film_episode(
                 greedy=greedy,
                 seed=seed,
                 tap=tap,
-                visit=way.visit,
+                visit=trajectory.visit,
                 max_steps=LONGEST,
             )
     finally:
         env.close()
-    return episode, way.segments
+    return episode, trajectory.segments
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
-    """How a game of training reached the flag.
+class ActionTrace:
+    """How a game of training reached the flag: played again, it does the same.
 
     Attributes:
         saved: the game where it last began.
@@ -198,22 +198,22 @@ class Take:
     origin: str
 
 
-def flag_filmed(directory: Path) -> bool:
-    """Whether one of the films in ``directory`` shows how the flag is reached."""
-    return any(film.episode.clears_stage for _, film in read_films(directory)[0])
+def flag_recorded(directory: Path) -> bool:
+    """Whether one of the videos in ``directory`` shows how the flag is reached."""
+    return any(record.episode.clears_stage for _, record in read_videos(directory)[0])
 
 
-def film_first_flag(
-    take: Take, env_kwargs: Mapping[str, Any], directory: Path, step: int
+def record_first_flag(
+    trace: ActionTrace, env_kwargs: Mapping[str, Any], directory: Path, step: int
 ) -> Path | None:
-    """Film the first flag of a run once more, unless another worker has; returns the film.
+    """Record the first flag of a run once more, unless another worker has; returns the video.
 
-    A film that cannot be made is told of in the log.
+    A video that cannot be made is told of in the log.
 
     Args:
-        take: how it was reached.
+        trace: how it was reached.
         env_kwargs: of the game, as ``MarioTrain-v0`` takes them.
-        directory: of the run's films.
+        directory: of the run's videos.
         step: run-wide agent steps.
     """
     video = directory / FIRST_FLAG_VIDEO
@@ -222,47 +222,47 @@ def film_first_flag(
         with locked(video):
             if video.exists():
                 return None
-            episode, way = _film_take(take, env_kwargs, video)
-            occasion = f"{FIRST_FLAG}, in training" + (take.origin and f" from {take.origin}")
-            record = FilmRecord(step, (occasion,), (), PlayedEpisode.of(episode), way)
-            write_film_record(video, record)
+            episode, path = _record_trace(trace, env_kwargs, video)
+            occasion = f"{FIRST_FLAG}, in training" + (trace.origin and f" from {trace.origin}")
+            record = VideoRecord(step, (occasion,), (), PlayedEpisode.of(episode), path)
+            write_video_record(video, record)
     except Exception as error:  # of an encoder that is not ours, for instance
-        _tell("There is no film of the first flag", error)
+        _tell("There is no video of the first flag", error)
         return None
     log.log(NOTICE, "%s, at step %d: see %s", occasion.capitalize(), step, video)
     return video
 
 
-def _film_take(
-    take: Take, env_kwargs: Mapping[str, Any], video: Path
+def _record_trace(
+    trace: ActionTrace, env_kwargs: Mapping[str, Any], video: Path
 ) -> tuple[EvalEpisode, tuple[Segment, ...]]:
     env = make_bare(env_kwargs, render_mode="rgb_array")
     try:
-        go_back(env, take.saved)
-        way = WayTaken()
+        go_back(env, trace.saved)
+        trajectory = Trajectory()
         last: dict[str, Any] = {}
 
         def visit(info: Mapping[str, Any]) -> None:
-            way.visit(info)
+            trajectory.visit(info)
             last.update(info)
 
         with _camera(env, video) as tap:
-            episode = replay_actions(env, take.actions, tap=tap, visit=visit)
+            episode = replay_actions(env, trace.actions, tap=tap, visit=visit)
             if not clears_stage(last["flag_get"], last["ending"]):
                 raise RunError("the game went another way when it was played again.")
     finally:
         env.close()
-    return episode, way.segments
+    return episode, trajectory.segments
 
 
 @contextmanager
 def _camera(env: gymnasium.Env[Any, Any], video: Path) -> Iterator[FrameTap]:
-    """Films what is played: half of the frames to ``video``, and fewer to a GIF beside it."""
+    """Records what is played: half of the frames to ``video``, and fewer to a GIF beside it."""
     fps = FrameTap(env, lambda picture: None).fps
-    every = max(1, round(fps / FILM_FPS))
+    every = max(1, round(fps / VIDEO_FPS))
     preview_every = max(1, round(fps / PREVIEW_FPS))
     with (
-        mp4_writer(video, fps / every, quick=True) as film,
+        mp4_writer(video, fps / every, quick=True) as whole,
         gif_writer(video.with_suffix(".gif"), fps / preview_every) as preview,
     ):
         frame = 0
@@ -270,7 +270,7 @@ def _camera(env: gymnasium.Env[Any, Any], video: Path) -> Iterator[FrameTap]:
         def show(picture: NDArray[np.uint8]) -> None:
             nonlocal frame
             if frame % every == 0:
-                film.show(picture)
+                whole.show(picture)
             if frame % preview_every == 0:
                 preview.show(picture[::2, ::2])
             frame += 1

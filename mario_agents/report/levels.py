@@ -46,8 +46,8 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Way:
-    """A trajectory on the map: SVG points of its stretches, in the colour of its run."""
+class Trajectory:
+    """Where Mario was in an episode: SVG points of its stretches, in the colour of its run."""
 
     run: str
     color: int
@@ -67,7 +67,7 @@ class LevelScene:
         buckets: deaths, the deadliest first.
         total: all deaths.
         elsewhere: those of them that were in other areas of the level, which are not drawn.
-        marks, ways: snapshots, and the filmed trajectories of the best episodes.
+        marks, trajectories: snapshots, and where Mario was in the best recorded episodes.
     """
 
     game: str
@@ -80,7 +80,7 @@ class LevelScene:
     total: int = 0
     elsewhere: int = 0
     marks: list[Mark] = field(default_factory=list)
-    ways: list[Way] = field(default_factory=list)
+    trajectories: list[Trajectory] = field(default_factory=list)
 
     @property
     def description(self) -> str:
@@ -96,7 +96,7 @@ class LevelScene:
             words.append(f"{self.elsewhere} in other areas of the level are not drawn.")
         if self.marks:
             words.append(f"{len(self.marks)} snapshots.")
-        words += [f"{way.title}." for way in self.ways]
+        words += [f"{trajectory.title}." for trajectory in self.trajectories]
         return " ".join(words)
 
 
@@ -133,11 +133,11 @@ def _scene(game: str, level: str, players: Sequence[tuple[int, RunData]]) -> Lev
     scene.buckets = [DeathBucket(x, deaths.bucket_size, n, n / most) for x, n in buckets]
     for _, run, spot in spots:
         if spot.area == area:
-            practice = f"{spot.successes} of {spot.attempts} attempts from here succeeded"
-            title = f"{run.name}: snapshot at x {spot.x}, {practice}"
+            tries = f"{spot.successes} of {spot.attempts} attempts from here succeeded"
+            title = f"{run.name}: snapshot at x {spot.x}, {tries}"
             scene.marks.append(Mark(spot.x + _MIDDLE_X, _row(spot.y), title))
-    ways = (_way(level, area, run, color) for color, run in players)
-    scene.ways = [way for way in ways if way is not None]
+    trajectories = (_trajectory(level, area, run, color) for color, run in players)
+    scene.trajectories = [trajectory for trajectory in trajectories if trajectory is not None]
     return scene
 
 
@@ -154,29 +154,29 @@ def _draw(game: str, level: str, runs: Sequence[RunData]) -> tuple[LevelMap | No
 
 
 def _first_area(level: str, runs: Sequence[RunData]) -> int:
-    """The area in which films of the level begin; without a picture this is all that is known."""
+    """The area in which videos of the level begin; without a picture this is all that is known."""
     for run in runs:
-        for _, film in run.films:
-            if film.path and film.path[0].level == level:
-                return film.path[0].area
+        for _, record in run.videos:
+            if record.path and record.path[0].level == level:
+                return record.path[0].area
     return next((s.area for run in runs for s in run.snapshots if s.level == level), 0)
 
 
-def _way(level: str, area: int, run: RunData, color: int) -> Way | None:
-    """The trajectory of the best filmed episode of this level."""
-    films = [film for _, film in run.films if any(segment.level == level for segment in film.path)]
-    if not films:
+def _trajectory(level: str, area: int, run: RunData, color: int) -> Trajectory | None:
+    """That of the best recorded episode of this level."""
+    found = [record for _, record in run.videos if any(s.level == level for s in record.path)]
+    if not found:
         return None
-    film = max(films, key=lambda f: (f.episode.merit, f.step))
+    best = max(found, key=lambda record: (record.episode.merit, record.step))
     strokes = []
-    for segment in film.path:
+    for segment in best.path:
         if segment.level == level and segment.area == area:
             strokes += _strokes(segment.points)
     if not strokes:
         return None
-    end = "to the flag" if film.episode.success else f"until x {film.episode.best_x}"
-    title = f"Best filmed way of {run.name}, at step {film.step:,}: {end}"
-    return Way(run.name, color, tuple(strokes), title)
+    end = "to the flag" if best.episode.success else f"until x {best.episode.best_x}"
+    title = f"Best recorded trajectory of {run.name}, at step {best.step:,}: {end}"
+    return Trajectory(run.name, color, tuple(strokes), title)
 
 
 def _strokes(points: Sequence[tuple[int, int]]) -> list[str]:

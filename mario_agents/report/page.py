@@ -27,7 +27,7 @@ MOST_VIDEO_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class Video:
-    """A film for the page: ``url`` is empty if it is too large, and ``problem`` says so."""
+    """A video for the page: ``url`` is empty if it is too large, and ``problem`` says so."""
 
     run: str
     url: str
@@ -176,13 +176,13 @@ def _success_figure(success: Sequence[Any], runs: Sequence[RunData]) -> Figured 
 
 
 def _video(run: RunData) -> Video | None:
-    if run.best_film is None:
+    if run.best_video is None:
         return None
-    path, film = run.best_film
-    episode = film.episode
-    why = ", ".join(film.occasions) or "film"
+    path, record = run.best_video
+    episode = record.episode
+    why = ", ".join(record.occasions) or "video"
     caption = (
-        f"{run.name} after {film.step:,} agent steps ({why}): level "
+        f"{run.name} after {record.step:,} agent steps ({why}): level "
         f"{episode.level}, {episode.outcome}, farthest x {episode.best_x}, "
         f"return {episode.reward:.1f}, {episode.steps} agent steps."
     )

@@ -22,11 +22,11 @@ from mario_agents.report.tables import (
 from mario_agents.run.directory import CONFIG_NAME, RunDir
 from mario_agents.run.records import (
     EvaluationRecord,
-    FilmRecord,
     PlayedEpisode,
+    VideoRecord,
     read_evaluations,
-    read_films,
     read_standard,
+    read_videos,
 )
 from mario_agents.telemetry import TIME_SHARES, Across, RunMetrics, read_metrics
 from mario_agents.telemetry.run_metrics import METRICS_NAME, ROW_COLUMNS
@@ -44,8 +44,8 @@ _SIGNS = (CONFIG_NAME, "coordinator.csv", "death_hotspots.json", "weights.safete
 
 @dataclass(frozen=True)
 class SnapshotSpot:
-    """Where a snapshot was taken, ``x`` and ``y`` in pixels as in the info, and how practice from
-    there went."""
+    """Where a snapshot was taken, ``x`` and ``y`` in pixels as in the info, and how games that went
+    on from there ended."""
 
     level: str
     area: int
@@ -68,7 +68,7 @@ class RunData:
         hotspots: where Mario died.
         evaluations: by step.
         standard: episodes of ``mario-agents eval`` by level and condition.
-        films: videos and what they show, by step.
+        videos: videos and what they show, by step.
         snapshots: where they were taken.
         missing: a sentence for everything that is not there or damaged.
     """
@@ -84,7 +84,7 @@ class RunData:
     hotspots: DeathHotspotAggregate | None = None
     evaluations: list[EvaluationRecord] = field(default_factory=list)
     standard: dict[str, dict[str, tuple[PlayedEpisode, ...]]] = field(default_factory=dict)
-    films: list[tuple[Path, FilmRecord]] = field(default_factory=list)
+    videos: list[tuple[Path, VideoRecord]] = field(default_factory=list)
     snapshots: list[SnapshotSpot] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
@@ -110,7 +110,7 @@ class RunData:
         data._read_hotspots(files.hotspots_path)
         data._read_evaluations(files.evaluations_path)
         data._read_standard(files.standard_path)
-        data._read_films(files.videos_path)
+        data._read_videos(files.videos_path)
         data._read_snapshots(files.snapshots_path)
         data._check_weights(files)
         return data
@@ -146,7 +146,7 @@ class RunData:
     def levels(self) -> set[str]:
         """Levels in which something is known to have happened."""
         levels = {spot.level for spot in self.snapshots}
-        levels |= {segment.level for _, film in self.films for segment in film.path}
+        levels |= {segment.level for _, record in self.videos for segment in record.path}
         levels |= {episode.level for e in self.evaluations for episode in (*e.plain, *e.sticky)}
         return levels | set(self.hotspots.levels if self.hotspots is not None else ())
 
@@ -180,10 +180,10 @@ class RunData:
         return [*shares, 1.0 - math.fsum(shares)]
 
     @property
-    def best_film(self) -> tuple[Path, FilmRecord] | None:
-        """The film of the best episode; of equals the last."""
-        key = [(f.episode.merit, i) for i, (_, f) in enumerate(self.films)]
-        return self.films[max(key)[1]] if key else None
+    def best_video(self) -> tuple[Path, VideoRecord] | None:
+        """The video of the best episode; of equals the last."""
+        key = [(record.episode.merit, i) for i, (_, record) in enumerate(self.videos)]
+        return self.videos[max(key)[1]] if key else None
 
     def _tables(self) -> list[Table]:
         return [*self.workers.values(), *([self.coordinator] if self.coordinator else [])]
@@ -257,12 +257,12 @@ class RunData:
         except (OSError, msgspec.DecodeError) as error:
             self.missing.append(f"{path.name} cannot be read: {error}.")
 
-    def _read_films(self, directory: Path) -> None:
-        films, damaged = read_films(directory)
-        self.films = [film for film in films if is_mp4(film[0])]
-        damaged += [video for video, _ in films if not is_mp4(video)]
+    def _read_videos(self, directory: Path) -> None:
+        videos, damaged = read_videos(directory)
+        self.videos = [(video, record) for video, record in videos if is_mp4(video)]
+        damaged += [video for video, _ in videos if not is_mp4(video)]
         self.missing += [f"videos/{path.name} is damaged." for path in damaged]
-        if not films and not damaged:
+        if not videos and not damaged:
             self.missing.append("Videos: none was made while it trained.")
 
     def _read_snapshots(self, directory: Path) -> None:
@@ -276,15 +276,14 @@ class RunData:
         self.missing += [f"Snapshots: {warning.message}" for warning in caught]
         for entry in archive:
             x, y = entry.x_pos, int(entry.info.get("y_pos", 0))
-            practice = entry.practice
             self.snapshots.append(
                 SnapshotSpot(
                     entry.place.level,
                     entry.place.area,
                     x,
                     y,
-                    practice.attempts,
-                    practice.successes,
+                    entry.practice.attempts,
+                    entry.practice.successes,
                 )
             )
         if not self.snapshots:

@@ -1,6 +1,6 @@
-"""What a run leaves behind about its evaluations and films, for people and reports to read.
+"""What a run leaves behind about its evaluations and videos, for people and reports to read.
 
-``evaluations.jsonl`` has a line for each evaluation; beside every film, ``videos/NAME.mp4``, lies
+``evaluations.jsonl`` has a line for each evaluation; beside every video, ``videos/NAME.mp4``, lies
 ``videos/NAME.json``. Both are msgspec structs: what does not fit them is damaged.
 """
 
@@ -101,15 +101,15 @@ class Segment(Struct, frozen=True):
     points: tuple[tuple[int, int], ...]
 
 
-class FilmRecord(Struct, frozen=True):
-    """What a film shows.
+class VideoRecord(Struct, frozen=True):
+    """What a video shows.
 
     Attributes:
         step: agent steps that the agent had learned from.
         occasions: why it was made, such as "first flag" and "new best".
         score: of the evaluation, see :class:`~mario_agents.run.best.BestWeights`.
-        episode: the one that was filmed.
-        path: the way that Mario took.
+        episode: the one that was recorded.
+        path: where Mario was, as segments.
     """
 
     step: Step
@@ -182,7 +182,7 @@ def read_standard(path: Path) -> dict[str, dict[str, tuple[PlayedEpisode, ...]]]
     }
 
 
-def write_film_record(video: Path, record: FilmRecord) -> None:
+def write_video_record(video: Path, record: VideoRecord) -> None:
     """Write what ``video`` shows beside it.
 
     Raises:
@@ -192,20 +192,20 @@ def write_film_record(video: Path, record: FilmRecord) -> None:
     replace_file(video.with_suffix(".json"), lambda path: path.write_bytes(raw))
 
 
-def read_films(directory: Path) -> tuple[list[tuple[Path, FilmRecord]], list[Path]]:
-    """Films whose video is there, by step; and the records that are damaged."""
-    films: list[tuple[Path, FilmRecord]] = []
+def read_videos(directory: Path) -> tuple[list[tuple[Path, VideoRecord]], list[Path]]:
+    """Videos with what they show, by step; and the records that are damaged."""
+    videos: list[tuple[Path, VideoRecord]] = []
     damaged: list[Path] = []
     for path in _records(directory):
         try:
-            record = decode_json(path.read_bytes(), FilmRecord)
+            record = decode_json(path.read_bytes(), VideoRecord)
         except (OSError, msgspec.DecodeError):
             damaged.append(path)
         else:
             video = path.with_suffix(".mp4")
             if video.is_file():
-                films.append((video, record))
-    return sorted(films, key=lambda film: (film[1].step, film[0].name)), damaged
+                videos.append((video, record))
+    return sorted(videos, key=lambda video: (video[1].step, video[0].name)), damaged
 
 
 def _records(directory: Path) -> Iterable[Path]:

@@ -5,7 +5,7 @@ One policy for every file of a run:
 * What must be there when training begins (the configuration, the first checkpoint and weights, the
   sockets' address) is an error before it, or the run could not be resumed.
 * What training can do without for a while is tried again later: checkpoints and weights at the next
-  checkpoint, the best weights, deaths, snapshots and films at the next occasion; lines of the CSV
+  checkpoint, the best weights, deaths, snapshots and videos at the next occasion; lines of the CSV
   files, evaluations, the log and TensorBoard events are kept in memory and written with the next.
   That something is missing is told in one sentence, once, and once more when it works again.
 * The end of a run that cannot be saved is an error: the sentence says what is missing.

@@ -86,7 +86,7 @@ class Evaluator:
     """Plays with a copy of the weights in a thread, so that updates need not wait for it.
 
     The weights are kept as the run's best ones if none did better: by the mean success of plain and
-    sticky episodes, and with equal success by how far they came. The same thread films what is
+    sticky episodes, and with equal success by how far they came. The same thread records what is
     worth it (see :class:`~mario_agents.playback.video_recorder.VideoRecorder`). Every evaluation
     is a line in the run's ``evaluations.jsonl``.
     """

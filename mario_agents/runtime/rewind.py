@@ -16,7 +16,7 @@ def rewind(run: RunDir, step: int) -> None:
     These are the CSV files, also of workers that the resumed run does not have, and
     ``evaluations.jsonl``, with what a crash left of a half-written line. The log has a line that
     says where the run went on, and TensorBoard hides later events by itself. Deaths, snapshots,
-    films and the best weights stay: they are true whatever came of them.
+    videos and the best weights stay: they are true whatever came of them.
 
     Raises:
         RunError: if the disk refuses.

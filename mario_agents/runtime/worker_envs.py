@@ -15,7 +15,7 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 from mario_agents.acting.environments import backward_starts, make_vector
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm
-from mario_agents.playback.first_success import FlagFilmer
+from mario_agents.playback.first_success import FirstFlagRecorder
 from mario_agents.run import RunDir
 from mario_agents.run.storage import Deferrable
 from mario_agents.telemetry import Stopwatch
@@ -109,23 +109,23 @@ class WorkerEnvs:
             self._quiet.close()
             raise
         self.envs = self._games
-        self._filmer: FlagFilmer | None = None
+        self._flag_recorder: FirstFlagRecorder | None = None
         if isinstance(self._games, MarioVectorEnv) and "id" not in game_kwargs:
-            self._filmer = FlagFilmer(self._games, game_kwargs, run.videos_path)
-            self.envs = self._filmer.envs
+            self._flag_recorder = FirstFlagRecorder(self._games, game_kwargs, run.videos_path)
+            self.envs = self._flag_recorder.envs
         self._due = time.monotonic() + SYNC_SECONDS
         self._files = Deferrable("The archive of snapshots")
 
     def tick(self, step: int) -> None:
-        """Film the first flag if it was reached, and exchange files with the other workers if it is
-        time to; call it often, at run-wide agent step ``step``."""
-        if self._filmer is not None:
-            self._filmer.tick(step)
+        """Record the first flag if it was reached, and exchange files with the other workers if it
+        is time to; call it often, at run-wide agent step ``step``."""
+        if self._flag_recorder is not None:
+            self._flag_recorder.tick(step)
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + SYNC_SECONDS
-        if self._filmer is not None:
-            self._filmer.look()
+        if self._flag_recorder is not None:
+            self._flag_recorder.look()
         if not self._with_snapshots:
             return
         if self._backward is not None and self._backward.curriculum.done and not self._arrived:
@@ -163,13 +163,13 @@ class WorkerEnvs:
         )
 
     def close(self) -> None:
-        """Close the environments; waits for a film that is being made.
+        """Close the environments; waits for a video that is being made.
 
         Raises:
             ArchiveError: if snapshots could not be written.
         """
-        film = [] if self._filmer is None else [self._filmer.close]
-        close_all(self._games.close, self._quiet.close, *film)
+        recorder = [] if self._flag_recorder is None else [self._flag_recorder.close]
+        close_all(self._games.close, self._quiet.close, *recorder)
 
 
 @contextmanager

@@ -12,11 +12,11 @@ from mario_agents.config import TrainConfig
 from mario_agents.run import RunDir
 from mario_agents.run.records import (
     EvaluationRecord,
-    FilmRecord,
     PlayedEpisode,
     Segment,
+    VideoRecord,
     evaluation_line,
-    write_film_record,
+    write_video_record,
 )
 from mario_agents.telemetry import CsvSink, RunMetrics, write_metrics
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
@@ -64,13 +64,13 @@ def write_run(path: Path, *, seed: int = 0, workers: int = 2, video: bool = True
     run.weights_path.write_bytes(b"weights")
     if video:
         run.videos_path.mkdir()
-        film = run.videos_path / "step-10000.mp4"
-        with mp4_writer(film, 30, quick=True) as writer:
+        video = run.videos_path / "step-10000.mp4"
+        with mp4_writer(video, 30, quick=True) as writer:
             for shade in range(0, 200, 10):
                 writer.show(np.full((64, 64, 3), shade, np.uint8))
         points = tuple((40 + 10 * i, 79) for i in range(300))
         way = (Segment("1-1", AREA, points),)
-        write_film_record(film, FilmRecord(10_000, ("first flag",), (1.0, 3161.0), FLAG, way))
+        write_video_record(video, VideoRecord(10_000, ("first flag",), (1.0, 3161.0), FLAG, way))
     return run
 
 

@@ -1,4 +1,4 @@
-"""Warps and won games, as evaluations, metrics, films and reports tell of them."""
+"""Warps and won games, as evaluations, metrics, videos and reports tell of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol, Evaluati
 from mario_agents.evaluation.original_child import ending_with_the_last_axe
 from mario_agents.evaluation.standard import Standard, StandardReport
 from mario_agents.playback.first_success import FlagWatch
-from mario_agents.playback.video_recorder import Take, WayTaken, film_first_flag
+from mario_agents.playback.video_recorder import ActionTrace, Trajectory, record_first_flag
 from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import level_success, stage_series
@@ -21,7 +21,7 @@ from mario_agents.run.records import (
     EvaluationRecord,
     PlayedEpisode,
     evaluation_line,
-    read_films,
+    read_videos,
 )
 from mario_agents.runtime.evaluator import _Result
 from mario_agents.telemetry.episodes import CollectResult
@@ -150,39 +150,39 @@ def test_the_books_of_episodes_know_warps() -> None:
 @needs_core
 def test_training_watches_for_flags_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
     begin_late(monkeypatch, Level(1, 2), Level(2, 1), [0], OPERATION_MODE=m.MODE_END_OF_WORLD)
-    takes: list[Take] = []
+    traces: list[ActionTrace] = []
     options: dict[str, Any] = {"autoreset_mode": "SameStep", "observation": "ram"}
     vector = MarioVectorEnv(1, level="1-2", end_on_exit=False, **options)
-    watch = FlagWatch(vector, takes.append)
+    watch = FlagWatch(vector, traces.append)
     watch.reset()
     for _ in range(3):
         *_, terminated, _, infos = watch.step([0])
         assert terminated[0]
         assert infos["final_info"]["flag_get"][0]
-    assert takes == []
+    assert traces == []
 
 
 @needs_core
-def test_a_stage_of_the_full_game_is_a_flag_to_film(
+def test_a_stage_of_the_full_game_is_a_flag_to_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin_late(monkeypatch, None, Level(1, 4), [0], OPERATION_MODE=m.MODE_END_OF_WORLD)
-    takes: list[Take] = []
+    traces: list[ActionTrace] = []
     kwargs = {**RAW, "level": "full"}
     vector = MarioVectorEnv(1, level="full", autoreset_mode="SameStep", observation="ram")
-    watch = FlagWatch(vector, takes.append)
+    watch = FlagWatch(vector, traces.append)
     watch.reset()
     watch.step([0])
-    (take,) = takes
-    assert film_first_flag(take, kwargs, tmp_path, step=7) is not None
-    ((_, film),), _ = read_films(tmp_path)
-    assert film.episode.clears_stage
-    assert not film.episode.success
-    assert film.episode.outcome == "ends (stalled) after 1 cleared stages"
+    (trace,) = traces
+    assert record_first_flag(trace, kwargs, tmp_path, step=7) is not None
+    ((_, record),), _ = read_videos(tmp_path)
+    assert record.episode.clears_stage
+    assert not record.episode.success
+    assert record.episode.outcome == "ends (stalled) after 1 cleared stages"
 
 
 def test_the_way_of_a_warp_ends_in_its_stage() -> None:
-    way = WayTaken()
+    way = Trajectory()
     for level, ending in (("1-2", ""), ("2-1", "warp")):
         way.visit({"level": level, "area": 7, "x_pos": 9, "y_pos": 8, "ending": ending})
     assert [(segment.level, len(segment.points)) for segment in way.segments] == [("1-2", 2)]

@@ -1,4 +1,4 @@
-"""The first flag of training is filmed, as it was reached."""
+"""The first flag of training is recorded, as it was reached."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ import pytest
 
 from mario_agents.acting.environments import make_bare, make_vector
 from mario_agents.playback import first_success as first_flag
-from mario_agents.playback import video_recorder as filming
-from mario_agents.playback.first_success import FlagFilmer, FlagWatch
+from mario_agents.playback.first_success import FirstFlagRecorder, FlagWatch
 from mario_agents.playback.player import FrameTap, go_back, replay_actions
-from mario_agents.playback.video_recorder import FIRST_FLAG_VIDEO, VideoRecorder, film_first_flag
+from mario_agents.playback.video_recorder import (
+    FIRST_FLAG_VIDEO,
+    ActionTrace,
+    VideoRecorder,
+    record_first_flag,
+)
 from mario_agents.run.log_levels import NOTICE
-from mario_agents.run.records import read_films
+from mario_agents.run.records import read_videos
 from mario_envkit.curriculum.search import solve
 
 KWARGS = {
@@ -35,12 +39,12 @@ def way() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def take(way: bytes) -> filming.Take:
+def trace(way: bytes) -> ActionTrace:
     """Of a game that reached the flag."""
-    takes: list[filming.Take] = []
-    with closing(FlagWatch(make_vector(KWARGS, ENVS), takes.append)) as envs:
+    traces: list[ActionTrace] = []
+    with closing(FlagWatch(make_vector(KWARGS, ENVS), traces.append)) as envs:
         reach_flag(envs, way)
-    return takes[0]
+    return traces[0]
 
 
 def reach_flag(envs: Any, way: bytes) -> None:
@@ -51,38 +55,38 @@ def reach_flag(envs: Any, way: bytes) -> None:
     assert terminated[1]
 
 
-def test_the_film_shows_how_the_flag_was_reached(tmp_path: Path, way: bytes, caplog) -> None:
+def test_the_video_shows_how_the_flag_was_reached(tmp_path: Path, way: bytes, caplog) -> None:
     caplog.set_level(NOTICE, "mario_agents")
-    filmer = FlagFilmer(make_vector(KWARGS, ENVS), KWARGS, tmp_path)
-    with closing(filmer.envs) as envs:
-        filmer.tick(10)
+    recorder = FirstFlagRecorder(make_vector(KWARGS, ENVS), KWARGS, tmp_path)
+    with closing(recorder.envs) as envs:
+        recorder.tick(10)
         reach_flag(envs, way)
-        filmer.tick(4_000)
-        filmer.close()
-        ((video, film),) = read_films(tmp_path)[0]
+        recorder.tick(4_000)
+        recorder.close()
+        ((video, record),) = read_videos(tmp_path)[0]
         assert video == tmp_path / FIRST_FLAG_VIDEO
-        assert film.step == 4_000
-        assert film.occasions == ("first flag, in training",)
-        assert film.episode.success
-        assert film.episode.steps == len(way)
-        assert film.path[0].points[0][0] < 50
-        assert film.path[-1].points[-1][0] > 3_000
+        assert record.step == 4_000
+        assert record.occasions == ("first flag, in training",)
+        assert record.episode.success
+        assert record.episode.steps == len(way)
+        assert record.path[0].points[0][0] < 50
+        assert record.path[-1].points[-1][0] > 3_000
         assert f"First flag, in training, at step 4000: see {video}" in caplog.text
         frames = imageio.get_reader(video).count_frames()
         assert abs(frames - len(way) / 2) <= 2
 
 
-def test_a_long_way_is_filmed_from_somewhere(tmp_path: Path, way: bytes, monkeypatch) -> None:
+def test_a_long_way_is_recorded_from_somewhere(tmp_path: Path, way: bytes, monkeypatch) -> None:
     monkeypatch.setattr(first_flag, "LONGEST", 500)
-    takes: list[filming.Take] = []
-    with closing(FlagWatch(make_vector(KWARGS, ENVS), takes.append)) as envs:
+    traces: list[ActionTrace] = []
+    with closing(FlagWatch(make_vector(KWARGS, ENVS), traces.append)) as envs:
         reach_flag(envs, way)
-    (take,) = takes
-    assert len(take.actions) == len(way) % 500
-    assert film_first_flag(take, KWARGS, tmp_path, 1) is not None
-    ((_, film),) = read_films(tmp_path)[0]
-    assert film.episode.success
-    assert film.occasions == ("first flag, in training from somewhere on the way",)
+    (trace,) = traces
+    assert len(trace.actions) == len(way) % 500
+    assert record_first_flag(trace, KWARGS, tmp_path, 1) is not None
+    ((_, record),) = read_videos(tmp_path)[0]
+    assert record.episode.success
+    assert record.occasions == ("first flag, in training from somewhere on the way",)
 
 
 @pytest.mark.parametrize("snapshots", [False, True])
@@ -95,57 +99,57 @@ def test_games_with_chance_and_snapshots_are_played_again_exactly(snapshots: boo
     rng = np.random.default_rng(0)
     x: list[list[int]] = [[] for _ in range(ENVS)]
     origins = set()
-    with closing(FlagWatch(make_vector(kwargs | more, ENVS), lambda take: None)) as envs:
+    with closing(FlagWatch(make_vector(kwargs | more, ENVS), lambda trace: None)) as envs:
         envs.reset(seed=3)
         for _ in range(700):
             _, _, terminated, truncated, infos = envs.step(rng.choice([1, 2, 3, 4, 4], ENVS))
             ended = terminated | truncated | infos["snapshot_restored"]
             for env in range(ENVS):
                 x[env] = [] if ended[env] else [*x[env], int(infos["x_pos"][env])]
-                origins.add(envs.take(env).origin[:10])
-        takes = [envs.take(env) for env in range(ENVS)]
+                origins.add(envs.trace(env).origin[:10])
+        traces = [envs.trace(env) for env in range(ENVS)]
     assert origins == ({"", "a snapshot"} if snapshots else {""})
     assert sum(map(len, x)) > 50
-    for taken, seen in zip(takes, x, strict=True):
-        assert len(taken.actions) == len(seen)
+    for trace, seen in zip(traces, x, strict=True):
+        assert len(trace.actions) == len(seen)
         if seen:
-            assert xs_of(taken, kwargs) == seen
+            assert xs_of(trace, kwargs) == seen
 
 
-def xs_of(taken: filming.Take, kwargs: dict[str, Any]) -> list[int]:
-    """Where Mario is after each step, when a take is played again."""
+def xs_of(trace: ActionTrace, kwargs: dict[str, Any]) -> list[int]:
+    """Where Mario is after each step, when a trace is played again."""
     visited: list[int] = []
     with closing(make_bare(kwargs, render_mode="rgb_array")) as env:
-        go_back(env, taken.saved)
+        go_back(env, trace.saved)
         tap = FrameTap(env, lambda picture: None)
         replay_actions(
-            env, taken.actions, tap=tap, visit=lambda info: visited.append(int(info["x_pos"]))
+            env, trace.actions, tap=tap, visit=lambda info: visited.append(int(info["x_pos"]))
         )
     return visited
 
 
-def test_one_film_is_enough_for_all_workers(tmp_path: Path, take: filming.Take, caplog) -> None:
-    wrong = filming.Take(take.saved, take.actions[:-100], take.origin)
-    assert film_first_flag(wrong, KWARGS, tmp_path, 1) is None
-    assert "There is no film of the first flag: the game went another way" in caplog.text
+def test_one_video_is_enough_for_all_workers(tmp_path: Path, trace: ActionTrace, caplog) -> None:
+    wrong = ActionTrace(trace.saved, trace.actions[:-100], trace.origin)
+    assert record_first_flag(wrong, KWARGS, tmp_path, 1) is None
+    assert "There is no video of the first flag: the game went another way" in caplog.text
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
-    running = FlagFilmer(make_vector(KWARGS, 2), KWARGS, tmp_path)
+    running = FirstFlagRecorder(make_vector(KWARGS, 2), KWARGS, tmp_path)
     running.envs.reset(seed=0)
     running.look()
-    assert running.envs.take(0).actions == ()
-    assert film_first_flag(take, KWARGS, tmp_path, 7) is not None
-    assert film_first_flag(take, KWARGS, tmp_path, 8) is None
-    ((_, film),) = read_films(tmp_path)[0]
-    assert film.step == 7
+    assert running.envs.trace(0).actions == ()
+    assert record_first_flag(trace, KWARGS, tmp_path, 7) is not None
+    assert record_first_flag(trace, KWARGS, tmp_path, 8) is None
+    ((_, record),) = read_videos(tmp_path)[0]
+    assert record.step == 7
     # A worker that has not got there hears of it; one that starts later never watches.
     running.look()
-    late = FlagFilmer(make_vector(KWARGS, 2), KWARGS, tmp_path)
+    late = FirstFlagRecorder(make_vector(KWARGS, 2), KWARGS, tmp_path)
     late.envs.reset(seed=0)
-    for filmer in (running, late):
-        filmer.envs.step(np.array([0, 0]))
+    for recorder in (running, late):
+        recorder.envs.step(np.array([0, 0]))
         with pytest.raises(IndexError):
-            filmer.envs.take(0)
-        filmer.envs.close()
+            recorder.envs.trace(0)
+        recorder.envs.close()
 
 
 def test_the_first_flag_of_an_evaluation_comes_after_that_of_training(tmp_path: Path) -> None:
@@ -153,18 +157,18 @@ def test_the_first_flag_of_an_evaluation_comes_after_that_of_training(tmp_path: 
     from tests.agents.walking import GAME, Walk
 
     evaluation = measured(Walk())
-    crew = VideoRecorder(tmp_path, GAME)
-    film = film_of_flag(tmp_path)
-    assert film.is_file()
-    assert crew.offer([evaluation], (1.0,), (1.0,), Walk(), 30) is None
+    recorder = VideoRecorder(tmp_path, GAME)
+    video = video_of_flag(tmp_path)
+    assert video.is_file()
+    assert recorder.offer([evaluation], (1.0,), (1.0,), Walk(), 30) is None
 
 
-def film_of_flag(directory: Path) -> Path:
-    """A film of training that shows the flag, as far as anybody looks."""
-    from mario_agents.run.records import FilmRecord, PlayedEpisode, write_film_record
+def video_of_flag(directory: Path) -> Path:
+    """A video of training that shows the flag, as far as anybody looks."""
+    from mario_agents.run.records import PlayedEpisode, VideoRecord, write_video_record
 
     video = directory / FIRST_FLAG_VIDEO
-    video.write_bytes(b"film")
+    video.write_bytes(b"video")
     episode = PlayedEpisode("1-1", True, 1.0, 3161, 9, "flag")
-    write_film_record(video, FilmRecord(1, ("first flag, in training",), (), episode, ()))
+    write_video_record(video, VideoRecord(1, ("first flag, in training",), (), episode, ()))
     return video

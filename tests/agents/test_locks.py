@@ -102,7 +102,7 @@ def test_a_full_disk_does_not_end_what_has_the_lock(
         raise ValueError("first")
 
 
-def test_hotspots_and_films_go_on_without_locks(
+def test_hotspots_and_videos_go_on_without_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOLCK))

@@ -10,7 +10,7 @@ from mario_agents.config import parse_value, read_options
 from mario_agents.presets import read_preset
 from mario_agents.run.checkpoint import CheckpointStore
 from mario_agents.run.directory import CONFIG_NAME, RunDir
-from mario_agents.run.records import read_evaluations, read_films, read_standard
+from mario_agents.run.records import read_evaluations, read_standard, read_videos
 from mario_agents.telemetry.events.address import SERVER_NAME, read_server
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.curriculum.runs import Run
@@ -58,12 +58,12 @@ def test_files_of_a_run(tmp_path):
         read_server(tmp_path)
     (tmp_path / "evaluations.jsonl").write_text('{"other":' + DEEP + "\n")
     assert read_evaluations(tmp_path / "evaluations.jsonl") == ([], 1)
-    film = tmp_path / "videos" / "film.json"
-    film.parent.mkdir()
-    film.write_text('{"other":' + DEEP)
-    assert read_films(film.parent) == ([], [film])
+    video = tmp_path / "videos" / "video.json"
+    video.parent.mkdir()
+    video.write_text('{"other":' + DEEP)
+    assert read_videos(video.parent) == ([], [video])
     with pytest.raises(msgspec.DecodeError):
-        read_standard(film)
+        read_standard(video)
     plan = tmp_path / "plan.json"
     plan.write_text('{"other":' + DEEP)
     with pytest.raises(RunError, match="damaged"):

@@ -113,7 +113,7 @@ def test_a_whole_run_lacks_only_the_standard(tmp_path) -> None:
     assert data.curve("lr").values.tolist() == [1e-4]
     assert data.snapshots[0].x == 260
     assert data.time_shares == pytest.approx([0.2, 0.1, 0.1, 0.05, 0.55])
-    assert data.best_film is not None
+    assert data.best_video is not None
     rows = level_success(data)
     assert [(row.source, row.wins, row.episodes) for row in rows] == [
         ("at step 10,000, plain", 2, 2),
@@ -201,7 +201,7 @@ def test_a_video_that_was_cut_off_is_named_and_left_out(tmp_path, kept) -> None:
     raw = video.read_bytes()
     video.write_bytes(raw[: int(len(raw) * kept) if isinstance(kept, float) else kept])
     data = RunData.load(run.path)
-    assert data.films == []
+    assert data.videos == []
     assert "videos/step-10000.mp4 is damaged." in data.missing
     assert not any(sentence.startswith("Videos") for sentence in data.missing)
     assert "<video" not in build_page([data])

@@ -1,4 +1,4 @@
-"""Films of the best episodes, and how TensorBoard and the console hear of them."""
+"""Videos of the best episodes, and how TensorBoard and the console hear of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from mario_agents.commands.train import _logging
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Spaces
 from mario_agents.evaluation.evaluate import EvalProtocol, Evaluation, evaluate
-from mario_agents.playback import video_recorder as filming
-from mario_agents.playback.video_recorder import VideoRecorder, film_episode
+from mario_agents.playback import video_recorder as recorder_module
+from mario_agents.playback.video_recorder import VideoRecorder, record_episode
 from mario_agents.run import RunDir
 from mario_agents.run.log_levels import NOTICE
-from mario_agents.run.records import read_evaluations, read_films
+from mario_agents.run.records import read_evaluations, read_videos
 from mario_agents.runtime.evaluator import Evaluator
+from mario_agents.telemetry import RunMetrics
 from mario_agents.telemetry.sinks.run_tensorboard import TensorBoardRun
 from mario_agents.testing.corridor import DIE
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
@@ -35,22 +36,22 @@ def score_of(evaluation: Evaluation) -> tuple[float, float]:
     return evaluation.success_rate.mean, evaluation.mean_x.mean
 
 
-def test_new_bests_and_the_first_flag_are_filmed_and_nothing_else(tmp_path, caplog) -> None:
-    crew = VideoRecorder(tmp_path / "videos", GAME)
+def test_new_bests_and_the_first_flag_are_recorded_and_nothing_else(tmp_path, caplog) -> None:
+    recorder = VideoRecorder(tmp_path / "videos", GAME)
     best = None
-    filmed = []
+    recorded = []
     with caplog.at_level(NOTICE):
         for step, start in ((10, 10), (20, 11), (30, 0), (40, 0), (50, 1)):
             evaluation = measured(Walk(start))
             score = score_of(evaluation)
-            filmed.append(crew.offer([evaluation], score, best, Walk(start), step))
+            recorded.append(recorder.offer([evaluation], score, best, Walk(start), step))
             best = score if best is None else max(best, score)
-    assert [path is not None for path in filmed] == [True, False, True, False, False]
-    films, damaged = read_films(tmp_path / "videos")
+    assert [path is not None for path in recorded] == [True, False, True, False, False]
+    videos, damaged = read_videos(tmp_path / "videos")
     assert not damaged
-    assert [film.occasions for _, film in films] == [("new best",), ("first flag", "new best")]
-    assert [film.episode.success for _, film in films] == [False, True]
-    assert [point[0] for point in films[1][1].path[0].points] == [0, 10, 20, 30, 40, 50]
+    assert [record.occasions for _, record in videos] == [("new best",), ("first flag", "new best")]
+    assert [record.episode.success for _, record in videos] == [False, True]
+    assert [point[0] for point in videos[1][1].path[0].points] == [0, 10, 20, 30, 40, 50]
     assert [record.levelno for record in caplog.records] == [NOTICE] * 2
     assert "First flag and new best at step 30" in caplog.text
 
@@ -67,42 +68,42 @@ class Drunk(Walk):
         return actions if self.games == 1 else np.full_like(actions, DIE)
 
 
-def test_a_film_tells_what_it_shows_and_not_what_was_measured(tmp_path) -> None:
+def test_a_video_tells_what_it_shows_and_not_what_was_measured(tmp_path) -> None:
     policy = Drunk()
     evaluation = measured(policy)
     assert evaluation.success_rate.mean == 1
     VideoRecorder(tmp_path, GAME).offer([evaluation], (1.0,), None, policy, 10)
-    ((_, film),) = read_films(tmp_path)[0]
-    assert film.occasions == ("new best",)
-    assert film.episode.ending == "pit"
+    ((_, record),) = read_videos(tmp_path)[0]
+    assert record.occasions == ("new best",)
+    assert record.episode.ending == "pit"
 
 
 def test_a_resumed_run_has_seen_its_first_flag(tmp_path) -> None:
     evaluation = measured(Walk())
     for step, best, occasions in ((10, None, ("first flag", "new best")), (20, (0.5, 0.0), None)):
-        crew = VideoRecorder(tmp_path, GAME)
-        video = crew.offer([evaluation], (1.0, 1.0), best, Walk(), step)
-        film = dict(read_films(tmp_path)[0])[video]
-        assert film.occasions == (occasions or ("new best",))
+        recorder = VideoRecorder(tmp_path, GAME)
+        video = recorder.offer([evaluation], (1.0, 1.0), best, Walk(), step)
+        record = dict(read_videos(tmp_path)[0])[video]
+        assert record.occasions == (occasions or ("new best",))
     assert VideoRecorder(tmp_path, GAME).offer([evaluation], (1.0,), (1.0,), Walk(), 30) is None
 
 
-def test_a_film_that_cannot_be_made_is_a_warning(tmp_path, caplog, monkeypatch) -> None:
+def test_a_video_that_cannot_be_made_is_a_warning(tmp_path, caplog, monkeypatch) -> None:
     def no_ffmpeg(*args: Any, **options: Any) -> Any:
         raise BackendUnavailable("There is no ffmpeg.")
 
-    monkeypatch.setattr(filming, "mp4_writer", no_ffmpeg)
-    crew = VideoRecorder(tmp_path, GAME)
-    assert crew.offer([measured(Walk())], (1.0,), None, Walk(), 10) is None
-    assert "There is no film of step 10: There is no ffmpeg." in caplog.text
+    monkeypatch.setattr(recorder_module, "mp4_writer", no_ffmpeg)
+    recorder = VideoRecorder(tmp_path, GAME)
+    assert recorder.offer([measured(Walk())], (1.0,), None, Walk(), 10) is None
+    assert "There is no video of step 10: There is no ffmpeg." in caplog.text
     (tmp_path / "file").write_text("")
-    crew = VideoRecorder(tmp_path / "file", GAME)
-    assert crew.offer([measured(Walk())], (1.0,), None, Walk(), 10) is None
+    recorder = VideoRecorder(tmp_path / "file", GAME)
+    assert recorder.offer([measured(Walk())], (1.0,), None, Walk(), 10) is None
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
-def test_a_film_has_every_second_frame_and_a_preview(tmp_path) -> None:
-    episode, segments = film_episode(Walk(), GAME, tmp_path / "a.mp4", greedy=True, seed=0)
+def test_a_video_has_every_second_frame_and_a_preview(tmp_path) -> None:
+    episode, segments = record_episode(Walk(), GAME, tmp_path / "a.mp4", greedy=True, seed=0)
     assert episode.success
     assert len(segments[0].points) == 6
     reader = imageio.get_reader(tmp_path / "a.mp4")
@@ -122,13 +123,13 @@ class RunRight:
         return np.full(len(observations), 4 if self.steps % 12 < 6 else 3)
 
 
-def test_the_film_shows_the_game_that_was_evaluated(tmp_path) -> None:
+def test_the_video_shows_the_game_that_was_evaluated(tmp_path) -> None:
     kwargs = {"level": "1-1", "actions": "simple", "reward": "progress"}
     protocol = EvalProtocol(episodes=4, seed=7)
     played = evaluate(RunRight(), kwargs, protocol).episodes
     number = max(range(4), key=lambda i: played[i].best_x)
     overrides = protocol.env_overrides()
-    episode, segments = film_episode(
+    episode, segments = record_episode(
         RunRight(), {**kwargs, **overrides}, tmp_path / "a.mp4", greedy=True, seed=7 + number
     )
     assert episode == played[number]
@@ -140,7 +141,7 @@ def test_the_film_shows_the_game_that_was_evaluated(tmp_path) -> None:
 # -- in a run ---------------------------------------------------------------------------------
 
 
-class Legs(torch.nn.Module):
+class WalkModel(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.start = torch.nn.Parameter(torch.zeros(1))
@@ -148,34 +149,34 @@ class Legs(torch.nn.Module):
 
 @dataclasses.dataclass
 class WalkLearner:
-    model: Legs
+    model: WalkModel
 
 
-class WalkRecipe:
+class WalkAlgorithm:
     """Of an algorithm only what an evaluator asks for."""
 
     def env_kwargs(self, config: Any) -> dict[str, Any]:
         return GAME
 
     def learner(self, config: Any, spaces: Any) -> WalkLearner:
-        return WalkLearner(Legs())
+        return WalkLearner(WalkModel())
 
-    def player(self, learner: WalkLearner) -> Legs:
+    def player(self, learner: WalkLearner) -> WalkModel:
         return learner.model
 
     def policy(self, config: Any, learner: WalkLearner, device: Any) -> Walk:
         return Walk(int(learner.model.start.item()))
 
 
-def test_an_evaluator_films_keeps_and_tensorboard_shows(tmp_path) -> None:
+def test_an_evaluator_records_keeps_and_tensorboard_shows(tmp_path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     run = RunDir.create(tmp_path / "run", trainer="ppo", config=TrainConfig())
     config = TrainConfig(eval_episodes=2)
-    evaluator = Evaluator(WalkRecipe(), config, run, Spaces((4, 36, 36), 3), torch.device("cpu"))
-    board = TensorBoardRun(run)
+    evaluator = Evaluator(WalkAlgorithm(), config, run, Spaces((4, 36, 36), 3), torch.device("cpu"))
+    board = TensorBoardRun(run, RunMetrics())
     for step, start in ((100, 12), (200, 0), (300, 0)):
-        learner = WalkLearner(Legs())
+        learner = WalkLearner(WalkModel())
         with torch.no_grad():
             learner.model.start.fill_(start)
         evaluator.start(learner, step)
@@ -188,22 +189,22 @@ def test_an_evaluator_films_keeps_and_tensorboard_shows(tmp_path) -> None:
         (200, [True, True]),
         (300, [True, True]),
     ]
-    assert [film.step for _, film in read_films(run.videos_path)[0]] == [100, 200]
+    assert [record.step for _, record in read_videos(run.videos_path)[0]] == [100, 200]
     deaths = DeathHotspotAggregate()
     deaths.record_deaths_batch("1-1", [510, 520, 1700])
     deaths.save(run.hotspots_path)
     board.close()
     board.close()
-    resumed = TensorBoardRun(run, resume_step=300)
+    resumed = TensorBoardRun(run, RunMetrics(), resume_step=300)
     resumed.write(310, {})
     resumed.close()
     everything = {"images": 0, "histograms": 0}
     events = EventAccumulator(str(run.tensorboard_path), size_guidance=everything)
     events.Reload()
-    films = events.Images("film")
-    assert [film.step for film in films] == [100, 200]
-    assert films[0].encoded_image_string.startswith(b"GIF8")
-    assert (films[0].width, films[0].height) == (18, 18)
+    videos = events.Images("video")
+    assert [video.step for video in videos] == [100, 200]
+    assert videos[0].encoded_image_string.startswith(b"GIF8")
+    assert (videos[0].width, videos[0].height) == (18, 18)
     histogram = events.Histograms("deaths/1-1")[0]
     value = histogram.histogram_value
     counts = dict(zip(value.bucket_limit, value.bucket, strict=True))
@@ -215,8 +216,8 @@ def test_good_news_and_warnings_reach_the_console(tmp_path, capsys) -> None:
     with _logging(tmp_path / "training.log") as log:
         child = logging.getLogger("mario_agents.playback.video_recorder")
         child.log(NOTICE, "New best")
-        child.warning("No film")
+        child.warning("No video")
         child.info("Evaluation")
         log.error("told elsewhere")
-    assert capsys.readouterr().err == "NOTICE: New best\nWARNING: No film\n"
+    assert capsys.readouterr().err == "NOTICE: New best\nWARNING: No video\n"
     assert "INFO Evaluation" in (tmp_path / "training.log").read_text()

@@ -12,7 +12,7 @@ import pytest
 
 from mario_agents.config import TrainConfig, make_config
 from mario_agents.run import RunDir
-from mario_agents.run.records import FilmRecord, PlayedEpisode, write_film_record
+from mario_agents.run.records import PlayedEpisode, VideoRecord, write_video_record
 from mario_agents.telemetry import WandbSink
 from mario_agents.telemetry.sinks.run_wandb import WandbRun
 from mario_envkit.errors import OptionError, RunError
@@ -86,32 +86,32 @@ def test_rows_of_processes_at_different_steps_and_a_resume(run, wandb, monkeypat
     assert all(path.name.endswith(name) for path in (run.path / "wandb").glob("offline-run-*"))
 
 
-def film(run: RunDir, step: int) -> None:
+def video(run: RunDir, step: int) -> None:
     run.videos_path.mkdir(exist_ok=True)
     video = run.videos_path / f"step-{step}.mp4"
-    video.write_bytes(b"film %d" % step)
+    video.write_bytes(b"video %d" % step)
     episode = PlayedEpisode("1-1", True, 1.0, 3161, 9, "flag")
-    write_film_record(video, FilmRecord(step, ("new best",), (1.0,), episode, ()))
+    write_video_record(video, VideoRecord(step, ("new best",), (1.0,), episode, ()))
 
 
-def test_films_are_sent_once(run, wandb, monkeypatch):
+def test_videos_are_sent_once(run, wandb, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    film(run, 10)
-    film(run, 20)
+    video(run, 10)
+    video(run, 20)
     sink = WandbRun("mario", run, resume_step=10)
     sink.write(30, {"worker_0/loss": 1.5})
     sink.write(40, {"worker_0/loss": 1.25})
-    film(run, 50)
+    video(run, 50)
     sink.close()
     sink.close()
     wandb.teardown()
     (folder,) = (run.path / "wandb").glob("offline-run-*")
     until(lambda: len(rows(folder)) >= 4)
-    sent = [row for row in rows(folder) if any("film" in name for name in row)]
+    sent = [row for row in rows(folder) if any("video" in name for name in row)]
     assert [row["step"] for row in sent] == [20, 50]
-    assert sent[0]["film/caption"] == "new best"
+    assert sent[0]["video/caption"] == "new best"
     files = sorted(path.read_bytes() for path in folder.rglob("*.mp4"))
-    assert files == [b"film 20", b"film 50"]
+    assert files == [b"video 20", b"video 50"]
 
 
 def test_no_login_is_told_in_a_sentence(run, wandb, monkeypatch):

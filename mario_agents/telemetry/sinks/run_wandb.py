@@ -1,4 +1,4 @@
-"""A run at Weights & Biases: numbers, and films of its best episodes."""
+"""A run at Weights & Biases: numbers, and videos of its best episodes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 from mario_agents.run import RunDir
 from mario_agents.telemetry import WandbSink
-from mario_agents.telemetry.sinks.new_videos import NewFilms
+from mario_agents.telemetry.sinks.new_videos import NewVideos
 
 
 class WandbRun(WandbSink):
-    """Rows of metrics and, as soon as they are in the run directory, ``videos/*.mp4`` as ``film``.
+    """Rows of metrics and, as soon as they are in the run directory, ``videos/*.mp4`` as ``video``.
 
     Args:
         project: name of the project.
         run: the run.
-        resume_step: films up to it have been sent; None for a new run.
+        resume_step: videos up to it have been sent; None for a new run.
 
     Raises:
         OptionError, RunError: see :class:`~mario_agents.telemetry.sinks.wandb.WandbSink`.
@@ -23,21 +23,21 @@ class WandbRun(WandbSink):
 
     def __init__(self, project: str, run: RunDir, *, resume_step: int | None = None) -> None:
         super().__init__(project, run.path, run.options)
-        self._films = NewFilms(run, resume_step)
+        self._videos = NewVideos(run, resume_step)
         self._open = True
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Send the values that are numbers, and the films that have come in the meantime."""
+        """Send the values that are numbers, and the videos that have come in the meantime."""
         super().write(step, values)
-        self._send_films()
+        self._send_videos()
 
     def close(self) -> None:
         """Send what came last, and end; harmless when repeated."""
         if self._open:
             self._open = False
-            self._send_films()
+            self._send_videos()
         super().close()
 
-    def _send_films(self) -> None:
-        for video, film in self._films.take():
-            self.write_video(film.step, "film", video, ", ".join(film.occasions))
+    def _send_videos(self) -> None:
+        for video, record in self._videos.take():
+            self.write_video(record.step, "video", video, ", ".join(record.occasions))

@@ -88,8 +88,8 @@ class WandbSink:
         """Send an MP4 file; wandb takes a copy of it."""
         import wandb
 
-        film = wandb.Video(str(video), caption=caption, format="mp4")
-        self._log({STEP: step, name: film})
+        media = wandb.Video(str(video), caption=caption, format="mp4")
+        self._log({STEP: step, name: media})
 
     def _log(self, values: Mapping[str, Any]) -> None:
         """Send values; training goes on without those that cannot be sent."""
