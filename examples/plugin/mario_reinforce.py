@@ -6,18 +6,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.config import Fraction, PositiveFloat, PositiveInt, TrainConfig
 from mario_agents.core.algorithm import Algorithm
-from mario_agents.core.experience import Experience
+from mario_agents.core.dataset import Dataset
 from mario_agents.core.optimizers import adamw
+from mario_agents.core.policy import Policy
 from mario_agents.core.types import Learner
 from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.nn.encoders import NatureEncoder
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import cosine_with_warmup
 from mario_agents.runtime.trainer import AlgorithmTrainer
-from mario_agents.telemetry.episodes import CollectResult
 from mario_agents.telemetry.schema import rolling
 
 
@@ -46,53 +45,34 @@ class ReinforceLearner(Learner):
         return loss, {"loss": loss.detach(), "entropy": entropy.detach()}
 
 
-class ReinforceExperience(Experience):
-    def __init__(self, config, envs, model, context):
-        self.config, self.envs, self.context = config, envs, context
-        self.policy = ReinforcePolicy(model, context.seed_for("actions"), context.device)
-        self.obs = np.array(envs.reset(seed=context.seed_for("games"))[0])
-        self.tracker = EpisodeTracker(envs.num_envs)
-
-    def collect(self, step):
-        collected, self.steps = CollectResult(), []
-        for _ in range(self.config.rollout):
-            with self.context.stopwatch.measure("time_inference"):
-                action = self.policy.act(self.obs, greedy=False)
-            obs, reward, terminated, truncated, infos = self.envs.step(action)
-            ended = terminated | truncated
-            info = StepInfo(infos, ended)
-            # A lost life ends what earlier actions are praised for, even if the game goes on.
-            self.steps.append((self.obs, action, reward, ended | info.get("life_lost", False)))
-            self.tracker.step(reward, ended, truncated, info, collected)
-            self.obs = np.array(obs)
-        return collected
-
-    def batches(self):
-        gain, gains = 0.0, []
-        for _, _, reward, ended in reversed(self.steps):
-            gain = reward + self.config.gamma * np.where(ended, 0.0, gain)
-            gains.insert(0, gain)
-        yield {
-            "obs": np.concatenate([step[0] for step in self.steps]),
-            "action": np.concatenate([step[1] for step in self.steps]),
-            "gain": np.concatenate(gains).astype(np.float32),
-        }
-
-
-class ReinforcePolicy:  # a mario_envkit.plugins.Policy
+class ReinforcePolicy(Policy):
     def __init__(self, model, seed, device):
-        self.model, self.device = model.to(device), device
+        self.model, self.device = model, device
         self.rng = torch.Generator(device).manual_seed(seed)
 
-    def reset(self, num_envs):
-        pass
+    def act(self, obs, state, is_first, *, mode, step):
+        logits = self.model(obs)
+        if mode == "greedy":
+            return logits.argmax(1), {}, state
+        return logits.softmax(1).multinomial(1, generator=self.rng).squeeze(1), {}, state
 
-    @torch.no_grad()
-    def act(self, observations, *, greedy):
-        logits = self.model(torch.from_numpy(np.array(observations)).to(self.device))
-        if greedy:
-            return logits.argmax(1).cpu().numpy()
-        return logits.softmax(1).multinomial(1, generator=self.rng).squeeze(1).cpu().numpy()
+
+class ReinforceDataset(Dataset):
+    def __init__(self, gamma):
+        self.gamma, self.steps = gamma, []
+
+    def add(self, step, worker):
+        self.steps.append(step)
+
+    def batches(self, at):
+        gain, gains = 0.0, []
+        for step in reversed(self.steps):
+            gain = step.reward + self.gamma * np.where(step.terminated | step.truncated, 0.0, gain)
+            gains.insert(0, gain)
+        batch = {name: np.concatenate([getattr(step, name) for step in self.steps])
+                 for name in ("obs", "action")}  # fmt: skip
+        self.steps = []
+        yield {**batch, "gain": np.concatenate(gains).astype(np.float32)}
 
 
 class ReinforceAlgorithm(Algorithm):
@@ -107,8 +87,14 @@ class ReinforceAlgorithm(Algorithm):
         encoder = NatureEncoder(spaces.obs_shape)
         return ReinforceLearner(nn.Sequential(encoder, nn.Linear(encoder.features, spaces.actions)))
 
-    def experience(self, config, envs, learner, context):
-        return ReinforceExperience(config, envs, learner.model, context)
+    def policy(self, config, learner, context):
+        return ReinforcePolicy(learner.model, context.seed_for("actions"), context.device)
+
+    def collect_steps(self, config):
+        return config.rollout * config.num_envs
+
+    def dataset(self, config, learner, spaces, context):
+        return ReinforceDataset(config.gamma)
 
     def updater(self, config, learner):
         packets = max(config.total_steps // (config.rollout * config.num_envs), 1)
@@ -117,9 +103,6 @@ class ReinforceAlgorithm(Algorithm):
         return Updater(
             learner, adamw(), ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
         )
-
-    def policy(self, config, learner, device):
-        return ReinforcePolicy(learner.model, config.seed, device)
 
 
 TRAINER = AlgorithmTrainer(ReinforceAlgorithm(), "REINFORCE: the policy gradient at its simplest.")

@@ -18,12 +18,12 @@ from gymnasium.vector import VectorEnv
 from torch import nn
 
 from mario_agents.config import TrainConfig
-from mario_agents.core.experience import Experience
+from mario_agents.core.dataset import Dataset
+from mario_agents.core.policy import Policy
 from mario_agents.core.types import Learner
 from mario_agents.core.updater import Updater
 from mario_agents.telemetry import TIME_SHARES, MetricDef, Stopwatch
 from mario_envkit.errors import TrainerError
-from mario_envkit.plugins import Policy
 
 Config = TypeVar("Config", bound=TrainConfig)
 OwnLearner = TypeVar("OwnLearner", bound=Learner)
@@ -72,8 +72,8 @@ class WorkerContext:
         generation: how many processes were this worker before this one. A resumed run and a
             replaced worker get new games, not once more those they began with.
         device: where its model lives.
-        stopwatch: measures :data:`mario_agents.telemetry.TIME_SHARES`. An experience that asks its
-            model for actions does so within ``stopwatch.measure("time_inference")``; the rest is
+        stopwatch: measures :data:`mario_agents.telemetry.TIME_SHARES`. A dataset that asks the
+            model for values does so within ``stopwatch.measure("time_inference")``; the rest is
             measured for it.
     """
 
@@ -95,7 +95,8 @@ class WorkerContext:
 
 
 class Algorithm(Protocol[Config, OwnLearner]):
-    """The parts of an algorithm.
+    """The parts of an algorithm. Whoever derives from this class need not write those that have a
+    default.
 
     An algorithm is a class without arguments at the top of a module: workers are processes that
     import it by its name and build their parts by themselves. It holds no state.
@@ -108,7 +109,7 @@ class Algorithm(Protocol[Config, OwnLearner]):
     @property
     def metrics(self) -> tuple[MetricDef, ...]:
         """What it measures beside :data:`mario_agents.telemetry.WORKER_METRICS`: scalars that the
-        learner's ``compute_loss`` returns, and gauges of the experience. Rows, TensorBoard, the
+        learner's ``compute_loss`` returns, and gauges of policy and dataset. Rows, TensorBoard, the
         dashboard and the report show them as these definitions say."""
 
     def env_kwargs(self, config: Config) -> dict[str, Any]:
@@ -118,14 +119,17 @@ class Algorithm(Protocol[Config, OwnLearner]):
     def learner(self, config: Config, spaces: Spaces) -> OwnLearner:
         """A learner on the CPU with initial weights that depend on ``config.seed`` alone."""
 
-    def experience(
-        self,
-        config: Config,
-        envs: VectorEnv[Any, Any, Any],
-        learner: OwnLearner,
-        context: WorkerContext,
-    ) -> Experience:
-        """A worker's source of batches; may reset ``envs``, and play with ``learner.model``."""
+    def policy(self, config: Config, learner: OwnLearner, context: WorkerContext) -> Policy:
+        """What plays with ``learner.model``, which is on ``context.device``: in training, and, with
+        the weights of :meth:`player` alone, in ``eval`` and ``watch``."""
+
+    def collect_steps(self, config: Config) -> int:
+        """A worker's agent steps, over all its environments, between two rounds of batches."""
+
+    def dataset(
+        self, config: Config, learner: OwnLearner, spaces: Spaces, context: WorkerContext
+    ) -> Dataset:
+        """Where a worker's batches come from; may ask ``learner`` for values."""
 
     def updater(self, config: Config, learner: OwnLearner) -> Updater:
         """What applies gradients to ``learner.model``."""
@@ -136,9 +140,6 @@ class Algorithm(Protocol[Config, OwnLearner]):
         By default the whole.
         """
         return learner.model
-
-    def policy(self, config: Config, learner: OwnLearner, device: torch.device) -> Policy:
-        """The agent as ``eval`` and ``watch`` need it, with the weights of ``learner``."""
 
 
 def name_of(algorithm: Algorithm[Any, Any]) -> str:

@@ -32,6 +32,7 @@ class Dataset(Protocol):
         What its games would have led to is unknown; nothing may be summed across the gap. By
         default nothing: right for whoever keeps no steps between two calls of :meth:`batches`.
         """
+        return
 
     def batches(self, at: int) -> Iterator[NumpyBatch]:
         """The batches that are due now, one after the other.
@@ -45,6 +46,7 @@ class Dataset(Protocol):
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
         """Take in what the learner measured on a batch (priorities, divergences)."""
+        return
 
     def gauges(self) -> dict[str, float]:
         """Metrics of the dataset (``buffer_size``...) as it is now."""
@@ -80,6 +82,7 @@ class Dataset(Protocol):
         Raises:
             CheckpointError: if it does not fit.
         """
+        return
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Take over :meth:`tensors` and :meth:`state`; every worker is :meth:`cut`.
@@ -88,3 +91,4 @@ class Dataset(Protocol):
             KeyError: if something is missing.
             CheckpointError: if something does not fit.
         """
+        return

@@ -63,3 +63,4 @@ class Policy(Protocol):
         Raises:
             KeyError: if something is missing.
         """
+        return

@@ -71,16 +71,6 @@ def clear_state(state: State, is_first: Tensor, initial: State = None) -> State:
     )
 
 
-class Model(Protocol):
-    """Networks that choose actions. ``state_dict`` and the like are ``nn.Module``'s own."""
-
-    def select_action(self, obs: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
-        """Epsilon-greedy actions ``(B,)`` int64 for observations ``(B, ...)`` uint8.
-
-        ``epsilon`` is one for all, or ``(B,)`` on the CPU, as is ``rng``.
-        """
-
-
 class Learner(Protocol):
     """A loss over batches, and what has to happen around it.
 
@@ -109,33 +99,3 @@ class Learner(Protocol):
         buffers, and sends it back to them with the weights.
         """
         return {}
-
-
-class ReplayBuffer(Protocol):
-    """Experience from a fixed number of environments that are stepped together."""
-
-    def add(
-        self,
-        obs: NDArray[np.uint8],
-        action: NDArray[np.int64],
-        reward: NDArray[np.float32],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-        final_obs: NDArray[np.uint8],
-    ) -> None:
-        """Append one step of every environment.
-
-        Args:
-            obs: ``(N, stack, H, W)``, what the actions were chosen on.
-            action, reward, terminated, truncated: ``(N,)``, what came of it.
-            final_obs: ``(N, stack, H, W)``, the observation *after* the step, before any reset.
-        """
-
-    def sample(self, batch_size: int) -> dict[str, NDArray[Any]]:
-        """Draw a batch; see :data:`Batch` for the fields."""
-
-    def update_priorities(self, index: NDArray[np.int64], priority: NDArray[np.float32]) -> None:
-        """Tell how surprising the sampled transitions were (ignored by uniform replay)."""
-
-    def __len__(self) -> int:
-        """Number of transitions that can be sampled."""

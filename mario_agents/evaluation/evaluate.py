@@ -13,7 +13,9 @@ from gymnasium.vector import VectorEnv
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
+from mario_agents.acting.plugin_policy import policy_of
 from mario_agents.config import NonNegativeInt, PositiveInt
 from mario_agents.evaluation.intervals import bootstrap_interval, wilson_interval
 from mario_envkit.game.endings import WARP, is_success
@@ -253,36 +255,26 @@ def _play_wave(
 ) -> list[EvalEpisode]:
     """An episode in the first ``wanted`` environments; the others, and those over, play on."""
     count = env.num_envs
-    observations, infos = env.reset(seed=seed)
-    policy.reset(count)
-    begun = [str(level) for level in infos["level"]]
-    best_x = np.array(infos["x_pos"], dtype=np.int64)
+    actor = Actor(env, policy_of(policy), seed=seed, mode="greedy" if greedy else "sample")
+    begun, best_x = actor.info.get("level", ""), actor.info.get("x_pos", 0)
     path: list[NDArray[np.int64]] = []
-    rewards = np.zeros(count)
-    steps = np.zeros(count, dtype=np.int64)
     episodes: list[EvalEpisode | None] = [None] * count
     while any(episode is None for episode in episodes[:wanted]):
-        actions = policy.act(observations, greedy=greedy)
-        observations, reward, terminated, truncated, infos = env.step(actions)
-        path.append(np.array(infos["x_pos"], dtype=np.int64))
-        for i in range(wanted):
-            if episodes[i] is not None:
+        ended = actor.collect(count).episodes
+        path.append(actor.info.get("x_pos", 0))
+        best_x = np.maximum(best_x, path[-1])
+        for each in ended:
+            i = each.env
+            if i >= wanted or episodes[i] is not None:
                 continue
-            over = bool(terminated[i] or truncated[i])
-            # With SAME_STEP autoreset the info of a finished episode is set apart.
-            info = infos["final_info"] if over else infos
-            rewards[i] += float(reward[i])
-            steps[i] += 1
-            path[-1][i] = x = int(info["x_pos"][i])
-            best_x[i] = max(best_x[i], x)
-            if over:
-                last = {key: info[key][i] for key in ("level", "ending", "stages_cleared")}
-                trajectory = hashlib.blake2b(
-                    b"".join(xs[i].tobytes() for xs in path), digest_size=8
-                ).hexdigest()
-                episodes[i] = EvalEpisode.ended(
-                    last, rewards[i], best_x[i], steps[i], trajectory, begun=begun[i]
-                )
-                if on_episode is not None:
-                    on_episode()
+            last = {key: actor.info.get(key, "")[i] for key in ("level", "ending")}
+            last["stages_cleared"] = actor.info.get("stages_cleared", 0)[i]
+            trajectory = hashlib.blake2b(
+                b"".join(xs[i].tobytes() for xs in path), digest_size=8
+            ).hexdigest()
+            episodes[i] = EvalEpisode.ended(
+                last, each.reward, best_x[i], each.length, trajectory, begun=begun[i]
+            )
+            if on_episode is not None:
+                on_episode()
     return [episode for episode in episodes[:wanted] if episode is not None]

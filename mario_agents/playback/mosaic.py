@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_agents.evaluation.evaluate import EvalEpisode
-from mario_agents.playback.player import FrameTap, Show
+from mario_agents.playback.player import FrameTap, OneEpisode, Show, play_together
 from mario_envkit.plugins import Policy
 
 Picture = NDArray[np.uint8]
@@ -20,45 +19,26 @@ _OVER = 0.45
 """Brightness of a game that is over."""
 
 
-@dataclass(eq=False)
 class _Tile:
-    """One game: its pictures since the last time, and how it stands."""
+    """One game, and its pictures since the last time."""
 
-    env: gymnasium.Env[Any, Any]
-    pictures: list[Picture] = field(default_factory=list)
-    last: Picture | None = None
-    total: float = 0.0
-    best_x: int = 0
-    begun: str = ""
-    steps: int = 0
-    episode: EvalEpisode | None = None
-    over: bool = False  # and its last picture has been seen
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        self.game = OneEpisode(env, FrameTap(env, self._see))
+        self.pictures: list[Picture] = []
+        self._last: Picture | None = None
 
-    def see(self, picture: Picture) -> None:
-        """Take in a picture."""
+    def _see(self, picture: Picture) -> None:
         self.pictures.append(picture.copy())
 
     def take(self, count: int) -> list[Picture]:
         """``count`` pictures; the last one stays for as long as there is no other."""
         pictures, self.pictures = self.pictures, []
         if pictures:
-            self.last = pictures[-1]
-            if self.over:
-                self.last = (self.last * _OVER).astype(np.uint8)
-        assert self.last is not None
-        return pictures + [self.last] * (count - len(pictures))
-
-    def step(self, action: int) -> Any:
-        """Go on by a step; returns the observation."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        self.total += float(reward)
-        self.steps += 1
-        self.best_x = max(self.best_x, int(info["x_pos"]))
-        if terminated or truncated:
-            self.episode = EvalEpisode.ended(
-                info, self.total, self.best_x, self.steps, begun=self.begun
-            )
-        return observation
+            self._last = pictures[-1]
+            if self.game.over:
+                self._last = (self._last * _OVER).astype(np.uint8)
+        assert self._last is not None
+        return pictures + [self._last] * (count - len(pictures))
 
 
 def play_mosaic(
@@ -83,25 +63,10 @@ def play_mosaic(
         The episodes, by environment.
     """
     tiles = [_Tile(env) for env in envs]
-    taps = [FrameTap(tile.env, tile.see) for tile in tiles]
-    observations = []
-    for number, tile in enumerate(tiles):
-        observation, info = tile.env.reset(seed=seed + number)
-        tile.best_x, tile.begun = int(info["x_pos"]), str(info["level"])
-        observations.append(np.asarray(observation))
-    policy.reset(len(tiles))
-    while True:
-        for tap, tile in zip(taps, tiles, strict=True):
-            if not tile.over:
-                tap.after_step()
-                tile.over = tile.episode is not None
+    games = [tile.game for tile in tiles]
+    for _ in play_together(policy, games, greedy=greedy, seed=seed):
         _show_pending(tiles, columns, show)
-        if all(tile.episode is not None for tile in tiles):
-            return [tile.episode for tile in tiles if tile.episode is not None]
-        actions = policy.act(np.stack(observations), greedy=greedy)
-        for number, tile in enumerate(tiles):
-            if tile.episode is None:
-                observations[number] = np.asarray(tile.step(actions[number]))
+    return [game.episode() for game in games]
 
 
 def _show_pending(tiles: Sequence[_Tile], columns: int, show: Show) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
+from mario_agents.acting.actor import Actor
+from mario_agents.acting.plugin_policy import policy_of
 from mario_agents.evaluation.evaluate import EvalEpisode
 from mario_envkit.plugins import Policy
 from mario_envkit.snapshots.context import Context, Saved
@@ -39,6 +42,82 @@ class FrameTap:
             self._show(np.asarray(self._env.render(), dtype=np.uint8))
 
 
+class OneEpisode(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """A game that is played for one episode, and then stands still.
+
+    Whoever made the environment closes it.
+
+    Args:
+        env: the game, before its reset, or as it stands.
+        tap: shows the pictures.
+        visit: called with the info of the reset and of every step.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        tap: FrameTap | None = None,
+        visit: Callable[[Mapping[str, Any]], object] | None = None,
+    ) -> None:
+        super().__init__(env)
+        self._tap, self._visit = tap, visit
+        self._total, self._best_x, self._begun = 0.0, 0, ""
+        self._last: tuple[Any, dict[str, Any]] | None = None
+        self.steps, self.over = 0, False
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """See Gymnasium; once the episode has begun, nothing happens."""
+        return self._last or self._see(*self.env.reset(**kwargs))
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """See Gymnasium; once the episode is over, nothing happens."""
+        if self.over:
+            assert self._last is not None
+            return self._last[0], 0.0, False, False, self._last[1]
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._total += float(reward)
+        self.steps += 1
+        self.over = terminated or truncated
+        self._see(observation, info)
+        return observation, float(reward), terminated, truncated, info
+
+    def _see(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        self._last = observation, info
+        self._best_x = max(self._best_x, int(info["x_pos"]))
+        self._begun = self._begun or str(info["level"])
+        if self._tap is not None:
+            self._tap.after_step()
+        if self._visit is not None:
+            self._visit(info)
+        return self._last
+
+    def episode(self) -> EvalEpisode:
+        """What was played so far."""
+        assert self._last is not None
+        return EvalEpisode.ended(
+            self._last[1], self._total, self._best_x, self.steps, begun=self._begun
+        )
+
+    def close(self) -> None:
+        """Nothing happens."""
+
+
+def play_together(
+    policy: Policy, games: Sequence[OneEpisode], *, greedy: bool, seed: int
+) -> Iterator[None]:
+    """Play all games at the same time until the last one is over; yields after the reset and after
+    every step. Game ``i`` is seeded with ``seed + i``."""
+    waiting = iter(games)
+    envs = SyncVectorEnv(
+        [lambda: next(waiting)] * len(games), autoreset_mode=AutoresetMode.SAME_STEP
+    )
+    actor = Actor(envs, policy_of(policy), seed=seed, mode="greedy" if greedy else "sample")
+    yield
+    while not all(game.over for game in games):
+        actor.collect(len(games))
+        yield
+
+
 def play_episode(
     policy: Policy,
     env: gymnasium.Env[Any, Any],
@@ -53,29 +132,14 @@ def play_episode(
 
     Args:
         policy, env, greedy, seed: who plays what, and how.
-        tap: shows the pictures.
-        visit: called with the info of the reset and of every step.
+        tap, visit: see :class:`OneEpisode`.
         max_steps: agent steps after which the episode is left, as "stalled".
     """
-    observation, info = env.reset(seed=seed)
-    policy.reset(1)
-    total, steps, best_x = 0.0, 0, int(info["x_pos"])
-    begun = str(info["level"])
-    over = False
-    while True:
-        if tap is not None:
-            tap.after_step()
-        if visit is not None:
-            visit(info)
-        if over:
+    game = OneEpisode(env, tap, visit)
+    for _ in play_together(policy, [game], greedy=greedy, seed=seed):
+        if game.steps == max_steps:
             break
-        action = policy.act(np.asarray(observation)[None], greedy=greedy)[0]
-        observation, reward, terminated, truncated, info = env.step(action)
-        total += float(reward)
-        steps += 1
-        best_x = max(best_x, int(info["x_pos"]))
-        over = terminated or truncated or steps == max_steps
-    return EvalEpisode.ended(info, total, best_x, steps, begun=begun)
+    return game.episode()
 
 
 def go_back(env: gymnasium.Env[Any, Any], saved: Saved) -> None:
@@ -100,15 +164,9 @@ def replay_actions(
     Args:
         env: the game.
         actions: at least one.
-        tap, visit: as for :func:`play_episode`.
+        tap, visit: see :class:`OneEpisode`.
     """
-    total, best_x = 0.0, 0
-    begun = ""
+    game = OneEpisode(env, tap, visit)
     for action in actions:
-        _, reward, _, _, info = env.step(action)
-        tap.after_step()
-        visit(info)
-        total += float(reward)
-        best_x = max(best_x, int(info["x_pos"]))
-        begun = begun or str(info["level"])
-    return EvalEpisode.ended(info, total, best_x, len(actions), begun=begun)
+        game.step(action)
+    return game.episode()

@@ -26,6 +26,7 @@ class Selector(Protocol):
 
     def added(self, added: Added) -> None:
         """A step has come, and old ones may have left. By default nothing."""
+        return
 
     def select(self, size: int, at: int) -> Selection:
         """Draw ``size`` complete steps, with replacement.
@@ -40,6 +41,7 @@ class Selector(Protocol):
 
     def feedback(self, index: NDArray[np.int64], error: NDArray[np.floating]) -> None:
         """How surprising drawn steps ``(B,)`` were. By default nothing: all are alike."""
+        return
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a checkpoint needs beside the random state, by name."""
@@ -51,6 +53,7 @@ class Selector(Protocol):
         Raises:
             KeyError: if something is missing.
         """
+        return
 
 
 def draw_starts(

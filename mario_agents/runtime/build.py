@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from gymnasium.vector import VectorEnv
 
+from mario_agents.acting.actor import Actor
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.types import Learner
@@ -83,13 +84,21 @@ def build_worker(
     reporter: WorkerReporter,
 ) -> TrainingWorker:
     """A worker of a run."""
+    actor = Actor(
+        TimedEnvs(envs, context.stopwatch),
+        algorithm.policy(config, learner, context),
+        seed=context.seed_for("games"),
+        stopwatch=context.stopwatch,
+    )
     return TrainingWorker(
         context,
         learner,
-        algorithm.experience(config, TimedEnvs(envs, context.stopwatch), learner, context),
+        actor,
+        algorithm.dataset(config, learner, Spaces.of(envs), context),
         exchange,
         heartbeat,
         reporter,
+        collect_steps=algorithm.collect_steps(config),
         accumulate_grads=config.accumulate_grads,
     )
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from mario_agents.acting.plugin_policy import trained_policy
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces
 from mario_agents.core.types import Learner, Metrics
@@ -192,12 +193,12 @@ class Evaluator:
         try:
             results = []
             for sticky in (0.0, STICKY):
-                policy = self._algorithm.policy(config, learner, self._device)
+                policy = trained_policy(self._algorithm, config, learner, self._device)
                 protocol = EvalProtocol(config.eval_episodes, sticky=sticky, seed=config.seed)
                 results.append(evaluate(policy, kwargs, protocol, max_envs=MAX_ENVS))
             result = _Result(results[0], results[1], time.monotonic() - begin, time.time())
             # The best score changes only when a result is fetched: not while this thread lives.
-            policy = self._algorithm.policy(config, learner, self._device)
+            policy = trained_policy(self._algorithm, config, learner, self._device)
             self._recorder.offer(result.both, result.score, self._best.score, policy, self._step)
             self._result = result
         except Exception as error:  # raised where the result is fetched

@@ -29,6 +29,7 @@ from mario_agents.runtime.reporters import WorkerReporter, headline
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.signals import StopRequest
 from mario_agents.runtime.step_interval import StepInterval
+from mario_agents.runtime.worker import select
 from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import COORDINATOR
@@ -39,9 +40,9 @@ from mario_envkit.closing import close_all, closing
 class LocalRun:
     """The parts of a run in one process.
 
-    What a checkpoint restores exactly: weights, targets, optimizer, all counters and schedules, the
-    state of the experience (its random states, and the replay buffer if it was saved). What it does
-    not: the games, which begin new episodes, and an unsaved replay buffer.
+    What a checkpoint restores exactly: weights, targets, optimizer, all counters and schedules,
+    random states, and the dataset if it was saved. What it does not: the games, which begin new
+    episodes, and an unsaved replay buffer.
     """
 
     def __init__(
@@ -143,12 +144,9 @@ class LocalRun:
         Raises:
             RunError: if the disk refuses.
         """
-        experience = self.worker.experience
-        tensors = {f"worker.{name}": tensor for name, tensor in experience.tensors().items()}
-        state = {"experience": experience.state(), "report": self.worker.reporter.logger.state()}
-        self.coordinator.save(
-            self.steps, tensors, {"counters": counters_of(self.heartbeat), "worker": state}
-        )
+        tensors = {f"worker.{name}": tensor for name, tensor in self.worker.tensors().items()}
+        state = {"counters": counters_of(self.heartbeat), "worker": self.worker.state()}
+        self.coordinator.save(self.steps, tensors, state)
 
     def close(self) -> None:
         """Close the files; harmless when repeated.
@@ -164,15 +162,8 @@ class LocalRun:
             restore_counters(self.heartbeat, checkpoint.state["counters"])
             # A run that had worker processes saved nothing of theirs: the worker begins anew.
             if "worker" in checkpoint.state:
-                state = checkpoint.state["worker"]
-                prefix = "worker."
-                tensors = {
-                    name.removeprefix(prefix): tensor
-                    for name, tensor in checkpoint.tensors.items()
-                    if name.startswith(prefix)
-                }
-                self.worker.experience.restore(tensors, state["experience"])
-                self.worker.reporter.logger.restore(state["report"])
+                tensors = select(checkpoint.tensors, "worker.")
+                self.worker.restore(tensors, checkpoint.state["worker"])
         except KeyError as error:
             raise incomplete(run, error) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Generic
 
+from mario_agents.acting.plugin_policy import trained_policy
 from mario_agents.core.algorithm import Algorithm, Config, Spaces
 from mario_agents.nn.device import resolve_device
 from mario_agents.run import RunDir, Which, read_weights, weights_path
@@ -53,4 +54,4 @@ class AlgorithmTrainer(Generic[Config]):
                 f"The weights {weights_path(run, weights)} do not fit the configuration of "
                 f"the run: {' '.join(str(error).split())}"
             ) from error
-        return self.algorithm.policy(config, learner, resolve_device(device))
+        return trained_policy(self.algorithm, config, learner, resolve_device(device))

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig
-from mario_agents.core.algorithm import Algorithm, Spaces, algorithm_named, name_of
+from mario_agents.core.algorithm import (
+    Algorithm,
+    Spaces,
+    WorkerContext,
+    algorithm_named,
+    name_of,
+)
 from mario_agents.core.gradients import trainable
+from mario_agents.core.policy import Policy
+from mario_agents.core.types import State
 from mario_agents.run import CheckpointStore, RunDir, read_weights
 from mario_agents.runtime.engine import train
 from mario_agents.runtime.trainer import AlgorithmTrainer
@@ -23,9 +35,9 @@ def check_algorithm(algorithm: Algorithm[Any, Any], config: TrainConfig, folder:
     """Train an algorithm in this process for ``config.total_steps``, and hold it against its
     contract.
 
-    Workers can import it; the seed decides on its weights; training changes them and leaves
-    numbers; the trained policy plays; and two runs that go on from the same checkpoint, for as long
-    again, end with the same weights.
+    Workers can import it; the seed decides on its weights; its policy forgets where a game begins;
+    training changes the weights and leaves numbers; the trained policy plays; and two runs that go
+    on from the same checkpoint, for as long again, end with the same weights.
 
     Args:
         algorithm: to be checked.
@@ -46,6 +58,10 @@ def check_algorithm(algorithm: Algorithm[Any, Any], config: TrainConfig, folder:
     first, second = (each.learner(config, spaces).model for each in (algorithm, twin))
     _check_equal(first, second, "Two learners of one seed have different weights")
     assert trainable(first), "The model has no parameters that ask for gradients."
+    learner = algorithm.learner(config, spaces)
+    context = WorkerContext(0, 1, config.seed, 0, 0, torch.device("cpu"))
+    make = partial(algorithm.policy, config, learner, context)
+    _check_forgetting(make, np.array(observations))
 
     path = folder / "run"
     run = RunDir.create(path, trainer="algorithm", config=config)
@@ -73,6 +89,29 @@ def check_algorithm(algorithm: Algorithm[Any, Any], config: TrainConfig, folder:
     _check_resume(algorithm, dataclasses.replace(config, total_steps=2 * checkpoint.step), path)
 
 
+def _check_forgetting(make: Callable[[], Policy], observations: NDArray[np.uint8]) -> None:
+    obs, yes = torch.from_numpy(observations), torch.ones(len(observations), dtype=torch.bool)
+
+    def act(state: State, is_first: Tensor) -> tuple[Tensor, State]:
+        # Another one each time: what it draws must not make a difference.
+        action, _, after = make().act(obs, state, is_first, mode="greedy", step=0)
+        return action, after
+
+    first = act(make().initial(len(obs)), yes)
+    again = act(act(first[1], ~yes)[1], yes)
+    for ours, theirs in zip(_leaves(first), _leaves(again), strict=True):
+        assert torch.equal(ours, theirs), (
+            "The policy does not clear its state where is_first says that a game begins."
+        )
+
+
+def _leaves(state: State) -> list[Tensor]:
+    if isinstance(state, Tensor):
+        return [state]
+    parts = state.values() if isinstance(state, dict) else state
+    return [leaf for part in parts for leaf in _leaves(part)]
+
+
 def _check_resume(algorithm: Algorithm[Any, Any], config: TrainConfig, path: Path) -> None:
     copy = path.with_name("copy")
     shutil.copytree(path, copy)
@@ -82,7 +121,7 @@ def _check_resume(algorithm: Algorithm[Any, Any], config: TrainConfig, path: Pat
     for name in ours:
         assert torch.equal(ours[name], theirs[name]), (
             f"Two runs that were resumed from one checkpoint differ in {name}: something random "
-            "does not come from the place's seeds, or is not restored."
+            "does not come from the context's seeds, or is not restored."
         )
 
 

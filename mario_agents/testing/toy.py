@@ -12,22 +12,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.config import NonNegativeFloat, PositiveFloat, PositiveInt, TrainConfig
-from mario_agents.core.algorithm import Spaces, WorkerContext
-from mario_agents.core.dataset import NumpyBatch
+from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
+from mario_agents.core.dataset import Dataset, NumpyBatch
 from mario_agents.core.optimizers import adamw
-from mario_agents.core.types import Batch, Learner
+from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.types import Batch, Learner, State, Step
 from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import cosine_with_warmup
 from mario_agents.runtime.trainer import AlgorithmTrainer
-from mario_agents.telemetry.episodes import CollectResult
 from mario_agents.telemetry.schema import rolling
 from mario_agents.testing.corridor import CORRIDOR
 
@@ -72,72 +69,53 @@ class ToyLearner(Learner):
         return loss, {"loss": loss.detach()}
 
 
-class ToyExperience:
-    """Plays at random; every round is a batch. Implements
-    :class:`mario_agents.core.experience.Experience`."""
-
-    def __init__(self, config: ToyConfig, envs: VectorEnv[Any, Any, Any], seed: int) -> None:
-        self._config, self._envs = config, envs
-        self._rng = np.random.default_rng(seed)
-        self._obs = np.array(envs.reset(seed=seed)[0])
-        self._books = EpisodeTracker(envs.num_envs)
-        self._round: list[dict[str, NDArray[Any]]] = []
-
-    def collect(self, step: int) -> CollectResult:
-        """See :class:`mario_agents.core.experience.Experience`."""
-        collected = CollectResult()
-        time.sleep(self._config.pause)
-        while collected.steps < self._config.collect_steps:
-            action = self._rng.integers(3, size=self._envs.num_envs)
-            obs, reward, terminated, truncated, infos = self._envs.step(action)
-            reward = reward.astype(np.float32)
-            self._round.append({"obs": self._obs, "action": action, "reward": reward})
-            self._obs = np.array(obs)
-            ended = terminated | truncated
-            self._books.step(reward, ended, truncated, StepInfo(infos, ended), collected)
-        return collected
-
-    def batches(self) -> Iterator[NumpyBatch]:
-        """See :class:`mario_agents.core.experience.Experience`."""
-        steps, self._round = self._round, []
-        if steps:
-            yield {name: np.concatenate([step[name] for step in steps]) for name in steps[0]}
-
-    def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
-        """Nothing to learn from that."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """See :class:`mario_agents.core.experience.Experience`."""
-        return {}
-
-    def state(self) -> dict[str, Any]:
-        """See :class:`mario_agents.core.experience.Experience`."""
-        return {"rng": self._rng.bit_generator.state}
-
-    def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """See :class:`mario_agents.core.experience.Experience`."""
-        self._rng.bit_generator.state = state["rng"]
-
-
-class ToyPolicy:
-    """Takes the action with the best reward. Implements :class:`mario_envkit.plugins.Policy`."""
+class ToyPolicy(Policy):
+    """Takes the action with the best reward when greedy, else any."""
 
     def __init__(self, model: ToyModel, seed: int, device: torch.device) -> None:
-        self._model, self._device = model.to(device), device
-        self._rng = np.random.default_rng(seed)
-
-    def reset(self, num_envs: int) -> None:
-        """Nothing is remembered."""
+        self.device, self._model = device, model
+        self._rng = torch.Generator().manual_seed(seed)
 
     @torch.no_grad()
-    def act(self, observations: NDArray[Any], *, greedy: bool) -> NDArray[np.int64]:
-        """See :class:`mario_envkit.plugins.Policy`."""
-        reward = self._model(torch.from_numpy(np.array(observations)).to(self._device))
-        best = reward.argmax(dim=1).cpu().numpy()
-        return best if greedy else self._rng.integers(reward.shape[1], size=len(best))
+    def act(
+        self, obs: Tensor, state: State, is_first: Tensor, *, mode: Mode, step: int
+    ) -> tuple[Tensor, dict[str, Tensor], State]:
+        """See :class:`mario_agents.core.policy.Policy`."""
+        if mode == "greedy":
+            return self._model(obs).argmax(dim=1), {}, state
+        actions = self._model.reward.shape[1]
+        return torch.randint(actions, (len(obs),), generator=self._rng), {}, state
+
+    def tensors(self) -> dict[str, Tensor]:
+        """See :class:`mario_agents.core.policy.Policy`."""
+        return {"rng": self._rng.get_state()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """See :class:`mario_agents.core.policy.Policy`."""
+        self._rng.set_state(tensors["rng"])
 
 
-class ToyAlgorithm:
+class ToyDataset(Dataset):
+    """Every round is a batch."""
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+        self._round: list[Step] = []
+
+    def add(self, step: Step, worker: int) -> None:
+        """See :class:`mario_agents.core.dataset.Dataset`."""
+        self._round.append(step)
+
+    def batches(self, at: int) -> Iterator[NumpyBatch]:
+        """See :class:`mario_agents.core.dataset.Dataset`."""
+        time.sleep(self._pause)
+        steps, self._round = self._round, []
+        if steps:
+            names = ("obs", "action", "reward")
+            yield {name: np.concatenate([getattr(step, name) for step in steps]) for name in names}
+
+
+class ToyAlgorithm(Algorithm[ToyConfig, ToyLearner]):
     """Implements :class:`mario_agents.core.algorithm.Algorithm`."""
 
     config_class = ToyConfig
@@ -151,15 +129,19 @@ class ToyAlgorithm:
         """See :class:`mario_agents.core.algorithm.Algorithm`."""
         return ToyLearner(ToyModel(spaces.actions))
 
-    def experience(
-        self,
-        config: ToyConfig,
-        envs: VectorEnv[Any, Any, Any],
-        learner: ToyLearner,
-        context: WorkerContext,
-    ) -> ToyExperience:
+    def policy(self, config: ToyConfig, learner: ToyLearner, context: WorkerContext) -> ToyPolicy:
         """See :class:`mario_agents.core.algorithm.Algorithm`."""
-        return ToyExperience(config, envs, context.seed_for("games"))
+        return ToyPolicy(learner.model, context.seed_for("actions"), context.device)
+
+    def collect_steps(self, config: ToyConfig) -> int:
+        """See :class:`mario_agents.core.algorithm.Algorithm`."""
+        return config.collect_steps
+
+    def dataset(
+        self, config: ToyConfig, learner: ToyLearner, spaces: Spaces, context: WorkerContext
+    ) -> ToyDataset:
+        """See :class:`mario_agents.core.algorithm.Algorithm`."""
+        return ToyDataset(config.pause)
 
     def updater(self, config: ToyConfig, learner: ToyLearner) -> Updater:
         """See :class:`mario_agents.core.algorithm.Algorithm`."""
@@ -169,14 +151,6 @@ class ToyAlgorithm:
         return Updater(
             learner, adamw(), ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
         )
-
-    def player(self, learner: ToyLearner) -> nn.Module:
-        """See :class:`mario_agents.core.algorithm.Algorithm`."""
-        return learner.model
-
-    def policy(self, config: ToyConfig, learner: ToyLearner, device: torch.device) -> ToyPolicy:
-        """See :class:`mario_agents.core.algorithm.Algorithm`."""
-        return ToyPolicy(learner.model, config.seed, device)
 
 
 TRAINER = AlgorithmTrainer(ToyAlgorithm(), "Learns which action brings which reward in a corridor.")

@@ -7,7 +7,7 @@ from typing import Any
 from mario_agents.algos.dqn.algorithm import DDQNAlgorithm
 from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.testing.corridor import CORRIDOR
-from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyExperience, ToyLearner
+from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyDataset, ToyLearner
 
 
 class CorridorRecipe(DDQNAlgorithm):
@@ -27,7 +27,7 @@ class PPOCorridorRecipe(PPOAlgorithm):
 class BrokenWorkers(ToyAlgorithm):
     """No worker gets far."""
 
-    def experience(self, *args: Any) -> ToyExperience:
+    def dataset(self, *args: Any) -> ToyDataset:
         raise RuntimeError("the cartridge is dusty")
 
 

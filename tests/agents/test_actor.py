@@ -1,8 +1,6 @@
-"""What the collector hands to the replay buffer, and what it reports."""
+"""What the actor says of each step, and what it reports."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import gymnasium
 import numpy as np
@@ -13,54 +11,38 @@ from gymnasium.spaces import Box, Discrete
 from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
 from mario_agents.acting.episodes import EpisodeTracker, StepInfo
-from mario_agents.telemetry import Stopwatch
+from mario_agents.core.policy import Policy
+from mario_agents.core.types import clear_state
 from mario_agents.telemetry.episodes import CollectResult, Death
 from mario_agents.testing.corridor import CORRIDOR, DEATH, DIE, RIGHT, STAY
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 
-CPU = torch.device("cpu")
 
+class Script(Policy):
+    """Plays given actions, one row for each step; its state counts the steps since a beginning."""
 
-class Script:
-    """A model that plays given actions, one row for each step."""
+    device = torch.device("cpu")
 
     def __init__(self, rows: list[list[int]]) -> None:
         self.rows = iter(rows)
+        self.asked: set[tuple[str, int]] = set()
 
-    def select_action(self, obs, epsilon, rng):
-        return torch.tensor(next(self.rows))
+    def initial(self, n):
+        return torch.zeros(n, dtype=torch.int64)
 
-
-class Recorder:
-    """A replay buffer that only writes down what it is given."""
-
-    def __init__(self) -> None:
-        self.added: list[dict[str, Any]] = []
-
-    def __len__(self):
-        return len(self.added)
-
-    def add(self, obs, action, reward, terminated, truncated, final_obs):
-        arrays = {"obs": obs, "action": action, "reward": reward, "terminated": terminated}
-        arrays |= {"truncated": truncated, "final_obs": final_obs}
-        self.added.append({name: array.copy() for name, array in arrays.items()})
+    def act(self, obs, state, is_first, *, mode, step):
+        self.asked.add((mode, step))
+        state = clear_state(state, is_first)
+        return torch.tensor(next(self.rows)), {"age": state}, state + 1
 
 
 def run(env_kwargs, rows):
     envs = make_vector(env_kwargs, len(rows[0]))
-    recorder = Recorder()
-    collector = Actor(
-        envs,
-        Script(rows),
-        recorder,
-        seed=0,
-        rng=torch.Generator(),
-        device=CPU,
-        stopwatch=Stopwatch(["time_inference"]),
-    )
-    collected = collector.collect(len(rows) * len(rows[0]), 0.0)
+    policy, added = Script(rows), []
+    collected = Actor(envs, policy, seed=0).collect(len(rows) * len(rows[0]), 100, added.append)
     envs.close()
-    return recorder.added, collected
+    assert policy.asked == {("explore", 100)}
+    return [step._asdict() for step in added], collected
 
 
 def places(stack: np.ndarray) -> list[int]:
@@ -72,11 +54,14 @@ def test_episodes_deaths_and_final_observations():
     rows = [[RIGHT, RIGHT], [STAY, RIGHT], [RIGHT, DIE], [RIGHT, RIGHT]]
     added, collected = run({"id": CORRIDOR, "length": 3}, rows)
     assert collected.steps == 8
-    assert collected.gauges == {"epsilon": 0.0, "buffer_size": 4}
     assert [a["terminated"].tolist() for a in added] == [
         *[[False, False], [False, False], [False, True], [True, False]]
     ]
     assert not any(a["truncated"].any() for a in added)
+    assert [a["is_first"].tolist() for a in added] == [
+        *[[True, True], [False, False], [False, False], [False, True]]
+    ]
+    assert [a["extras"]["age"].tolist() for a in added] == [[0, 0], [1, 1], [2, 2], [3, 0]]
     assert places(added[2]["obs"][1]) == [0, 0, 1, 2]
     assert places(added[2]["final_obs"][1]) == [0, 1, 2, 2]
     assert places(added[3]["obs"][1]) == [0, 0, 0, 0]
@@ -92,6 +77,7 @@ def test_a_truncated_episode_is_no_termination():
     added, collected = run({"id": CORRIDOR, "limit": 2}, [[STAY], [RIGHT], [RIGHT]])
     assert [bool(a["truncated"][0]) for a in added] == [False, True, False]
     assert not any(a["terminated"].any() for a in added)
+    assert [bool(a["is_first"][0]) for a in added] == [True, False, True]
     assert places(added[1]["final_obs"][0]) == [0, 0, 0, 1]
     assert places(added[2]["obs"][0]) == [0, 0, 0, 0]
     (episode,) = collected.episodes
@@ -127,6 +113,10 @@ def test_a_lost_life_is_terminal_although_the_game_goes_on():
     assert [a["terminated"].tolist() for a in added] == [
         *[[False, False], [True, False], [False, False]]
     ]
+    assert [a["is_first"].tolist() for a in added] == [
+        *[[True, True], [False, False], [True, False]]
+    ]
+    assert added[2]["extras"]["age"].tolist() == [0, 2]
     assert (added[1]["final_obs"][0] == 66).all()
     assert (added[1]["final_obs"][1] == 7).all()
     assert (added[2]["obs"] == 7).all()

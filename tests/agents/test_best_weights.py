@@ -9,6 +9,7 @@ import torch
 
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Spaces
+from mario_agents.core.policy import Policy
 from mario_agents.run import BestWeights, RunDir, read_weights, weights_path, write_weights
 from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.testing.corridor import CORRIDOR, RIGHT, STAY
@@ -69,17 +70,16 @@ class Walker(torch.nn.Module):
         self.right = torch.nn.Parameter(torch.zeros(1))
 
 
-class WalkingPolicy:
+class WalkingPolicy(Policy):
+    device = torch.device("cpu")
+
     def __init__(self, model: Walker) -> None:
         self.model = model
 
-    def reset(self, num_envs):
-        pass
-
-    def act(self, observations, *, greedy):
-        assert greedy
+    def act(self, obs, state, is_first, *, mode, step):
+        assert mode == "greedy"
         right = bool(self.model.right.item())
-        return torch.full((len(observations),), RIGHT if right else STAY).numpy()
+        return torch.full((len(obs),), RIGHT if right else STAY), {}, state
 
 
 @dataclasses.dataclass
@@ -99,7 +99,7 @@ class WalkingRecipe:
     def player(self, learner):
         return learner.model
 
-    def policy(self, config, learner, device):
+    def policy(self, config, learner, context):
         return WalkingPolicy(learner.model)
 
 
@@ -125,7 +125,7 @@ def test_an_evaluation_keeps_what_it_played_and_not_what_came_later(run):
 
 def test_what_an_evaluation_ends_with_is_raised_where_it_is_fetched(run):
     class Broken(WalkingRecipe):
-        def policy(self, config, learner, device):
+        def policy(self, config, learner, context):
             raise RuntimeError("no policy")
 
     config = TrainConfig(eval_episodes=1)

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from mario_agents.testing.conformance import check_algorithm
-from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyExperience, ToyLearner, ToyPolicy
+from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyDataset, ToyLearner, ToyPolicy
 from tests.agents.algorithms import CorridorRecipe, PPOCorridorRecipe
 from tests.agents.test_distributed import DDQN
 from tests.agents.test_ppo_trainer import SMALL as PPO
 
+CPU = torch.device("cpu")
 TOY = ToyConfig(total_steps=256, num_envs=2)
 
 
@@ -26,21 +27,41 @@ class Unseeded(ToyAlgorithm):
 
 
 class Careless(ToyAlgorithm):
-    def experience(self, config: ToyConfig, envs: Any, *args: Any) -> ToyExperience:
-        return ToyExperience(config, envs, int(np.random.default_rng().integers(10**6)))
+    def policy(self, config: ToyConfig, learner: ToyLearner, context: Any) -> ToyPolicy:
+        return ToyPolicy(learner.model, int(np.random.default_rng().integers(10**6)), CPU)
 
 
 class Idle(ToyAlgorithm):
-    def experience(self, *args: Any) -> ToyExperience:
-        experience = super().experience(*args)
-        experience.batches = lambda: iter(())  # type: ignore[method-assign]
-        return experience
+    def dataset(self, *args: Any) -> ToyDataset:
+        dataset = super().dataset(*args)
+        dataset.batches = lambda at: iter(())  # type: ignore[method-assign]
+        return dataset
 
 
 class Clumsy(ToyAlgorithm):
     def policy(self, *args: Any) -> ToyPolicy:
         policy = super().policy(*args)
-        policy.act = lambda observations, greedy: np.full(2, 7)  # type: ignore[method-assign]
+        act = policy.act
+
+        def clumsily(obs: Any, *args: Any, mode: Any, step: int) -> Any:
+            action, *others = act(obs, *args, mode=mode, step=step)
+            return action if mode == "explore" else torch.full_like(action, 7), *others
+
+        policy.act = clumsily  # type: ignore[method-assign]
+        return policy
+
+
+class Nostalgic(ToyAlgorithm):
+    def policy(self, *args: Any) -> ToyPolicy:
+        policy = super().policy(*args)
+        act = policy.act
+
+        def remembering(obs: Any, state: Any, *args: Any, mode: Any, step: int) -> Any:
+            action, extras, _ = act(obs, (), *args, mode=mode, step=step)
+            return action, extras, state + 1
+
+        policy.act = remembering  # type: ignore[method-assign]
+        policy.initial = torch.zeros  # type: ignore[method-assign]
         return policy
 
 
@@ -58,6 +79,7 @@ def test_ours_pass(algorithm: Any, config: Any, tmp_path: Path) -> None:
         (Unseeded(), "Two learners of one seed have different weights"),
         (Idle(), "led to no update"),
         (Clumsy(), "There is no action"),
+        (Nostalgic(), "does not clear its state"),
     ],
 )
 def test_bad_ones_do_not(algorithm: Any, sentence: str, tmp_path: Path) -> None:
@@ -68,6 +90,6 @@ def test_bad_ones_do_not(algorithm: Any, sentence: str, tmp_path: Path) -> None:
 def test_a_state_that_is_not_restored_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ToyExperience, "restore", lambda *args: None)
+    monkeypatch.setattr(ToyPolicy, "restore", lambda *args: None)
     with pytest.raises(AssertionError, match="resumed from one checkpoint differ"):
         check_algorithm(Careless(), TOY, tmp_path)

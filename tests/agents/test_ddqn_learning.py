@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
@@ -11,15 +13,17 @@ from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
 from mario_agents.algos.dqn.learner import DDQNLearner
 from mario_agents.algos.dqn.loss import ddqn_loss
-from mario_agents.algos.dqn.networks import DoubleDQN, QNetwork, epsilon_greedy
+from mario_agents.algos.dqn.networks import DoubleDQN, QNetwork
+from mario_agents.algos.dqn.policy import DQNPolicy, epsilon_greedy
 from mario_agents.core.gradients import GradientComputer, trainable
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.nn.encoders import NatureEncoder
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import cosine_with_warmup
-from mario_agents.replay.prioritized import PrioritizedReplay
-from mario_agents.telemetry.stopwatch import Stopwatch
+from mario_agents.replay.selectors import PrioritizedSelector
+from mario_agents.replay.storage import Storage
+from mario_agents.replay.transitions import TransitionReplay
 from mario_agents.testing.corridor import CORRIDOR, corridor_q
 
 CPU = torch.device("cpu")
@@ -170,27 +174,20 @@ def test_the_whole_machinery_finds_the_optimal_values_of_a_corridor():
     # episodes bootstrap and terminated ones do not.
     envs = make_vector({"id": CORRIDOR, "length": length, "limit": 7}, 4)
     model = DoubleDQN(Table(length + 1))
+    storage = Storage(4000, 4, (4, 36, 36))
     rng = np.random.default_rng(0)
-    replay = PrioritizedReplay(4000, 4, (4, 36, 36), n_step=1, gamma=gamma, rng=rng)
-    collector = Actor(
-        envs,
-        model,
-        replay,
-        seed=0,
-        rng=torch.Generator().manual_seed(0),
-        device=CPU,
-        stopwatch=Stopwatch(["time_inference"]),
-    )
-    collected = collector.collect(4000, epsilon=1.0)
+    selector = PrioritizedSelector(storage, rng, alpha=0.6, beta=lambda step: 0.4)
+    sizes = {"batch_size": 64, "learning_starts": 64, "train_every": 1}
+    replay = TransitionReplay(storage, selector, n_step=1, gamma=gamma, save=False, **sizes)
+    policy = DQNPolicy(model, epsilon=lambda step: 1.0, eval_epsilon=0.0, seed=0, device=CPU)
+    collected = Actor(envs, policy, seed=0).collect(4000, 0, lambda step: replay.add(step, 0))
     assert any(episode.truncated for episode in collected.episodes)
     assert any(episode.flags for episode in collected.episodes)
     learner = DDQNLearner(model, tau=0.05)
     computer = GradientComputer(learner, CPU)
     updater = an_updater(learner, lr=0.05, end=0.001, total=1500)
-    for _ in range(1500):
-        batch = replay.sample(64)
-        measured = computer.add(batch)
-        replay.update_priorities(batch["index"], measured["priority"].numpy())
+    for batch in islice(replay.batches(0), 1500):
+        replay.feedback(batch, computer.add(batch))
         updater.apply(computer.take())
     envs.close()
     learned = model.online.q[:length].detach().numpy()

@@ -178,18 +178,18 @@ def test_updates_after_a_resume_are_those_of_the_uninterrupted_run(
     ours = session(tmp_path / "run", resume=False)
     for _ in range(12):
         ours.advance()
-    ours.worker.experience.replay.cut()  # as resuming does
+    ours.worker.dataset.cut(0)  # as resuming does
     ours.save()
     theirs = session(tmp_path / "run", resume=True)
     assert theirs.steps == ours.steps
-    assert theirs.worker.experience.state() == ours.worker.experience.state()
+    assert theirs.worker.dataset.state() == ours.worker.dataset.state()
     for _ in range(10):
         for each in (ours, theirs):
-            each.worker.experience._credit = SMALL.train_every
+            each.worker.dataset.credit = SMALL.train_every
             each.worker.train()
     assert ours.coordinator.version == theirs.coordinator.version > 10
     assert_equal(ours.coordinator.updater.tensors(), theirs.coordinator.updater.tensors())
-    assert_equal(ours.worker.experience.tensors(), theirs.worker.experience.tensors())
+    assert_equal(ours.worker.tensors(), theirs.worker.tensors())
     for each in (ours, theirs):
         each.close()
         each.hub.close()

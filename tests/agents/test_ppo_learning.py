@@ -11,17 +11,18 @@ import pytest
 import torch
 from torch import nn
 
+from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
+from mario_agents.acting.plugin_policy import trained_policy
 from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.learner import PPOLearner
 from mario_agents.algos.ppo.loss import ppo_loss
 from mario_agents.algos.ppo.networks import ActorCritic, PolicyValue
-from mario_agents.algos.ppo.policy import PPOPolicy
-from mario_agents.algos.ppo.rollouts import RolloutExperience
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.gradients import GradientComputer
 from mario_agents.nn.flat import BytesEncoder
+from mario_agents.telemetry.episodes import CollectResult
 from mario_agents.testing.corridor import CORRIDOR, RIGHT
 
 CPU = torch.device("cpu")
@@ -80,17 +81,33 @@ def place_of(obs: np.ndarray) -> np.ndarray:
     return obs[:, -1, 0, 0].astype(int) // 20
 
 
-def experience(config: PPOConfig = CONFIG, **env: Any) -> tuple[RolloutExperience, Recorder, Table]:
+class Player:
+    """Plays rollouts into a dataset."""
+
+    def __init__(self, config: PPOConfig, envs: Any, model: Table) -> None:
+        algorithm, learner = PPOAlgorithm(), PPOLearner(model, config)
+        self._steps = algorithm.collect_steps(config)
+        self._actor = Actor(envs, algorithm.policy(config, learner, PLACE), seed=0)
+        self.dataset = algorithm.dataset(config, learner, Spaces.of(envs), PLACE)
+
+    def collect(self) -> CollectResult:
+        return self._actor.collect(self._steps, 0, lambda step: self.dataset.add(step, worker=0))
+
+    def batches(self, at: int = 0) -> list[Any]:
+        return list(self.dataset.batches(at))
+
+
+def player(config: PPOConfig = CONFIG, **env: Any) -> tuple[Player, Recorder, Table]:
     recorder = Recorder(make_vector({"id": CORRIDOR, "length": 5, **env}, config.num_envs))
     model = Table(6)
-    return RolloutExperience(config, recorder, PPOLearner(model, config), PLACE), recorder, model
+    return Player(config, recorder, model), recorder, model
 
 
 def test_advantages_of_a_rollout_are_those_of_its_transitions():
     """Every transition by a loop of its own; random play is cut off most of the time."""
     config = dataclasses.replace(CONFIG, epochs=1)
-    experience_, recorder, model = experience(config, limit=6)
-    collected = experience_.collect(0)
+    playing, recorder, model = player(config, limit=6)
+    collected = playing.collect()
     values = model.value.detach().numpy()
     assert collected.steps == 64
     assert len(recorder.steps) == 16
@@ -110,7 +127,7 @@ def test_advantages_of_a_rollout_are_those_of_its_transitions():
             expected.append((step["before"][env], int(step["action"][env]), running, value))
     got = [
         (place, int(action), advantage, value)
-        for batch in experience_.batches()
+        for batch in playing.batches()
         for place, action, advantage, value in zip(
             place_of(batch["obs"]),
             batch["action"],
@@ -123,9 +140,9 @@ def test_advantages_of_a_rollout_are_those_of_its_transitions():
 
 
 def test_minibatches_go_through_the_rollout_once_an_epoch_in_another_order():
-    experience_, _, model = experience()
-    experience_.collect(0)
-    batches = list(experience_.batches())
+    playing, _, model = player()
+    playing.collect()
+    batches = playing.batches()
     assert len(batches) == 3 * 4
     epochs = [
         np.concatenate([batch["advantage"] for batch in batches[start : start + 4]])
@@ -133,7 +150,7 @@ def test_minibatches_go_through_the_rollout_once_an_epoch_in_another_order():
     ]
     assert all(np.array_equal(np.sort(epochs[0]), np.sort(epoch)) for epoch in epochs)
     assert not np.array_equal(epochs[0], epochs[1])
-    assert list(experience_.batches()) == []
+    assert playing.batches() == []
     for batch in batches:
         policy_value = model(torch.from_numpy(batch["obs"]))
         log_prob = policy_value.logits.log_softmax(1)[torch.arange(16), batch["action"]]
@@ -154,11 +171,11 @@ def test_a_lost_life_is_the_end_even_if_the_game_goes_on():
             return obs, reward, terminated & False, truncated, info | lost
 
     config = dataclasses.replace(CONFIG, epochs=1)
-    plain, _, _ = experience(config)
-    plain.collect(0)
+    plain, _, _ = player(config)
+    plain.collect()
     recorder = GoesOn(make_vector({"id": CORRIDOR, "length": 5}, 4))
-    other = RolloutExperience(config, recorder, PPOLearner(Table(6), config), PLACE)
-    collected = other.collect(0)
+    other = Player(config, recorder, Table(6))
+    collected = other.collect()
     for ours, theirs in zip(plain.batches(), other.batches(), strict=True):
         np.testing.assert_array_equal(ours["advantage"], theirs["advantage"])
     assert len(collected.deaths) >= 1
@@ -166,40 +183,42 @@ def test_a_lost_life_is_the_end_even_if_the_game_goes_on():
 
 def test_advantages_are_normalized_over_the_rollout_if_asked():
     config = dataclasses.replace(CONFIG, normalize_advantage="rollout", epochs=1)
-    experience_, _, _ = experience(config)
-    experience_.collect(0)
-    advantage = np.concatenate([batch["advantage"] for batch in experience_.batches()])
+    playing, _, _ = player(config)
+    playing.collect()
+    advantage = np.concatenate([batch["advantage"] for batch in playing.batches()])
     assert advantage.mean() == pytest.approx(0, abs=1e-6)
     assert advantage.std() == pytest.approx(1, abs=1e-4)
 
 
 def test_target_kl_leaves_the_rest_of_the_batches():
-    experience_, _, _ = experience(dataclasses.replace(CONFIG, target_kl=0.02))
-    experience_.collect(0)
-    batches = experience_.batches()
+    playing, _, _ = player(dataclasses.replace(CONFIG, target_kl=0.02))
+    playing.collect()
+    batches = playing.dataset.batches(0)
     for kl in (0.01, 0.019, 0.021):
-        experience_.feedback(next(batches), {"approx_kl": torch.tensor(kl)})
+        playing.dataset.feedback(next(batches), {"approx_kl": torch.tensor(kl)})
     assert list(batches) == []
-    experience_.collect(0)
-    assert len(list(experience_.batches())) == 12
+    playing.collect()
+    assert len(playing.batches()) == 12
 
 
 def test_the_entropy_bonus_follows_its_schedule():
     config = dataclasses.replace(
         CONFIG, entropy_coef=0.02, entropy_coef_end=0.0, total_steps=1000, epochs=1
     )
-    experience_, _, _ = experience(config)
+    playing, _, _ = player(config)
     for step, coefficient in ((0, 0.02), (500, 0.01), (1000, 0.0)):
-        experience_.collect(step)
-        for batch in experience_.batches():
+        playing.collect()
+        for batch in playing.batches(step):
             assert batch["entropy_coef"] == pytest.approx(coefficient)
 
 
 def test_explained_variance_is_measured_on_what_the_values_said_before():
-    experience_, _, model = experience()
+    playing, _, model = player()
     with torch.no_grad():
         model.value.zero_()
-    assert experience_.collect(0).gauges["explained_variance"] == pytest.approx(0, abs=1e-6)
+    playing.collect()
+    playing.batches()
+    assert playing.dataset.gauges()["explained_variance"] == pytest.approx(0, abs=1e-6)
 
 
 def test_the_loss_is_the_sum_of_its_parts():
@@ -249,6 +268,18 @@ def test_bfloat16_judges_nearly_alike_and_learns_in_float32():
     assert gradient.dtype == torch.float32
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_it_is_evaluated_in_the_precision_that_it_learns_in(precision):
+    config = dataclasses.replace(CONFIG, network="small", precision=precision)
+    learner = PPOAlgorithm().learner(config, OBS)
+    computed = []
+    learner.model.trunk.register_forward_hook(lambda *args: computed.append(args[-1].dtype))
+    policy = trained_policy(PPOAlgorithm(), config, learner, CPU)
+    policy.act(np.zeros((2, *OBS.obs_shape), np.uint8), greedy=True)
+    learner.evaluate(torch.zeros((2, *OBS.obs_shape), dtype=torch.uint8))
+    assert computed == [getattr(torch, precision)] * 2
+
+
 OBS = Spaces((4, 36, 36), 3)
 
 
@@ -258,18 +289,18 @@ def test_it_learns_the_corridor(network):
     algorithm = PPOAlgorithm()
     envs = make_vector({"id": CORRIDOR, "length": 5}, 4)
     learner = algorithm.learner(config, Spaces.of(envs))
-    rollouts = algorithm.experience(config, envs, learner, PLACE)
+    playing = Player(config, envs, learner.model)
     updater = algorithm.updater(config, learner)
     computer = GradientComputer(learner, CPU)
     successes = []
     for _ in range(60):
-        successes += [episode.flags > 0 for episode in rollouts.collect(0).episodes]
-        for batch in rollouts.batches():
-            rollouts.feedback(batch, computer.add(batch))
+        successes += [episode.flags > 0 for episode in playing.collect().episodes]
+        for batch in playing.dataset.batches(0):
+            playing.dataset.feedback(batch, computer.add(batch))
             updater.apply(computer.take())
     assert np.mean(successes[:20]) < 0.5
     assert np.mean(successes[-20:]) > 0.9
-    policy = PPOPolicy(learner.model, seed=0, device=CPU)
+    policy = trained_policy(algorithm, config, learner, CPU)
     obs = envs.reset()[0]
     assert policy.act(obs, greedy=True).tolist() == [RIGHT] * 4
     sampled = np.concatenate([policy.act(obs, greedy=False) for _ in range(50)])

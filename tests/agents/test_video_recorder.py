@@ -10,9 +10,11 @@ import imageio.v2 as imageio
 import numpy as np
 import torch
 
+from mario_agents.acting.plugin_policy import policy_of
 from mario_agents.commands.train import _logging
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Spaces
+from mario_agents.core.policy import Policy
 from mario_agents.evaluation.evaluate import EvalProtocol, Evaluation, evaluate
 from mario_agents.playback import video_recorder as recorder_module
 from mario_agents.playback.video_recorder import VideoRecorder, record_episode
@@ -164,8 +166,8 @@ class WalkAlgorithm:
     def player(self, learner: WalkLearner) -> WalkModel:
         return learner.model
 
-    def policy(self, config: Any, learner: WalkLearner, device: Any) -> Walk:
-        return Walk(int(learner.model.start.item()))
+    def policy(self, config: Any, learner: WalkLearner, context: Any) -> Policy:
+        return policy_of(Walk(int(learner.model.start.item())))
 
 
 def test_an_evaluator_records_keeps_and_tensorboard_shows(tmp_path) -> None:

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
 from torch import Tensor, nn
 
-from mario_agents.acting.actor import Actor
-from mario_agents.acting.replay_experience import ReplayExperience
 from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.algos.dqn.learner import DDQNLearner
 from mario_agents.algos.dqn.metrics import METRICS
 from mario_agents.algos.dqn.networks import DoubleDQN, QNetwork
-from mario_agents.algos.dqn.policy import DDQNPolicy
-from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.algos.dqn.policy import DQNPolicy
+from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.nn.device import resolve_device
 from mario_agents.nn.registry import build_encoder, choose_network
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
-from mario_agents.replay.buffer import UniformReplay
-from mario_agents.replay.prioritized import PrioritizedReplay
+from mario_agents.replay.selectors import PrioritizedSelector, Selector, UniformSelector
+from mario_agents.replay.storage import Storage
+from mario_agents.replay.transitions import TransitionReplay
 
 
-class DDQNAlgorithm:
-    """Implements :class:`mario_agents.core.algorithm.Algorithm`."""
+class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
+    """Double DQN, see the README of this package."""
 
     config_class = DDQNConfig
     metrics = METRICS
-
-    def env_kwargs(self, config: DDQNConfig) -> dict[str, Any]:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
-        return config.env_kwargs()
 
     def learner(self, config: DDQNConfig, spaces: Spaces) -> DDQNLearner:
         """See :class:`~mario_agents.core.algorithm.Algorithm`."""
@@ -56,36 +49,41 @@ class DDQNAlgorithm:
             )
         return DDQNLearner(DoubleDQN(network), tau=config.tau, huber=config.huber)
 
-    def experience(
-        self,
-        config: DDQNConfig,
-        envs: VectorEnv[Any, Any, Any],
-        learner: DDQNLearner,
-        context: WorkerContext,
-    ) -> ReplayExperience:
+    def policy(self, config: DDQNConfig, learner: DDQNLearner, context: WorkerContext) -> DQNPolicy:
         """See :class:`~mario_agents.core.algorithm.Algorithm`."""
-        spaces = Spaces.of(envs)
-        sizes = config.replay
-        replay = build_replay(config, spaces, context.seed_for("replay"))
-        collector = Actor(
-            envs,
+        return DQNPolicy(
             learner.model,
-            replay,
-            seed=context.seed_for("games"),
-            rng=torch.Generator().manual_seed(context.seed_for("actions")),
-            device=context.device,
-            stopwatch=context.stopwatch,
-        )
-        return ReplayExperience(
-            collector,
-            replay,
             epsilon=exploration(config, context),
+            eval_epsilon=config.eval_epsilon,
+            seed=context.seed_for("actions"),
+            device=context.device,
+        )
+
+    def collect_steps(self, config: DDQNConfig) -> int:
+        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        return config.collect_steps
+
+    def dataset(
+        self, config: DDQNConfig, learner: DDQNLearner, spaces: Spaces, context: WorkerContext
+    ) -> TransitionReplay:
+        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        sizes = config.replay
+        storage = Storage(
+            sizes.buffer,
+            config.num_envs,
+            spaces.obs_shape,
+            workers=(context.worker,),
+            stacked=config.frame_stack > 1,
+        )
+        return TransitionReplay(
+            storage,
+            build_selector(config, storage, context.seed_for("replay")),
+            n_step=config.n_step,
+            gamma=config.gamma,
             batch_size=sizes.batch,
-            collect_steps=config.collect_steps,
             learning_starts=sizes.learning_starts,
             train_every=config.train_every,
-            beta=linear_schedule(config.per_beta, 1.0, config.total_steps),
-            save_replay=config.save_replay,
+            save=config.save_replay,
         )
 
     def updater(self, config: DDQNConfig, learner: DDQNLearner) -> Updater:
@@ -98,27 +96,17 @@ class DDQNAlgorithm:
         return Updater(learner, adamw(weight_decay=config.weight_decay), everything)
 
     def player(self, learner: DDQNLearner) -> nn.Module:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`: the target network.
-
-        It is a moving average of the online one, which is another player after each few updates.
-        """
+        """See :class:`~mario_agents.core.algorithm.Algorithm`: the target network."""
         return learner.model.target
 
-    def policy(self, config: DDQNConfig, learner: DDQNLearner, device: torch.device) -> DDQNPolicy:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
-        network = self.player(learner)
-        return DDQNPolicy(network, epsilon=config.eval_epsilon, seed=config.seed, device=device)
 
-
-def build_replay(config: DDQNConfig, spaces: Spaces, seed: int) -> UniformReplay:
-    """The replay buffer of a configuration."""
-    shape = (config.replay.buffer, config.num_envs, spaces.obs_shape)
+def build_selector(config: DDQNConfig, storage: Storage, seed: int) -> Selector:
+    """What draws from the replay buffer of a configuration."""
     rng = np.random.default_rng(seed)
-    n_step, gamma = config.n_step, config.gamma
     if not config.prioritized:
-        return UniformReplay(*shape, n_step=n_step, gamma=gamma, rng=rng)
-    alpha, beta = config.per_alpha, config.per_beta
-    return PrioritizedReplay(*shape, n_step=n_step, gamma=gamma, rng=rng, alpha=alpha, beta=beta)
+        return UniformSelector(storage, rng)
+    beta = linear_schedule(config.per_beta, 1.0, config.total_steps)
+    return PrioritizedSelector(storage, rng, alpha=config.per_alpha, beta=beta)
 
 
 def exploration(config: DDQNConfig, context: WorkerContext) -> Callable[[int], float | Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from mario_agents.config import Precision
@@ -41,10 +40,7 @@ class QNetwork(nn.Module):
 
 
 class DoubleDQN(nn.Module):
-    """Two networks of one shape: ``online`` is trained, ``target`` is moved towards it.
-
-    Implements :class:`mario_agents.core.types.Model`.
-    """
+    """Two networks of one shape: ``online`` is trained, ``target`` is moved towards it."""
 
     def __init__(self, online: nn.Module) -> None:
         super().__init__()
@@ -55,22 +51,6 @@ class DoubleDQN(nn.Module):
         q: Tensor = (self.online if network == "online" else self.target)(obs)
         return q
 
-    @torch.no_grad()
-    def select_action(self, obs: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
-        """See :class:`mario_agents.core.types.Model`; ``rng`` is on the CPU."""
-        return epsilon_greedy(self(obs), epsilon, rng)
-
     def update_target(self, tau: float) -> None:
         """See :func:`~mario_agents.ops.averages.polyak_update`."""
         polyak_update(self.target.parameters(), self.online.parameters(), tau)
-
-
-def epsilon_greedy(q: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:
-    """The best action of each row of ``q`` ``(B, A)``, or with probability ``epsilon`` any.
-
-    ``epsilon`` is one for all rows, or ``(B,)``; it and ``rng`` are on the CPU.
-    """
-    batch, actions = q.shape
-    explore = torch.rand(batch, generator=rng) < epsilon
-    anything = torch.randint(actions, (batch,), generator=rng)
-    return torch.where(explore.to(q.device), anything.to(q.device), q.argmax(dim=1))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from gymnasium.vector import VectorEnv
-from torch import nn
 
 from mario_agents.algos.ppo.config import PPOConfig
+from mario_agents.algos.ppo.dataset import Rollout
 from mario_agents.algos.ppo.learner import PPOLearner
 from mario_agents.algos.ppo.metrics import METRICS
 from mario_agents.algos.ppo.networks import ActorCritic
 from mario_agents.algos.ppo.policy import PPOPolicy
-from mario_agents.algos.ppo.rollouts import RolloutExperience
-from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.nn.device import resolve_device
@@ -23,15 +19,11 @@ from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import cosine_with_warmup
 
 
-class PPOAlgorithm:
-    """Implements :class:`mario_agents.core.algorithm.Algorithm`."""
+class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
+    """Proximal policy optimization, see the README of this package."""
 
     config_class = PPOConfig
     metrics = METRICS
-
-    def env_kwargs(self, config: PPOConfig) -> dict[str, Any]:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
-        return config.env_kwargs()
 
     def learner(self, config: PPOConfig, spaces: Spaces) -> PPOLearner:
         """See :class:`~mario_agents.core.algorithm.Algorithm`."""
@@ -51,15 +43,19 @@ class PPOAlgorithm:
             model.compile()
         return PPOLearner(model, config)
 
-    def experience(
-        self,
-        config: PPOConfig,
-        envs: VectorEnv[Any, Any, Any],
-        learner: PPOLearner,
-        context: WorkerContext,
-    ) -> RolloutExperience:
+    def policy(self, config: PPOConfig, learner: PPOLearner, context: WorkerContext) -> PPOPolicy:
         """See :class:`~mario_agents.core.algorithm.Algorithm`."""
-        return RolloutExperience(config, envs, learner, context)
+        return PPOPolicy(learner, seed=context.seed_for("actions"), device=context.device)
+
+    def collect_steps(self, config: PPOConfig) -> int:
+        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        return config.rollout
+
+    def dataset(
+        self, config: PPOConfig, learner: PPOLearner, spaces: Spaces, context: WorkerContext
+    ) -> Rollout:
+        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        return Rollout(config, learner, spaces, context)
 
     def updater(self, config: PPOConfig, learner: PPOLearner) -> Updater:
         """See :class:`~mario_agents.core.algorithm.Algorithm`."""
@@ -70,11 +66,3 @@ class PPOAlgorithm:
         return Updater(
             learner, adamw(), ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
         )
-
-    def player(self, learner: PPOLearner) -> nn.Module:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`: policy and value."""
-        return learner.model
-
-    def policy(self, config: PPOConfig, learner: PPOLearner, device: torch.device) -> PPOPolicy:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
-        return PPOPolicy(learner.model, seed=config.seed, device=device)

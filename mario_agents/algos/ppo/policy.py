@@ -1,32 +1,44 @@
-"""A trained network as a player."""
+"""What plays: actions drawn by their probabilities, or the likeliest."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
-from mario_agents.algos.ppo.networks import ActorCritic
-from mario_agents.ops.policy_gradient import sample_categorical
+from mario_agents.algos.ppo.learner import PPOLearner
+from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.types import State
+from mario_agents.ops.policy_gradient import action_log_prob, sample_categorical
 
 
-class PPOPolicy:
-    """Implements :class:`mario_envkit.plugins.Policy`: the likeliest action, or a sampled one."""
+class PPOPolicy(Policy):
+    """Plays with a learner's network, in the precision that it learns in.
 
-    def __init__(self, network: ActorCritic, *, seed: int, device: torch.device) -> None:
-        self._network = network.to(device)
-        self._device = device
+    Keeps ``log_prob`` of the actions and ``value`` of the observations, ``(N,)`` each.
+    """
+
+    def __init__(self, learner: PPOLearner, *, seed: int, device: torch.device) -> None:
+        self.device, self._learner = device, learner
         self._rng = torch.Generator().manual_seed(seed)
 
-    def reset(self, num_envs: int) -> None:
-        """Nothing to do: the network remembers nothing between steps."""
-
     @torch.no_grad()
-    def act(self, observations: NDArray[Any], *, greedy: bool) -> NDArray[np.int64]:
-        """See :class:`mario_envkit.plugins.Policy`."""
-        obs = torch.from_numpy(np.array(observations)).to(self._device)
-        logits = self._network(obs).logits.cpu()
-        action = logits.argmax(dim=1) if greedy else sample_categorical(logits, self._rng)
-        return np.asarray(action.numpy(), dtype=np.int64)
+    def act(
+        self, obs: Tensor, state: State, is_first: Tensor, *, mode: Mode, step: int
+    ) -> tuple[Tensor, dict[str, Tensor], State]:
+        """See :class:`~mario_agents.core.policy.Policy`."""
+        logits, value = self._learner.evaluate(obs)
+        logits = logits.cpu()
+        if mode == "greedy":
+            return logits.argmax(dim=1), {}, state
+        action = sample_categorical(logits, self._rng)
+        return action, {"log_prob": action_log_prob(logits, action), "value": value}, state
+
+    def tensors(self) -> dict[str, Tensor]:
+        """See :class:`~mario_agents.core.policy.Policy`."""
+        return {"rng": self._rng.get_state()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """See :class:`~mario_agents.core.policy.Policy`."""
+        self._rng.set_state(tensors["rng"])
