@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import FlagCreatePairsOff
 
 from mario_agents.commands.parsing import parse
-from mario_agents.commands.stored_run import StoredRun
+from mario_agents.commands.stored_run import RunPath, StoredRun
 from mario_agents.config import validate
 from mario_agents.evaluation.conditions import CONDITIONS, Condition
 from mario_agents.evaluation.standard import Standard, StandardReport, evaluate_levels
@@ -35,7 +34,7 @@ class EvalOptions:
     """Measure a run by one standard: episodes from true starts, greedy and sampled, with a console
     that obeys (plain, after 0 to 30 idle frames) and with sticky actions; 95 % intervals."""
 
-    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    run: RunPath
     """Run directory."""
     levels: tuple[str, ...] = ()
     """Levels to play one by one, such as 1-1 1-2, 1-1..2-4 or all; or full, or an order such as

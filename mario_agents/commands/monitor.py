@@ -5,13 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
-
-import tyro
-from tyro.conf import Positional
 
 from mario_agents.commands.parsing import parse
+from mario_agents.commands.stored_run import RunPath
 from mario_agents.monitor.show import show, tell
 
 
@@ -19,7 +15,7 @@ from mario_agents.monitor.show import show, tell
 class MonitorOptions:
     """Show a run that is being trained, or was: a dashboard in a terminal, else a summary."""
 
-    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    run: RunPath
     """Run directory."""
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from mario_agents.commands.parsing import REGISTRY, part_of, values_of
-from mario_agents.config import make_config
+from mario_agents.config import make_config, to_plain
 from mario_agents.config.groups import OptionGroup
 
 C = TypeVar("C")
@@ -38,9 +38,8 @@ def parse_grouped(
         SystemExit: for malformed words, or after ``--help``.
     """
     config_class, values = type(default), values_of(default)
-    names = [field.name for field in dataclasses.fields(start)]
-    start_part = part_of(start, names, start.__doc__ or "")
-    parts, defaults = [("start", start_part)], [start_part()]
+    first = part_of(start)
+    parts, defaults = [("start", first)], [first()]
     for heading, description, names in _groups(config_class, name):
         part = part_of(config_class, names, description)
         parts.append((heading, part))
@@ -64,7 +63,7 @@ def parse_grouped(
     _, *given = values_of(parsed).values()
     return make_config(
         config_class,
-        {key: value for part in given for key, value in values_of(part).items()},
+        {key: value for part in given for key, value in to_plain(part).items()},
         source="command line",
     )
 

@@ -46,18 +46,16 @@ def parse(options: type[T], command: str, words: Sequence[str]) -> T:
     Raises:
         SystemExit: for malformed words, or after ``--help``.
     """
-    names = [field.name for field in dataclasses.fields(options)]  # type: ignore[arg-type]
     parsed = tyro.cli(
-        part_of(options, names, options.__doc__ or ""),
-        prog=f"mario-agents {command}",
-        args=words,
-        registry=REGISTRY,
+        part_of(options), prog=f"mario-agents {command}", args=words, registry=REGISTRY
     )
     return options(**values_of(parsed))
 
 
-def part_of(options: type[Any], names: Iterable[str], description: str) -> type[Any]:
-    """A dataclass with some fields of another one: with their types, defaults and help."""
+def part_of(
+    options: type[Any], names: Iterable[str] | None = None, description: str | None = None
+) -> type[Any]:
+    """A dataclass with all or some fields of another one: their types, defaults and help texts."""
     fields = {field.name: field for field in dataclasses.fields(options)}
     kinds, helps = get_type_hints(options, include_extras=True), _help_texts(options)
     part = dataclasses.make_dataclass(
@@ -72,12 +70,12 @@ def part_of(options: type[Any], names: Iterable[str], description: str) -> type[
                     metadata={"help": helps.get(name)},
                 ),
             )
-            for name in names
+            for name in (fields if names is None else names)
         ],
         frozen=True,
         kw_only=True,
     )
-    part.__doc__ = description
+    part.__doc__ = options.__doc__ if description is None else description
     return part
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import gymnasium
-import tyro
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import FlagCreatePairsOff
 
-from mario_agents.commands.stored_run import StoredRun
+from mario_agents.commands.stored_run import RunPath, StoredRun
 from mario_agents.config import validate
 from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol
 from mario_agents.playback.player import FrameTap, play_episode
@@ -22,7 +20,7 @@ from mario_envkit.plugins import Policy
 class PlayingOptions:
     """How an agent plays."""
 
-    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    run: RunPath
     """Run directory."""
     greedy: FlagCreatePairsOff[bool] = False
     """Always take the best action; this is the default."""

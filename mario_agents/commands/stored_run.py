@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional
 
 from mario_agents.config import make_config
 from mario_agents.run import RunDir
 from mario_envkit.plugins import Trainer, load_trainer
+
+RunPath = Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+"""The option of a command that works on one run."""
 
 
 @dataclass(frozen=True, slots=True)

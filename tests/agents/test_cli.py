@@ -92,6 +92,8 @@ def test_help_names_every_command_and_each_explains_itself(cli: Any) -> None:
 def test_the_list_of_commands_waits_for_none_of_them(cli_env: dict[str, str]) -> None:
     code = (
         "import sys, mario_agents.cli as cli\n"
+        "extra = {'torch', 'tyro', 'msgspec', 'yaml', 'rich', 'zmq', 'textual', 'matplotlib'}\n"
+        "assert extra.isdisjoint(sys.modules)\n"
         "try:\n    cli.main(['--help'])\n"
         "except SystemExit as stop:\n    assert stop.code == 0\n"
         "from mario_agents.commands.table import COMMANDS\n"

@@ -110,8 +110,8 @@ def test_benches_store_absolute_paths_and_know_older_ones(
     preset.write_text(
         "trainer: ppo\nname: mine\ndescription: d\nmeasured: m\noptions: {rom: game.nes}\n"
     )
-    wish = BenchRequest([str(preset)], seeds=(0,), minutes=1.0, overrides=["backward=way.json"])
-    plan = wish.plan()
+    request = BenchRequest([str(preset)], seeds=(0,), minutes=1.0, overrides=["backward=way.json"])
+    plan = request.plan()
     (cell,) = plan.cells
     assert cell.options["rom"] == str(home / "game.nes")
     assert cell.options["backward"] == str(home / "way.json")
