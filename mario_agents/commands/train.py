@@ -21,7 +21,7 @@ from mario_agents.config import (
     make_config,
     read_options,
 )
-from mario_agents.presets import find_preset
+from mario_agents.presets import all_presets, find_preset
 from mario_agents.run import RunDir
 from mario_agents.run.directory import default_run_path
 from mario_agents.run.log_levels import NOTICE
@@ -115,7 +115,11 @@ def _parse(
         base = {**base, **read_options(known.config)}
         source = str(known.config)
     default = make_config(trainer.config_class, base, source=source)
-    config = parse_grouped(StartOptions, default, words, name=name, summary=trainer.summary)
+    presets = [preset.name for preset in all_presets() if preset.trainer == name]
+    summary = trainer.summary
+    if presets:
+        summary += f"\n\nPresets: {', '.join(presets)}; see mario-agents presets {name}."
+    config = parse_grouped(StartOptions, default, words, name=name, summary=summary)
     return absolute_paths(config)
 
 

@@ -173,6 +173,7 @@ def test_ddqn_has_the_options_of_distributed_training(cli: Any) -> None:
              "--accumulate-grads --max-staleness --no-synchronous --exploration --gradient-dtype "
              "--heartbeat-timeout --level --resume --no-ui --no-snapshots --config")  # fmt: skip
     assert [word for word in words.split() if f"{word} " not in done.stdout] == []
+    assert "tiles-cpu; see mario-agents presets ddqn." in done.stdout
 
 
 def test_a_missing_extra_is_explained(cli_env: dict[str, str]) -> None:
