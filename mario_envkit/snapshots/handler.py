@@ -5,18 +5,18 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
-from mario_envkit.curriculum.level_stats import LevelStats
 from mario_envkit.curriculum.start_states import Start, StartStates
 from mario_envkit.errors import OptionError, SnapshotMismatch
 from mario_envkit.game.endings import clears_stage
 from mario_envkit.snapshots.archive import SnapshotArchive
+from mario_envkit.snapshots.attempts import AttemptTracker, Position
 from mario_envkit.snapshots.context import Restorable
 from mario_envkit.snapshots.entry import ArchivedSnapshot, Place
 from mario_envkit.snapshots.state_machine import (
@@ -57,13 +57,6 @@ class Verdict:
 _NOTHING_DUE = Verdict(False, Outcome.GO_ON)
 
 
-class _Where(NamedTuple):
-    level: str
-    area: int
-    x_pos: int
-    tick: int
-
-
 class SnapshotHandler:
     """Decides and does: saves, restores, and keeps the books.
 
@@ -83,12 +76,16 @@ class SnapshotHandler:
     Attributes:
         observation_space: what the environment's observations are like.
         total_saves, total_restores, total_give_ups: since construction.
-        level_stats: :class:`LevelStats` by level, of true starts.
+        attempts: what came of attempts, figures of levels among it.
 
     Raises:
         OptionError: if its observations are not arrays.
         SnapshotMismatch: if the archive is of another game, core or kind of environment.
     """
+
+    NOT_REMEMBERED = (
+        "archive", "attempts", "hotspots", "observation_space", "_context", "_restore_noise",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -110,12 +107,10 @@ class SnapshotHandler:
         self.hotspots = hotspots
         self.machine = SnapshotStateMachine(rules)
         self.total_saves = self.total_restores = self.total_give_ups = 0
-        self.level_stats: dict[str, LevelStats] = {}
+        self.attempts = AttemptTracker(archive, starts)
         self._context = context
         self.observation_space = space
         self._restore_noise = restore_noise
-        self._starts = starts
-        self._start: Start | None = None
         for entry in archive:
             self._check_fits(entry)
 
@@ -131,18 +126,11 @@ class SnapshotHandler:
             start: where ``starts`` wanted it to begin, if not at its true start.
             true_start: False if it begins elsewhere without that.
         """
-        self._start = start
         self.machine.reset()
         self.hotspots.refresh()
-        self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
-        self._best = {self._where[:2]: self._where.x_pos}
-        self._progress = 0
-        self._last_save_tick = self._where.tick
-        self._flag_seen = False  # of the stage that is played
-        self._true_start = true_start and start is None
-        self._attempt_x = self._where.x_pos
+        self.attempts.begin(Position.of(info), start, true_start=true_start)
+        self._last_save_tick = self._now.tick
         self._covered: set[tuple[str, int, int]] = set()
-        self._practising: ArchivedSnapshot | None = None
         self._chosen: ArchivedSnapshot | None = None
         self._own: dict[Place, ArchivedSnapshot] = {}  # of this episode and level
         self._stretch: QuietStretch | None = None  # the one that holds, once it was asked for
@@ -161,10 +149,11 @@ class SnapshotHandler:
             return self._after_death(info, terminated=terminated, truncated=truncated)
         settled = self._track(info)
         if terminated or truncated:
-            self._close_books(completed=clears_stage(self._flag_seen, info["ending"]))
+            self._end(completed=clears_stage(self.attempts.flag_seen, info["ending"]))
         if terminated or truncated or not settled:
             return _NOTHING_DUE
-        if self.quiet_stretch().holds(self._where.x_pos, self._where.tick):
+        now = self.attempts.position
+        if self.quiet_stretch().holds(now.x_pos, now.tick):
             return _NOTHING_DUE
         self._stretch = None
         saved = False
@@ -192,28 +181,13 @@ class SnapshotHandler:
         self._check_fits(entry)
         self._context.load(entry.saved, noise=self._restore_noise)
         self.total_restores += 1
-        self._practising, self._chosen = entry, None
-        self._where = _Where(entry.place.level, entry.place.area, entry.x_pos, entry.tick)
-        self._flag_seen = bool(entry.info["flag_get"])
+        self.attempts.restore(entry)
+        self._chosen = None
         self._last_save_tick = entry.tick
-        self._best.setdefault(self._where[:2], entry.x_pos)
         self._aim()
         self.machine.advance(self._describe())
         self._stretch = None
         return entry.observation.copy(), _copied(entry.info)
-
-    @property
-    def has_start(self) -> bool:
-        """Whether the outcome of a start that :meth:`begin` was told of is still open."""
-        return self._start is not None
-
-    def leave(self) -> None:
-        """The episode is left, if it is not over: what did its start lead to until now?"""
-        self._close_start(completed=False)
-
-    def forget(self) -> None:
-        """Forget the episode: nothing is to come of its start."""
-        self._start = None
 
     def begun_at(self, entry: ArchivedSnapshot) -> None:
         """Check that an episode can begin at ``entry``, and count it as a restore.
@@ -230,10 +204,10 @@ class SnapshotHandler:
         It holds until the next call of anything but :meth:`catch_up`.
         """
         if self._stretch is None:
-            place = self._where[:2]
+            place = self._now[:2]
             hotspots = [x for x in self._hotspots if (*place, x) not in self._covered]
             self._stretch = self.machine.quiet_stretch(
-                self._where.x_pos, self._last_save_tick, hotspots
+                self._now.x_pos, self._last_save_tick, hotspots
             )
         return self._stretch
 
@@ -245,27 +219,27 @@ class SnapshotHandler:
             tick: frames since the level began, after the last of them.
             furthest: the greatest x after any of them.
         """
-        self._go(self._where._replace(x_pos=x_pos, tick=tick), furthest)
-        self._attempt_x = max(self._attempt_x, furthest)
+        self.attempts.go(self._now._replace(x_pos=x_pos, tick=tick), furthest)
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _go(self, where: _Where, furthest: int) -> None:
-        self._where = where
-        best = self._best.setdefault(where[:2], furthest)
-        if furthest > best:
-            self._progress += furthest - best
-            self._best[where[:2]] = furthest
+    @property
+    def _now(self) -> Position:
+        return self.attempts.position
+
+    def _end(self, *, completed: bool) -> None:
+        """The attempt is over."""
+        progressed = self.machine.progressed(self.attempts.progress)
+        self.attempts.end(completed=completed, progressed=progressed)
 
     def _after_death(self, info: dict[str, Any], *, terminated: bool, truncated: bool) -> Verdict:
         self._stretch = None
         if terminated:
             # Else the game went on to the next life, and this info is about that already.
-            self._where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
-        level, area, x_pos, _ = self._where
-        self.hotspots.record_death(level, x_pos, area)
-        self._stats(level).record_death()
-        self._close_books(completed=False)
+            self.attempts.position = Position.of(info)
+        self.hotspots.record_death(self._now.level, self._now.x_pos, self._now.area)
+        self.attempts.record_death()
+        self._end(completed=False)
         if truncated:
             return _NOTHING_DUE
         self._chosen = self._choose()
@@ -279,15 +253,15 @@ class SnapshotHandler:
                 return Verdict(False, Outcome.GIVE_UP)
 
     def _choose(self) -> ArchivedSnapshot | None:
-        level, area, x_pos, tick = self._where
+        level, area, x_pos, tick = self._now
         suggested = self.hotspots.aggregate.suggest_restore_position(level, x_pos)
         return self.archive.choose(level, area, x_pos, suggested, tick, self._own.values())
 
     def _save(self, observation: NDArray[Any], info: dict[str, Any]) -> None:
         target = self._next_hotspot()
         if target is not None:
-            self._covered.add((*self._where[:2], target))
-        self._last_save_tick = self._where.tick
+            self._covered.add((*self._now[:2], target))
+        self._last_save_tick = self._now.tick
         place = Place.of(info, self._context.ram)
         saved = self._context.save()
         entry = ArchivedSnapshot(place, saved, np.array(observation), _copied(info))
@@ -296,98 +270,46 @@ class SnapshotHandler:
         self.total_saves += 1
 
     def _track(self, info: dict[str, Any]) -> bool:
-        """Keep the books of a step that Mario survived; whether its info is all of one stage."""
-        where = _Where(info["level"], info["area"], info["x_pos"], info["frame"])
+        """Follow a step that Mario survived; whether its info is all of one stage."""
+        attempts, now = self.attempts, Position.of(info)
+        before = attempts.position
         if info["flag_get"]:
-            self._flag_seen = True
-        if where.level != self._where.level:
-            return self._enter_stage(where)
-        if where.area != self._where.area:
-            self._stretch = None
-        self._go(where, where.x_pos)
-        self._attempt_x = max(self._attempt_x, where.x_pos)
-        return True
-
-    def _enter_stage(self, where: _Where) -> bool:
-        """Another stage begins: in the full game, or by a warp; see :meth:`_track`."""
-        before = self._where
-        # Where a warp is taken nothing but the stage's number is that of the next one yet.
-        settled = self._flag_seen or where.area != before.area
-        if not settled:
-            self._attempt_x = max(self._attempt_x, where.x_pos)
-            where = where._replace(x_pos=0, tick=0)
-        self._leave_stage(before.level, before.tick)
-        self._go(where, where.x_pos)
-        self._attempt_x = where.x_pos
-        self._last_save_tick = where.tick
+            attempts.flag_seen = True
+        if now.level == before.level:
+            if now.area != before.area:
+                self._stretch = None
+            attempts.go(now, now.x_pos)
+            return True
+        settled = attempts.enter_stage(now, full_game=self._context.level is None)
+        self._own.clear()
+        self._last_save_tick = self._now.tick
         self._aim()
         return settled
-
-    def _leave_stage(self, level: str, frames: int) -> None:
-        """The books of the stage that was played until now."""
-        if not self._flag_seen:
-            self._stats(level).record_warp()
-        if self._true_start:
-            self._stats(level).record_attempt(
-                completed=self._flag_seen, best_x=self._attempt_x, frames=frames
-            )
-        # With a single stage to play, what comes after a warp is no start of anything.
-        self._true_start &= self._context.level is None
-        self._flag_seen = False
-        self._own.clear()
-
-    def _close_books(self, *, completed: bool) -> None:
-        """The outcome is known: of the attempt from the start, or of practice after a restore."""
-        self._close_start(completed=completed)
-        if self._true_start:
-            self._stats(self._where.level).record_attempt(
-                completed=completed,
-                best_x=max(self._attempt_x, self._where.x_pos),
-                frames=self._where.tick,
-            )
-            self._true_start = False
-        if self._practising is not None:
-            success = completed or self.machine.progressed(self._progress)
-            self.archive.record(self._practising, success=success)
-            self._practising = None
-
-    def _close_start(self, *, completed: bool) -> None:
-        start, self._start = self._start, None
-        if start is None:
-            return
-        success = completed or (start.reach is not None and self._progress >= start.reach)
-        if self._starts is not None:
-            self._starts.record(start, success)
-        if isinstance(start.origin, ArchivedSnapshot):
-            self.archive.record(start.origin, success=success)
-
-    def _stats(self, level: str) -> LevelStats:
-        return self.level_stats.setdefault(level, LevelStats())
 
     def _aim(self) -> None:
         """Look up the hotspots of the level once more."""
         self._stretch = None
-        self._hotspots = self.hotspots.aggregate.spaced_hotspots(self._where.level, _MAX_HOTSPOTS)
+        self._hotspots = self.hotspots.aggregate.spaced_hotspots(self._now.level, _MAX_HOTSPOTS)
 
     def _next_hotspot(self) -> int | None:
         """The next one that there is still a point in saving for."""
         rules = self.machine.rules
-        nearest = self._where.x_pos + rules.save_distance - rules.save_tolerance
+        nearest = self._now.x_pos + rules.save_distance - rules.save_tolerance
         for x in self._hotspots:
-            if x >= nearest and (*self._where[:2], x) not in self._covered:
+            if x >= nearest and (*self._now[:2], x) not in self._covered:
                 return x
         return None
 
     def _describe(self, *, died: bool = False, by_clock: bool = False) -> SnapshotContext:
         distance = None
         chosen = self._chosen
-        if chosen is not None and chosen.place.area == self._where.area:
-            distance = self._where.x_pos - chosen.x_pos
+        if chosen is not None and chosen.place.area == self._now.area:
+            distance = self._now.x_pos - chosen.x_pos
         return SnapshotContext(
-            x_pos=self._where.x_pos,
-            tick=self._where.tick,
+            x_pos=self._now.x_pos,
+            tick=self._now.tick,
             last_save_tick=self._last_save_tick,
-            progress=self._progress,
+            progress=self.attempts.progress,
             hotspot_x=self._next_hotspot() if self._hotspots else None,
             died=died,
             by_clock=by_clock,

@@ -90,7 +90,7 @@ class SnapshotHooks(VectorHooks):
         self._restored.discard(env)
         self._lost.pop(env, None)
         session = self.sessions[env]
-        if session.handler.has_start:
+        if session.handler.attempts.has_start:
             self._watch.wake(env, session.handler)
         if not session.goes_back(seed, options):
             return False

@@ -17,20 +17,6 @@ from mario_envkit.snapshots.memory import SnapshotMemory
 from mario_envkit.snapshots.options import SnapshotOptions
 from mario_envkit.snapshots.starting import EpisodeStarts, name_of
 
-_NO_MEMORY = {
-    "session": ("_memory", "handler", "_starts", "_in_episode", "_nothing_said"),
-    "handler": (
-        "archive",
-        "hotspots",
-        "_context",
-        "observation_space",
-        "_starts",
-        "_restore_noise",
-    ),
-    "starts": ("_env", "_handler", "_context", "_actions", "states"),
-}
-"""Attributes that are not what a part remembers: arguments, and other parts."""
-
 _FLUSH_EVERY = 20
 """Episodes, or deaths, between two looks at the files that are shared with others."""
 
@@ -48,6 +34,8 @@ class SnapshotSession:
         OptionError: if the environment's observations cannot be saved.
         SnapshotMismatch: if the archive is of another game, core or kind of environment.
     """
+
+    NOT_REMEMBERED = "_memory", "handler", "_starts", "_in_episode", "_nothing_said"
 
     def __init__(
         self,
@@ -85,7 +73,7 @@ class SnapshotSession:
         pending, self._pending = self._pending, False
         if seed is not None:
             self._forget(seed)
-        self.handler.leave()
+        self.handler.attempts.end_start(completed=False)  # what it led to until now
         return pending and not _is_fixed(seed, options)
 
     def go_back(self) -> tuple[NDArray[Any], dict[str, Any]]:
@@ -201,7 +189,7 @@ class SnapshotSession:
 
     def save(self) -> dict[str, Any]:
         """All that practice remembers, but for what others know as well, between two steps."""
-        return self._copied({name: _memory_of(name, part) for name, part in self._parts().items()})
+        return self._copied({name: _remembered(part) for name, part in self._parts().items()})
 
     def load(self, kept: dict[str, Any]) -> None:
         """Go on from :meth:`save`, which the session of another such environment may have made."""
@@ -210,7 +198,10 @@ class SnapshotSession:
             vars(part).update(kept[name])
 
     def _parts(self) -> dict[str, Any]:
-        parts: dict[str, Any] = {"session": self, "handler": self.handler, **self._memory.own()}
+        """Whatever remembers anything; of its attributes ``NOT_REMEMBERED`` are other things."""
+        handler = self.handler
+        parts: dict[str, Any] = {"session": self, "handler": handler, "attempts": handler.attempts}
+        parts.update(self._memory.own())
         if self._starts is not None:
             parts.update(starts=self._starts, states=self._starts.states)
         return parts
@@ -243,18 +234,20 @@ class SnapshotSession:
             "snapshots": len(handler.archive),
             "state": handler.machine.state.value,
             "hotspot_problem": handler.hotspots.problem,
-            "levels": {level: s.as_dict() for level, s in sorted(handler.level_stats.items())},
+            "levels": {
+                level: s.as_dict() for level, s in sorted(handler.attempts.level_stats.items())
+            },
         }
 
     def _forget(self, seed: int) -> None:
-        self.handler.forget()
+        self.handler.attempts.forget_start()
         if self._starts is not None:
             self._starts.seed(seed)
         self._memory.forget()
 
 
-def _memory_of(name: str, part: Any) -> dict[str, Any]:
-    without = _NO_MEMORY.get(name, ())
+def _remembered(part: Any) -> dict[str, Any]:
+    without = getattr(part, "NOT_REMEMBERED", ())
     return {key: value for key, value in vars(part).items() if key not in without}
 
 

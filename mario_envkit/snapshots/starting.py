@@ -35,6 +35,8 @@ class EpisodeStarts:
         OptionError: if the actions are not those of a ``Discrete`` space.
     """
 
+    NOT_REMEMBERED = "_env", "_handler", "_context", "_actions", "states"
+
     def __init__(
         self,
         env: gymnasium.Env[Any, Any],

@@ -113,7 +113,7 @@ class MarioSnapshotVectorEnv(MarioVectorEnv):
     def _level_stats(self) -> dict[str, LevelStats]:
         together: dict[str, LevelStats] = {}
         for handler in self.handlers:
-            for level, stats in handler.level_stats.items():
+            for level, stats in handler.attempts.level_stats.items():
                 together.setdefault(level, LevelStats()).add(stats)
         return together
 

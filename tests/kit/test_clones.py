@@ -127,11 +127,11 @@ def test_what_practice_remembers_goes_back_as_well_but_not_what_others_know():
     env.reset(seed=0)
     die(env)
     state = clone_state(env)
-    practised = env.handler._practising
+    practised = env.handler.attempts._practising
     die(env)
     restore_state(env, state)
     assert env.handler.archive is archive
-    assert env.handler._practising is practised
+    assert env.handler.attempts._practising is practised
 
 
 @pytest.mark.skipif(nes_py_version() is None, reason="needs nes-py")
