@@ -16,6 +16,7 @@ Errors while closing never hide the first one (:mod:`mario_envkit.closing`).
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ from mario_envkit.files import append, replace_file
 
 MOST_WAITING = 16 << 20
 """Bytes of a file that wait in memory at most; of more, the oldest are given up."""
+RETRY_SECONDS = 5.0
+"""Seconds between two tries to write lines to a disk that refuses."""
 
 log = logging.getLogger(__name__)
 
@@ -94,10 +97,18 @@ class GrowingFile:
     Args:
         path: the file; its folder is made if need be.
         begin: what the file begins with, in the place of all that is in it; None goes on with it.
+        clock: seconds.
     """
 
-    def __init__(self, path: Path, begin: bytes | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        begin: bytes | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = path
+        self._clock, self._due = clock, 0.0
         self._state = Deferrable(path.name)
         self._begin = begin
         self._waiting: deque[bytes] = deque()
@@ -105,16 +116,17 @@ class GrowingFile:
         self.flush()
 
     def append(self, piece: bytes) -> None:
-        """Add a piece to the end, now or later."""
+        """Add a piece to the end: now, or, where the disk has refused, in a few seconds."""
         self._waiting.append(piece)
         self._bytes += len(piece)
         while self._bytes > MOST_WAITING and len(self._waiting) > 1:
             self._bytes -= len(self._waiting.popleft())
             self._lost += 1
-        self.flush()
+        if self._state.problem is None or self._clock() >= self._due:
+            self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits, at once."""
         if self._begin is None and not self._waiting:
             return
         try:
@@ -125,6 +137,7 @@ class GrowingFile:
                 self._begin = None
             append(self.path, b"".join(self._waiting))
         except OSError as error:
+            self._due = self._clock() + RETRY_SECONDS
             self._state.failed(error)
             return
         lost, self._lost, self._bytes = self._lost, 0, 0

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import torch
 
-from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_agents.run import CheckpointStore, RunDir, read_weights, storage
 from mario_agents.run.records import read_evaluations
-from mario_agents.run.storage import GrowingFile
+from mario_agents.run.storage import RETRY_SECONDS, GrowingFile
 from mario_agents.runtime.engine import train
 from mario_agents.runtime.local import LocalRun
 from mario_agents.telemetry import CsvSink, TensorBoardSink
@@ -168,8 +168,10 @@ def test_appending_is_all_or_nothing(tmp_path: Path) -> None:
 
 
 def test_lines_wait_and_their_end_is_told(
-    tmp_path: Path, disk: FaultyDisk, caplog: pytest.LogCaptureFixture
-) -> None:
+    tmp_path: Path, disk: FaultyDisk, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(storage, "RETRY_SECONDS", 0.0)
     disk.full = True
     sink = CsvSink(tmp_path / "a.csv", ["x"])
     for step in (1, 2):
@@ -185,6 +187,28 @@ def test_lines_wait_and_their_end_is_told(
     with pytest.raises(RunError, match="what is missing is lost"):
         sink.close()
     sink.close()
+
+
+def test_a_full_disk_is_tried_again_after_a_while(tmp_path: Path, disk: FaultyDisk) -> None:
+    now = 0.0
+    file = GrowingFile(tmp_path / "file", clock=lambda: now)
+    disk.full = True
+    for second in range(20):
+        now = float(second)
+        for _ in range(100):
+            file.append(b".")
+    assert len(disk.refused) == 20 / RETRY_SECONDS
+    disk.full = False
+    file.append(b"!")
+    assert not file.path.exists()
+    now += RETRY_SECONDS
+    file.append(b"!")
+    assert file.path.read_bytes() == b"." * 2000 + b"!!"
+    disk.full = True
+    file.append(b"?")
+    disk.full = False
+    file.flush()  # does not wait
+    assert file.path.read_bytes().endswith(b"!!?")
 
 
 def test_what_waits_is_bounded(
