@@ -37,6 +37,9 @@ KEEP: int
 SKIP: int
 """Orders to an environment of a pool; other orders are the numbers of starts."""
 
+ORDERS: dict[str, dict[str, int]]
+"""The numbers of the core's enumerations by name; "" is how many there are."""
+
 def read_state(ram: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
     """Fill ``out`` (17 int64) with the GameState that 2,048 bytes of RAM describe."""
 

@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -246,6 +247,53 @@ void bind_spec(nb::module_& module) {
            nb::arg("high"));
 }
 
+struct Numbered {
+  const char* name;
+  int number;
+};
+
+nb::dict numbers(std::initializer_list<Numbered> entries) {
+  nb::dict found;
+  for (const Numbered& entry : entries) found[entry.name] = entry.number;
+  return found;
+}
+
+// What Python has in tables of its own, by the names that it has there: the tests compare both.
+nb::dict orders() {
+  nb::dict found;
+  found["ints"] = numbers(
+      {{"coins", kCoinsRow}, {"life", kLifeRow}, {"score", kScoreRow}, {"stage", kStageRow},
+       {"time", kTimeRow}, {"world", kWorldRow}, {"x_pos", kXRow}, {"y_pos", kYRow},
+       {"area", kAreaRow}, {"frame", kFrameRow}, {"stages_cleared", kStagesClearedRow},
+       {"status", kStatusRow}, {"death_cause", kCauseRow}, {"ending", kEndingRow},
+       {"trouble", kTroubleRow}, {"", kIntRows}});
+  found["flags"] = numbers({{"terminated", kTerminatedRow}, {"truncated", kTruncatedRow},
+                            {"flag_get", kFlagGetRow}, {"died", kDiedRow}, {"", kFlagRows}});
+  const auto ending = [](const char* name, Ending value) {
+    return Numbered{name, static_cast<int>(value)};
+  };
+  found["endings"] = numbers(
+      {ending("", Ending::kNone), ending("enemy", Ending::kEnemy), ending("pit", Ending::kPit),
+       ending("clock", Ending::kClock), ending("flag", Ending::kFlag),
+       ending("warp", Ending::kWarp)});
+  const auto cause = [](const char* name, DeathCause value) {
+    return Numbered{name, static_cast<int>(value)};
+  };
+  found["death_causes"] = numbers(
+      {cause("", DeathCause::kNone), cause("enemy", DeathCause::kEnemy),
+       cause("pit", DeathCause::kPit), cause("clock", DeathCause::kClock)});
+  const auto term = [](const char* name, TermKind kind) {
+    return Numbered{name, static_cast<int>(kind)};
+  };
+  found["terms"] = numbers(
+      {term("Distance", TermKind::kDistance), term("Progress", TermKind::kProgress),
+       term("Clock", TermKind::kClock), term("Death", TermKind::kDeath),
+       term("Flag", TermKind::kFlag), term("Score", TermKind::kScore),
+       term("Coins", TermKind::kCoins), term("PowerUp", TermKind::kPowerUp),
+       term("Warp", TermKind::kWarp), {"", kTermKinds}});
+  return found;
+}
+
 }  // namespace
 
 void bind_pool(nb::module_& module) {
@@ -276,6 +324,7 @@ void bind_pool(nb::module_& module) {
              "Fills `out` (17 int64) with the GameState that 2,048 bytes of RAM describe.");
   module.def("read_tiles", &copy_tiles, nb::arg("ram"), nb::arg("out").noconvert(),
              "Fills `out` (16 x 16 bytes) with the tiles that 2,048 bytes of RAM describe.");
+  module.attr("ORDERS") = orders();
   module.attr("KEEP") = static_cast<int>(Order::kKeep);
   module.attr("SKIP") = static_cast<int>(Order::kSkip);
   module.attr("STEP") = static_cast<int>(Order::kStep);
