@@ -14,6 +14,7 @@ class Packet(Protocol):
 
     worker: int
     version: int
+    empty: bool
 
     def copy_to(self, out: NDArray[np.float32]) -> None: ...
 
@@ -36,12 +37,18 @@ class GradientAggregator:
 
     Two ways. *Asynchronous*: whatever is there becomes an update, except for packets that were
     computed on weights older by more than ``max_staleness`` versions, which are dropped.
-    *Synchronous*: one packet of every worker that is alive; the others wait until all are there. No
-    packet is stale then, and the sum is made in the workers' order, whatever the timing.
+    *Synchronous*: one packet of every worker that is awaited; the others wait until all are there.
+    No packet is stale then, and the sum is made in the workers' order, whatever the timing.
+
+    A synchronous worker that sent an empty packet has ended its round, of playing and then
+    learning: updates are made without it, and it goes on when the others have ended theirs. So all
+    play at the same time and learn at the same time, also after one was replaced in the middle of a
+    round; otherwise one would always wait while another one plays.
 
     Args:
         pool: where the packets come from.
-        alive: whether a worker is there, by its number; of interest in synchronous sharing only.
+        awaited: whether a worker, by its number, is to send packets; of interest in synchronous
+            sharing only.
         max_staleness: versions.
         synchronous: which way.
     """
@@ -49,12 +56,12 @@ class GradientAggregator:
     def __init__(
         self,
         pool: Pool,
-        alive: Callable[[int], bool],
+        awaited: Callable[[int], bool],
         *,
         max_staleness: int,
         synchronous: bool,
     ) -> None:
-        self._pool, self._alive = pool, alive
+        self._pool, self._awaited = pool, awaited
         self._max_staleness, self._synchronous = max_staleness, synchronous
         self._held: dict[int, Packet] = {}
         self._taken: list[Packet] = []
@@ -109,15 +116,24 @@ class GradientAggregator:
         return found
 
     def _round(self) -> list[Packet]:
-        """One packet of every worker, if all that are alive have sent theirs."""
+        """One packet of every worker in the middle of a round, if all of them have sent theirs."""
+        while self._all_have_sent():
+            packets = [held for _, held in sorted(self._held.items()) if not held.empty]
+            if packets:
+                for packet in packets:
+                    del self._held[packet.worker]
+                return packets
+            for packet in self._held.values():
+                packet.release()
+            self._held.clear()
+        return []
+
+    def _all_have_sent(self) -> bool:
         for worker in range(self._pool.workers):
             if worker not in self._held:
                 packet = self._pool.poll(worker)
                 if packet is not None:
                     self._held[worker] = packet
-        missing = [w for w in range(self._pool.workers) if w not in self._held and self._alive(w)]
-        if missing or not self._held:
-            return []
-        packets = [self._held[worker] for worker in sorted(self._held)]
-        self._held.clear()
-        return packets
+                elif self._awaited(worker):
+                    return False
+        return bool(self._held)

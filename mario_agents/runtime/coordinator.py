@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -78,11 +77,6 @@ class TrainingCoordinator:
             metrics = self.updater.apply(gradients, packets)
         self.reporter.updated({**metrics, "packets": packets, "staleness": staleness})
         return metrics
-
-    def wait(self, seconds: float) -> None:
-        """There are no gradients to apply: rest for so long."""
-        with self.reporter.stopwatch.measure("waiting"):
-            time.sleep(seconds)
 
     def flush(self, step: int, state: State = "running") -> None:
         """Tell the main process how things are; never blocks."""

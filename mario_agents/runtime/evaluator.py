@@ -24,6 +24,7 @@ from mario_agents.run.records import (
     last_evaluated,
 )
 from mario_agents.run.storage import GrowingFile
+from mario_agents.runtime.cores import torch_threads
 from mario_envkit.closing import close_all
 
 log = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ class Evaluator:
 
     def _play(self, learner: Learner) -> None:
         config = self._config
-        torch.set_num_threads(config.torch_threads)  # a new thread begins with all cores
+        torch.set_num_threads(torch_threads(config))  # a new thread begins with all cores
         kwargs = self._algorithm.env_kwargs(config)
         self._result = None
         begin = time.monotonic()

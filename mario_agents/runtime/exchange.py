@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mario_agents.core.gradients import Gradients
 from mario_agents.core.types import Learner
@@ -17,8 +17,9 @@ from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.shared_weights import SharedWeights
 from mario_agents.telemetry import Stopwatch
 
-NAP = 0.0005
-"""Seconds between two looks at shared memory that somebody else is to change."""
+WAIT_SECONDS = 0.05
+"""A process that waits to be notified looks around so often: a run that stops, and a process that
+dies, notify nobody."""
 
 
 class GradientExchange(Protocol):
@@ -34,6 +35,10 @@ class GradientExchange(Protocol):
     def sync(self) -> None:
         """Bring the model to the newest weights."""
 
+    def begin_round(self) -> None:
+        """:meth:`sync`, once all workers that wait for one another have ended their rounds, of
+        playing and then learning."""
+
 
 class LocalExchange:
     """Worker and coordinator are in one process and share a model."""
@@ -47,6 +52,9 @@ class LocalExchange:
         return True
 
     def sync(self) -> None:
+        """Nothing to do."""
+
+    def begin_round(self) -> None:
         """Nothing to do."""
 
 
@@ -66,7 +74,8 @@ class SharedExchange:
         learner: its model takes the weights.
         pool, weights, heartbeat: of the run.
         synchronous: whether :meth:`sync` waits until the gradients of this worker have been
-        applied. stopwatch: measures how long this worker waits, as ``time_waiting``.
+            applied.
+        stopwatch: measures how long this worker waits, as ``time_waiting``.
     """
 
     def __init__(
@@ -94,10 +103,13 @@ class SharedExchange:
     def submit(self, gradients: Gradients) -> bool:
         """See :class:`GradientExchange`."""
         self._packet_layout.pack(gradients, out=self._packet)
-        while not self._pool.has_room(self._worker):
-            if not self._wait():
-                return False
-        return self._pool.publish(self._worker, self._packet, self.version)
+        return self._publish(self._packet)
+
+    def begin_round(self) -> None:
+        """See :class:`GradientExchange`."""
+        if self._synchronous:
+            self._publish(None)
+        self.sync()
 
     def sync(self) -> None:
         """See :class:`GradientExchange`; the first time it waits until there are weights."""
@@ -112,9 +124,15 @@ class SharedExchange:
             self._weight_layout.unpack(self._buffer, self._targets)
             self.version = version
 
+    def _publish(self, vector: NDArray[np.float32] | None) -> bool:
+        while not self._pool.has_room(self._worker):
+            if not self._wait():
+                return False
+        return self._pool.publish(self._worker, vector, self.version)
+
     def _wait(self) -> bool:
-        """A short rest; False if the run is stopping."""
+        """Wait until the coordinator has released a packet; False if the run is stopping."""
         self._row.beat()
         with self._stopwatch.measure("time_waiting"):
-            time.sleep(NAP)
+            self._pool.wait_for_release(self._worker, WAIT_SECONDS)
         return not self._heartbeat.stopping

@@ -57,7 +57,7 @@ class TrainingWorker:
 
     def advance(self) -> None:
         """Collect once, then :meth:`train`."""
-        self._exchange.sync()
+        self._exchange.begin_round()
         self._row.beat()
         at = self._heartbeat.total("steps")
         collected = self.actor.collect(self._collect_steps, at, self._keep)

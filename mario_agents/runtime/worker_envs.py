@@ -18,13 +18,13 @@ from mario_agents.core.algorithm import Algorithm
 from mario_agents.playback.first_success import FirstFlagRecorder
 from mario_agents.run import RunDir
 from mario_agents.run.storage import Deferrable
+from mario_agents.runtime.cores import cores_per_worker
 from mario_agents.telemetry import Stopwatch
 from mario_envkit.closing import close_all
 from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.emulator import native
 from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
 from mario_envkit.vector import MarioVectorEnv
-from mario_envkit.vector.cores import available_cores
 
 SNAPSHOT_ID = "mario_envkit:MarioSnapshot-v0"
 SYNC_SECONDS = 30.0
@@ -200,4 +200,4 @@ def _share_of_cores(config: TrainConfig, kwargs: Mapping[str, Any]) -> dict[str,
     ours = kwargs.get("id", SNAPSHOT_ID) == SNAPSHOT_ID
     if config.workers < 2 or not ours or not native.is_available():
         return {}
-    return {"num_threads": max(available_cores() // config.workers, 1)}
+    return {"num_threads": cores_per_worker(config)}

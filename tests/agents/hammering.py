@@ -52,9 +52,8 @@ def running(target: Callable[..., None], *args: Any) -> Iterator[Any]:
         process.join()
 
 
-def publish_gradients(pool_name: str, heartbeat_name: str, worker: int) -> None:
+def publish_gradients(pool: SharedGradientPool, heartbeat_name: str, worker: int) -> None:
     """Publish as fast as the ring takes them, until the run stops; counts its attempts."""
-    pool = SharedGradientPool.attach(pool_name)
     heartbeat = SharedHeartbeat.attach(heartbeat_name)
     row = heartbeat.row(worker)
     row.join()
@@ -139,13 +138,13 @@ def _forked(action: Callable[[], None], kill_after: float | None = None) -> bool
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
-def crash_gradient_writers(pool_name: str, rounds: int) -> None:
+def crash_gradient_writers(original: SharedGradientPool, rounds: int) -> None:
     """One writer after another on ring 0, each killed in ``publish``: first once at every fence
     and in the middle of the data, then ``rounds`` times at random moments."""
-    pattern = Pattern(SharedGradientPool.attach(pool_name).size)
+    pattern = Pattern(original.size)
 
     def publish(fence: Any = None, write: Any = None, count: int = 1) -> None:
-        pool = SharedGradientPool.attach(pool_name)
+        pool = SharedGradientPool.attach(original.name, original.notifiers)
         ring = pool._rings[0]
         ring.fence, ring.write = fence or ring.fence, write or ring.write
         for _ in range(count):

@@ -18,6 +18,7 @@ class FakePacket:
     version: int
     value: float
     released: bool = False
+    empty: bool = False
 
     def copy_to(self, out):
         assert not self.released
@@ -48,6 +49,7 @@ class FakePool:
 events = st.lists(
     st.one_of(
         st.tuples(st.just("send"), st.integers(0, 2), st.integers(0, 4)),
+        st.tuples(st.just("end"), st.integers(0, 2)),
         st.tuples(st.just("alive"), st.integers(0, 2), st.booleans()),
         st.just(("take",)),
     ),
@@ -63,6 +65,8 @@ def test_asynchronous_updates_take_everything_that_is_fresh_once(events, max_sta
     )
     sent, version, used, value = [], 5, 0, 0.0
     for event in [*events, *[("take",)] * 60]:
+        if event[0] == "end":
+            continue  # only those who wait for one another have rounds
         if event[0] == "send":
             value += 1.0
             packet = FakePacket(event[1], version - event[2], value)
@@ -88,24 +92,70 @@ def test_asynchronous_updates_take_everything_that_is_fresh_once(events, max_sta
 
 
 @given(events)
-def test_synchronous_waits_for_everyone_who_is_alive(events):
-    pool, alive = FakePool(3), [True, True, True]
+def test_synchronous_updates_wait_for_everyone_in_the_middle_of_a_round(events):
+    """Against lists: what each worker has sent that led to no update yet."""
+    pool, awaited = FakePool(3), [True, True, True]
     aggregator = GradientAggregator(
-        pool, lambda worker: alive[worker], max_staleness=0, synchronous=True
+        pool, lambda worker: awaited[worker], max_staleness=0, synchronous=True
     )
-    for event in events:
-        if event[0] == "send":
-            pool.rings[event[1]].append(FakePacket(event[1], 0, float(event[1])))
+    sent: list[list[FakePacket]] = [[], [], []]
+    for event in [*events, ("take",)]:
+        if event[0] in ("send", "end"):
+            worker = event[1]
+            packet = FakePacket(worker, 0, float(worker), empty=event[0] == "end")
+            sent[worker].append(packet)
+            pool.rings[worker].append(packet)
         elif event[0] == "alive":
-            alive[event[1]] = event[2]
+            awaited[event[1]] = event[2]
         else:
-            there = [bool(pool.rings[w]) or w in aggregator._held for w in range(3)]
-            count = aggregator.take(0)
-            if all(there[w] for w in range(3) if alive[w]) and any(there):
-                assert count == sum(there)
-                workers = [w for w in range(3) if there[w]]
-                assert [packet.worker for packet in aggregator._taken] == workers
-                assert np.allclose(aggregator.mean, np.mean(workers))
-            else:
-                assert count == 0
+            expected = expected_update(sent, awaited)
+            assert aggregator.take(0) == len(expected)
+            assert aggregator._taken == expected
+            if expected:
+                assert np.allclose(aggregator.mean, np.mean([p.value for p in expected]))
             aggregator.release()
+            left = [packet for queue in sent for packet in queue]
+            assert not any(packet.released for packet in left)
+
+
+def expected_update(sent, awaited):
+    """The packets of the next update, taken out of the lists, in the workers' order."""
+    while any(sent) and all(sent[w] or not awaited[w] for w in range(3)):
+        heads = [queue[0] for queue in sent if queue]
+        gradients = [packet for packet in heads if not packet.empty]
+        for packet in gradients or heads:  # if all have ended their rounds, new ones begin
+            sent[packet.worker].pop(0)
+        if gradients:
+            return gradients
+        assert not any(packet.released for packet in heads)
+    return []
+
+
+def test_workers_that_begin_at_different_times_play_together_from_the_next_round_on():
+    """A replacement comes in the middle of a round of the other one."""
+    pool = FakePool(2)
+    aggregator = GradientAggregator(pool, lambda worker: True, max_staleness=0, synchronous=True)
+
+    def send(worker: int, *, empty: bool = False) -> FakePacket:
+        packet = FakePacket(worker, 0, 1.0, empty=empty)
+        pool.rings[worker].append(packet)
+        return packet
+
+    def take() -> list[int]:
+        aggregator.take(0)
+        workers = [packet.worker for packet in aggregator._taken]
+        aggregator.release()
+        return workers
+
+    late = send(1, empty=True)
+    send(0)
+    assert take() == [0]  # it is not waited for
+    assert not late.released
+    early = send(0, empty=True)
+    assert take() == []
+    assert late.released
+    assert early.released
+    send(0)
+    assert take() == []
+    send(1)
+    assert take() == [0, 1]

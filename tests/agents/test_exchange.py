@@ -166,6 +166,21 @@ def test_who_waits_leaves_when_the_run_stops(ends: Ends) -> None:
     assert ends.pool.waiting(0) == 2
 
 
+def test_a_round_begins_when_all_have_ended_theirs(ends: Ends) -> None:
+    exchange = ends.exchange(synchronous=True)
+    aggregator = GradientAggregator(
+        ends.pool, lambda worker: True, max_staleness=0, synchronous=True
+    )
+    ends.publish()
+    beginning = in_background(exchange.begin_round)
+    until(lambda: ends.pool.waiting(0) == 1)
+    assert exchange.version == 0
+    assert aggregator.take(1) == 0  # there is no other worker
+    beginning()
+    assert exchange.version == 1
+    assert ends.pool.waiting(0) == 0
+
+
 def test_new_synchronous_weights_are_those_of_the_own_gradients(ends: Ends) -> None:
     exchange = ends.exchange(synchronous=True)
     aggregator = GradientAggregator(

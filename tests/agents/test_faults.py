@@ -111,8 +111,8 @@ def test_a_dead_coordinator_ends_the_run_which_can_be_resumed(start: Start) -> N
 
 
 def test_children_do_not_outlive_a_killed_main_process(start: Start) -> None:
-    run = start(*ENDLESS)
-    run.until(lambda: run.running(1))
+    run = start(*ENDLESS, "--synchronous", workers=2)
+    run.until(lambda: run.running(2))
     run.process.kill()
     run.assert_nothing_left()
 

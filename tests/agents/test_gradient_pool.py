@@ -41,7 +41,7 @@ class PoolMachine(RuleBasedStateMachine):
         pool = SharedGradientPool.create(
             local, workers=WORKERS, size=SIZE, slots=SLOTS, dtype=self.dtype
         )
-        self.attach = lambda: SharedGradientPool(pool.name, local.memory)
+        self.attach = lambda: SharedGradientPool(pool.name, local.memory, pool.notifiers)
         self.consumer = pool
         self.producers = [self.attach() for _ in range(WORKERS)]
         self.running: list[Stepper | None] = [None] * WORKERS
@@ -188,8 +188,8 @@ def test_two_processes_hammer(segments, dtype, size):
     pattern = Pattern(size)
     read, versions = [0, 0], [-1, -1]
     with (
-        running(publish_gradients, pool.name, heartbeat.name, 0) as first,
-        running(publish_gradients, pool.name, heartbeat.name, 1) as second,
+        running(publish_gradients, pool, heartbeat.name, 0) as first,
+        running(publish_gradients, pool, heartbeat.name, 1) as second,
     ):
         while first.is_alive() or second.is_alive() or any(map(pool.waiting, (0, 1))):
             if min(read) >= 500:
@@ -217,7 +217,7 @@ def test_writers_killed_in_mid_publish(segments, dtype):
     """The ring goes on, whole and without a gap, however often its writer dies."""
     pool = SharedGradientPool.create(segments, workers=1, size=300_000, slots=3, dtype=dtype)
     pattern = Pattern(pool.size)
-    with running(crash_gradient_writers, pool.name, 60) as process:
+    with running(crash_gradient_writers, pool, 60) as process:
         read = 0
         while process.is_alive() or pool.waiting(0):
             packet = pool.poll()
@@ -240,7 +240,7 @@ def test_a_second_writer_on_a_ring_is_noticed():
     vector = np.ones(4, dtype=np.float32)
     assert pool.publish(0, vector, 1)
     # The other writer, late, begins to write the same slot.
-    other = SharedGradientPool(pool.name, local.memory)._rings[0]
+    other = SharedGradientPool(pool.name, local.memory, pool.notifiers)._rings[0]
     other._slots[0][0] = 0
     assert pool.poll() is None
     assert pool.stats(0).rejected == 1
@@ -315,4 +315,4 @@ def test_senseless_pools_are_refused(wrong):
 def test_another_segment_is_refused(segments):
     weights = SharedWeights.create(segments, size=4)
     with pytest.raises(RunError, match="does not hold a gradient pool"):
-        SharedGradientPool.attach(weights.name)
+        SharedGradientPool.attach(weights.name, [])

@@ -14,6 +14,7 @@ from mario_agents.acting.environments import backward_starts
 from mario_agents.algos.dqn.algorithm import DDQNAlgorithm
 from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.run import RunDir
+from mario_agents.runtime.cores import torch_threads
 from mario_agents.runtime.worker_envs import SnapshotUsage, WorkerEnvs
 from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.curriculum.runs import run_path
@@ -123,9 +124,26 @@ def test_a_full_archive_is_for_the_log(tmp_path: Path, caplog, recwarn) -> None:
 def test_workers_share_the_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshots: bool
 ) -> None:
-    monkeypatch.setattr("mario_agents.runtime.worker_envs.available_cores", lambda: 8)
+    monkeypatch.setattr("mario_agents.runtime.cores.available_cores", lambda: 8)
     for workers, threads in ((3, 2), (16, 1)):
         config = DDQNConfig(num_envs=4, workers=workers, snapshots=snapshots)
         run = RunDir.create(tmp_path / f"{workers}", trainer="ddqn", config=config)
         with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
             assert games.envs.unwrapped.num_threads == threads
+
+
+@pytest.mark.parametrize(
+    ("workers", "wanted", "threads"),
+    [
+        (0, 12, 12),  # as it was told
+        (1, 12, 12),  # and its like
+        (2, 12, 4),
+        (2, 3, 3),
+        (16, 12, 1),
+    ],
+)
+def test_workers_have_no_more_threads_than_cores(
+    monkeypatch: pytest.MonkeyPatch, workers: int, wanted: int, threads: int
+) -> None:
+    monkeypatch.setattr("mario_agents.runtime.cores.available_cores", lambda: 8)
+    assert torch_threads(DDQNConfig(workers=workers, torch_threads=wanted)) == threads

@@ -26,9 +26,8 @@ NETWORKS = {"Nature, 84x84": ((4, 84, 84), 256), "small, 36x36": ((4, 36, 36), 1
 DTYPES: tuple[PacketType, ...] = ("float32", "bfloat16")
 
 
-def produce(pool_name: str, heartbeat_name: str) -> None:
+def produce(pool: SharedGradientPool, heartbeat_name: str) -> None:
     """A worker that does nothing but publish, whenever there is room."""
-    pool = SharedGradientPool.attach(pool_name)
     heartbeat = SharedHeartbeat.attach(heartbeat_name)
     vector = np.random.default_rng(0).normal(size=pool.size).astype(np.float32)
     while not heartbeat.stopping:
@@ -67,7 +66,7 @@ def stream(segments: SharedSegments, size: int, dtype: PacketType, seconds: floa
     """Packets a second that one process publishes and this one adds up."""
     pool = SharedGradientPool.create(segments, workers=1, size=size, dtype=dtype)
     heartbeat = SharedHeartbeat.create(segments, workers=1)
-    process = SPAWN.Process(target=produce, args=(pool.name, heartbeat.name))
+    process = SPAWN.Process(target=produce, args=(pool, heartbeat.name))
     process.start()
     total, count, start = np.zeros(size, dtype=np.float32), 0, 0.0
     while not start or time.perf_counter() - start < seconds:

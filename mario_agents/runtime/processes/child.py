@@ -18,6 +18,7 @@ import torch
 from mario_agents.config import TrainConfig, make_config
 from mario_agents.core.algorithm import Algorithm, Spaces, algorithm_named
 from mario_agents.run import RunDir
+from mario_agents.runtime.cores import torch_threads
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import remove_after_owner
@@ -38,7 +39,8 @@ class ProcessPlan:
         algorithm: by its name, see :func:`~mario_agents.core.algorithm.name_of`.
         options: the configuration as plain values.
         spaces: of the environments.
-        pool, weights, heartbeat: names of the shared memory.
+        pool: of gradients.
+        weights, heartbeat: names of the shared memory.
         events, token: where events go, and the token they carry.
         checkpoint: name of the checkpoint that the run continues from, or None.
         step: agent steps of that checkpoint, or 0.
@@ -49,7 +51,7 @@ class ProcessPlan:
     algorithm: str
     options: dict[str, Any]
     spaces: Spaces
-    pool: str
+    pool: SharedGradientPool
     weights: str
     heartbeat: str
     events: str
@@ -69,7 +71,7 @@ class AttachedRun:
             self.algorithm.config_class, plan.options, source=f"{plan.run}/config.json"
         )
         self.run = RunDir.open(Path(plan.run))
-        self.pool = SharedGradientPool.attach(plan.pool)
+        self.pool = plan.pool
         self.weights = SharedWeights.attach(plan.weights)
         self.heartbeat = SharedHeartbeat.attach(plan.heartbeat)
         self.publisher = EventPublisher(
@@ -101,7 +103,7 @@ def run_child(
     threading.Thread(target=_die_with_parent, args=[plan], daemon=True).start()
     try:
         attached = AttachedRun(plan, source, generation)
-        torch.set_num_threads(attached.config.torch_threads)
+        torch.set_num_threads(torch_threads(attached.config))
         _log_to(attached.publisher)
         try:
             main(attached)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from multiprocessing.connection import Connection
 
@@ -13,7 +14,7 @@ from mario_agents.run import CheckpointStore
 from mario_agents.runtime.aggregation import GradientAggregator
 from mario_agents.runtime.build import build_coordinator, build_learner, counters_of
 from mario_agents.runtime.evaluator import Evaluator
-from mario_agents.runtime.exchange import NAP, weight_layout
+from mario_agents.runtime.exchange import WAIT_SECONDS, weight_layout
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.runtime.step_interval import StepInterval
@@ -22,7 +23,10 @@ from mario_envkit.closing import close_all, closing
 
 FLUSH_SECONDS = 1.0
 """Seconds between two messages to the main process."""
-LONGEST_NAP = 0.004
+SWITCH_SECONDS = 0.0001
+"""An evaluation in the other thread lets an update go on after this time. All workers wait for it,
+and Python's default of 5 ms, which several operations of an update may have to wait for, is longer
+than the whole of it."""
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +37,12 @@ def coordinator_main(plan: ProcessPlan, failure: Connection) -> None:
 
 
 def _coordinate(attached: AttachedRun) -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
     with closing(CoordinatorProcess(attached)) as coordinator:
         coordinator.begin()
         while not attached.heartbeat.finishing:
             if not coordinator.update():
-                coordinator.nap()
+                coordinator.wait()
             coordinator.routine()
         while coordinator.update():  # what the workers left
             pass
@@ -75,9 +80,10 @@ class CoordinatorProcess:
         self._weight_layout = weight_layout(self.learner)
         self._vector = np.empty(self._weight_layout.size, dtype=np.float32)
         self._packet_layout = PacketLayout(self.learner)
+        self._pool = attached.pool
         self._aggregator = GradientAggregator(
-            attached.pool,
-            lambda worker: self._heartbeat.row(worker).taken,
+            self._pool,
+            self._awaited,
             max_staleness=config.max_staleness,
             synchronous=config.synchronous,
         )
@@ -86,7 +92,6 @@ class CoordinatorProcess:
             StepInterval(interval, step)
             for interval in (config.eval_interval, config.log_interval, config.checkpoint_interval)
         )
-        self._nap = NAP
         self._told = 0.0
 
     def begin(self) -> None:
@@ -111,13 +116,12 @@ class CoordinatorProcess:
         self._aggregator.release()
         self._row.add("updates")
         self._row.add("packets", packets)
-        self._nap = NAP
         return True
 
-    def nap(self) -> None:
-        """Nothing has come: rest, the longer the longer that lasts."""
-        self.coordinator.wait(self._nap)
-        self._nap = min(2 * self._nap, LONGEST_NAP)
+    def wait(self) -> None:
+        """There is no update to make: sleep until gradients come."""
+        with self.coordinator.reporter.stopwatch.measure("waiting"):
+            self._pool.wait_for_packet(WAIT_SECONDS)
 
     def routine(self) -> None:
         """Beat, and do what is due by now."""
@@ -158,6 +162,11 @@ class CoordinatorProcess:
         """
         close_all(self._evaluator.close, self.coordinator.reporter.close)
 
+    def _awaited(self, worker: int) -> bool:
+        """Whether gradients of a worker are to come: it lives, or has not had time to begin."""
+        row = self._heartbeat.row(worker)
+        return row.taken or not (row.ever_taken or self._heartbeat.stopping)
+
     def _take_evaluation(self) -> None:
         result = self._evaluator.result()
         if result is not None:
@@ -166,7 +175,7 @@ class CoordinatorProcess:
     def _await_evaluation(self) -> None:
         while self._evaluator.playing:
             self._row.beat()
-            time.sleep(LONGEST_NAP)
+            time.sleep(WAIT_SECONDS)
         self._take_evaluation()
 
     def _publish(self) -> None:

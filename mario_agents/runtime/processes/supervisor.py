@@ -162,7 +162,7 @@ class Supervisor:
             algorithm=algorithm_name,
             options=to_plain(config),
             spaces=spaces,
-            pool=pool.name,
+            pool=pool,
             weights=weights.name,
             heartbeat=self.heartbeat.name,
             events=hub.address,

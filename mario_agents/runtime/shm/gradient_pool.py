@@ -11,13 +11,19 @@ Why no half-written packet is ever read: the producer writes a slot that the con
 mark says ``n + 1``. A producer that is killed anywhere before the last step has published nothing.
 Its replacement reads the head from shared memory and goes on with the same packet number and slot.
 
+A packet may be *empty*: its worker has no gradients to give, and waits until this packet is
+released.
+
+The consumer has a :class:`~mario_agents.runtime.shm.notifier.Notifier`, and so has every producer:
+publishing wakes the one, releasing the other.
+
 The consumer's mark check fails only if two producers write into one ring (a worker was replaced
 while it still lived). Such packets are passed over and counted as ``rejected``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +41,7 @@ from mario_agents.runtime.shm.atomics import (
     write_header,
 )
 from mario_agents.runtime.shm.bfloat16 import BLOCK, narrow, widen
+from mario_agents.runtime.shm.notifier import Notifier
 from mario_agents.runtime.shm.segments import SharedSegments, attach
 from mario_envkit.errors import OptionError
 
@@ -48,7 +55,7 @@ _TYPES: tuple[PacketType, ...] = ("float32", "bfloat16")
 _HEAD, _DROPPED = 0, 1
 _TAIL, _REJECTED = 0, 1
 # Words of a slot.
-_MARK, _VERSION = 0, 1
+_MARK, _VERSION, _EMPTY = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +82,14 @@ class GradientPacket:
         worker: who computed them.
         sequence: 0, 1, 2... of this worker's packets, across its restarts.
         version: of the weights that they were computed on.
+        empty: whether there are none: the worker waits, and the rest has no meaning.
     """
 
-    __slots__ = ("_bits", "_ring", "sequence", "version", "worker")
+    __slots__ = ("_bits", "_ring", "empty", "sequence", "version", "worker")
 
-    def __init__(self, ring: _Ring, worker: int, sequence: int, version: int) -> None:
-        self.worker, self.sequence, self.version = worker, sequence, version
+    def __init__(self, ring: _Ring, worker: int, sequence: int) -> None:
+        self.worker, self.sequence = worker, sequence
+        self.version, self.empty = ring.header(sequence)
         self._ring = ring
         self._bits: NDArray[Any] = ring.data[sequence % len(ring.data)]
 
@@ -125,21 +134,24 @@ class SharedGradientPool:
     thread. No call ever waits.
 
     Attributes:
-        name: of the segment, for :meth:`attach`.
+        name, notifiers: of the segment, and those of the workers and of the consumer, in this
+            order, for :meth:`attach`. They travel with the pool to a process that is started.
         workers, size, slots, dtype: as given to :meth:`create`.
     """
 
-    def __init__(self, name: str, memory: Memory) -> None:
+    def __init__(self, name: str, memory: Memory, notifiers: Sequence[Notifier]) -> None:
         """Of memory that is formatted already; use :meth:`create` or :meth:`attach`."""
         fields = read_header(memory, _KIND, 4, "a gradient pool")
-        self.name = name
+        self.name, self.notifiers = name, notifiers
         self.workers, self.size, self.slots = fields[:3]
         self.dtype: PacketType = _TYPES[fields[3]]
         fence = Fence()
         step = _ring_bytes(self.size, self.slots, self.dtype)
         self._rings = [
-            _Ring(memory[start : start + step], self.size, self.slots, self.dtype, fence)
-            for start in range(LINE, LINE + self.workers * step, step)
+            _Ring(memory[start : start + step], self.size, self.slots, self.dtype, fence, notifier)
+            for start, notifier in zip(
+                range(LINE, LINE + self.workers * step, step), notifiers[:-1], strict=True
+            )
         ]
         self._turn = 0
 
@@ -174,23 +186,26 @@ class SharedGradientPool:
             )
         name, memory = segments.create(LINE + workers * _ring_bytes(size, slots, dtype))
         write_header(memory, _KIND, [workers, size, slots, _TYPES.index(dtype)])
-        return cls(name, memory)
+        return cls(name, memory, [Notifier() for _ in range(workers + 1)])
 
     @classmethod
-    def attach(cls, name: str) -> SharedGradientPool:
+    def attach(cls, name: str, notifiers: Sequence[Notifier]) -> SharedGradientPool:
         """The pool that another process made.
 
         Raises:
             RunError: if it is gone, or the segment is something else.
         """
-        return cls(name, attach(name))
+        return cls(name, attach(name), notifiers)
 
-    def publish(self, worker: int, vector: NDArray[np.float32], version: int) -> bool:
+    def __reduce__(self) -> tuple[object, ...]:
+        return SharedGradientPool.attach, (self.name, self.notifiers)
+
+    def publish(self, worker: int, vector: NDArray[np.float32] | None, version: int) -> bool:
         """Copy ``vector`` ``(size,)`` float32, C-contiguous, into the worker's ring.
 
         Args:
             worker: whose ring.
-            vector: gradients.
+            vector: gradients; None for an empty packet.
             version: of the weights that they were computed on.
 
         Returns:
@@ -200,13 +215,12 @@ class SharedGradientPool:
         Raises:
             OptionError: if the vector has another shape or type.
         """
-        contiguous = vector.flags.c_contiguous
-        if vector.shape != (self.size,) or vector.dtype != np.float32 or not contiguous:
-            raise OptionError(
-                f"Gradients for this pool are contiguous float32 of shape ({self.size},), not "
-                f"{'' if contiguous else 'strided '}{vector.dtype} of shape {vector.shape}."
-            )
-        return self._rings[worker].publish(vector, version)
+        if vector is not None:
+            self._check(vector)
+        published = self._rings[worker].publish(vector, version)
+        if published:
+            self.notifiers[-1].notify()
+        return published
 
     def has_room(self, worker: int) -> bool:
         """Whether the worker's next :meth:`publish` will be taken (it stays so until then)."""
@@ -231,6 +245,16 @@ class SharedGradientPool:
         """Packets of a worker that are published and not yet released."""
         return self._rings[worker].waiting()
 
+    def wait_for_packet(self, seconds: float) -> bool:
+        """Sleep until a packet is published, at most ``seconds``; returns whether one may have
+        been since the last call. For the process that polls."""
+        return self.notifiers[-1].wait(seconds)
+
+    def wait_for_release(self, worker: int, seconds: float) -> bool:
+        """Sleep until a packet of ``worker`` is released, at most ``seconds``; returns whether one
+        may have been since the last call. For the process that publishes."""
+        return self.notifiers[worker].wait(seconds)
+
     def stats(self, worker: int) -> RingStats:
         """The worker's counts so far; any process may ask."""
         return self._rings[worker].stats()
@@ -238,24 +262,36 @@ class SharedGradientPool:
     def _take(self, worker: int) -> GradientPacket | None:
         ring = self._rings[worker]
         sequence = ring.take()
-        if sequence is None:
-            return None
-        return GradientPacket(ring, worker, sequence, ring.version(sequence))
+        return None if sequence is None else GradientPacket(ring, worker, sequence)
+
+    def _check(self, vector: NDArray[np.float32]) -> None:
+        contiguous = vector.flags.c_contiguous
+        if vector.shape != (self.size,) or vector.dtype != np.float32 or not contiguous:
+            raise OptionError(
+                f"Gradients for this pool are contiguous float32 of shape ({self.size},), not "
+                f"{'' if contiguous else 'strided '}{vector.dtype} of shape {vector.shape}."
+            )
 
 
 class _Ring:
     """One worker's ring; the methods are grouped by who calls them."""
 
     def __init__(
-        self, memory: Memory, size: int, slots: int, dtype: PacketType, fence: Callable[[], None]
+        self,
+        memory: Memory,
+        size: int,
+        slots: int,
+        dtype: PacketType,
+        fence: Callable[[], None],
+        producer: Notifier,
     ) -> None:
-        self.fence = fence
+        self.fence, self._notifier = fence, producer
         self._producer, self._consumer = atomic_words(memory, 0, 2), atomic_words(memory, LINE, 2)
         self._slots: list[memoryview[int]] = []
         self.data: list[NDArray[Any]] = []
         step = _slot_bytes(size, dtype)
         for start in range(2 * LINE, 2 * LINE + slots * step, step):
-            self._slots.append(atomic_words(memory, start, 2))
+            self._slots.append(atomic_words(memory, start, 3))
             bits = memory[start + LINE : start + LINE + size * _ITEM_BYTES[dtype]]
             self.data.append(bits.view(np.float32 if dtype == "float32" else np.uint16))
         self._narrow = dtype == "bfloat16"
@@ -267,7 +303,7 @@ class _Ring:
     def has_room(self) -> bool:
         return self._producer[_HEAD] - self._consumer[_TAIL] < len(self._slots)
 
-    def publish(self, vector: NDArray[np.float32], version: int) -> bool:
+    def publish(self, vector: NDArray[np.float32] | None, version: int) -> bool:
         if not self.has_room():
             self._producer[_DROPPED] += 1
             return False
@@ -276,8 +312,9 @@ class _Ring:
         self.fence()  # the consumer has read the old packet before it moved its tail
         slot[_MARK] = 0
         self.fence()
-        slot[_VERSION] = version
-        self.write(vector, self.data[head % len(self._slots)])
+        slot[_VERSION], slot[_EMPTY] = version, vector is None
+        if vector is not None:
+            self.write(vector, self.data[head % len(self._slots)])
         self.fence()
         slot[_MARK] = head + 1
         self.fence()
@@ -306,12 +343,15 @@ class _Ring:
             self._give_back(self._consumer[_TAIL])
         return None
 
-    def version(self, sequence: int) -> int:
-        return self._slots[sequence % len(self._slots)][_VERSION]
+    def header(self, sequence: int) -> tuple[int, bool]:
+        """Version, and whether the packet is empty."""
+        slot = self._slots[sequence % len(self._slots)]
+        return slot[_VERSION], slot[_EMPTY] != 0
 
     def release(self, sequence: int) -> None:
         self.fence()  # all reads of the packet come before the producer may overwrite it
         self._give_back(max(self._consumer[_TAIL], sequence + 1))
+        self._notifier.notify()
 
     def _give_back(self, tail: int) -> None:
         """Move the tail to ``tail`` and over rejected packets, which nobody releases."""

@@ -199,6 +199,11 @@ class HeartbeatRow:
         """Whether a process has the row, as far as is known."""
         return self._row[_PID] != 0
 
+    @property
+    def ever_taken(self) -> bool:
+        """Whether any process has ever had the row."""
+        return self._row[_GENERATION] != 0
+
     def beat(self) -> None:
         """Say that the process is alive and moving."""
         self._row[_BEAT] = time.monotonic_ns()

@@ -1,0 +1,45 @@
+"""Waking a process that waits for a change in shared memory.
+
+A notification is a hint, the truth is in shared memory: whoever waits looks there before and after.
+So one notification too many does no harm, a process that is killed takes nothing along, and its
+replacement goes on with the same pipe. There is no name in the file system that could stay behind.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import suppress
+from multiprocessing import Pipe
+
+_ALL = 4096
+"""Bytes read at once; a notification is one, and whoever has looked has seen the cause of all."""
+
+
+class Notifier:
+    """Wakes the one process that waits on it; any process may notify.
+
+    It travels to other processes as an argument of their start only, as a pipe does.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = Pipe(duplex=False)
+        for end in (self._reader, self._writer):
+            os.set_blocking(end.fileno(), False)  # of the pipe: it holds in every process
+
+    def notify(self) -> None:
+        """Wake the process; if it is awake, its next :meth:`wait` returns at once."""
+        # If it is full of notifications that nobody has looked at, one more would say nothing new.
+        with suppress(BlockingIOError):
+            os.write(self._writer.fileno(), b"\0")
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until notified, but no longer than ``seconds``; returns whether it was."""
+        reader = self._reader.fileno()
+        poll = select.poll()
+        poll.register(reader, select.POLLIN)
+        if not poll.poll(1000 * seconds):
+            return False
+        with suppress(BlockingIOError):
+            os.read(reader, _ALL)
+        return True
