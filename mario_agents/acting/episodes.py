@@ -1,4 +1,4 @@
-"""The books of running episodes: what every step of a vector environment adds to them."""
+"""Returns, lengths and progress of running episodes, updated at every step of a vector env."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class EpisodeTracker:
         info: StepInfo,
         collected: CollectResult,
     ) -> None:
-        """Enter one step of every environment, and close the books of the ended episodes.
+        """Add one step of every environment, and collect the episodes that ended with it.
 
         Args:
             reward, ended, truncated: ``(num_envs,)``; ended is terminated or truncated.
@@ -141,8 +141,8 @@ class EpisodeTracker:
                     success=bool(success[env]),
                 )
             )
-        for books in (self._reward, self._length, self._best_x, self._flags, self._at_flag):
-            books[ended] = 0
+        for total in (self._reward, self._length, self._best_x, self._flags, self._at_flag):
+            total[ended] = 0
         self._level[ended] = ""
 
 

@@ -1,4 +1,4 @@
-"""Between policies with a state and the face that plug-ins show."""
+"""Adapters between stateful policies and :class:`mario_envkit.plugins.Policy`."""
 
 from __future__ import annotations
 

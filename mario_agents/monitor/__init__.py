@@ -1,1 +1,1 @@
-"""Looking at a run from a terminal, while it is trained and afterwards."""
+"""The dashboard: shows a run in a terminal, while it trains and afterwards."""

@@ -100,7 +100,7 @@ class DashboardBeside:
         self._line.__exit__(kind, error, trace)
 
     def update(self, step: int, **values: float) -> None:
-        """See :class:`~mario_agents.telemetry.progress.Display`."""
+        """Keep the latest values for the progress line that follows a dashboard that has ended."""
         self._line.update(step, **values)
         if self._process is not None and self._process.poll() is not None:
             self._end()

@@ -1,4 +1,4 @@
-"""What a dashboard says, as styled text: pure functions of the state and of the room there is."""
+"""Renders the dashboard's state as styled text: pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a dashboard's events come from: the sockets of a run, as long as it has any."""
+"""The dashboard's source of events: the sockets of a running run."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ class RunFeed:
 
     @property
     def living(self) -> bool:
-        """See :class:`Feed`."""
+        """Whether there is a process that trains the run."""
         return self._observer is not None
 
     @property
     def silent(self) -> bool:
-        """See :class:`Feed`."""
+        """Whether no event has come for :data:`SILENT_SECONDS`."""
         return time.monotonic() - self._heard > SILENT_SECONDS
 
     def poll(self, state: Dashboard) -> Dashboard:
-        """See :class:`Feed`."""
+        """The state after the events that have arrived; connects to a run that is resumed."""
         found = self._find() if time.monotonic() >= self._due else self._server
         # Before anything is closed: the last words of the run may be waiting.
         state = self._take_in(state)
@@ -121,7 +121,7 @@ class RunFeed:
         self._heard = time.monotonic()
 
     def stop(self) -> bool:
-        """See :class:`Feed`; the main process takes the signal for its user's Ctrl-C."""
+        """Send SIGINT to the main process, which takes it for its user's Ctrl-C."""
         # Whoever speaks with this run's token on its socket is the process of that number.
         if self._server is None or self.silent:
             return False
@@ -129,7 +129,7 @@ class RunFeed:
         return True
 
     def close(self) -> None:
-        """See :class:`Feed`."""
+        """Disconnect; the run goes on."""
         if self._observer is not None:
             self._observer.close()
             self._observer = None

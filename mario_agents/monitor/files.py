@@ -1,4 +1,4 @@
-"""What a run directory tells of a run, told as the events that would have told it."""
+"""Reads a run directory as the events that led to it, for runs that have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dashboard says as plain text, once."""
+"""The dashboard's state as plain text, printed once."""
 
 from __future__ import annotations
 

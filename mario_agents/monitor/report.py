@@ -1,4 +1,4 @@
-"""The report of a run, written by a process of its own and opened in a browser."""
+"""Writes the report of a run in a child process, and opens it in a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The course of a number over a whole run, in a bounded number of points."""
+"""A time series of bounded size, for the dashboard's curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Putting a dashboard together."""
+"""Starts the dashboard, or prints its summary."""
 
 from __future__ import annotations
 

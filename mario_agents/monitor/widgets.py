@@ -1,4 +1,4 @@
-"""The widgets of the dashboard; they draw what they are told and know nothing else."""
+"""The widgets of the dashboard."""
 
 from __future__ import annotations
 

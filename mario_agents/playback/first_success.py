@@ -70,7 +70,7 @@ class FlagWatch(VectorWrapper):
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """See Gymnasium."""
+        """Reset the games, and save where they begin."""
         observations, infos = self.env.reset(seed=seed, options=options)
         if self._watching:
             self._saved = [slot.save() for slot in self._slots]
@@ -80,7 +80,7 @@ class FlagWatch(VectorWrapper):
         return observations, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """See Gymnasium."""
+        """Step the games, and keep the actions."""
         result = self.env.step(actions)
         if self._watching:
             _, _, terminated, truncated, infos = result

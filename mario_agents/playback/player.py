@@ -1,4 +1,4 @@
-"""Let an agent play one game after another where a person, or a video, can see every frame."""
+"""Plays one episode after another with every frame rendered, for windows and videos."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ class OneEpisode(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.steps, self.over = 0, False
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """See Gymnasium; once the episode has begun, nothing happens."""
+        """Begin the episode; once it has begun, nothing happens."""
         return self._last or self._see(*self.env.reset(**kwargs))
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """See Gymnasium; once the episode is over, nothing happens."""
+        """Make a step; once the episode is over, nothing happens."""
         if self.over:
             assert self._last is not None
             return self._last[0], 0.0, False, False, self._last[1]

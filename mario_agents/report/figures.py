@@ -1,4 +1,4 @@
-"""Figures as SVG that goes into a page: its colours are the page's, in light and in dark."""
+"""Figures as inline SVG, in the colours of the page, light and dark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Levels from end to end, with what happened in them."""
+"""Maps of levels with deaths, snapshots and trajectories."""
 
 from __future__ import annotations
 

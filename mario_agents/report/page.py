@@ -1,4 +1,4 @@
-"""The page: everything that runs tell, in one HTML file that needs nothing else."""
+"""Builds the report: one HTML file without external resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A panel of a figure for papers: lines in a veil, the same look everywhere."""
+"""One panel of a figure for papers: mean lines with shaded spread."""
 
 from __future__ import annotations
 

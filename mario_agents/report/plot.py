@@ -1,4 +1,4 @@
-"""Curves for papers: several runs and seeds, the mean and its spread, as a file."""
+"""Learning curves for papers: mean and spread over seeds, as PNG, PDF or SVG."""
 
 from __future__ import annotations
 

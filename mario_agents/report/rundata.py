@@ -1,4 +1,4 @@
-"""Everything a run directory has to say, as far as it is there."""
+"""Reads a run directory; what is missing or damaged is named and left out."""
 
 from __future__ import annotations
 

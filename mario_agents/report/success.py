@@ -1,4 +1,4 @@
-"""How often the flag was reached, level by level."""
+"""Success rates with confidence intervals, by level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CSV files of a run as columns of numbers, and curves made of them."""
+"""Reads metrics files as columns of numbers, and makes curves of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The coordinator's end of the gradient pool: which packets become one update."""
+"""Aggregates the gradient packets of workers into updates."""
 
 from __future__ import annotations
 

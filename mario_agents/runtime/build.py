@@ -1,4 +1,4 @@
-"""Putting the parts of a run together, the same way in every process."""
+"""Builds the parts of a run, the same way in every process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The coordinator: owns the weights, and saves them."""
+"""The coordinator: owns weights and optimizer, applies gradients, writes checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Greedy episodes now and then, while training goes on."""
+"""Evaluation during training, in a thread beside it."""
 
 from __future__ import annotations
 

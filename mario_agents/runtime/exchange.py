@@ -1,4 +1,4 @@
-"""How a worker and the coordinator reach one another."""
+"""Exchange of gradients and weights between a worker and the coordinator."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LocalExchange:
         self._coordinator = coordinator
 
     def submit(self, gradients: Gradients) -> bool:
-        """See :class:`GradientExchange`; the update is made at once."""
+        """Make an update of the gradients at once."""
         self._coordinator.apply(gradients)
         return True
 
@@ -101,18 +101,18 @@ class SharedExchange:
         """Of the weights in the model."""
 
     def submit(self, gradients: Gradients) -> bool:
-        """See :class:`GradientExchange`."""
+        """Publish a packet as soon as the ring has room; False if the run stops before that."""
         self._packet_layout.pack(gradients, out=self._packet)
         return self._publish(self._packet)
 
     def begin_round(self) -> None:
-        """See :class:`GradientExchange`."""
+        """End a synchronous worker's round by an empty packet; then :meth:`sync`."""
         if self._synchronous:
             self._publish(None)
         self.sync()
 
     def sync(self) -> None:
-        """See :class:`GradientExchange`; the first time it waits until there are weights."""
+        """Copy newer weights into the model; the first time, wait until there are some."""
         while self._weights.version == 0 or (
             # The coordinator lets go of a packet when it has published what came of it.
             self._synchronous and self._pool.waiting(self._worker)

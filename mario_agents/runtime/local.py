@@ -1,4 +1,4 @@
-"""A run in one process: one worker and the coordinator take turns."""
+"""Training in one process: a worker and the coordinator take turns."""
 
 from __future__ import annotations
 

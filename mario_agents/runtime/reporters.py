@@ -1,4 +1,4 @@
-"""What the processes of a run report: rows in their CSV files, events to the main process."""
+"""Reporters: write a process's rows to its CSV file, and send its events to the main process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going back to an earlier moment of a run."""
+"""Cuts the files of a run back to an earlier step."""
 
 from __future__ import annotations
 

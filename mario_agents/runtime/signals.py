@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP as requests that a trainer can obey between two updates."""
+"""Turns Ctrl-C, SIGTERM and SIGHUP into stop requests that are obeyed between two updates."""
 
 from __future__ import annotations
 

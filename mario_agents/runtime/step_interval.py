@@ -1,4 +1,4 @@
-"""Things that are done every so many agent steps."""
+"""Actions that are due every so many agent steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An algorithm as a plug-in."""
+"""The adapter that makes a trainer plug-in of an algorithm."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AlgorithmTrainer(Generic[Config]):
         train(self.algorithm, config, RunDir.open(run_path), resume=resume)
 
     def env_kwargs(self, config: Config) -> dict[str, Any]:
-        """See :class:`mario_envkit.plugins.Trainer`."""
+        """The environments that the algorithm plays."""
         return self.algorithm.env_kwargs(config)
 
     def load_policy(

@@ -1,4 +1,4 @@
-"""A worker: plays, computes gradients, hands them over."""
+"""The worker: collects experience, computes gradients, submits them."""
 
 from __future__ import annotations
 

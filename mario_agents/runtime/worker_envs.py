@@ -1,4 +1,4 @@
-"""The games that a worker plays."""
+"""The environments of a worker, with snapshots and curricula if they are asked for."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class TimedEnvs(VectorWrapper[Any, Any, Any, Any, Any]):
         self._stopwatch = stopwatch
 
     def reset(self, **kwargs: Any) -> Any:
-        """See :class:`gymnasium.vector.VectorEnv`."""
+        """Reset, as ``time_env``."""
         with self._stopwatch.measure("time_env"):
             return self.env.reset(**kwargs)
 
     def step(self, actions: Any) -> Any:
-        """See :class:`gymnasium.vector.VectorEnv`."""
+        """Step, as ``time_env``."""
         with self._stopwatch.measure("time_env"):
             return self.env.step(actions)
 

@@ -1,4 +1,4 @@
-"""Many processes' metrics as one: in the main process, from the snapshots that they publish."""
+"""Combines the metrics of several processes, in the main process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Mario died in a run: the main process counts, everybody else reads the file."""
+"""Counts where Mario died, for ``death_hotspots.json``; only the main process has one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What steps of games brought, as metrics take it in: episodes that ended, lives that were lost."""
+"""Results of environment steps as collectors get them: ended episodes and lost lives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the events of a run come together: in its main process."""
+"""The event hub: receives, aggregates and rebroadcasts the events of all processes of a run."""
 
 from __future__ import annotations
 

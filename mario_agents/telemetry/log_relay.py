@@ -1,4 +1,4 @@
-"""Log records of the main process on their way to observers."""
+"""A log handler that queues the main process's records for rebroadcast as events."""
 
 from __future__ import annotations
 

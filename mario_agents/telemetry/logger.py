@@ -1,4 +1,4 @@
-"""One logger per process: tracks values, reduces them by kind, writes rows to sinks."""
+"""The metric logger of a process: tracks values, reduces them by kind, writes rows to sinks."""
 
 from __future__ import annotations
 

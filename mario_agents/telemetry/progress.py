@@ -1,4 +1,4 @@
-"""What a person sees while a trainer works: a bar in a terminal, plain lines elsewhere."""
+"""Progress displays of training: a bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a count grows."""
+"""The rate of a counter over the last ten seconds."""
 
 from __future__ import annotations
 

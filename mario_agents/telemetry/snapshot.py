@@ -1,4 +1,4 @@
-"""The state of one process's metrics at a moment, in the form in which it travels."""
+"""The values of one process's metrics at a moment, as they are sent."""
 
 from __future__ import annotations
 

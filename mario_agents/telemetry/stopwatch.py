@@ -1,4 +1,4 @@
-"""What the time of a process goes into."""
+"""Measures which share of a process's time goes into what."""
 
 from __future__ import annotations
 

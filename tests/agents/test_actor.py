@@ -133,14 +133,14 @@ def test_a_death_is_where_mario_died_and_not_where_he_went_on(backend, monkeypat
     envs = make_vector({**kwargs, "screen_size": 36}, 2)
     envs.reset(seed=0)
     rng = np.random.default_rng(0)
-    books, collected, restored = EpisodeTracker(2), CollectResult(), 0
+    tracker, collected, restored = EpisodeTracker(2), CollectResult(), 0
     for _ in range(400):
         _, reward, terminated, truncated, infos = envs.step(rng.choice([1, 1, 2, 3, 4], 2))
         ended = terminated | truncated
-        books.step(reward, ended, truncated, StepInfo(infos, ended), collected)
+        tracker.step(reward, ended, truncated, StepInfo(infos, ended), collected)
         restored += int(np.sum(infos.get("snapshot_restored", 0)))
     handlers = envs.handlers if backend == "vector" else envs.get_attr("handler")
-    # They keep books of their own.
+    # They keep records of their own.
     known = DeathHotspotAggregate()
     known.merge(*(handler.hotspots.aggregate for handler in handlers))
     ours = DeathHotspotAggregate()

@@ -119,7 +119,7 @@ def test_the_best_weights_of_the_full_game_cleared_the_most_stages() -> None:
     assert "0 of 1 games won, stages cleared 5.0 (most 5), mean x 100" in near.text()
 
 
-def books(*steps: dict[str, Any]) -> Any:
+def tracked(*steps: dict[str, Any]) -> Any:
     """The one episode of a game that said this."""
     keeping, collected = EpisodeTracker(1), CollectResult()
     for number, said in enumerate(steps):
@@ -136,14 +136,14 @@ def books(*steps: dict[str, Any]) -> Any:
 
 
 def test_the_books_of_episodes_know_warps() -> None:
-    warped = books({"x_pos": 900}, {"x_pos": 905, "level": "2-1", "ending": "warp"})
+    warped = tracked({"x_pos": 900}, {"x_pos": 905, "level": "2-1", "ending": "warp"})
     assert (warped.level, warped.best_x) == ("1-2", 905)
     assert (warped.flags, warped.success) == (0, False)
-    won = books({}, {"flag_get": True, "ending": "flag"})
+    won = tracked({}, {"flag_get": True, "ending": "flag"})
     assert (won.level, won.flags, won.success) == ("1-2", 1, True)
-    foreign = books({}, {"level": "2-1", "flag_get": True, "ending": "warp"})
+    foreign = tracked({}, {"level": "2-1", "flag_get": True, "ending": "warp"})
     assert (foreign.flags, foreign.success) == (0, False)
-    full = books({"flag_get": True}, {"level": "1-3"}, {"level": "1-3", "ending": "pit"})
+    full = tracked({"flag_get": True}, {"level": "1-3"}, {"level": "1-3", "ending": "pit"})
     assert (full.level, full.flags, full.success) == ("1-3", 1, False)
 
 

@@ -1,4 +1,4 @@
-"""What every process of a run but the main one does at its beginning and at its end."""
+"""Setup and teardown of every child process of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The coordinator as a process of its own."""
+"""The coordinator in a process of its own."""
 
 from __future__ import annotations
 

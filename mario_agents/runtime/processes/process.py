@@ -1,4 +1,4 @@
-"""The processes of a run, as the main process sees them."""
+"""Handles of the child processes of a run, for the main process."""
 
 from __future__ import annotations
 

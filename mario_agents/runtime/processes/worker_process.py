@@ -1,4 +1,4 @@
-"""A worker as a process of its own."""
+"""A worker in a process of its own."""
 
 from __future__ import annotations
 

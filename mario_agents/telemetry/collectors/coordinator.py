@@ -1,4 +1,4 @@
-"""What the owner of the weights measures."""
+"""The collector of the coordinator: optimizer steps and what they measure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an algorithm measures, tracked by the definitions that the algorithm gives."""
+"""The collector of an algorithm's own metrics, by the definitions that the algorithm gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The game: how far, how fast, and where it ended."""
+"""The collector of game metrics: returns, progress, deaths and flags."""
 
 from __future__ import annotations
 

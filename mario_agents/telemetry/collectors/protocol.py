@@ -1,4 +1,4 @@
-"""What a worker tells whoever measures it."""
+"""The interface of collectors."""
 
 from __future__ import annotations
 

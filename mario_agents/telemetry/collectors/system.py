@@ -1,4 +1,4 @@
-"""How much was done, and how fast."""
+"""The collector of throughput: steps, episodes, batches and steps per second."""
 
 from __future__ import annotations
 

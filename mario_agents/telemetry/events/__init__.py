@@ -1,4 +1,4 @@
-"""Events of a run: from every process to the main process, and from there to whoever watches."""
+"""Events of a run: sent by every process to the main process, which rebroadcasts them."""
 
 from mario_agents.telemetry.events.address import EventDirectory, EventServer, read_server
 from mario_agents.telemetry.events.decoding import EventDecoder, Rejected

@@ -1,4 +1,4 @@
-"""Where the sockets of a run are, and how someone in another terminal finds them."""
+"""Addresses of a run's event sockets, and the file that tells them to observers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From bytes that anybody may have sent to events, or to a count of what they were instead."""
+"""Decodes and validates event messages; what is not one is counted and ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The events of a run, and how they travel: msgpack, checked against these types on arrival."""
+"""The types of events and their envelope; encoded as msgpack, validated on arrival."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watching a run from another process, in a way that the run cannot notice."""
+"""Observing the events of a run from another process, without any effect on the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending events without ever waiting for whoever receives them."""
+"""Sending events without blocking (ZMQ PUSH)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receiving the events of all processes of a run, in the main process."""
+"""Receiving the events of all processes of a run, in the main process (ZMQ PULL)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where rows of metrics go."""
+"""Sinks: CSV files, TensorBoard and Weights & Biases."""
 
 from mario_agents.telemetry.sinks.csv_file import CsvSink
 from mario_agents.telemetry.sinks.protocol import MetricSink

@@ -1,4 +1,4 @@
-"""Which videos a run has made lately, for whoever shows them elsewhere."""
+"""Finds the videos that a run has recorded since the last look, for sinks that upload them."""
 
 from __future__ import annotations
 

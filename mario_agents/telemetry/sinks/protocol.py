@@ -1,4 +1,4 @@
-"""What takes rows of metrics."""
+"""The interface of metric sinks."""
 
 from __future__ import annotations
 
