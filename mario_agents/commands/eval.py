@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,10 +19,12 @@ from mario_agents.commands.parsing import parse
 from mario_agents.commands.stored_run import RunPath, StoredRun
 from mario_agents.config import validate
 from mario_agents.evaluation.conditions import CONDITIONS, Condition
-from mario_agents.evaluation.standard import Standard, StandardReport, evaluate_levels
 from mario_envkit.curriculum.level_text import each_place
 from mario_envkit.errors import OptionError, RunError
 from mario_envkit.files import replace_text
+
+if TYPE_CHECKING:  # what needs torch is imported when it is used: --help does not wait for it
+    from mario_agents.evaluation.standard import Standard, StandardReport
 
 QUICK_EPISODES = 10
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -74,6 +76,8 @@ def main(words: Sequence[str]) -> None:
         MarioEnvkitError: for anything wrong that a sentence can explain.
     """
     options = parse(EvalOptions, "eval", words)
+    from mario_agents.evaluation.standard import Standard
+
     standard = Standard(
         episodes=QUICK_EPISODES if options.quick else options.episodes,
         sticky=options.sticky,
@@ -134,6 +138,8 @@ def _keep(path: Path, document: str) -> None:
 def _measure(
     options: EvalOptions, run: StoredRun, standard: Standard, levels: list[str]
 ) -> StandardReport:
+    from mario_agents.evaluation.standard import evaluate_levels
+
     policy = run.trainer.load_policy(
         run.config, run.directory.path, device=options.device, weights=options.weights
     )

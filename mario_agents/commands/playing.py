@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 from tyro.conf import FlagCreatePairsOff
 
 from mario_agents.commands.stored_run import RunPath, StoredRun
 from mario_agents.config import validate
-from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol
-from mario_agents.playback.player import FrameTap, play_episode
 from mario_envkit.errors import OptionError
 from mario_envkit.plugins import Policy
+
+if TYPE_CHECKING:  # what needs torch is imported when it is used: --help does not wait for it
+    from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol
+    from mario_agents.playback.player import FrameTap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,8 @@ def protocol_of(options: PlayingOptions) -> EvalProtocol:
     Raises:
         ConfigError, OptionError: if the options are not within their limits.
     """
+    from mario_agents.evaluation.evaluate import EvalProtocol
+
     protocol = EvalProtocol(
         episodes=options.episodes,
         greedy=options.is_greedy,
@@ -83,6 +87,8 @@ def play(
     tap: FrameTap | None = None,
 ) -> EvalEpisode:
     """Play the protocol's episode ``number``."""
+    from mario_agents.playback.player import play_episode
+
     seed = protocol.seed + number
     return play_episode(policy, env, greedy=protocol.greedy, seed=seed, tap=tap)
 

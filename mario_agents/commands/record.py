@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mario_agents.acting.environments import make_env
 from mario_agents.commands.parsing import parse
@@ -19,12 +19,12 @@ from mario_agents.commands.playing import (
     protocol_of,
 )
 from mario_agents.commands.stored_run import StoredRun
-from mario_agents.evaluation.evaluate import EvalProtocol
-from mario_agents.playback.mosaic import play_mosaic
-from mario_agents.playback.player import FrameTap
 from mario_envkit.errors import OptionError
 from mario_envkit.plugins import Policy
 from mario_envkit.video import mp4_writer
+
+if TYPE_CHECKING:
+    from mario_agents.evaluation.evaluate import EvalProtocol
 
 MOST_GAMES = 64
 """Of a mosaic."""
@@ -63,6 +63,8 @@ def _record_episodes(
     policy: Policy, kwargs: dict[str, Any], protocol: EvalProtocol, path: Path
 ) -> None:
     """Write a video of one episode after the other."""
+    from mario_agents.playback.player import FrameTap
+
     env = make_env(kwargs, render_mode="rgb_array")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +88,9 @@ def _record_mosaic(
     path: Path,
 ) -> None:
     """Write a video of many games at once."""
+    from mario_agents.playback.mosaic import play_mosaic
+    from mario_agents.playback.player import FrameTap
+
     columns, rows = grid
     with ExitStack() as stack:
         envs = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 from rich.console import Console
@@ -20,12 +20,13 @@ from mario_agents.commands.playing import (
     protocol_of,
 )
 from mario_agents.commands.stored_run import StoredRun
-from mario_agents.evaluation.evaluate import EvalProtocol
-from mario_agents.playback.player import FrameTap
 from mario_agents.playback.terminal import TerminalScreen
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import DisplayUnavailable, WindowClosed
 from mario_envkit.plugins import Policy
+
+if TYPE_CHECKING:
+    from mario_agents.evaluation.evaluate import EvalProtocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,8 @@ def _watch_window(policy: Policy, env: gymnasium.Env[Any, Any], protocol: EvalPr
 def _watch_terminal(
     policy: Policy, kwargs: dict[str, Any], protocol: EvalProtocol, run: Path
 ) -> None:
+    from mario_agents.playback.player import FrameTap
+
     console = Console()
     if not console.is_terminal:
         raise DisplayUnavailable(
