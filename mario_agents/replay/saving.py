@@ -40,11 +40,11 @@ class StorageSaver:
 
     Args:
         storage: what is saved.
-        chunk_bytes: size of a chunk.
+        chunk_bytes: size of a chunk; None is :data:`CHUNK_BYTES`.
     """
 
-    def __init__(self, storage: Storage, chunk_bytes: int = CHUNK_BYTES) -> None:
-        self.storage, self._chunk_bytes = storage, chunk_bytes
+    def __init__(self, storage: Storage, chunk_bytes: int | None = None) -> None:
+        self.storage, self._chunk_bytes = storage, chunk_bytes or CHUNK_BYTES
         self._chunks: list[_Chunk] = []
         self._steps = np.zeros(storage.games, dtype=np.int64)
         """By game, the first step that no chunk has."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -88,18 +88,25 @@ class TrainingCoordinator:
         self._read_clock()
         self.reporter.write(step)
 
-    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    def save(
+        self,
+        step: int,
+        tensors: Mapping[str, Tensor],
+        state: Mapping[str, Any],
+        chunks: Iterable[str] = (),
+    ) -> None:
         """Write the latest weights, and a checkpoint unless nothing has happened since the last.
 
         Args:
             step: agent steps of the whole run.
             tensors, state: what others want to have saved, by names of their own.
+            chunks: names of what is in ``store`` already and belongs to the checkpoint.
 
         Raises:
             RunError: if the disk refuses; what was there before is intact.
         """
         close_all(
-            lambda: self._save_checkpoint(step, tensors, state),
+            lambda: self._save_checkpoint(step, tensors, state, chunks),
             lambda: write_weights(
                 self.run, self.player.state_dict(), {**self._metadata, "step": step}
             ),
@@ -121,13 +128,17 @@ class TrainingCoordinator:
             ) from error
 
     def _save_checkpoint(
-        self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
+        self,
+        step: int,
+        tensors: Mapping[str, Tensor],
+        state: Mapping[str, Any],
+        chunks: Iterable[str],
     ) -> None:
         if self._saved == (step, self.version):  # a second one would push an older one out
             return
         self._read_clock()
         own = {"updater": self.updater.state(), "coordinator": self.reporter.logger.state()}
-        self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own})
+        self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own}, chunks)
         self._saved = step, self.version
 
     def _read_clock(self) -> None:

@@ -138,15 +138,33 @@ class LocalRun:
         self.tell()
         self.hub.write(self.steps)
 
+    def save_chunk(self) -> None:
+        """Write a piece of the dataset if there is one, so that little is left for a checkpoint.
+
+        If the disk refused the last time, the next checkpoint tries again.
+        """
+        if self.coordinator.saving.problem is None:
+            self.coordinator.saving.attempt(self._write_chunk)
+
     def save(self) -> None:
         """Write weights, and a checkpoint unless there is one of this step.
 
         Raises:
             RunError: if the disk refuses.
         """
+        close_all(self._write_chunks, self._save)
+
+    def _write_chunk(self) -> bool:
+        return self.worker.dataset.write_chunk(self.coordinator.store.write_chunk)
+
+    def _write_chunks(self) -> None:
+        while self._write_chunk():
+            self.heartbeat.row(0).beat()
+
+    def _save(self) -> None:
         tensors = {f"worker.{name}": tensor for name, tensor in self.worker.tensors().items()}
         state = {"counters": counters_of(self.heartbeat), "worker": self.worker.state()}
-        self.coordinator.save(self.steps, tensors, state)
+        self.coordinator.save(self.steps, tensors, state, self.worker.dataset.chunks())
 
     def close(self) -> None:
         """Close the files; harmless when repeated.
@@ -162,6 +180,8 @@ class LocalRun:
             restore_counters(self.heartbeat, checkpoint.state["counters"])
             # A run that had worker processes saved nothing of theirs: the worker begins anew.
             if "worker" in checkpoint.state:
+                for chunk in self.coordinator.store.read_chunks(checkpoint):
+                    self.worker.dataset.read_chunk(chunk)
                 tensors = select(checkpoint.tensors, "worker.")
                 self.worker.restore(tensors, checkpoint.state["worker"])
         except KeyError as error:
@@ -207,6 +227,7 @@ def _loop(parts: LocalRun, games: WorkerEnvs, run: RunDir) -> StopRequest:
             parts.worker.record_snapshot_usage(games.snapshot_usage())
             progress.update(parts.steps, **parts.tell())
             parts.take_evaluation()
+            parts.save_chunk()
             if evaluation.due(parts.steps):
                 parts.evaluate()
             if rows.due(parts.steps):

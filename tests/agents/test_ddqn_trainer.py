@@ -150,10 +150,12 @@ def test_a_resumed_run_goes_on_where_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("save_replay", [True, False])
-def test_two_resumes_of_one_checkpoint_are_equal(tmp_path, save_replay):
+def test_two_resumes_of_one_checkpoint_are_equal(tmp_path, save_replay, monkeypatch):
+    monkeypatch.setattr("mario_agents.replay.saving.CHUNK_BYTES", 10**5)
     config = dataclasses.replace(SMALL, save_replay=save_replay)
     path = start(tmp_path / "run", dataclasses.replace(config, total_steps=200))
     shutil.copytree(path, tmp_path / "copy")
+    assert bool(list((path / "checkpoint").glob("chunk-*"))) == save_replay
     TRAINER.train(config, path, resume=True)
     TRAINER.train(config, tmp_path / "copy", resume=True)
     assert_equal(weights(path), weights(tmp_path / "copy"))
@@ -168,18 +170,23 @@ def session(path, resume):
     return LocalRun(CorridorRecipe(), config, run, envs, hub, CPU, checkpoint)
 
 
-@pytest.mark.parametrize("prioritized", [True, False])
+@pytest.mark.parametrize(("prioritized", "chunk_bytes"), [(True, 10**9), (False, 10**5)])
 def test_updates_after_a_resume_are_those_of_the_uninterrupted_run(
-    tmp_path, prioritized, monkeypatch
+    tmp_path, prioritized, chunk_bytes, monkeypatch
 ):
-    """Without new games, which do begin anew, nothing tells the resumed run from the other."""
+    """Without new games, which do begin anew, nothing tells the resumed run from the other; what
+    pieces the replay buffer is saved in does not matter."""
+    monkeypatch.setattr("mario_agents.replay.saving.CHUNK_BYTES", chunk_bytes)
     monkeypatch.setattr(f"{__name__}.SMALL", dataclasses.replace(SMALL, prioritized=prioritized))
     RunDir.create(tmp_path / "run", trainer="ddqn", config=SMALL)
     ours = session(tmp_path / "run", resume=False)
-    for _ in range(12):
+    for count in range(12):
         ours.advance()
+        if count == 5:
+            ours.save_chunk()
     ours.worker.dataset.cut(0)  # as resuming does
     ours.save()
+    assert bool(ours.worker.dataset.chunks()) == (chunk_bytes < 10**9)
     theirs = session(tmp_path / "run", resume=True)
     assert theirs.steps == ours.steps
     assert theirs.worker.dataset.state() == ours.worker.dataset.state()

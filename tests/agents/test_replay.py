@@ -1,4 +1,4 @@
-"""Replay against lists of everything that was added."""
+"""Storage, selectors and transitions against lists of everything that was added."""
 
 from __future__ import annotations
 
@@ -7,250 +7,231 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mario_agents.replay.buffer import UniformReplay
-from mario_agents.replay.prioritized import PrioritizedReplay
-from mario_envkit.errors import CheckpointError, ConfigError
-from tests.agents.replay_reference import NaiveReplay
-
-EVENTS = ("go",) * 6 + ("terminate", "truncate", "both", "lose_life", "jump")
-
-
-class WorkerEnvs:
-    """Invented games: frames of 2x3 pixels from a few colours, so that equal frames are common."""
-
-    def __init__(self, num_envs: int, stack: int, seed: int, colours: int) -> None:
-        self.num_envs, self.stack, self.colours = num_envs, stack, colours
-        self.rng = np.random.default_rng(seed)
-        self.obs = np.stack([self.start() for _ in range(num_envs)])
-
-    def frame(self) -> np.ndarray:
-        return self.rng.integers(self.colours, size=(2, 3)).astype(np.uint8)
-
-    def start(self) -> np.ndarray:
-        """The first observation of an episode: one frame repeated, or padded with black."""
-        stack = np.repeat(self.frame()[None], self.stack, axis=0)
-        if self.rng.random() < 0.3:
-            stack[:-1] = 0
-        return stack
-
-    def restored(self) -> np.ndarray:
-        """The first observation after a snapshot was restored: frames that all differ."""
-        return np.stack([self.frame() for _ in range(self.stack)])
-
-    def step(self, events: list[str]) -> dict[str, np.ndarray]:
-        final = np.concatenate(
-            [self.obs[:, 1:], np.stack([self.frame() for _ in events])[:, None]], axis=1
-        )
-        follow = final.copy()
-        for env, event in enumerate(events):
-            if event in ("terminate", "truncate", "both"):
-                follow[env] = self.start() if self.rng.random() < 0.7 else self.restored()
-            elif event in ("lose_life", "jump"):
-                follow[env] = self.restored()
-        out = {
-            "obs": self.obs,
-            "action": self.rng.integers(7, size=self.num_envs),
-            "reward": self.rng.normal(size=self.num_envs).astype(np.float32),
-            "terminated": np.array([e in ("terminate", "both", "lose_life") for e in events]),
-            "truncated": np.array([e in ("truncate", "both") for e in events]),
-            "final_obs": final,
-        }
-        self.obs = follow
-        return out
+from mario_agents.replay.selectors import PrioritizedSelector, UniformSelector
+from mario_agents.replay.storage import Storage
+from mario_agents.replay.transitions import transitions
+from mario_envkit.errors import ConfigError
+from tests.agents.replay_reference import EXTRAS, InventedGames, NaiveReplay, Play, plays
 
 
-def kept(replay: UniformReplay) -> np.ndarray:
+def storage_for(play: Play) -> Storage:
+    return Storage(
+        play.rows * play.num_envs * len(play.games),
+        play.num_envs,
+        play.obs_shape,
+        workers=list(play.games),
+        stacked=play.stacked,
+        extras=EXTRAS,
+    )
+
+
+def kept(storage: Storage) -> np.ndarray:
     """All indices that can be drawn."""
+    ends = storage.ends()
     pairs = [
-        step * replay.num_envs + env
-        for env in range(replay.num_envs)
-        for step in range(int(replay.first[env]), replay.steps)
+        step * storage.games + game
+        for game in range(storage.games)
+        for step in range(int(storage.first[game]), int(ends[game]))
     ]
     return np.array(pairs, dtype=np.int64)
 
 
-def assert_same(replay: UniformReplay, naive: NaiveReplay, index: np.ndarray) -> None:
-    batch = replay.batch(index, np.ones(len(index), dtype=np.float32))
-    for b, i in enumerate(index):
-        expected = naive.transition(int(i))
+def assert_same(storage: Storage, naive: NaiveReplay, index: np.ndarray, n_step, gamma) -> None:
+    batch = transitions(storage, index, n_step=n_step, gamma=gamma)
+    step, game = storage.locate(index)
+    for b, i in enumerate(index.tolist()):
+        expected = naive.transition(i, n_step, gamma)
         assert batch["obs"][b].tobytes() == expected["obs"].tobytes()
         assert batch["next_obs"][b].tobytes() == expected["next_obs"].tobytes()
         assert batch["action"][b] == expected["action"]
         assert batch["reward"][b] == pytest.approx(expected["reward"], abs=1e-5)
         assert batch["discount"][b] == pytest.approx(expected["discount"], abs=1e-6)
+        history, number = naive.at(i)
+        row = step[b] % storage.rows
+        assert storage.columns["is_first"][game[b], row] == history[number].is_first
+        for name, value in history[number].extras.items():
+            assert np.array_equal(storage.columns[name][game[b], row], value)
 
 
-@st.composite
-def plays(draw):
-    num_envs = draw(st.integers(1, 3))
-    events = st.lists(st.sampled_from(EVENTS), min_size=num_envs, max_size=num_envs)
-    return {
-        "games": WorkerEnvs(
-            num_envs, draw(st.integers(1, 4)), draw(st.integers(0, 2**32)), draw(st.integers(1, 9))
-        ),
-        "rows": draw(st.integers(1, 40)),
-        "n_step": draw(st.integers(1, 4)),
-        "gamma": draw(st.sampled_from([0.0, 0.5, 0.9, 1.0])),
-        "script": draw(st.lists(events, min_size=1, max_size=90)),
-    }
+@settings(max_examples=100, deadline=None)
+@given(plays(), st.integers(1, 4), st.sampled_from([0.0, 0.5, 0.9, 1.0]))
+def test_every_transition_comes_back_exactly(play, n_step, gamma):
+    storage = storage_for(play)
+    naive = NaiveReplay(play.num_envs, list(play.games))
+    selector = UniformSelector(storage, np.random.default_rng(0))
+    for count, (worker, events) in enumerate(play.script, start=1):
+        if events is None:
+            play.games[worker].reset()
+            for each in (storage, naive):
+                each.cut(worker)
+        else:
+            step = play.games[worker].step(events)
+            storage.add(step, worker)
+            naive.add(step, worker)
+        # First in, first out: the newest steps of each game, all that fit.
+        lengths = np.array([len(history) for history in naive.games])
+        assert storage.ends().tolist() == lengths.tolist()
+        fits = storage.frames.written <= storage.frames.capacity
+        assert (storage.sizes()[fits] == np.minimum(lengths, play.rows)[fits]).all()
+        assert (storage.sizes() >= np.minimum(lengths, 1)).all()
+        if count % 7 == 0 or count == len(play.script):
+            assert_same(storage, naive, kept(storage), n_step, gamma)
+            index, weight = selector.select(5, 0)
+            assert weight.tolist() == [1.0] * 5
+            assert_same(storage, naive, index, n_step, gamma)
 
 
-def build(play, kind=UniformReplay):
-    games = play["games"]
-    return kind(
-        play["rows"] * games.num_envs,
-        games.num_envs,
-        (games.stack, 2, 3),
-        n_step=play["n_step"],
-        gamma=play["gamma"],
-        rng=np.random.default_rng(0),
-    )
+@settings(max_examples=60, deadline=None)
+@given(plays(), st.integers(0, 2**32))
+def test_a_uniform_draw_from_all_shards_is_one_from_a_list_of_all_steps(play, seed):
+    storage = storage_for(play)
+    for worker, events in play.script:
+        if events is not None:
+            storage.add(play.games[worker].step(events), worker)
+    drawn = UniformSelector(storage, np.random.default_rng(seed)).select(20, 0)[0]
+    everything = kept(storage)  # game by game, each from its oldest step to its newest
+    plain = np.random.default_rng(seed).integers(len(everything), size=20)
+    assert drawn.tolist() == everything[plain].tolist()
 
 
-@settings(max_examples=150, deadline=None)
-@given(plays())
-def test_every_transition_comes_back_exactly(play):
-    replay, games = build(play), play["games"]
-    naive = NaiveReplay(games.num_envs, play["n_step"], play["gamma"])
-    for count, events in enumerate(play["script"], start=1):
-        step = games.step(events)
-        replay.add(**step)
-        naive.add(**step)
-        fits = replay.store.written <= replay.store.capacity
-        assert ((replay.steps - replay.first)[fits] == min(count, play["rows"])).all()
-        assert (replay.steps - replay.first >= 1).all()
-        if count % 7 == 0 or count == len(play["script"]):
-            assert_same(replay, naive, kept(replay))
-            assert_same(replay, naive, replay.sample(5)["index"])
-
-
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(plays(), st.lists(st.floats(0, 20, width=32), min_size=1, max_size=5))
-def test_prioritized_replay_draws_by_priority(play, errors):
-    replay, games = build(play, PrioritizedReplay), play["games"]
-    naive = NaiveReplay(games.num_envs, play["n_step"], play["gamma"])
+def test_prioritized_steps_are_drawn_by_priority(play, errors):
+    storage = storage_for(play)
+    naive = NaiveReplay(play.num_envs, list(play.games))
+    selector = PrioritizedSelector(
+        storage, np.random.default_rng(0), alpha=0.6, beta=lambda at: 0.4 + at / 1000
+    )
     expected: dict[int, float] = {}
     largest, stale = 1.0, None
-    for events in play["script"]:
-        step = games.step(events)
-        replay.add(**step)
-        naive.add(**step)
-        for env in range(games.num_envs):
-            expected[(replay.steps - 1) * games.num_envs + env] = largest
-        indices = kept(replay)
-        expected = {i: expected[i] for i in indices.tolist()}
+    for at, (worker, events) in enumerate(play.script):
+        if events is None:
+            continue
+        step = play.games[worker].step(events)
+        added = storage.add(step, worker)
+        selector.added(added)
+        naive.add(step, worker)
+        for game in range(added.games.start, added.games.stop):
+            expected[added.step * storage.games + game] = largest
+        expected = {i: expected[i] for i in kept(storage).tolist()}
         # Every priority where it belongs, and nothing else in the tree.
-        assert replay.tree.total == pytest.approx(sum(expected.values()))
-        batch = replay.sample(len(errors))
-        assert set(batch["index"].tolist()) <= set(expected)
-        assert_same(replay, naive, batch["index"])
-        chance = np.array([expected[i] for i in batch["index"].tolist()]) / replay.tree.total
-        raw = (len(replay) * chance) ** -0.4
-        assert batch["weight"] == pytest.approx(raw / raw.max(), rel=1e-4)
-        # Tell the errors one step late: some of these transitions may have left.
+        assert selector.tree.total == pytest.approx(sum(expected.values()))
+        index, weight = selector.select(len(errors), at)
+        assert set(index.tolist()) <= set(expected)
+        # Stratified: draw b falls into share b of the priorities, game by game and row by row.
+        order = sorted(expected, key=lambda i: (i % storage.games, i // storage.games % play.rows))
+        upper = np.cumsum([expected[i] for i in order])
+        shares = np.arange(len(errors) + 1) / len(errors) * upper[-1]
+        place = np.array([order.index(i) for i in index.tolist()])
+        assert (upper[place] >= shares[:-1] * (1 - 1e-9)).all()
+        assert ((upper - [expected[i] for i in order])[place] <= shares[1:] * (1 + 1e-9)).all()
+        assert_same(storage, naive, index, 2, 0.9)
+        chance = np.array([expected[i] for i in index.tolist()]) / selector.tree.total
+        raw = (len(storage) * chance) ** -(0.4 + at / 1000)
+        assert weight == pytest.approx(raw / raw.max(), rel=1e-4)
+        # Tell the errors one step late: some of these steps may have left.
         if stale is not None:
-            replay.update_priorities(stale, np.array(errors, dtype=np.float32))
+            selector.feedback(stale, np.array(errors, dtype=np.float32))
             for i, error in zip(stale.tolist(), errors, strict=True):
                 priority = (np.float64(np.float32(error)) + 1e-6) ** 0.6
                 largest = max(largest, priority)
                 if i in expected:
                     expected[i] = priority
-        stale = batch["index"]
+        stale = index
 
 
 @settings(max_examples=40, deadline=None)
-@given(plays(), st.integers(0, 89), st.sampled_from([UniformReplay, PrioritizedReplay]))
-def test_a_loaded_buffer_goes_on_like_the_saved_one(play, at, kind):
-    replay, games = build(play, kind), play["games"]
-    at = min(at, len(play["script"]) - 1)
-    for events in play["script"][: at + 1]:
-        replay.add(**games.step(events))
-    if kind is PrioritizedReplay:
-        index = replay.sample(3)["index"]
-        replay.update_priorities(index, np.array([3.0, 0.1, 0.5], dtype=np.float32))
-    other = build(play, kind)
-    other.load_state_dict({name: array.copy() for name, array in replay.state_dict().items()})
-    other.rng.bit_generator.state = replay.rng.bit_generator.state
-    for events in play["script"][at + 1 :]:
-        step = games.step(events)
-        replay.add(**step)
-        other.add(**step)
-    ours, theirs = replay.sample(16), other.sample(16)
-    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+@given(plays())
+def test_written_values_go_where_they_belong_and_nowhere_else(play):
+    storage = storage_for(play)
+    index = []
+    for worker, events in play.script:
+        if events is not None:
+            added = storage.add(play.games[worker].step(events), worker)
+            index += [added.step * storage.games + g for g in range(*added.games.indices(10**9))]
+    expected = storage.columns["state"].copy()
+    some = np.array([*index[::2], -1])
+    values = np.arange(2 * len(some)).reshape(-1, 2).astype(np.float16)
+    storage.write("state", some, values)
+    for i, value in zip(some.tolist(), values, strict=True):
+        step, game = divmod(i, storage.games)
+        if i >= 0 and step >= storage.first[game]:
+            expected[game, step % storage.rows] = value
+    assert np.array_equal(storage.columns["state"], expected)
 
 
-def test_loading_what_does_not_fit_says_so_and_changes_nothing():
-    def make(rows):
-        rng = np.random.default_rng(0)
-        return UniformReplay(rows, 1, (4, 2, 3), n_step=1, gamma=0.9, rng=rng)
-
-    small, large = make(8), make(16)
-    large.add(**WorkerEnvs(1, 4, 0, 9).step(["go"]))
-    with pytest.raises(CheckpointError, match="does not fit"):
-        small.load_state_dict(large.state_dict())
-    assert len(small) == 0
-    state = make(8).state_dict()
-    del state["written"]
-    with pytest.raises(CheckpointError, match="'written'"):
-        small.load_state_dict(state)
-
-
-def test_cut_ends_the_running_episodes_as_truncated():
-    rng = np.random.default_rng(0)
-    replay = UniformReplay(20, 2, (1, 2, 3), n_step=3, gamma=0.5, rng=rng)
-    games = WorkerEnvs(2, 1, 3, colours=1)  # all frames are equal: only the cut can tell
-    for events in (["go", "go"], ["go", "terminate"]):
-        replay.add(**games.step(events) | {"reward": np.ones(2, dtype=np.float32)})
-    replay.cut()
-    replay.add(**games.step(["go", "go"]) | {"reward": np.full(2, 100, dtype=np.float32)})
-    batch = replay.batch(np.array([0, 1]), np.ones(2, dtype=np.float32))
-    assert batch["reward"].tolist() == [1.5, 1.5]
-    assert batch["discount"].tolist() == [0.25, 0.0]
+def test_a_cut_worker_is_cut_alone():
+    games = InventedGames(1, 1, 3, colours=1)  # all frames are equal: only the cut can tell
+    storage = Storage(20, 1, (1, 2, 3), workers=[0, 1])
+    for reward in (1, 1, 100):
+        for worker in (0, 1):
+            step = games.step(["go"])._replace(reward=np.array([reward], dtype=np.float32))
+            step = step._replace(is_first=np.zeros(1, dtype=np.bool_))
+            if reward == 100 and worker == 1:
+                storage.cut(1)
+            storage.add(step, worker)
+    batch = transitions(storage, np.array([0, 1]), n_step=3, gamma=0.5)
+    assert batch["reward"].tolist() == [26.5, 1.5]
+    assert batch["discount"].tolist() == [0.125, 0.25]
+    assert storage.columns["is_first"][:, :3].tolist() == [
+        [True, False, False],
+        [True, False, True],
+    ]
 
 
-def test_uniform_replay_draws_all_and_only_what_is_there():
-    rng = np.random.default_rng(0)
-    replay = UniformReplay(24, 3, (2, 2, 3), n_step=2, gamma=0.9, rng=rng)
-    with pytest.raises(ValueError, match="empty"):
-        replay.sample(1)
-    games = WorkerEnvs(3, 2, 0, 5)
+def test_uniform_draws_reach_all_and_only_what_is_there():
+    storage = Storage(24, 3, (2, 2, 3))
+    selector = UniformSelector(storage, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="Nothing to sample"):
+        selector.select(1, 0)
+    games = InventedGames(3, 2, 0, 5)
     for _ in range(30):
-        replay.add(**games.step(["go"] * 3))
-    drawn, counts = np.unique(replay.sample(24_000)["index"], return_counts=True)
-    assert drawn.tolist() == sorted(kept(replay).tolist())
+        storage.add(games.step(["go"] * 3), 0)
+    drawn, counts = np.unique(selector.select(24_000, 0)[0], return_counts=True)
+    assert drawn.tolist() == sorted(kept(storage).tolist())
     assert counts.min() > 850  # 1000 expected, standard deviation 31
     assert counts.max() < 1150
 
 
 def test_a_truncated_final_observation_is_stored_once():
-    rng = np.random.default_rng(0)
-    replay = UniformReplay(50, 1, (4, 2, 3), n_step=1, gamma=0.9, rng=rng)
+    storage = Storage(50, 1, (4, 2, 3))
     marker = np.full((2, 3), 250, dtype=np.uint8)
-    games = WorkerEnvs(1, 4, 1, 9)
+    games = InventedGames(1, 4, 1, 9)
     for count in range(10):
         step = games.step(["truncate" if count == 4 else "go"])
         if count == 4:
-            step["final_obs"][0, -1] = marker
-        replay.add(**step)
-    frames = replay.store.frames[0].reshape(-1, 6)
+            step.final_obs[0, -1] = marker
+        storage.add(step, 0)
+    frames = storage.frames.frames[0].reshape(-1, 6)
     assert (frames == 250).all(axis=1).sum() == 1
-    batch = replay.batch(np.array([4]), np.ones(1, dtype=np.float32))
+    batch = transitions(storage, np.array([4]), n_step=1, gamma=0.9)
     assert np.array_equal(batch["next_obs"][0, -1], marker)
     assert batch["discount"][0] == np.float32(0.9)
 
 
+def test_rows_of_a_picture_are_no_frames():
+    """With frame_stack = 1 an observation has no axis of frames: nothing of it is shared."""
+    games = InventedGames(2, None, 0, 9)
+    storage = Storage(20, 2, games.obs_shape, stacked=False)
+    steps = [games.step(["go", "go"]) for _ in range(4)]
+    for step in steps:
+        storage.add(step, 0)
+    batch = transitions(storage, np.arange(6), n_step=1, gamma=0.9)
+    assert np.array_equal(batch["obs"], np.concatenate([step.obs for step in steps[:3]]))
+    assert np.array_equal(batch["next_obs"], np.concatenate([step.obs for step in steps[1:]]))
+    assert storage.frames.written.tolist() == [5, 5]  # one frame for each step, and the first
+
+
 @pytest.mark.parametrize("num_envs", [1, 8, 16])
-def test_memory_of_100_000_transitions_stays_under_0_8_gb(num_envs):
-    rng = np.random.default_rng(0)
-    replay = PrioritizedReplay(100_000, num_envs, (4, 84, 84), n_step=3, gamma=0.9, rng=rng)
-    assert replay.rows * num_envs == 100_000
-    assert replay.nbytes < 0.8e9
-    if num_envs == 8:  # the figures in the docstring of UniformReplay
-        assert round(replay.nbytes / 1e6, 1) == 756.8
-        assert round((replay.nbytes - replay.tree.nbytes) / 1e6, 1) == 754.7
+def test_memory_of_100_000_steps_stays_under_0_8_gb(num_envs):
+    storage = Storage(100_000, num_envs, (4, 84, 84))
+    assert storage.rows * num_envs == 100_000
+    tree = PrioritizedSelector(storage, np.random.default_rng(0), alpha=0.6, beta=float).tree
+    assert storage.nbytes + tree.nbytes < 0.8e9
+    if num_envs == 8:  # the figures in the docstring of Storage
+        assert round(storage.nbytes / 1e6, 1) == 754.8
 
 
-def test_too_small_a_buffer_is_refused():
-    rng = np.random.default_rng(0)
-    with pytest.raises(ConfigError, match="at least one transition of each of the 8"):
-        UniformReplay(7, 8, (4, 84, 84), n_step=1, gamma=0.9, rng=rng)
+def test_too_small_a_storage_is_refused():
+    with pytest.raises(ConfigError, match="at least one step of each of the 8"):
+        Storage(7, 4, (4, 84, 84), workers=[0, 1])

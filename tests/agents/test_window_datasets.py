@@ -13,8 +13,8 @@ from mario_agents.replay.sequence_replay import SequenceReplay
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.unroll_queue import UnrollQueue
 from mario_agents.replay.windows import sequences, unrolls
-from tests.agents.replay_games import EXTRAS, InventedGames, Play, plays
-from tests.agents.test_storage import storage_for
+from tests.agents.replay_reference import EXTRAS, InventedGames, Play, plays
+from tests.agents.test_replay import storage_for
 
 
 def sequence_replay(storage: Storage, **options) -> SequenceReplay:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mario_agents.replay.selectors import draw_starts
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.windows import sequences, unrolls
-from tests.agents.replay_games import EXTRAS, InventedGames, NaiveReplay, Play, plays
-from tests.agents.test_storage import storage_for
+from tests.agents.replay_reference import EXTRAS, InventedGames, NaiveReplay, Play, plays
+from tests.agents.test_replay import storage_for
 
 
 def played(play: Play) -> tuple[Storage, NaiveReplay]:

@@ -112,8 +112,8 @@ class DDQNConfig(TrainConfig):
     """Probability of a random action when the agent is evaluated by sampling."""
 
     save_replay: bool = False
-    """Save the replay buffer in checkpoints as well (its whole size each time); those of worker
-    processes are never saved."""
+    """Save the replay buffer in checkpoints as well: its steps are written once, while it fills, in
+    pieces that checkpoints share; those of worker processes are never saved."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,8 +16,8 @@ from mario_agents.replay.selectors import PrioritizedSelector, UniformSelector
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.transitions import TransitionReplay
 from mario_envkit.errors import CheckpointError
-from tests.agents.replay_games import InventedGames, NaiveReplay, Play, plays
-from tests.agents.test_storage import assert_same, kept, storage_for
+from tests.agents.replay_reference import InventedGames, NaiveReplay, Play, plays
+from tests.agents.test_replay import assert_same, kept, storage_for
 
 
 class Kept:
