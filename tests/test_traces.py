@@ -143,7 +143,16 @@ class Replay:
         )
 
 
-@pytest.mark.parametrize("path", GAMES, ids=lambda path: path.stem)
+def replays() -> Iterator[Any]:
+    """Every trace on every backend; nes-py takes a hundred times as long as the native console."""
+    for backend in sorted(TIMINGS):
+        for path in GAMES:
+            slow = backend == "nes-py" and ALL[path]["frames"] > 300
+            marks = [pytest.mark.slow] if slow else []
+            yield pytest.param(path, backend, marks=marks, id=f"{backend}-{path.stem}")
+
+
+@pytest.mark.parametrize(("path", "backend"), list(replays()), indirect=["backend"])
 def test_every_frame_is_as_recorded(path: Path, backend: str) -> None:
     trace = read_trace(path)
     env = make_env(trace, backend)

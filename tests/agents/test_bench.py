@@ -137,6 +137,7 @@ def test_a_child_has_its_share_of_the_cores(tmp_path: Path) -> None:
     assert last_line(tmp_path / "empty") == ""
 
 
+@pytest.mark.slow
 def test_a_bench_is_killed_and_goes_on(cli: Any, cli_env: dict[str, str], tmp_path: Path,
                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     words = ["bench", "learn", "--presets", "walk", "--seeds", "0", "1", "--steps", "640",

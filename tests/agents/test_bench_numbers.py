@@ -258,6 +258,7 @@ def test_what_run_directories_say(tmp_path: Path) -> None:
     assert draw_bench(plan, nothing, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_many_levels_stand_side_by_side(tmp_path: Path) -> None:
     cells = tuple(cell(0, True, level=str(level)) for level in all_levels()[:11])
     results = {each.name: result(each, 0.5, 5) for each in cells}

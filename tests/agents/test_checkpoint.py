@@ -326,6 +326,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_sigkill_while_saving_never_costs_more_than_the_save(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path / "checkpoint")
     rng = random.Random(0)

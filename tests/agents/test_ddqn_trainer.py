@@ -115,6 +115,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_it_learns_to_walk_to_the_flag(tmp_path):
     config = dataclasses.replace(
         SMALL, total_steps=4000, train_every=4, tau=0.02, checkpoint_interval=10_000

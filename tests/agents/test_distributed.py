@@ -70,6 +70,7 @@ def latest(path: Path) -> Checkpoint:
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.slow
 def test_a_synchronous_worker_does_what_one_in_this_process_does(
     tmp_path: Path, accumulate: int
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_synchronous_worker_does_what_one_in_this_process_does(
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(("interval", "evaluated"), [(90, True), (1000, False)])
+@pytest.mark.slow
 def test_a_run_ends_with_an_evaluation_of_its_last_weights(
     tmp_path: Path, workers: int, interval: int, evaluated: bool
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_run_ends_with_an_evaluation_of_its_last_weights(
     assert len(steps) == len(set(steps))
 
 
+@pytest.mark.slow
 def test_two_resumes_of_a_synchronous_worker_are_equal(tmp_path: Path) -> None:
     config = dataclasses.replace(DDQN, workers=1, synchronous=True, total_steps=160)
     trained(tmp_path / "a", CorridorRecipe(), config)
@@ -118,6 +121,7 @@ def test_two_resumes_of_a_synchronous_worker_are_equal(tmp_path: Path) -> None:
         assert torch.equal(ours.tensors[name], theirs.tensors[name]), name
 
 
+@pytest.mark.slow
 def test_workers_can_come_and_go_between_resumes(tmp_path: Path) -> None:
     path = tmp_path / "run"
     two = dataclasses.replace(TOY, workers=2, synchronous=True)
@@ -144,6 +148,7 @@ def test_workers_can_come_and_go_between_resumes(tmp_path: Path) -> None:
     assert reward.argmax(dim=1).tolist() == [1] * 5
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_start_end_the_run_in_a_sentence(tmp_path: Path) -> None:
     config = dataclasses.replace(TOY, workers=1)
     with pytest.raises(TrainerError) as caught:
@@ -168,6 +173,7 @@ def test_a_recipe_that_workers_could_not_import_is_refused_in_a_sentence(tmp_pat
     assert trained(tmp_path / "local", Local(), TOY).step == 1600
 
 
+@pytest.mark.slow
 def test_evaluation_goes_on_beside_the_updates(tmp_path: Path) -> None:
     config = dataclasses.replace(TOY, workers=1, eval_interval=640, eval_episodes=2, pause=0.02)
     trained(tmp_path / "run", ToyAlgorithm(), config)

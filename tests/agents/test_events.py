@@ -238,6 +238,7 @@ def send_many(address, number, count):
     publisher.close(linger=PATIENCE)
 
 
+@pytest.mark.slow
 def test_many_processes_send_at_once(subscriber):
     spawn = multiprocessing.get_context("spawn")
     count, workers = 2_000, 4

@@ -315,6 +315,7 @@ def test_a_video_that_does_not_fit_is_an_error_and_leaves_nothing(tmpfs: Path) -
 
 @needs_mount
 @pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.slow
 def test_a_run_on_a_full_disk_goes_on_and_says_what_is_not_saved(
     tmpfs: Path, cli_env: dict[str, str], workers: int
 ) -> None:

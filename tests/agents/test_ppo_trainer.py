@@ -145,12 +145,14 @@ def test_two_resumes_of_one_checkpoint_are_equal(tmp_path):
     assert_equal(ours.tensors, theirs.tensors)
 
 
+@pytest.mark.slow
 def test_a_worker_process_learns_what_this_process_does(tmp_path):
     ours = start(tmp_path / "local")
     theirs = start(tmp_path / "apart", dataclasses.replace(SMALL, workers=1))
     assert_equal(weights(ours), weights(theirs))
 
 
+@pytest.mark.slow
 def test_two_workers_share_their_gradients_and_learn(tmp_path):
     config = dataclasses.replace(SMALL, workers=2, total_steps=4096)
     path = start(tmp_path / "run", config)

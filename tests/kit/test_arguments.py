@@ -31,6 +31,7 @@ from tests.kit.targets import TARGETS, hostile
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.slow
 def test_any_value_works_or_is_refused_in_a_sentence(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # values may be taken for names of files
     target = TARGETS[name]

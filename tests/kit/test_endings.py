@@ -89,6 +89,7 @@ def test_leaving_a_single_stage_is_an_end_if_that_is_wanted() -> None:
 
 @pytest.mark.parametrize(("backend", "timing"), CONSOLES)
 @pytest.mark.parametrize("game", LAST_STAGES)
+@pytest.mark.slow
 def test_the_last_axe_wins_the_full_game(game: str, backend: str, timing: str) -> None:
     run = last_run(game, timing)
     env = make_game(game, "full", backend, timing)

@@ -149,6 +149,7 @@ def test_torchrl_makes_and_checks_single_environments():
 
 @pytest.mark.parametrize("numeric", [False, True])
 @pytest.mark.parametrize("env_id", ["MarioTrain-v0", "MarioTiles-v0", "MarioSnapshot-v0"])
+@pytest.mark.slow
 def test_tianshou_collects(env_id, numeric):
     pytest.importorskip("tianshou", reason="pip install tianshou")
     from tianshou.algorithm.algorithm_base import Policy

@@ -178,12 +178,14 @@ def run_with_thread_sanitizer(program, folder, timing="console"):
     return run.stdout.split()
 
 
+@pytest.mark.slow
 def test_thread_sanitizer_finds_nothing(sanitized, tmp_path):
     checksums = run_with_thread_sanitizer(sanitized("pool_driver"), tmp_path)
     assert len(checksums) == 3
     assert len(set(checksums)) == 1, "the number of threads must not matter"
 
 
+@pytest.mark.slow
 def test_thread_sanitizer_finds_nothing_where_threads_share(sanitized, tmp_path):
     checksums = run_with_thread_sanitizer(sanitized("sharing_driver"), tmp_path, "nes-py")
     alone, shared = checksums[::2], checksums[1::2]

@@ -186,6 +186,7 @@ def test_the_same_seed_finds_the_same_run(run_of_1_1):
 @pytest.mark.skipif((nes_py_version() or "9") >= "9", reason="needs nes-py 8")
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("level", ["1-1", "1-4", "3-1", "5-1", "6-4", "7-1"])
+@pytest.mark.slow
 def test_runs_in_the_timing_of_nes_py_are_good_on_nes_py(level):
     run, _ = solve(level, timing="nes-py")
     assert run.core == "native/nes-py"
@@ -235,6 +236,7 @@ def test_without_the_native_core(monkeypatch):
 # -- the command -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_solve_saves_runs_that_play_replays(tmp_path, capsys, monkeypatch):
     out = tmp_path / "new" / "runs"
     assert main(["solve", "--level", "1-4", "--out", str(out), "--seed", "2"]) == 0

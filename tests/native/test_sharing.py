@@ -15,6 +15,7 @@ pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native co
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_threads_share_a_game(case):
     if case.startswith("nes_py") and "nes-py" not in available_backends():
         pytest.skip("nes-py is not installed")

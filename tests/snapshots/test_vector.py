@@ -29,6 +29,7 @@ LEVELS = ["1-1", "1-2", "8-1", "random", "full", ["2-2", "7-4"], "4-3"]
 
 @pytest.mark.parametrize(("mode", "threads"), list(zip(MODES, (1, 2, 5), strict=True)))
 @pytest.mark.parametrize("restore", RESTORES)
+@pytest.mark.slow
 def test_mixed_levels(mode, restore, threads):
     both = make_both(
         7, levels=LEVELS, autoreset_mode=mode, num_threads=threads, restore=restore,
@@ -41,6 +42,7 @@ def test_mixed_levels(mode, restore, threads):
 
 @pytest.mark.parametrize(("mode", "noise"), list(zip(MODES, (False, True, False), strict=True)))
 @pytest.mark.parametrize("restore", RESTORES)
+@pytest.mark.slow
 def test_sticky_actions_noops_limits_and_one_archive_for_all(mode, restore, noise):
     both = make_both(
         4, level=["1-1", "5-2"], autoreset_mode=mode, restore=restore, restore_noise=noise,
