@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from mario_agents.ops.regression import regression_error
+
 
 def action_log_prob(logits: Tensor, action: Tensor) -> Tensor:
     """Log-probabilities ``(B,)`` of ``action`` ``(B,)`` under ``softmax(logits)``, ``(B, A)``."""
@@ -64,25 +66,18 @@ def value_loss(
         old_value, clip: with a ``clip``, a value that moved farther than this from ``old_value``
             gains nothing: the larger error of the value and of the clipped value counts, as in the
             code of OpenAI's baselines ("ppo2"). Engstrom et al. (ICLR 2020) found no benefit.
-        huber: None gives half the squared error; a number gives the Huber loss (Huber 1964), which
-            is linear where the error is larger than this.
+        huber: as in :func:`~mario_agents.ops.regression.regression_error`.
 
     Raises:
         ValueError: for a ``clip`` without ``old_value``.
     """
-    loss = _error(value, target, huber)
+    loss = regression_error(value, target, huber=huber)
     if clip is not None:
         if old_value is None:
             raise ValueError("clipping values needs the old values")
         near = old_value + (value - old_value).clamp(-clip, clip)
-        loss = torch.maximum(loss, _error(near, target, huber))
+        loss = torch.maximum(loss, regression_error(near, target, huber=huber))
     return loss.mean()
-
-
-def _error(value: Tensor, target: Tensor, huber: float | None) -> Tensor:
-    if huber is None:
-        return 0.5 * (value - target).pow(2)
-    return functional.huber_loss(value, target, reduction="none", delta=huber)
 
 
 def approximate_kl(log_prob: Tensor, old_log_prob: Tensor) -> Tensor:

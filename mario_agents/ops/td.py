@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from mario_agents.ops.regression import regression_error
 
 
 def double_q_target(
@@ -33,21 +34,12 @@ def double_q_target(
 def weighted_td_loss(
     prediction: Tensor, target: Tensor, weight: Tensor, *, huber: float | None
 ) -> Tensor:
-    """The batch mean of ``weight * error(target - prediction)``.
+    """The batch mean of ``weight`` times the error of ``prediction``.
 
     Args:
         prediction, target: ``(B,)``.
         weight: ``(B,)``, importance weights
             (:func:`mario_agents.ops.prioritized.importance_weights`), or ones.
-        huber: a number gives the Huber loss, which is linear where the error is larger than this,
-            so that no single surprise dominates a batch (with 1 the "error clipping" of Mnih et
-            al., "Human-level control through deep reinforcement learning", Nature 2015, page 7).
-            None gives half the squared error: only its minimum is the mean of the targets. With a
-            knee far below their spread the minimum is near their median, which rare deaths do not
-            move.
+        huber: as in :func:`~mario_agents.ops.regression.regression_error`.
     """
-    if huber is None:
-        error = 0.5 * (target - prediction).pow(2)
-    else:
-        error = functional.huber_loss(prediction, target, reduction="none", delta=huber)
-    return (weight * error).mean()
+    return (weight * regression_error(prediction, target, huber=huber)).mean()
