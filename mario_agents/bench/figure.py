@@ -84,8 +84,8 @@ def _variants(
     for cell in plan.cells:
         points = results[cell.name].points
         if cell.level == level and points and (has_seconds(points) or not plan.by_time):
-            practice = f", snapshots {snapshots_text(cell.snapshots)}" if several else ""
-            found.setdefault(cell.preset + practice, []).append(points)
+            snapshots = f", snapshots {snapshots_text(cell.snapshots)}" if several else ""
+            found.setdefault(cell.preset + snapshots, []).append(points)
     return found
 
 

@@ -33,7 +33,7 @@ class BenchRequest:
         levels: see :func:`~mario_envkit.curriculum.level_text.each_place`; none for what the
             presets say.
         seeds: of the runs.
-        snapshots: whether to practise from snapshots.
+        snapshots: whether deaths go back to snapshots.
         overrides: ``name=value`` for options of all runs.
         threads: cores that each run may use, if they are not to use all.
         The others are those of :class:`BenchPlan`.
@@ -167,8 +167,8 @@ def _cell(preset: Preset, options: dict[str, Any]) -> Cell:
     label = label_of(preset)
     level, seed = str(options.get("level", "")), int(options.get("seed", 0))
     snapshots = options.get("snapshots")
-    practice = [] if snapshots is None else ["snapshots-on" if snapshots else "snapshots-off"]
-    words = [label, level, *practice, f"seed-{seed}"]
+    variant = [] if snapshots is None else ["snapshots-on" if snapshots else "snapshots-off"]
+    words = [label, level, *variant, f"seed-{seed}"]
     name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", word) for word in words)
     return Cell(name, label, preset.trainer, level, seed, snapshots, options)
 

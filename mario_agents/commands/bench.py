@@ -57,7 +57,7 @@ class LearnOptions:
     steps: int | None = None
     """Agent steps of each run: its total_steps, which schedules of learning rates span."""
     snapshots: Literal["on", "off", "both", "preset"] = "preset"
-    """Practice from snapshots before the places of many deaths; both compares on and off, seed by
+    """Go back to snapshots before the places of many deaths; both compares on and off, seed by
     seed; preset leaves it as it is."""
     set: tuple[str, ...] = ()
     """Options of all runs, such as gamma=0.95 lr=1e-3; see mario-agents train TRAINER --help."""

@@ -167,7 +167,7 @@ class RunDir:
 
     @property
     def snapshots_path(self) -> Path:
-        """Directory of the snapshots that all workers practise from."""
+        """Directory of the snapshots that all workers share."""
         return self.path / "snapshots"
 
     def csv_path(self, name: str) -> Path:

@@ -98,13 +98,6 @@ class MetricAggregator:
             for name, metric in self._defs.items()
         }
 
-    def counters(self, source: str) -> dict[str, float]:
-        """Totals that a process which takes the place of ``source`` can go on from."""
-        if source not in self._sources:
-            return {}
-        found = self._sources[source]
-        return {name: found.total(name) for name in found.snapshot.counters}
-
     def combined(self) -> dict[str, float]:
         """All processes as one; NaN for what nobody has measured."""
         return {name: self._combine(metric) for name, metric in self._defs.items()}

@@ -61,7 +61,6 @@ def test_nothing_heard_is_nothing_known():
     combined = aggregator.combined()
     assert combined.pop("deaths") == 0
     assert all(math.isnan(value) for value in combined.values())
-    assert aggregator.counters("worker_0") == {}
     with pytest.raises(KeyError):
         aggregator.values("worker_0")
     assert aggregator.sources == ()
@@ -82,7 +81,7 @@ def test_counters_go_on_after_a_restart(known):
     late = snapshot(deaths=11)
     logger = MetricLogger(DEFS)
     if known == "latest":
-        logger.start_from(aggregator.counters("worker_0"))
+        logger.start_from(aggregator.values("worker_0"))
     elif known == "older":
         logger.start_from({"deaths": 6, "unknown": 3})
     logger.track("deaths", 2)
@@ -91,7 +90,7 @@ def test_counters_go_on_after_a_restart(known):
     assert not aggregator.update("worker_0", 0, 3, late)
     logger.track("deaths")
     aggregator.update("worker_0", 1, 4, logger.publish(4))
-    assert aggregator.counters("worker_0")["deaths"] == 13
+    assert aggregator.values("worker_0")["deaths"] == 13
     assert math.isnan(aggregator.combined()["speed"])
 
 
@@ -139,7 +138,8 @@ def test_totals_never_go_back_and_end_at_what_was_reported(deeds):
             generation[number] += 1
             unreported[number] = 0
             if deed == "resume":
-                loggers[number].start_from(aggregator.counters(name))
+                known = name in aggregator.sources
+                loggers[number].start_from(aggregator.values(name) if known else {})
         now = aggregator.combined()["deaths"]
         assert now == sum(reported) >= before
         before = now

@@ -166,7 +166,7 @@ def test_a_report_that_goes_on_keeps_its_rows(run, hub):
     ]
 
 
-def test_observers_get_what_the_desk_gets(run, hub):
+def test_observers_get_what_the_hub_gets(run, hub):
     observer = EventObserver(run.path)
     local = hub.publisher("worker_0")
     remote = EventPublisher(hub.address, run=hub.token, source="worker_1")
