@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_agents.telemetry.episodes import CollectResult, Death, Episode
-from mario_envkit.game.endings import WARP, clears_stage, is_success
+from mario_envkit.game.endings import clears_stage, is_success, stage_of_step
 
 
 class StepInfo:
@@ -102,8 +102,7 @@ class EpisodeTracker:
         ending: Any = ""
         if ended.any():
             ending = info.get("ending", "")
-            # The step that takes a warp is still one of the stage that it leaves.
-            level = np.where((ending == WARP) & (self._level != ""), self._level, level)
+            level = stage_of_step(level, ending, self._level)
         self._reward += reward
         self._length += 1
         # x starts anew in another level.

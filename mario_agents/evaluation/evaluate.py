@@ -18,7 +18,7 @@ from mario_agents.acting.environments import make_vector
 from mario_agents.acting.plugin_policy import policy_of
 from mario_agents.config import NonNegativeInt, PositiveInt
 from mario_agents.evaluation.intervals import bootstrap_interval, wilson_interval
-from mario_envkit.game.endings import WARP, is_success
+from mario_envkit.game.endings import is_success, stage_of_step
 from mario_envkit.plugins import Policy
 
 
@@ -62,7 +62,7 @@ class EvalEpisode:
         """The episode whose last step gave ``info``, and that began in level ``begun``."""
         ending = str(info["ending"] or "stalled")
         return cls(
-            level=begun if ending == WARP else str(info["level"]),
+            level=stage_of_step(str(info["level"]), ending, begun),
             success=bool(is_success(ending)),
             reward=float(reward),
             best_x=int(best_x),

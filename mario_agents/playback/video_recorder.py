@@ -27,7 +27,7 @@ from mario_agents.run.records import (
 from mario_agents.run.storage import Deferrable
 from mario_envkit.errors import MarioEnvkitError, RunError
 from mario_envkit.files import locked
-from mario_envkit.game.endings import WARP, clears_stage
+from mario_envkit.game.endings import clears_stage, stage_of_step
 from mario_envkit.plugins import Policy
 from mario_envkit.snapshots.context import Saved
 from mario_envkit.video import gif_writer, mp4_writer
@@ -53,9 +53,9 @@ class Trajectory:
 
     def visit(self, info: Mapping[str, Any]) -> None:
         """To be called with the info of every reset and step."""
-        place = str(info.get("level", "")), int(info.get("area", 0))
-        if self._segments and info.get("ending") == WARP:  # it is still in the stage that it leaves
-            place = self._segments[-1][:2]
+        before = self._segments[-1][0] if self._segments else ""
+        level = stage_of_step(str(info.get("level", "")), info.get("ending", ""), before)
+        place = level, int(info.get("area", 0))
         if not self._segments or self._segments[-1][:2] != place:
             self._segments.append((*place, []))
         self._segments[-1][2].append((int(info["x_pos"]), int(info.get("y_pos", 0))))

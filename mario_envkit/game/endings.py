@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mario_envkit.game.levels import Level
 from mario_envkit.game.state import GameState
 
@@ -36,6 +38,26 @@ def clears_stage(flag_get: Any, ending: Any) -> Any:
     another one that a warp led to. Of arrays, one answer for each.
     """
     return flag_get & ((ending == "") | is_success(ending))
+
+
+def stage_of_step(level: Any, ending: Any, before: Any) -> Any:
+    """The stage that a step with such an info belongs to.
+
+    The step that takes a warp is still one of the stage that it leaves: in its info nothing but the
+    stage's number is that of the next one.
+
+    Args:
+        level: of the info, such as "1-1".
+        ending: of the info.
+        before: the level before the step; "" if that is not known.
+
+    Returns:
+        ``level`` or ``before``; of arrays, one for each.
+    """
+    warped = (ending == WARP) & (before != "")
+    if isinstance(warped, np.ndarray):
+        return np.where(warped, before, level)
+    return before if warped else level
 
 
 def death_cause(state: GameState) -> str:

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import gymnasium
+import numpy as np
 import pytest
 
 from mario_envkit.emulator import native
@@ -14,7 +15,7 @@ from mario_envkit.emulator.rom import find_rom, installed_roms
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import MarioEnvkitError
 from mario_envkit.game import ram as m
-from mario_envkit.game.endings import DEATH_CAUSES, ENDINGS, ending_of, is_success
+from mario_envkit.game.endings import DEATH_CAUSES, ENDINGS, ending_of, is_success, stage_of_step
 from mario_envkit.game.levels import Level
 from mario_envkit.game.start import StartPoint
 from mario_envkit.game.state import GameState
@@ -79,6 +80,23 @@ def play(env: Any, actions: Any) -> list[tuple[float, bool, dict[str, Any]]]:
 def test_the_rules(state: GameState, level: Level | None, ending: str, end_on_exit: bool) -> None:
     assert ending_of(state, level, last_world=8, end_on_exit=end_on_exit) == ending
     assert is_success(ending) == (ending == "flag")
+
+
+@pytest.mark.parametrize(
+    ("level", "ending", "before", "stage"),
+    [
+        ("2-1", "warp", "1-2", "1-2"),
+        ("2-1", "warp", "", "2-1"),
+        ("2-1", "enemy", "1-2", "2-1"),
+        ("1-2", "", "1-1", "1-2"),
+    ],
+)
+def test_the_step_of_a_warp_belongs_to_the_stage_it_leaves(
+    level: str, ending: str, before: str, stage: str
+) -> None:
+    assert stage_of_step(level, ending, before) == stage
+    many = [np.array([value] * 2, object) for value in (level, ending, before)]
+    assert stage_of_step(*many).tolist() == [stage] * 2
 
 
 def test_leaving_a_single_stage_is_an_end_if_that_is_wanted() -> None:
