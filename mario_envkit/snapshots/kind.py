@@ -62,13 +62,23 @@ def arguments_of(layer: Any) -> list[tuple[str, str]]:
 
 
 def differences(theirs: Iterable[tuple[str, str]], ours: Iterable[tuple[str, str]]) -> list[str]:
-    """What differs, as texts like ``frame_skip=4 there and 2 here``."""
-    there, here = dict(theirs), dict(ours)
+    """What differs, as texts like ``frame_skip=4 there and 2 here``.
+
+    Layers of one class have their values side by side, from the game outwards.
+    """
+    there, here = _by_name(theirs), _by_name(ours)
     return [
         f"{name}={there.get(name, 'not given')} there and {here.get(name, 'not given')} here"
         for name in {**here, **there}
         if there.get(name) != here.get(name)
     ]
+
+
+def _by_name(kind: Iterable[tuple[str, str]]) -> dict[str, str]:
+    values: dict[str, list[str]] = {}
+    for name, value in kind:
+        values.setdefault(name, []).append(value)
+    return {name: ", ".join(each) for name, each in values.items()}
 
 
 def described(value: Any, depth: int = 0) -> str:

@@ -136,6 +136,21 @@ def test_arguments_of_other_wrappers(wrapper, there, here, says):
         SnapshotMarioEnvironment(wrapper(make_mario(**options), **here), archive=archive)
 
 
+def test_two_layers_of_one_class_the_other_way_round():
+    def made(inner, outer, **kwargs):
+        options = {**TRAIN_DEFAULTS, "frame_stack": 1}
+        env = Halved(Halved(make_mario(**options), inner), outer)
+        return SnapshotMarioEnvironment(env, **kwargs)
+
+    archive = SnapshotArchive()
+    env = made(0.5, 0.25, checkpoint_interval=10, archive=archive)
+    env.reset(seed=0)
+    while not len(archive):
+        env.step(1)
+    with pytest.raises(SnapshotMismatch, match=re.escape("share=0.5, 0.25 there and 0.25, 0.5")):
+        made(0.25, 0.5, archive=archive)
+
+
 def test_files_of_another_version_are_passed_over_with_one_sentence(tmp_path):
     archive = archive_of({}, tmp_path)
     (entry,) = archive
