@@ -20,7 +20,7 @@ T = TypeVar("T", bound=Closeable)
 
 
 @contextmanager
-def closing(thing: T) -> Iterator[T]:
+def close_at_end(thing: T) -> Iterator[T]:
     """As :func:`contextlib.closing`, but an error of ``close`` never takes the place of one that
     came before it: on a full disk everything fails, one after the other."""
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mario_envkit.closing import closing
+from mario_envkit.closing import close_at_end
 from mario_envkit.errors import BackendUnavailable
 from mario_envkit.files import replace_file
 
@@ -84,7 +84,7 @@ def _writer(path: Path, suffix: str, scale: int, **options: Any) -> Iterator[Vid
                 "pip install 'imageio[ffmpeg]'."
             ) from error
         # Its own context manager leaves ffmpeg running, and writing, after an exception.
-        with closing(writer):
+        with close_at_end(writer):
             video = VideoWriter(writer, scale, path)
             yield video
         if temporary.exists():  # without a single picture ffmpeg makes no file

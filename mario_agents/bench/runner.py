@@ -14,7 +14,7 @@ from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.plan import BenchPlan, Cell
 from mario_agents.run.lock import sole
 from mario_agents.runtime.signals import StopRequest
-from mario_envkit.closing import closing
+from mario_envkit.closing import close_at_end
 from mario_envkit.command_line import in_words, shell_words
 from mario_envkit.errors import RunError
 
@@ -35,7 +35,7 @@ def run_cells(plan: BenchPlan, layout: BenchLayout, console: Console | None = No
         todo = deque(cell for cell in plan.cells if not is_finished(layout.cell(cell.name)))
         with (
             BenchDisplay(plan, len(plan.cells) - len(todo), console) as display,
-            closing(_RunningJobs(plan, layout, display, todo)) as jobs,
+            close_at_end(_RunningJobs(plan, layout, display, todo)) as jobs,
         ):
             try:
                 while jobs.busy and not stop.requested:

@@ -26,7 +26,7 @@ from mario_agents.run import RunDir
 from mario_agents.run.directory import default_run_path
 from mario_agents.run.log_levels import NOTICE
 from mario_agents.run.storage import GrowingLog
-from mario_envkit.closing import closing
+from mario_envkit.closing import close_at_end
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import ConfigError, OptionError
 from mario_envkit.plugins import Trainer, available_trainers, load_trainer
@@ -179,7 +179,7 @@ def _logging(path: Path) -> Iterator[logging.Logger]:
         logger.addHandler(file)
         logger.addHandler(screen)
     try:
-        with closing(file):
+        with close_at_end(file):
             yield log
     finally:
         for logger, (level, propagate) in zip(loggers, before, strict=True):

@@ -34,7 +34,7 @@ from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import COORDINATOR
 from mario_agents.telemetry.progress import open_display
-from mario_envkit.closing import close_all, closing
+from mario_envkit.closing import close_all, close_at_end
 
 
 class LocalRun:
@@ -195,9 +195,11 @@ def train_in_process(
     torch.set_num_threads(config.torch_threads)
     device = resolve_device(config.device)
     with (
-        closing(WorkerEnvs(algorithm, config, run)) as games,
+        close_at_end(WorkerEnvs(algorithm, config, run)) as games,
         open_hub(algorithm, config, run, checkpoint) as hub,
-        closing(LocalRun(algorithm, config, run, games.envs, hub, device, checkpoint)) as parts,
+        close_at_end(
+            LocalRun(algorithm, config, run, games.envs, hub, device, checkpoint)
+        ) as parts,
     ):
         stop = _loop(parts, games, run)
     if stop.requested:

@@ -32,7 +32,7 @@ class GameStuck(MarioEnvkitError):
         )
 
     @classmethod
-    def some(cls, envs: Sequence[int]) -> GameStuck:
+    def in_vector(cls, envs: Sequence[int]) -> GameStuck:
         """Nothing playable in sight in some environments of a vector."""
         return cls(
             f"The games of the environments {list(envs)} have shown nothing playable for "

@@ -215,7 +215,7 @@ class GamePool:
         if stuck:
             # Nor does anything come of the episodes that were beginning.
             self._flags[TERMINATED_ROW, np.flatnonzero(trouble)] = True
-            raise GameStuck.some(stuck)
+            raise GameStuck.in_vector(stuck)
         return [(env, left - 1) for env, left in enumerate(trouble) if left]
 
     # -- results -----------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from mario_agents.runtime.engine import train
 from mario_agents.runtime.local import LocalRun
 from mario_agents.telemetry import CsvSink, TensorBoardSink
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
-from mario_envkit.closing import close_all, closing
+from mario_envkit.closing import close_all, close_at_end
 from mario_envkit.errors import CheckpointError, MarioEnvkitError, RunError
 from mario_envkit.files import append
 from mario_envkit.video import mp4_writer
@@ -270,9 +270,9 @@ def test_closing_never_hides_the_first_error() -> None:
         def close(self) -> None:
             raise OSError("second")
 
-    with pytest.raises(ValueError, match="first"), closing(Thing()):
+    with pytest.raises(ValueError, match="first"), close_at_end(Thing()):
         raise ValueError("first")
-    with pytest.raises(OSError, match="second"), closing(Thing()):
+    with pytest.raises(OSError, match="second"), close_at_end(Thing()):
         pass
     closed = []
 

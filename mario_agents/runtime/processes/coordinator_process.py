@@ -19,7 +19,7 @@ from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.telemetry.events import COORDINATOR
-from mario_envkit.closing import close_all, closing
+from mario_envkit.closing import close_all, close_at_end
 
 FLUSH_SECONDS = 1.0
 """Seconds between two messages to the main process."""
@@ -38,7 +38,7 @@ def coordinator_main(plan: ProcessPlan, failure: Connection) -> None:
 
 def _coordinate(attached: AttachedRun) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
-    with closing(CoordinatorProcess(attached)) as coordinator:
+    with close_at_end(CoordinatorProcess(attached)) as coordinator:
         coordinator.begin()
         while not attached.heartbeat.finishing:
             if not coordinator.update():

@@ -14,7 +14,7 @@ from mario_agents.runtime.reporters import WorkerReporter
 from mario_agents.runtime.shm.heartbeat import COUNTERS
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.runtime.worker_envs import WorkerEnvs
-from mario_envkit.closing import closing
+from mario_envkit.closing import close_at_end
 
 FLUSH_SECONDS = 1.0
 """Seconds between two messages to the main process."""
@@ -58,7 +58,10 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
     context = WorkerContext(
         number, config.workers, config.seed, plan.step, generation, device, reporter.stopwatch
     )
-    with closing(reporter), closing(WorkerEnvs(attached.algorithm, config, attached.run)) as games:
+    with (
+        close_at_end(reporter),
+        close_at_end(WorkerEnvs(attached.algorithm, config, attached.run)) as games,
+    ):
         reporter.flush(step, "starting")
         # The games begin while the coordinator still gets ready; nothing is played before the
         # first weights are there.
