@@ -12,8 +12,8 @@ from mario_envkit.arguments import as_env
 from mario_envkit.game.endings import DEATH_CAUSES, ENDINGS
 from mario_envkit.game.state import STATUS_NAMES
 
-START_NAMES = ("true", "archive", "run")
-"""``info["start"]``, see :mod:`mario_envkit.curriculum.start_states`."""
+START_NAMES = ("", "true", "archive", "run")
+"""``info["start"]``, see :mod:`mario_envkit.curriculum.start_states`; "" where nothing is said."""
 
 CODES: dict[str, tuple[str, ...]] = {
     "status": STATUS_NAMES,
