@@ -105,7 +105,10 @@ def _add_map(commands: _Commands) -> None:
         help="1-1, or several like 1-1..2-4,8-4 or all, as map-1-1.png and so on (default 1-1)",
     )
     level_map.add_argument(
-        "--out", type=Path, default=Path("map.png"), help="PNG (default map.png)"
+        "--out",
+        type=Path,
+        default=Path("map.png"),
+        help="PNG, .png may be left out (default map.png)",
     )
     level_map.add_argument(
         "--hotspots", type=Path, metavar="FILE", help="draw the deaths in this file, too"
@@ -177,6 +180,7 @@ def _map(options: argparse.Namespace) -> int:
         raise HotspotError(f"There is no hotspot file {options.hotspots}; give one of a run.")
     levels = each_level(options.level, options.game)
     path = as_file("out", options.out)
+    path = path if path.suffix else path.with_suffix(".png")
     for level in levels:
         level_map = draw_level(
             level, game=options.game, rom=options.rom, rom_unknown=options.rom_unknown

@@ -21,9 +21,11 @@ from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
+from mario_envkit.arguments import as_int, as_seed
 from mario_envkit.errors import OptionError
 from mario_envkit.game.endings import is_success
 from mario_envkit.vector import MarioVectorEnv
+from mario_envkit.vector.env import MOST_ENVS
 from mario_envkit.vector.infos import row_of, rows_of
 
 _RARE = ("final_obs", "final_info", "life_lost_obs", "life_lost_info")
@@ -50,6 +52,7 @@ def make_vec_env(
     maker = load_env_creator(entry_point) if isinstance(entry_point, str) else None
     if not isinstance(maker, type) or not issubclass(maker, MarioVectorEnv):
         raise OptionError(f"env_id={env_id!r} is no environment of ours; use SB3's make_vec_env.")
+    seed, n_envs = as_seed(seed), as_int("n_envs", n_envs, least=1, most=MOST_ENVS)
     kwargs["autoreset_mode"] = AutoresetMode.SAME_STEP
     envs: Any = gymnasium.make_vec(env_id, num_envs=n_envs, **kwargs)
     made: VecEnv = MarioVecEnv(envs)

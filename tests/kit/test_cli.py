@@ -68,3 +68,8 @@ def test_playing_saves_a_video(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["run.mp4"]
     assert (tmp_path / "run.mp4").stat().st_size > 1000
     assert len(shown) == 90
+
+
+def test_maps_of_several_levels_are_png_files(tmp_path, capsys):
+    assert main(["map", "--level", "1-1,1-2", "--out", str(tmp_path / "maps")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["maps-1-1.png", "maps-1-2.png"]

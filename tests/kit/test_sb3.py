@@ -145,6 +145,10 @@ def test_what_is_refused():
         make_vec_env("CartPole-v1", 2)
     with pytest.raises(OptionError, match="numeric_info=True"):
         make_vec_env("MarioTrain-v0", 2, numeric_info=True)
+    with pytest.raises(OptionError, match="n_envs=0 is not possible"):
+        make_vec_env("MarioTrain-v0", 0)
+    with pytest.raises(OptionError, match="seed='x' is not possible"):
+        make_vec_env("MarioTrain-v0", 2, "x")
     envs = make_vec_env("MarioTrain-v0", 2, **SMALL)
     envs.set_options([{"level": "1-1"}, {"level": "1-2"}])
     with pytest.raises(OptionError, match="different options"):
