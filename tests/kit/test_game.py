@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mario_envkit.curriculum.level_text import resolve_schedule
+from mario_envkit.emulator.protocol import RAM_SIZE
 from mario_envkit.errors import LevelError, OptionError
+from mario_envkit.game import ram as m
 from mario_envkit.game.actions import ACTION_SETS, describe, resolve_actions
 from mario_envkit.game.levels import Level, all_levels, parse_level
 from mario_envkit.game.rewards import (
@@ -23,7 +25,15 @@ from mario_envkit.game.rewards import (
     Warp,
     resolve_reward,
 )
-from mario_envkit.game.state import GameState, digits
+from mario_envkit.game.state import (
+    GameState,
+    digits,
+    is_busy,
+    is_dying,
+    is_world_over,
+    read_clock,
+    read_state,
+)
 
 STATE = GameState(
     world=1, stage=1, area=7, x_pos=40, y_pos=79, time=400, score=0, coins=0, life=2, powerup=0,
@@ -194,6 +204,17 @@ def test_rewards_are_chosen_by_name_or_composed():
         resolve_reward("v8")
     with pytest.raises(OptionError, match="different names"):
         RewardFunction((Death(), Death(-1)))
+
+
+@given(st.binary(min_size=RAM_SIZE, max_size=RAM_SIZE), st.integers(0, 15))
+def test_a_state_says_what_the_functions_for_its_facts_say(ram, player_state):
+    ram = bytearray(ram)
+    ram[m.PLAYER_STATE] = player_state  # most bytes are no state at all
+    state = read_state(ram)
+    assert state.dying == is_dying(ram)
+    assert state.busy == is_busy(ram)
+    assert state.time == read_clock(ram)
+    assert state.world_over == is_world_over(ram)
 
 
 @given(st.lists(st.integers(0, 255), min_size=6, max_size=6))
