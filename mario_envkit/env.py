@@ -76,7 +76,9 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
     ``copy.deepcopy`` and pickle carry everything that the future depends on: the console, reward,
     random numbers, schedule and whatever else the environment remembers; in the other process too
     the same actions lead to the same observations, rewards and infos. The cartridge is not carried
-    but found there as it was here (``rom``), and neither are a window and ``on_frame``.
+    but found there as it was here (``rom``), and neither are a window and ``on_frame``. A copy of
+    this environment waits for a step of another thread; one of wrappers around it cannot, as
+    Gymnasium's copy themselves: copy those in the thread that steps.
 
     Args:
         game: "smb" or "lost_levels".
