@@ -41,6 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "[mario_envkit.trainers]\n"
         "toy = toy_trainer:TRAINER\n"
         "walk = mario_agents.testing.toy:TRAINER\n"
+        "cue = tests.agents.cue_trainer:TRAINER\n"
         "broken = toy_trainer_that_is_not_there:TRAINER\n"
     )
     return folder
