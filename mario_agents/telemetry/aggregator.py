@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mario_agents.telemetry.schema import Across, MetricDef, MetricKind
-from mario_agents.telemetry.snapshot import MetricSnapshot, RollingMean
+from mario_agents.telemetry.snapshot import MetricSnapshot
 
 
 @dataclass(slots=True)
@@ -113,19 +113,18 @@ def combine(snapshots: Iterable[MetricSnapshot], metric: MetricDef) -> float:
     """A metric of several processes as one number, see
     :class:`~mario_agents.telemetry.schema.Across`; NaN if nobody has measured it."""
     across = Across.SUM if metric.kind is MetricKind.COUNTER else metric.across
-    means = (_mean(snapshot, metric.name) for snapshot in snapshots)
-    known = [mean for mean in means if mean.count > 0 and not math.isnan(mean.mean)]
-    if not known:
+    name, total, weights, most = metric.name, 0.0, 0, -math.inf
+    for snapshot in snapshots:
+        rolling = snapshot.rolling.get(name)
+        value = snapshot.get(name) if rolling is None else rolling.mean
+        weight = 1 if rolling is None else rolling.count
+        if weight > 0 and not math.isnan(value):
+            total, weights, most = total + value * weight, weights + weight, max(most, value)
+    if not weights:
         return math.nan
     if across is Across.MAX:
-        return max(mean.mean for mean in known)
-    # Not fsum: it refuses infinities of both signs.
-    total = sum(mean.mean * mean.count for mean in known)
-    return total if across is Across.SUM else total / sum(mean.count for mean in known)
-
-
-def _mean(snapshot: MetricSnapshot, name: str) -> RollingMean:
-    return snapshot.rolling.get(name) or RollingMean(snapshot.get(name), 1)
+        return most
+    return total if across is Across.SUM else total / weights
 
 
 def _natural(name: str) -> tuple[str, int]:

@@ -155,7 +155,7 @@ def test_a_report_that_goes_on_keeps_its_rows(run, hub):
     first.write(64)
     first.close()
     second = WorkerReporter(run, 0, METRICS, publisher, resume_step=64)
-    second.logger.start_from(hub.workers.counters("worker_0"))
+    second.logger.start_from(hub.workers.values("worker_0"))
     second.collected(ROUND)
     second.write(128)
     second.close()
