@@ -159,6 +159,7 @@ def test_workers_that_cannot_start_end_the_run_in_a_sentence(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.slow
 def test_divergence_ends_the_run_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(TrainerError, match="not finite, so training has diverged"):
         trained(tmp_path / "run", Diverging(), dataclasses.replace(TOY, workers=1))

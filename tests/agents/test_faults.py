@@ -68,6 +68,7 @@ def stop(run: LivingRun) -> None:
         (signal.SIGSTOP, 1, "--no-synchronous", "It gave no sign of life for 4 seconds."),
     ],
 )
+@pytest.mark.slow
 def test_a_dead_or_stopped_worker_is_replaced(
     start: Start, how: signal.Signals, workers: int, mode: str, reason: str
 ) -> None:
@@ -84,6 +85,7 @@ def test_a_dead_or_stopped_worker_is_replaced(
     assert f"Worker 0 is gone and will be replaced in 0.5 seconds: {reason}" in run.log()
 
 
+@pytest.mark.slow
 def test_a_dead_coordinator_ends_the_run_which_can_be_resumed(start: Start) -> None:
     run = start(*ENDLESS)
     run.until(lambda: run.running(1) and len(run.checkpoint()) >= 2)
@@ -117,6 +119,7 @@ def test_children_do_not_outlive_a_killed_main_process(start: Start) -> None:
     run.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_a_signal_to_all_processes_stops_the_run_once(start: Start) -> None:
     """So do terminals (Ctrl-C) and service managers; only the main process may listen."""
     run = start(*ENDLESS)
@@ -132,6 +135,7 @@ def test_a_signal_to_all_processes_stops_the_run_once(start: Start) -> None:
     assert "gone" not in run.log()
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_checkpoints_but_not_the_run(start: Start) -> None:
     run = start(*ENDLESS)
     run.until(lambda: run.running(1) and len(run.checkpoint()) >= 2)
@@ -147,6 +151,7 @@ def test_a_full_disk_costs_checkpoints_but_not_the_run(start: Start) -> None:
     stop(run)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(start: Start) -> None:
     run = start("--total-steps", 4000)
     run.until(lambda: bool(run.segments))
@@ -162,6 +167,7 @@ def test_a_damaged_checkpoint_is_passed_over(start: Start) -> None:
     run.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_do_not_touch_each_other(start: Start) -> None:
     first = start(*ENDLESS)
     first.until(lambda: first.running(1))
@@ -174,6 +180,7 @@ def test_two_runs_at_once_do_not_touch_each_other(start: Start) -> None:
     stop(second)
 
 
+@pytest.mark.slow
 def test_the_real_game_survives_a_dead_worker_and_a_dead_coordinator(start: Start) -> None:
     small = ("--num-envs", 2, "--screen-size", 36, "--hidden", 8, "--buffer-size", 2000,
              "--learning-starts", 32, "--batch-size", 8, "--collect-steps", 16)  # fmt: skip

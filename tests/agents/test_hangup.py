@@ -93,6 +93,7 @@ def assert_saved(run: LivingRun, workers: int) -> None:
 
 
 @pytest.mark.parametrize(("workers", "words"), [(0, ("--no-ui",)), (1, ("--ui",))])
+@pytest.mark.slow
 def test_a_closed_terminal_saves_and_stops_the_run(
     tmp_path: Path, temporary: Path, cli_env: dict[str, str], workers: int, words: tuple[str, ...]
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_closed_terminal_saves_and_stops_the_run(
         run.close()
 
 
+@pytest.mark.slow
 def test_signals_that_come_in_a_heap_do_not_disturb_the_saving(
     tmp_path: Path, temporary: Path, cli_env: dict[str, str]
 ) -> None:
@@ -129,6 +131,7 @@ def test_signals_that_come_in_a_heap_do_not_disturb_the_saving(
         run.close()
 
 
+@pytest.mark.slow
 def test_nohup_holds(
     tmp_path: Path, temporary: Path, cli_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

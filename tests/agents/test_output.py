@@ -39,6 +39,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.slow
 def test_help_in_every_encoding(encoding: str, cli_env: dict[str, str], tmp_path: Path) -> None:
     env = {**cli_env, **ENCODINGS[encoding]}
     statuses, output, errors = run_all("mario_agents.cli", HELP, env=env, folder=tmp_path)
@@ -47,6 +48,7 @@ def test_help_in_every_encoding(encoding: str, cli_env: dict[str, str], tmp_path
 
 
 @pytest.mark.parametrize(("encoding", "name"), HARD)
+@pytest.mark.slow
 def test_a_run_in_every_encoding(
     encoding: str, name: bytes, cli_env: dict[str, str], tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_it_installs_trains_with_workers_and_is_evaluated(
     plugin: Path, cli_env: dict[str, str], tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def slow_run(cli_env: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Pop
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
 def test_a_stopped_run_resumes(
     cli: Any, slow_run: Any, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:

@@ -123,6 +123,7 @@ def rows(path: Path, algorithm: Algorithm, config) -> list[dict[str, float]]:
     ],
     ids=["ddqn", "ppo", "ppo with a worker process"],
 )
+@pytest.mark.slow
 def test_a_run_says_where_its_time_went(tmp_path: Path, algorithm: Algorithm, config) -> None:
     written = rows(tmp_path / "run", algorithm, config)
     assert written

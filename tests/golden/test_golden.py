@@ -22,6 +22,7 @@ RECORDED_WITH = json.loads((HERE / "record.json").read_text())["torch"]
 @pytest.mark.skipif(
     torch.__version__.split("+")[0] != RECORDED_WITH, reason=f"recorded with torch {RECORDED_WITH}"
 )
+@pytest.mark.slow
 def test_weights_are_those_recorded():
     # A process of its own: its arithmetic must be chosen before torch is loaded.
     result = subprocess.run(

@@ -30,6 +30,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("encoding", "name"), HARD)
+@pytest.mark.slow
 def test_every_command_in_every_encoding(encoding: str, name: bytes, tmp_path: Path) -> None:
     deaths = DeathHotspotAggregate()
     deaths.record_death("1-1", 500)

@@ -25,6 +25,7 @@ RUNS: dict[str, Callable[[], Outcome]] = {
 
 
 @pytest.mark.parametrize("name", RUNS)
+@pytest.mark.slow
 def test_frames_are_equal(name: str) -> None:
     try:
         outcome = RUNS[name]()

@@ -38,12 +38,14 @@ def expected(optimised: Path) -> str:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_garbage_stays_in_bounds(tmp_path: Path, expected: str) -> None:
     driver = build_fuzz_driver(tmp_path, SANITIZED)
     assert fuzz([str(driver)], SEED, INPUTS) == expected
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_plain_code_computes_the_same(tmp_path: Path, expected: str) -> None:
     driver = build_fuzz_driver(tmp_path, PORTABLE)
     assert fuzz([str(driver)], SEED, INPUTS) == expected
@@ -54,6 +56,7 @@ def test_plain_code_computes_the_same(tmp_path: Path, expected: str) -> None:
     platform.machine() != "x86_64" or not shutil.which("qemu-x86_64"),
     reason="needs qemu-x86_64 (Debian: qemu-user)",
 )
+@pytest.mark.slow
 def test_a_processor_without_avx2_computes_the_same(optimised: Path, expected: str) -> None:
     assert fuzz(["qemu-x86_64", "-cpu", "Nehalem", str(optimised)], SEED, INPUTS) == expected
 
@@ -63,6 +66,7 @@ def test_a_processor_without_avx2_computes_the_same(optimised: Path, expected: s
     not (shutil.which(ARM64_COMPILER) and shutil.which(ARM64_RUNNER)),
     reason=f"needs {ARM64_COMPILER} and {ARM64_RUNNER} (Debian: g++-aarch64-linux-gnu, qemu-user)",
 )
+@pytest.mark.slow
 def test_arm64_computes_the_same(tmp_path: Path, expected: str) -> None:
     driver = build_fuzz_driver(tmp_path, ARM64)
     assert fuzz([ARM64_RUNNER, str(driver)], SEED, INPUTS) == expected

@@ -139,6 +139,7 @@ def test_the_end_of_a_game_with_lives_left(restore):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("restore", ["in_episode", "on_reset"])
 @pytest.mark.parametrize("end_on_exit", [True, False])
+@pytest.mark.slow
 def test_vectors_agree_on_warps(mode, restore, end_on_exit, monkeypatch):
     actions = warp_run()
     begin_late(monkeypatch, None, Level(1, 2), actions[:-TAIL])
