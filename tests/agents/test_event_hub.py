@@ -234,8 +234,9 @@ def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
     reporter.logger.start_from({"saves": 10})
     context = WorkerContext(0, 1, 0, 0, 1, torch.device("cpu"))
     worker = TrainingWorker(
-        context, ToyLearner(ToyModel(2)), None, None, heartbeat, reporter, accumulate_grads=1
-    )
+        context, ToyLearner(ToyModel(2)), None, None, None, heartbeat, reporter,
+        collect_steps=1, accumulate_grads=1,
+    )  # fmt: skip
     worker.record_snapshot_usage(SnapshotUsage(2, 1, 1, 3))
     worker.record_snapshot_usage(SnapshotUsage(5, 4, 2, 3))
     reporter.submitted()
