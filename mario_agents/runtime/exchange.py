@@ -13,8 +13,7 @@ from mario_agents.runtime.coordinator import TrainingCoordinator
 from mario_agents.runtime.flatten import TensorLayout
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
-from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
-from mario_agents.runtime.shm.shared_weights import SharedWeights
+from mario_agents.runtime.transport import Board, Weights
 from mario_agents.telemetry import Stopwatch
 
 WAIT_SECONDS = 0.05
@@ -72,7 +71,7 @@ class SharedExchange:
     Args:
         worker: number of this worker.
         learner: its model takes the weights.
-        pool, weights, heartbeat: of the run.
+        pool, weights, board: of the run.
         synchronous: whether :meth:`sync` waits until the gradients of this worker have been
             applied.
         stopwatch: measures how long this worker waits, as ``time_waiting``.
@@ -83,14 +82,14 @@ class SharedExchange:
         worker: int,
         learner: Learner,
         pool: SharedGradientPool,
-        weights: SharedWeights,
-        heartbeat: SharedHeartbeat,
+        weights: Weights,
+        board: Board,
         *,
         synchronous: bool,
         stopwatch: Stopwatch,
     ) -> None:
         self._worker, self._pool, self._weights = worker, pool, weights
-        self._heartbeat, self._row = heartbeat, heartbeat.row(worker)
+        self._board, self._row = board, board.row(worker)
         self._packet_layout, self._weight_layout = PacketLayout(learner), weight_layout(learner)
         # Detached, but the same memory as the model's own.
         self._targets = list(learner.model.state_dict().values())
@@ -135,4 +134,4 @@ class SharedExchange:
         self._row.beat()
         with self._stopwatch.measure("time_waiting"):
             self._pool.wait_for_release(self._worker, WAIT_SECONDS)
-        return not self._heartbeat.stopping
+        return not self._board.stopping

@@ -14,7 +14,7 @@ from mario_agents.core.gradients import GradientComputer
 from mario_agents.core.types import Learner, Step
 from mario_agents.runtime.exchange import GradientExchange
 from mario_agents.runtime.reporters import WorkerReporter
-from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.transport import Board
 from mario_agents.runtime.worker_envs import SnapshotUsage
 from mario_agents.telemetry.episodes import CollectResult
 
@@ -41,7 +41,7 @@ class TrainingWorker:
         actor: Actor,
         dataset: Dataset,
         exchange: GradientExchange,
-        heartbeat: SharedHeartbeat,
+        heartbeat: Board,
         reporter: WorkerReporter,
         *,
         collect_steps: int,

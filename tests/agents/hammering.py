@@ -143,16 +143,15 @@ def crash_gradient_writers(original: SharedGradientPool, rounds: int) -> None:
     and in the middle of the data, then ``rounds`` times at random moments."""
     pattern = Pattern(original.size)
 
-    def publish(fence: Any = None, write: Any = None, count: int = 1) -> None:
+    def publish(fence: Any = None, copy: Any = None, count: int = 1) -> None:
         pool = SharedGradientPool.attach(original.name, original.notifiers)
-        ring = pool._rings[0]
-        ring.fence, ring.write = fence or ring.fence, write or ring.write
+        pool.rings[0].fence, pool._copy = fence or pool.rings[0].fence, copy or pool._copy
         for _ in range(count):
             while not pool.has_room(0):
                 time.sleep(0)
             pool.publish(0, pattern.of(pool.stats(0).published), version=1)
 
-    _crash(publish, "write", fences=4, rounds=rounds)
+    _crash(publish, fences=4, rounds=rounds)
 
 
 def crash_weight_writers(weights_name: str, rounds: int) -> None:
@@ -165,11 +164,11 @@ def crash_weight_writers(weights_name: str, rounds: int) -> None:
         for _ in range(count):
             weights.publish(pattern.of(weights.version + 1))
 
-    _crash(publish, "copy", fences=2, rounds=rounds)
+    _crash(publish, fences=2, rounds=rounds)
 
 
-def _crash(publish: Callable[..., None], copying: str, *, fences: int, rounds: int) -> None:
-    assert _forked(lambda: publish(**{copying: die_in_copy}))
+def _crash(publish: Callable[..., None], *, fences: int, rounds: int) -> None:
+    assert _forked(lambda: publish(copy=die_in_copy))
     for number in range(fences):
         assert _forked(lambda number=number: publish(fence=DieAt(number)))  # type: ignore[misc]
         assert not _forked(lambda: publish(count=2))  # its replacement publishes and leaves

@@ -135,8 +135,8 @@ def test_a_full_ring_makes_a_worker_wait_and_beat(ends: Ends) -> None:
     assert all(exchange.submit(ends.gradients(value)) for value in (1.0, 2.0))
     wait = in_background(lambda: exchange.submit(ends.gradients(3.0)))
     for _ in range(2):  # it rests between two beats
-        before = ends.heartbeat.row(0).read().beat
-        until(lambda before=before: ends.heartbeat.row(0).read().beat > before)
+        before = ends.heartbeat.row(0).read().lived
+        until(lambda before=before: ends.heartbeat.row(0).read().lived > before)
     assert 0 < ends.stopwatch.lap()["time_waiting"] <= 1
     assert ends.pool.waiting(0) == 2
     aggregator = GradientAggregator(

@@ -81,10 +81,9 @@ class PoolMachine(RuleBasedStateMachine):
 
         def call(pause):
             pool = self.producers[worker] = self.attach()
-            pool._rings[worker].fence = pause
-            copy = copy_in_halves(pause)
+            pool.rings[worker].fence = pause
             if self.dtype == "float32":
-                pool._rings[worker].write = lambda vector, out: copy(out, vector)
+                pool._copy = copy_in_halves(pause)
             assert pool.publish(worker, vector, version)
             return version
 
@@ -240,8 +239,8 @@ def test_a_second_writer_on_a_ring_is_noticed():
     vector = np.ones(4, dtype=np.float32)
     assert pool.publish(0, vector, 1)
     # The other writer, late, begins to write the same slot.
-    other = SharedGradientPool(pool.name, local.memory, pool.notifiers)._rings[0]
-    other._slots[0][0] = 0
+    other = SharedGradientPool(pool.name, local.memory, pool.notifiers).rings[0]
+    other._headers[0][0] = 0
     assert pool.poll() is None
     assert pool.stats(0).rejected == 1
     for version in range(2, 7):
@@ -258,8 +257,8 @@ def test_rejected_packets_never_fill_the_ring():
     vector = np.ones(4, dtype=np.float32)
     for version in range(3):
         pool.publish(0, vector, version)
-    ring = pool._rings[0]
-    ring._slots[1][0] = ring._slots[2][0] = 0
+    ring = pool.rings[0]
+    ring._headers[1][0] = ring._headers[2][0] = 0
     held = pool.poll()
     assert pool.poll() is None  # both others are rejected while the first is out
     assert not pool.has_room(0)

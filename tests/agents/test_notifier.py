@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from mario_agents.runtime.shm.notifier import Notifier
+from mario_agents.runtime.shm.notifier import Notifier, ProcessNotifier, ThreadNotifier
 from tests.agents.hammering import SPAWN
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes are not waited for there")
@@ -21,8 +21,9 @@ def answer(question: Notifier, reply: Notifier) -> None:
         reply.notify()
 
 
-def test_a_notification_that_comes_first_is_not_lost() -> None:
-    notifier = Notifier()
+@pytest.mark.parametrize("kind", [ProcessNotifier, ThreadNotifier])
+def test_a_notification_that_comes_first_is_not_lost(kind: type[Notifier]) -> None:
+    notifier = kind()
     assert not notifier.wait(0.0)
     notifier.notify()
     notifier.notify()
@@ -30,9 +31,10 @@ def test_a_notification_that_comes_first_is_not_lost() -> None:
     assert not notifier.wait(0.0)  # one look was enough for both
 
 
-def test_two_that_take_turns_never_miss_each_other() -> None:
+@pytest.mark.parametrize("kind", [ProcessNotifier, ThreadNotifier])
+def test_two_that_take_turns_never_miss_each_other(kind: type[Notifier]) -> None:
     """Each looks at shared memory first, and waits only if its turn has not come."""
-    here, there = Notifier(), Notifier()
+    here, there = kind(), kind()
     turn, missed, rounds = [0], [], 2000
 
     def play(own: int, mine: Notifier, other: Notifier) -> None:
@@ -53,7 +55,7 @@ def test_two_that_take_turns_never_miss_each_other() -> None:
 
 
 def test_nobody_who_notifies_waits_for_one_who_does_not_look() -> None:
-    notifier = Notifier()
+    notifier = ProcessNotifier()
     for _ in range(100_000):  # more than a pipe holds
         notifier.notify()
     looks = 0
@@ -65,7 +67,7 @@ def test_nobody_who_notifies_waits_for_one_who_does_not_look() -> None:
 
 
 def test_a_replacement_goes_on_where_a_killed_process_was() -> None:
-    question, reply = Notifier(), Notifier()
+    question, reply = ProcessNotifier(), ProcessNotifier()
     for _ in range(2):
         process = SPAWN.Process(target=answer, args=(question, reply), daemon=True)
         process.start()

@@ -32,15 +32,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ProcessPlan:
-    """All that a process needs to know of its run: plain values.
+    """All that a process needs to know of its run: plain values, and the ways to the others.
 
     Attributes:
         run: the run directory.
         algorithm: by its name, see :func:`~mario_agents.core.algorithm.name_of`.
         options: the configuration as plain values.
         spaces: of the environments.
-        pool: of gradients.
-        weights, heartbeat: names of the shared memory.
+        pool, weights, heartbeat: the ways to the others, see
+            :mod:`mario_agents.runtime.transport`.
         events, token: where events go, and the token they carry.
         checkpoint: name of the checkpoint that the run continues from, or None.
         step: agent steps of that checkpoint, or 0.
@@ -52,8 +52,8 @@ class ProcessPlan:
     options: dict[str, Any]
     spaces: Spaces
     pool: SharedGradientPool
-    weights: str
-    heartbeat: str
+    weights: SharedWeights
+    heartbeat: SharedHeartbeat
     events: str
     token: str
     checkpoint: str | None
@@ -71,9 +71,7 @@ class AttachedRun:
             self.algorithm.config_class, plan.options, source=f"{plan.run}/config.json"
         )
         self.run = RunDir.open(Path(plan.run))
-        self.pool = plan.pool
-        self.weights = SharedWeights.attach(plan.weights)
-        self.heartbeat = SharedHeartbeat.attach(plan.heartbeat)
+        self.pool, self.weights, self.heartbeat = plan.pool, plan.weights, plan.heartbeat
         self.publisher = EventPublisher(
             plan.events, run=plan.token, source=source, generation=generation
         )
@@ -127,7 +125,7 @@ def _die_with_parent(plan: ProcessPlan) -> None:
     wait([parent.sentinel])
     try:
         # The main process cannot do it any more, and nobody may come after us.
-        remove_after_owner(plan.heartbeat)
+        remove_after_owner(plan.heartbeat.name)
     finally:
         os._exit(1)
 

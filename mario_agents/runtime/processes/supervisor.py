@@ -104,7 +104,7 @@ class WorkerSlot:
         heartbeat = self._row.read()
         process.kill()
         reason = f"It gave no sign of life for {timeout:g} seconds." if alive else process.reason()
-        quick = not process.joined or time.monotonic() - heartbeat.started < QUICK_DEATH_SECONDS
+        quick = not process.joined or heartbeat.lived + heartbeat.age < QUICK_DEATH_SECONDS
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
         self.process = None
         if self._quick_deaths >= MAX_QUICK_DEATHS:
@@ -163,8 +163,8 @@ class Supervisor:
             options=to_plain(config),
             spaces=spaces,
             pool=pool,
-            weights=weights.name,
-            heartbeat=self.heartbeat.name,
+            weights=weights,
+            heartbeat=self.heartbeat,
             events=hub.address,
             token=hub.token,
             checkpoint=checkpoint.name if checkpoint else None,

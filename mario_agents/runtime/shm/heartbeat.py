@@ -52,25 +52,21 @@ class Heartbeat:
     Attributes:
         pid: of the process, 0 if none has joined yet.
         generation: how many processes have joined the row: 1 for the first.
-        started, beat: when it joined, and when it last beat; seconds of :func:`time.monotonic`,
-            which all processes of a machine share.
+        age: seconds since it last beat.
+        lived: seconds between its joining and its last beat.
         counters: by name, of all generations together.
     """
 
     pid: int
     generation: int
-    started: float
-    beat: float
+    age: float
+    lived: float
     counters: dict[str, int]
-
-    @property
-    def age(self) -> float:
-        """Seconds since the last beat."""
-        return time.monotonic() - self.beat
 
 
 class SharedHeartbeat:
-    """The rows of all processes, and what concerns the whole run.
+    """Implements :class:`mario_agents.runtime.transport.Board`, and travels to processes that are
+    started.
 
     Attributes:
         name: of the segment, for :meth:`attach`.
@@ -125,6 +121,9 @@ class SharedHeartbeat:
         """
         return cls(name, attach(name))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return SharedHeartbeat.attach, (self.name,)
+
     def row(self, number: int) -> HeartbeatRow:
         """The row of a worker, or of the :attr:`coordinator`."""
         return self._rows[number]
@@ -171,7 +170,10 @@ class SharedHeartbeat:
 
 
 class HeartbeatRow:
-    """One process's row. All that writes is for that process alone, or for who has buried it."""
+    """Implements :class:`mario_agents.runtime.transport.BoardRow`.
+
+    Times are those of :func:`time.monotonic`, which all processes of a machine share.
+    """
 
     def __init__(self, row: memoryview[int]) -> None:
         self._row = row
@@ -230,7 +232,8 @@ class HeartbeatRow:
             if self._row[_GENERATION] == generation:
                 break
         counters = dict(zip(COUNTERS, row[_FIRST_COUNTER:], strict=True))
-        return Heartbeat(row[_PID], generation, row[_STARTED] / 1e9, row[_BEAT] / 1e9, counters)
+        age, lived = time.monotonic_ns() - row[_BEAT], row[_BEAT] - row[_STARTED]
+        return Heartbeat(row[_PID], generation, age / 1e9, lived / 1e9, counters)
 
 
 def _row_bytes() -> int:

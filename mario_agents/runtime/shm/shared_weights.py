@@ -33,7 +33,8 @@ _KIND = kind_of("marioSW1")
 
 
 class SharedWeights:
-    """A vector of float32 with a version. One process publishes, any number reads.
+    """Implements :class:`mario_agents.runtime.transport.Weights`, and travels to processes that
+    are started.
 
     Attributes:
         name: of the segment, for :meth:`attach`.
@@ -61,11 +62,20 @@ class SharedWeights:
             OptionError: if ``size`` is not positive.
             RunError: if there is not so much shared memory.
         """
-        if size < 1:
-            raise OptionError(f"Weights need at least one number, but size is {size}.")
-        name, memory = segments.create(2 * LINE + 2 * (LINE + round_up(size * 4)))
+        name, memory = segments.create(_total_bytes(size))
         write_header(memory, _KIND, [size])
         return cls(name, memory)
+
+    @classmethod
+    def private(cls, *, size: int) -> SharedWeights:
+        """The same in this process's own memory.
+
+        Raises:
+            OptionError: if ``size`` is not positive.
+        """
+        memory = np.zeros(_total_bytes(size), dtype=np.uint8)
+        write_header(memory, _KIND, [size])
+        return cls("", memory)
 
     @classmethod
     def attach(cls, name: str) -> SharedWeights:
@@ -75,6 +85,9 @@ class SharedWeights:
             RunError: if they are gone, or the segment is something else.
         """
         return cls(name, attach(name))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return SharedWeights.attach, (self.name,)
 
     @property
     def version(self) -> int:
@@ -127,3 +140,9 @@ class SharedWeights:
     @staticmethod
     def _copy(out: NDArray[np.float32], source: NDArray[np.float32]) -> None:
         np.copyto(out, source)
+
+
+def _total_bytes(size: int) -> int:
+    if size < 1:
+        raise OptionError(f"Weights need at least one number, but size is {size}.")
+    return 2 * LINE + 2 * (LINE + round_up(size * 4))
