@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 
 from mario_envkit.command_line import run_command
@@ -24,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Status 129, 130 and 143: stopped by a closed terminal (SIGHUP), Ctrl-C and SIGTERM.
     """
-    return run_command("mario-agents", lambda: _run(list(sys.argv[1:] if argv is None else argv)))
+    words = list(sys.argv[1:] if argv is None else argv)
+    return run_command("mario-agents", partial(_run, words))
 
 
 def _run(words: list[str]) -> None:

@@ -65,15 +65,23 @@ def main(words: Sequence[str]) -> None:
     known, _ = tyro.cli(
         StartOptions, args=rest, return_unknown_args=True, add_help=False, registry=REGISTRY
     )
-    if name is None and known.resume is None:
-        _list_trainers(rest)
     if known.resume is not None:
-        return _resume(name, known.resume, rest, known)
-    assert name is not None
-    return _start(name, rest, known)
+        opened = _stored_run(name, known.resume, rest, known)
+    elif name is not None:
+        opened = _new_run(name, rest, known)
+    else:
+        _list_trainers(rest)
+    resume = known.resume is not None
+    with opened as (trainer, config, path), _told(path, resume=resume):
+        trainer.train(config, path, resume=resume)
 
 
-def _start(name: str, words: Sequence[str], known: StartOptions) -> None:
+OpenRun = tuple[Trainer, Any, Path]
+"""A trainer, its configuration, and the directory of a run, which is locked."""
+
+
+@contextmanager
+def _new_run(name: str, words: Sequence[str], known: StartOptions) -> Iterator[OpenRun]:
     trainer = load_trainer(name)
     config = _parse(name, trainer, {}, words, known)
     _check_surroundings(trainer, config)
@@ -82,10 +90,13 @@ def _start(name: str, words: Sequence[str], known: StartOptions) -> None:
     path = known.run_dir or default_run_path(name, str(getattr(config, "level", "run")))
     run = RunDir.create(path, trainer=name, config=config)
     with run.lock():
-        _call(trainer, config, run.path, resume=False)
+        yield trainer, config, run.path
 
 
-def _resume(name: str | None, path: Path, words: Sequence[str], known: StartOptions) -> None:
+@contextmanager
+def _stored_run(
+    name: str | None, path: Path, words: Sequence[str], known: StartOptions
+) -> Iterator[OpenRun]:
     stored = StoredRun.open(path)
     run = stored.directory
     if name is not None and name != run.trainer:
@@ -100,7 +111,7 @@ def _resume(name: str | None, path: Path, words: Sequence[str], known: StartOpti
     with run.lock():
         if config != stored.config:
             run = run.with_config(config)
-        _call(stored.trainer, config, run.path, resume=True)
+        yield stored.trainer, config, run.path
 
 
 def _parse(
@@ -138,8 +149,9 @@ def _check_surroundings(trainer: Trainer, config: Any) -> None:
         backward_starts(config)
 
 
-def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
-    """Train, with the log going to the run directory."""
+@contextmanager
+def _told(path: Path, *, resume: bool) -> Iterator[None]:
+    """Training goes on within: it is shown, logged to the run directory, and its end explained."""
     from mario_agents.monitor.beside import open_beside
     from mario_agents.telemetry.progress import displayed_by
 
@@ -148,7 +160,7 @@ def _call(trainer: Trainer, config: Any, path: Path, *, resume: bool) -> None:
         log.info("%s %s", "Resuming" if resume else "Training", path)
         try:
             with displayed_by(open_beside):
-                trainer.train(config, path, resume=resume)
+                yield
         except KeyboardInterrupt as stop:
             log.info("Stopped by a signal.")
             again = shell_words("mario-agents", "train", "--resume", path)

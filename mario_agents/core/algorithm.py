@@ -1,6 +1,6 @@
 """What a trainer tells the engine: of which parts its training is made.
 
-The engine (:mod:`mario_agents.runtime.engine`) runs any algorithm that shares gradients, in one
+The engine (:mod:`mario_agents.runtime.run`) runs any algorithm that shares gradients, in one
 process or in many. An algorithm describes itself by a :class:`Algorithm`; nothing else in this
 package knows it.
 """

@@ -6,27 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from gymnasium.vector import VectorEnv
 
 from mario_agents.acting.actor import Actor
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.types import Learner
-from mario_agents.run import Checkpoint, CheckpointStore, RunDir
-from mario_agents.run.clock import TrainingClock
-from mario_agents.runtime.coordinator import TrainingCoordinator
+from mario_agents.run import Checkpoint, RunDir
 from mario_agents.runtime.exchange import GradientExchange
 from mario_agents.runtime.reporters import (
-    CoordinatorReporter,
     WorkerReporter,
     run_sinks,
 )
 from mario_agents.runtime.shm.heartbeat import COUNTERS, SharedHeartbeat
 from mario_agents.runtime.worker import TrainingWorker
-from mario_agents.runtime.worker_envs import TimedEnvs
+from mario_agents.runtime.worker_envs import TimedEnvs, WorkerEnvs
 from mario_agents.telemetry import RunMetrics
 from mario_agents.telemetry.event_hub import EventHub
-from mario_agents.telemetry.events import Publisher
+from mario_envkit.errors import CheckpointError
 
 
 def open_hub(
@@ -43,49 +39,19 @@ def open_hub(
     return EventHub(run, metrics, sinks)
 
 
-def build_coordinator(
-    algorithm: Algorithm[Any, Any],
-    config: TrainConfig,
-    run: RunDir,
-    learner: Learner,
-    spaces: Spaces,
-    publisher: Publisher,
-    checkpoint: Checkpoint | None,
-    *,
-    began: float | None = None,
-) -> TrainingCoordinator:
-    """The coordinator of a run, with the weights and counters of ``checkpoint``.
-
-    ``began`` is when training began, see :class:`~mario_agents.run.clock.TrainingClock`.
-
-    Raises:
-        CheckpointError: if ``checkpoint`` does not fit.
-    """
-    return TrainingCoordinator(
-        run,
-        CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints),
-        algorithm.updater(config, learner),
-        algorithm.player(learner),
-        spaces.metadata(),
-        CoordinatorReporter(run, publisher, resume_step=checkpoint.step if checkpoint else None),
-        checkpoint,
-        TrainingClock(began),
-    )
-
-
 def build_worker(
     algorithm: Algorithm[Any, Any],
     config: TrainConfig,
     learner: Learner,
-    envs: VectorEnv[Any, Any, Any],
+    games: WorkerEnvs,
     context: WorkerContext,
     exchange: GradientExchange,
     heartbeat: SharedHeartbeat,
     reporter: WorkerReporter,
 ) -> TrainingWorker:
-    """A worker of a run."""
+    """A worker of a run that plays ``games``."""
     actor = Actor(
-        TimedEnvs(envs, context.stopwatch),
+        TimedEnvs(games.envs, context.stopwatch),
         algorithm.policy(config, learner, context),
         seed=context.seed_for("games"),
         stopwatch=context.stopwatch,
@@ -93,13 +59,15 @@ def build_worker(
     return TrainingWorker(
         context,
         learner,
+        games,
         actor,
-        algorithm.dataset(config, learner, Spaces.of(envs), context),
+        algorithm.dataset(config, learner, Spaces.of(games.envs), context),
         exchange,
         heartbeat,
         reporter,
         collect_steps=algorithm.collect_steps(config),
         accumulate_grads=config.accumulate_grads,
+        log_interval=config.log_interval,
     )
 
 
@@ -118,9 +86,25 @@ def counters_of(heartbeat: SharedHeartbeat) -> list[dict[str, int]]:
     return [{name: row.count(name) for name in COUNTERS} for row in rows]
 
 
-def restore_counters(heartbeat: SharedHeartbeat, saved: list[Mapping[str, int]]) -> None:
-    """Go on from :func:`counters_of`; what workers counted that are no more counts for worker 0."""
+def restore_counters(heartbeat: SharedHeartbeat, run: RunDir, checkpoint: Checkpoint) -> None:
+    """Go on from :func:`counters_of`; what workers counted that are no more counts for worker 0.
+
+    Raises:
+        CheckpointError: if the checkpoint lacks them.
+    """
+    try:
+        saved: list[Mapping[str, int]] = checkpoint.state["counters"]
+    except KeyError as error:
+        raise incomplete(run, error) from error
     for number, counters in enumerate(saved):
         row = heartbeat.row(number if number < heartbeat.workers else 0)
         for name in COUNTERS:
             row.add(name, int(counters.get(name, 0)))
+
+
+def incomplete(run: RunDir, error: KeyError) -> CheckpointError:
+    """What to raise if a checkpoint lacks something."""
+    return CheckpointError(
+        f"The checkpoint of {run.path} lacks {error}; it was written by another version of "
+        "mario-envkit: resume with that one, or start a new run."
+    )

@@ -1,36 +1,49 @@
-"""The coordinator: owns weights and optimizer, applies gradients, writes checkpoints."""
+"""The coordinator: owns weights and optimizer, applies gradients; evaluates and saves when due."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+import time
 from typing import Any
 
-from torch import Tensor, nn
+import torch
 
+from mario_agents.config import TrainConfig
+from mario_agents.core.algorithm import Algorithm, Spaces
 from mario_agents.core.gradients import Gradients
-from mario_agents.core.types import Metrics
 from mario_agents.core.updater import Updater
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
 from mario_agents.run.clock import TrainingClock
 from mario_agents.run.storage import Deferrable
+from mario_agents.runtime.build import build_learner, counters_of, incomplete
+from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.reporters import CoordinatorReporter, State
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.step_interval import StepInterval
+from mario_agents.runtime.worker import FLUSH_SECONDS, TrainingWorker
+from mario_agents.telemetry.events import Publisher
 from mario_envkit.closing import close_all
 from mario_envkit.command_line import shell_words
-from mario_envkit.errors import CheckpointError, RunError
+from mario_envkit.errors import RunError, TrainerError
+
+WAIT_SECONDS = 0.05
+"""Seconds between two signs of life while an evaluation is awaited."""
 
 
 class TrainingCoordinator:
-    """Applies gradients, and writes checkpoints and weights.
+    """Applies gradients; evaluates, and writes rows, checkpoints and weights, when they are due.
+
+    In a run without other processes it is the worker's
+    :class:`~mario_agents.runtime.exchange.GradientExchange`: both share :attr:`learner`.
 
     Args:
-        run, store: where to.
-        updater: owns the weights.
-        player: what ``weights.safetensors`` holds.
-        metadata: what it carries beside the weights.
-        reporter: what is measured goes there.
+        algorithm, config, run: what is trained, and where it is written.
+        spaces: of the environments.
+        device: where the weights live.
+        publisher: takes the coordinator's events.
+        heartbeat: says how far the workers are; the coordinator beats in its own row.
         checkpoint: what a resumed run begins with.
-        clock: how long it has been training.
+        began: when training began, see :class:`~mario_agents.run.clock.TrainingClock`.
 
     Raises:
         CheckpointError: if ``checkpoint`` does not fit.
@@ -38,21 +51,36 @@ class TrainingCoordinator:
 
     def __init__(
         self,
+        algorithm: Algorithm[Any, Any],
+        config: TrainConfig,
         run: RunDir,
-        store: CheckpointStore,
-        updater: Updater,
-        player: nn.Module,
-        metadata: Mapping[str, object],
-        reporter: CoordinatorReporter,
+        spaces: Spaces,
+        device: torch.device,
+        publisher: Publisher,
+        heartbeat: SharedHeartbeat,
         checkpoint: Checkpoint | None,
-        clock: TrainingClock,
+        *,
+        began: float | None = None,
     ) -> None:
-        self.run, self.store, self.updater, self.player = run, store, updater, player
-        self.reporter, self.clock = reporter, clock
-        self._metadata = metadata
+        self.config, self.run, self.device = config, run, device
+        self.learner = build_learner(algorithm, config, spaces, device)
+        self.updater: Updater = algorithm.updater(config, self.learner)
+        self.store = CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints)
+        resume_step = checkpoint.step if checkpoint else None
+        self.reporter = CoordinatorReporter(run, publisher, resume_step=resume_step)
+        self.clock = TrainingClock(began)
+        self.worker: TrainingWorker | None = None
+        """The worker in this process, if there is one: it is saved with the weights."""
+        self._player, self._metadata = algorithm.player(self.learner), spaces.metadata()
+        self._evaluator = Evaluator(algorithm, config, run, spaces, device, self.clock)
+        self._heartbeat, self._row = heartbeat, heartbeat.row(heartbeat.coordinator)
+        self._saving = Deferrable("A checkpoint")
         self._saved: tuple[int, int] | None = None
-        self.saving = Deferrable("A checkpoint")
-        """Saves in the middle of a run: a disk that refuses is no reason to stop training."""
+        self._told = 0.0
+        self._evaluations, self._rows, self._checkpoints = (
+            StepInterval(interval, self.step)
+            for interval in (config.eval_interval, config.log_interval, config.checkpoint_interval)
+        )
         if checkpoint:
             self._restore(checkpoint)
             self._saved = checkpoint.step, self.version
@@ -62,8 +90,13 @@ class TrainingCoordinator:
         """Number of the present weights: updates so far."""
         return self.updater.updates
 
-    def apply(self, gradients: Gradients, packets: int = 1, staleness: float = 0.0) -> Metrics:
-        """Make an update from the mean gradients of ``packets`` packets.
+    @property
+    def step(self) -> int:
+        """Agent steps of all workers so far."""
+        return self._heartbeat.total("steps")
+
+    def submit(self, gradients: Gradients, packets: int = 1, staleness: float = 0.0) -> bool:
+        """Make an update from the mean gradients of ``packets`` packets; always takes them.
 
         Args:
             gradients: the mean.
@@ -76,73 +109,162 @@ class TrainingCoordinator:
         with self.reporter.stopwatch.measure("optimizing"):
             metrics = self.updater.apply(gradients, packets)
         self.reporter.updated({**metrics, "packets": packets, "staleness": staleness})
-        return metrics
+        return True
 
-    def flush(self, step: int, state: State = "running") -> None:
-        """Tell the main process how things are; never blocks."""
-        self._read_clock()
-        self.reporter.flush(step, self.version, state)
+    def begin_round(self) -> None:
+        """Nobody is to be waited for."""
 
-    def write(self, step: int) -> None:
-        """Write a row of metrics."""
-        self._read_clock()
-        self.reporter.write(step)
+    def sync(self) -> None:
+        """The weights of :attr:`learner` are the newest."""
 
-    def save(
-        self,
-        step: int,
-        tensors: Mapping[str, Tensor],
-        state: Mapping[str, Any],
-        chunks: Iterable[str] = (),
-    ) -> None:
-        """Write the latest weights, and a checkpoint unless nothing has happened since the last.
+    def begin(self) -> None:
+        """Save the beginning: from here on, the run can be resumed.
+
+        Raises:
+            RunError: if the disk refuses.
+        """
+        self.save()
+
+    def tick(self) -> None:
+        """Beat, and do what is due by now; call it often.
+
+        Nothing is due in the last moments of a run: :meth:`end` does everything once more.
+
+        Raises:
+            TrainerError: if an evaluation failed.
+        """
+        self._row.beat()
+        self.take_evaluation()
+        step = self.step
+        row_due = False
+        self._write_chunk_early()
+        if step < self.config.total_steps and not self._heartbeat.stopping:
+            if self._evaluations.due(step):
+                self._evaluator.start(self.learner, step)
+            if row_due := self._rows.due(step):
+                self._write(step)
+            if self._checkpoints.due(step):
+                self._saving.attempt(self.save)
+                self._evaluator.flush()
+        if row_due or time.monotonic() - self._told > FLUSH_SECONDS:
+            self.flush()
+
+    def end(self, *, complete: bool) -> None:
+        """Training is over: evaluate for the last time, write the last row, save.
 
         Args:
-            step: agent steps of the whole run.
-            tensors, state: what others want to have saved, by names of their own.
-            chunks: names of what is in ``store`` already and belongs to the checkpoint.
+            complete: the run's budget is spent; it was not interrupted, which would not wait for
+                one more evaluation.
+
+        Raises:
+            TrainerError: if an evaluation failed.
+            RunError: if the disk refuses; says how to go on.
+        """
+        self.clock.end()
+        self.take_evaluation(wait=True)
+        if complete:
+            self._evaluator.start_last(self.learner, self.step)
+            self.take_evaluation(wait=True)
+        self._write(self.step)
+        self.flush()
+        try:
+            self.save()
+        except RunError as error:
+            raise RunError(
+                f"The end of the run is not saved. {error} Then go on from the last checkpoint "
+                f"with: {self._again()}"
+            ) from error
+
+    def take_evaluation(self, *, wait: bool = False) -> None:
+        """Take in an evaluation that has ended; ``wait`` for one that has not.
+
+        Raises:
+            TrainerError: what it failed with, and how to go on; the run is saved before.
+        """
+        while wait and self._evaluator.playing:
+            self._row.beat()
+            self._evaluator.wait(WAIT_SECONDS)
+        try:
+            result = self._evaluator.result()
+        except TrainerError as error:
+            self._saving.attempt(self.save)
+            raise TrainerError(
+                f"{error} Training has stopped; go on from the last checkpoint with: "
+                f"{self._again()}"
+            ) from error.__cause__
+        if result is not None:
+            self.reporter.evaluated(result)
+
+    def flush(self, state: State = "running") -> None:
+        """Tell the main process how things are; never blocks."""
+        self._told = time.monotonic()
+        self._read_clock()
+        self.reporter.flush(self.step, self.version, state)
+
+    def save(self) -> None:
+        """Write the latest weights, and a checkpoint unless nothing has happened since the last.
 
         Raises:
             RunError: if the disk refuses; what was there before is intact.
         """
+        step = self.step
+        metadata = {**self._metadata, "step": step}
         close_all(
-            lambda: self._save_checkpoint(step, tensors, state, chunks),
-            lambda: write_weights(
-                self.run, self.player.state_dict(), {**self._metadata, "step": step}
-            ),
+            self._write_chunks,
+            lambda: self._save_checkpoint(step),
+            lambda: write_weights(self.run, self._player.state_dict(), metadata),
         )
 
-    def save_end(self, save: Callable[[], object]) -> None:
-        """Call ``save`` for the last time.
+    def close(self) -> None:
+        """Close the files; harmless when repeated.
 
         Raises:
-            RunError: if the disk refuses; says how to go on.
+            RunError: if something could not be written.
         """
-        try:
-            save()
-        except RunError as error:
-            again = shell_words("mario-agents", "train", "--resume", self.run.path)
-            raise RunError(
-                f"The end of the run is not saved. {error} Then go on from the last checkpoint "
-                f"with: {again}"
-            ) from error
+        close_all(self._evaluator.close, self.reporter.close)
 
-    def _save_checkpoint(
-        self,
-        step: int,
-        tensors: Mapping[str, Tensor],
-        state: Mapping[str, Any],
-        chunks: Iterable[str],
-    ) -> None:
+    def _write(self, step: int) -> None:
+        self._read_clock()
+        self.reporter.write(step)
+
+    def _write_chunk_early(self) -> None:
+        """Write a piece of the dataset if there is one, so that little is left for a checkpoint.
+
+        If the disk refused the last time, the next checkpoint tries again.
+        """
+        if self._saving.problem is None:
+            self._saving.attempt(self._write_chunk)
+
+    def _write_chunk(self) -> bool:
+        worker = self.worker
+        return worker is not None and worker.dataset.write_chunk(self.store.write_chunk)
+
+    def _write_chunks(self) -> None:
+        while self._write_chunk():
+            self._row.beat()
+
+    def _save_checkpoint(self, step: int) -> None:
         if self._saved == (step, self.version):  # a second one would push an older one out
             return
         self._read_clock()
-        own = {"updater": self.updater.state(), "coordinator": self.reporter.logger.state()}
-        self.store.save(step, {**tensors, **self.updater.tensors()}, {**state, **own}, chunks)
+        tensors, chunks = self.updater.tensors(), tuple[str, ...]()
+        state: dict[str, Any] = {
+            "counters": counters_of(self._heartbeat),
+            "updater": self.updater.state(),
+            "coordinator": self.reporter.logger.state(),
+        }
+        if self.worker is not None:
+            chunks = self.worker.dataset.chunks()
+            tensors |= {f"worker.{name}": each for name, each in self.worker.tensors().items()}
+            state["worker"] = self.worker.state()
+        self.store.save(step, tensors, state, chunks)
         self._saved = step, self.version
 
     def _read_clock(self) -> None:
         self.reporter.logger.track("seconds", self.clock.seconds)
+
+    def _again(self) -> str:
+        return shell_words("mario-agents", "train", "--resume", self.run.path)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         try:
@@ -153,11 +275,3 @@ class TrainingCoordinator:
         seconds = self.reporter.logger.value("seconds")
         if not math.isnan(seconds):  # checkpoints of older versions do not have it
             self.clock.go_on_from(seconds)
-
-
-def incomplete(run: RunDir, error: KeyError) -> CheckpointError:
-    """What to raise if a checkpoint lacks something."""
-    return CheckpointError(
-        f"The checkpoint of {run.path} lacks {error}; it was written by another version of "
-        "mario-envkit: resume with that one, or start a new run."
-    )

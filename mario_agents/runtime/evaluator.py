@@ -26,6 +26,7 @@ from mario_agents.run.records import (
 from mario_agents.run.storage import GrowingFile
 from mario_agents.runtime.cores import torch_threads
 from mario_envkit.closing import close_all
+from mario_envkit.errors import MarioEnvkitError, TrainerError
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,8 @@ class Evaluator:
         self._recorder = VideoRecorder(run.videos_path, algorithm.env_kwargs(config))
         self._learner: Learner | None = None
         self._thread: Thread | None = None
-        self._result: _Result | Exception | None = None
+        self._result: _Result | None = None
+        self._error: BaseException | None = None
         self._step, self._seconds = last_evaluated(run.evaluations_path), 0.0
 
     def start(self, learner: Learner, step: int) -> None:
@@ -138,18 +140,26 @@ class Evaluator:
         """Whether an evaluation is going on."""
         return self._thread is not None and self._thread.is_alive()
 
+    def wait(self, seconds: float) -> None:
+        """Wait for the end of the evaluation that is going on, no longer than ``seconds``."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
     def result(self, *, wait: bool = False) -> Metrics | None:
         """What an evaluation found, once after it has ended.
 
         Raises:
-            Exception: what it ended with, if it could not be made; mostly a MarioEnvkitError.
+            TrainerError: if it could not be made; the cause is what it ended with.
         """
         if self._thread is None or (self.playing and not wait):
             return None
         self._thread.join()
-        self._thread, result = None, self._result
-        if isinstance(result, Exception):
-            raise result
+        self._thread, result, error = None, self._result, self._error
+        if error is not None:
+            known = isinstance(error, MarioEnvkitError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}."
+            log.error("The evaluation of step %d failed.", self._step, exc_info=error)
+            raise TrainerError(f"The evaluation of step {self._step} failed. {reason}") from error
         assert result is not None
         plain, sticky = result.both
         self._records.append(evaluation_line(result.record(self._step, self._seconds)))
@@ -186,21 +196,24 @@ class Evaluator:
         return self._best.score[0]
 
     def _play(self, learner: Learner) -> None:
-        config = self._config
+        """What the thread does; whatever it ends with is raised where the result is fetched."""
+        self._result = self._error = None
+        try:
+            self._result = self._evaluate(learner)
+        except BaseException as error:  # a SystemExit of somebody's library, for instance
+            self._error = error
+
+    def _evaluate(self, learner: Learner) -> _Result:
+        config, begin = self._config, time.monotonic()
         torch.set_num_threads(torch_threads(config))  # a new thread begins with all cores
         kwargs = self._algorithm.env_kwargs(config)
-        self._result = None
-        begin = time.monotonic()
-        try:
-            results = []
-            for sticky in (0.0, STICKY):
-                policy = trained_policy(self._algorithm, config, learner, self._device)
-                protocol = EvalProtocol(config.eval_episodes, sticky=sticky, seed=config.seed)
-                results.append(evaluate(policy, kwargs, protocol, max_envs=MAX_ENVS))
-            result = _Result(results[0], results[1], time.monotonic() - begin, time.time())
-            # The best score changes only when a result is fetched: not while this thread lives.
+        results = []
+        for sticky in (0.0, STICKY):
             policy = trained_policy(self._algorithm, config, learner, self._device)
-            self._recorder.offer(result.both, result.score, self._best.score, policy, self._step)
-            self._result = result
-        except Exception as error:  # raised where the result is fetched
-            self._result = error
+            protocol = EvalProtocol(config.eval_episodes, sticky=sticky, seed=config.seed)
+            results.append(evaluate(policy, kwargs, protocol, max_envs=MAX_ENVS))
+        result = _Result(results[0], results[1], time.monotonic() - begin, time.time())
+        # The best score changes only when a result is fetched: not while this thread lives.
+        policy = trained_policy(self._algorithm, config, learner, self._device)
+        self._recorder.offer(result.both, result.score, self._best.score, policy, self._step)
+        return result

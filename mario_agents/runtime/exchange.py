@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from mario_agents.core.gradients import Gradients
 from mario_agents.core.types import Learner
-from mario_agents.runtime.coordinator import TrainingCoordinator
 from mario_agents.runtime.flatten import TensorLayout
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
@@ -22,7 +21,8 @@ dies, notify nobody."""
 
 
 class GradientExchange(Protocol):
-    """A worker's way to whoever owns the weights."""
+    """A worker's way to whoever owns the weights: in the same process that is the
+    :class:`~mario_agents.runtime.coordinator.TrainingCoordinator` itself."""
 
     def submit(self, gradients: Gradients) -> bool:
         """Hand over gradients of the weights that the last :meth:`sync` brought.
@@ -37,24 +37,6 @@ class GradientExchange(Protocol):
     def begin_round(self) -> None:
         """:meth:`sync`, once all workers that wait for one another have ended their rounds, of
         playing and then learning."""
-
-
-class LocalExchange:
-    """Worker and coordinator are in one process and share a model."""
-
-    def __init__(self, coordinator: TrainingCoordinator) -> None:
-        self._coordinator = coordinator
-
-    def submit(self, gradients: Gradients) -> bool:
-        """Make an update of the gradients at once."""
-        self._coordinator.apply(gradients)
-        return True
-
-    def sync(self) -> None:
-        """Nothing to do."""
-
-    def begin_round(self) -> None:
-        """Nothing to do."""
 
 
 def weight_layout(learner: Learner) -> TensorLayout:

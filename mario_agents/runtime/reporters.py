@@ -201,6 +201,12 @@ class CoordinatorReporter(ProcessReporter):
         """Take in one update."""
         self.collector.on_update(metrics)
 
+    def evaluated(self, metrics: Mapping[str, float]) -> None:
+        """Take in an evaluation. A row that there is already lacks it: the last evaluation of a run
+        may end when no step follows, and then the last step has two rows."""
+        self.logger.track_all(metrics)
+        self._written = None
+
     def refresh(self) -> None:
         """Bring values up to date."""
         self.collector.flush()

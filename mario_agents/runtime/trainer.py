@@ -9,7 +9,7 @@ from mario_agents.acting.plugin_policy import trained_policy
 from mario_agents.core.algorithm import Algorithm, Config, Spaces
 from mario_agents.nn.device import resolve_device
 from mario_agents.run import RunDir, Which, read_weights, weights_path
-from mario_agents.runtime.engine import train
+from mario_agents.runtime.run import train
 from mario_envkit.errors import RunError
 from mario_envkit.files import parse_json
 from mario_envkit.plugins import Policy
@@ -23,7 +23,7 @@ class AlgorithmTrainer(Generic[Config]):
         self.config_class = algorithm.config_class
 
     def train(self, config: Config, run_path: Path, *, resume: bool) -> None:
-        """See :class:`mario_envkit.plugins.Trainer` and :func:`mario_agents.runtime.engine.train`.
+        """See :class:`mario_envkit.plugins.Trainer` and :func:`mario_agents.runtime.run.train`.
 
         Raises:
             CheckpointError: if ``resume`` finds no checkpoint that is whole.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +14,14 @@ from mario_agents.core.dataset import Dataset
 from mario_agents.core.gradients import GradientComputer
 from mario_agents.core.types import Learner, Step
 from mario_agents.runtime.exchange import GradientExchange
-from mario_agents.runtime.reporters import WorkerReporter
+from mario_agents.runtime.reporters import State, WorkerReporter
+from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.runtime.transport import Board
-from mario_agents.runtime.worker_envs import SnapshotUsage
+from mario_agents.runtime.worker_envs import SnapshotUsage, WorkerEnvs
 from mario_agents.telemetry.episodes import CollectResult
+
+FLUSH_SECONDS = 1.0
+"""Seconds between two messages to the main process."""
 
 
 class TrainingWorker:
@@ -25,19 +30,22 @@ class TrainingWorker:
     Args:
         context: which worker this is.
         learner: its model is brought up to date through ``exchange``.
-        actor: plays with that model.
+        games: what is played; closed by whoever made it.
+        actor: plays them with that model.
         dataset: takes the steps, and offers batches.
-        exchange: the way to the coordinator.
+        exchange: the way to the owner of the weights.
         heartbeat: the worker beats and counts in its own row.
-        reporter: what is measured goes there.
+        reporter: what is measured goes there; closed by whoever made it.
         collect_steps: agent steps between two rounds of batches.
         accumulate_grads: batches whose mean gradients are handed over together.
+        log_interval: agent steps between two rows of metrics.
     """
 
     def __init__(
         self,
         context: WorkerContext,
         learner: Learner,
+        games: WorkerEnvs,
         actor: Actor,
         dataset: Dataset,
         exchange: GradientExchange,
@@ -46,57 +54,53 @@ class TrainingWorker:
         *,
         collect_steps: int,
         accumulate_grads: int,
+        log_interval: int,
     ) -> None:
         self.context, self.actor, self.dataset, self.reporter = context, actor, dataset, reporter
-        self._collect_steps = collect_steps
-        self._exchange, self._heartbeat = exchange, heartbeat
+        self.heartbeat, self._games, self._exchange = heartbeat, games, exchange
         self._row = heartbeat.row(context.worker)
-        self._accumulate = accumulate_grads
+        self._collect_steps, self._accumulate = collect_steps, accumulate_grads
         self._gradients = GradientComputer(learner, context.device)
         self._usage = SnapshotUsage()
+        self._rows = StepInterval(log_interval, heartbeat.total("steps"))
+        self._told = time.monotonic()
 
     def advance(self) -> None:
-        """Collect once, then :meth:`train`."""
-        self._exchange.begin_round()
-        self._row.beat()
-        at = self._heartbeat.total("steps")
-        collected = self.actor.collect(self._collect_steps, at, self._keep)
-        self._row.beat()
-        self._count(collected)
-        self.train()
-        collected.gauges = {**self.actor.policy.gauges(at), **self.dataset.gauges()}
-        self.reporter.collected(collected)
+        """A round: play for a while, hand over the gradients of every batch that is due, report.
 
-    def _keep(self, step: Step) -> None:
-        self.dataset.add(step, self.context.worker)
-
-    def train(self) -> None:
-        """Hand over the gradients of every batch that is due."""
+        From here it is three calls to the optimizer if that is in this process: the exchange's
+        ``submit``, :meth:`Updater.apply <mario_agents.core.updater.Updater.apply>`, its step.
+        """
+        collected = self._collect()
         with self.context.stopwatch.measure("time_learning"):
-            self._train()
+            for batch in self.dataset.batches(self.heartbeat.total("steps")):
+                measured = self._gradients.add(batch)
+                self.dataset.feedback(batch, measured)
+                self._row.add("train_steps")
+                self.reporter.trained(
+                    {name: float(value) for name, value in measured.items() if value.ndim == 0}
+                )
+                if self._gradients.batches == self._accumulate:
+                    self._row.beat()
+                    self._submitted(self._exchange.submit(self._gradients.take()))
+                if self.heartbeat.stopping:
+                    break
+            else:
+                # The rest of a round is not kept: its weights would be old after the next games.
+                if self._gradients.batches:
+                    self._row.beat()
+                    self._submitted(self._exchange.submit(self._gradients.take()))
+        self._report(collected)
 
-    def _train(self) -> None:
-        for batch in self.dataset.batches(self._heartbeat.total("steps")):
-            measured = self._gradients.add(batch)
-            self.dataset.feedback(batch, measured)
-            self._row.add("train_steps")
-            self.reporter.trained(
-                {name: float(value) for name, value in measured.items() if value.ndim == 0}
-            )
-            if self._gradients.batches == self._accumulate:
-                self._submit()
-            if self._heartbeat.stopping:
-                return
-        # The rest of a round is not kept: its weights would be old after the next games.
-        if self._gradients.batches:
-            self._submit()
+    def end(self) -> None:
+        """The last round is over: write the last row."""
+        self._record_snapshot_usage()
+        self.reporter.write(self.heartbeat.total("steps"))
 
-    def record_snapshot_usage(self, usage: SnapshotUsage) -> None:
-        """Take note of how the snapshots of this worker's games are used."""
-        before, self._usage = self._usage, usage
-        self._row.add("saves", usage.saves - before.saves)
-        self._row.add("restores", usage.restores - before.restores)
-        self.reporter.record_snapshot_usage(usage, before)
+    def flush(self, state: State = "running") -> None:
+        """Tell the main process how things are; never blocks."""
+        self._told = time.monotonic()
+        self.reporter.flush(self.heartbeat.total("steps"), state)
 
     def tensors(self) -> dict[str, Tensor]:
         """Random states and arrays for a checkpoint, by name."""
@@ -118,18 +122,47 @@ class TrainingWorker:
         self.dataset.restore(select(tensors, "dataset."), state["dataset"])
         self.reporter.logger.restore(state["report"])
 
-    def _submit(self) -> None:
+    def _collect(self) -> CollectResult:
+        self._exchange.begin_round()
         self._row.beat()
-        if self._exchange.submit(self._gradients.take()):
-            self._row.add("packets")
-            self.reporter.submitted()
-        self._exchange.sync()
-
-    def _count(self, collected: CollectResult) -> None:
+        at = self.heartbeat.total("steps")
+        collected = self.actor.collect(self._collect_steps, at, self._keep)
+        self._row.beat()
         self._row.add("steps", collected.steps)
         self._row.add("episodes", len(collected.episodes))
         self._row.add("deaths", len(collected.deaths))
         self._row.add("flags", sum(episode.flags for episode in collected.episodes))
+        collected.gauges.update(self.actor.policy.gauges(at))
+        return collected
+
+    def _keep(self, step: Step) -> None:
+        self.dataset.add(step, self.context.worker)
+
+    def _submitted(self, taken: bool) -> None:
+        if taken:
+            self._row.add("packets")
+            self.reporter.submitted()
+        self._exchange.sync()
+
+    def _report(self, collected: CollectResult) -> None:
+        """Take note of a round, and do what is due by now: films, files, rows, messages."""
+        collected.gauges.update(self.dataset.gauges())
+        self.reporter.collected(collected)
+        step = self.heartbeat.total("steps")
+        self._games.tick(step)
+        row_due = self._rows.due(step)
+        if not row_due and time.monotonic() - self._told < FLUSH_SECONDS:
+            return
+        self._record_snapshot_usage()
+        if row_due:
+            self.reporter.write(step)
+        self.flush()
+
+    def _record_snapshot_usage(self) -> None:
+        before, self._usage = self._usage, self._games.snapshot_usage()
+        self._row.add("saves", self._usage.saves - before.saves)
+        self._row.add("restores", self._usage.restores - before.restores)
+        self.reporter.record_snapshot_usage(self._usage, before)
 
 
 def select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

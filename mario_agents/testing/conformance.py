@@ -27,7 +27,7 @@ from mario_agents.core.gradients import trainable
 from mario_agents.core.policy import Policy
 from mario_agents.core.types import State
 from mario_agents.run import CheckpointStore, RunDir, read_weights
-from mario_agents.runtime.engine import train
+from mario_agents.runtime.run import train
 from mario_agents.runtime.trainer import AlgorithmTrainer
 
 

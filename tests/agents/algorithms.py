@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+import time
+from typing import Any, ClassVar
 
 from mario_agents.algos.dqn.algorithm import DDQNAlgorithm
 from mario_agents.algos.ppo.algorithm import PPOAlgorithm
+from mario_agents.core.updater import Updater
 from mario_agents.testing.corridor import CORRIDOR
-from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyDataset, ToyLearner
+from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyDataset, ToyLearner, ToyPolicy
 
 
 class CorridorRecipe(DDQNAlgorithm):
@@ -44,3 +47,34 @@ class Diverging(ToyAlgorithm):
 
         learner.compute_loss = infinite  # type: ignore[method-assign]
         return learner
+
+
+class BrokenEvaluation(ToyAlgorithm):
+    """What was trained cannot be evaluated."""
+
+    def policy(self, *args: Any) -> ToyPolicy:
+        if evaluating():
+            raise KeyError("of a library")
+        return super().policy(*args)
+
+
+class HeldUpEvaluation(ToyAlgorithm):
+    """An evaluation goes on until there have been 21 updates."""
+
+    updaters: ClassVar[list[Updater]] = []
+
+    def updater(self, *args: Any) -> Updater:
+        self.updaters.append(super().updater(*args))
+        return self.updaters[-1]
+
+    def policy(self, *args: Any) -> ToyPolicy:
+        deadline = time.monotonic() + 300
+        while evaluating() and self.updaters[-1].updates < 21:
+            assert time.monotonic() < deadline, "the updates wait for the evaluation"
+            time.sleep(0.01)
+        return super().policy(*args)
+
+
+def evaluating() -> bool:
+    """Whether an evaluation asks, which has a thread of its own."""
+    return threading.current_thread() is not threading.main_thread()

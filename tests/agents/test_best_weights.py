@@ -13,7 +13,7 @@ from mario_agents.core.policy import Policy
 from mario_agents.run import BestWeights, RunDir, read_weights, weights_path, write_weights
 from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.testing.corridor import CORRIDOR, RIGHT, STAY
-from mario_envkit.errors import RunError
+from mario_envkit.errors import LevelError, RunError, TrainerError
 
 
 @pytest.fixture
@@ -123,16 +123,33 @@ def test_an_evaluation_keeps_what_it_played_and_not_what_came_later(run):
     assert metadata["obs_shape"] == "[4, 36, 36]"
 
 
-def test_what_an_evaluation_ends_with_is_raised_where_it_is_fetched(run):
-    class Broken(WalkingRecipe):
-        def policy(self, config, learner, context):
-            raise RuntimeError("no policy")
-
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("no policy"), "RuntimeError: no policy."),
+        (SystemExit(3), "SystemExit: 3."),  # of somebody's library
+        (LevelError("There is no level 9-9."), "There is no level 9-9."),
+    ],
+)
+@pytest.mark.parametrize("part", ["policy", "env_kwargs"])
+def test_what_an_evaluation_ends_with_is_raised_where_it_is_fetched(
+    run, monkeypatch, part, error, said
+):
     config = TrainConfig(eval_episodes=1)
-    evaluator = Evaluator(Broken(), config, run, Spaces((4, 36, 36), 3), torch.device("cpu"))
+    evaluator = Evaluator(WalkingRecipe(), config, run, Spaces((4, 36, 36), 3), torch.device("cpu"))
+
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(WalkingRecipe, part, broken)
     evaluator.start(WalkingLearner(Walker()), 100)
-    with pytest.raises(RuntimeError, match="no policy"):
+    with pytest.raises(TrainerError) as caught:
         evaluator.result(wait=True)
+    assert str(caught.value) == f"The evaluation of step 100 failed. {said}"
+    assert caught.value.__cause__ is error
+    monkeypatch.undo()
+    evaluator.start(WalkingLearner(Walker()), 200)
+    assert evaluator.result(wait=True) is not None
 
 
 def test_best_weights_wait_for_a_disk_and_the_best_of_them_win(run, monkeypatch):

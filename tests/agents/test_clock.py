@@ -14,7 +14,7 @@ from mario_agents.report.tables import read_table
 from mario_agents.run import RunDir
 from mario_agents.run.clock import TrainingClock
 from mario_agents.run.records import read_evaluations
-from mario_agents.runtime.engine import train
+from mario_agents.runtime.run import train
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 
 TOY = ToyConfig(

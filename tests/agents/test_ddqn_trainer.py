@@ -11,15 +11,20 @@ import numpy as np
 import pytest
 import torch
 
+from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
 from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.config import check_resume, make_config, to_plain
 from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
 from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_agents.run.records import read_evaluations
 from mario_agents.runtime.build import open_hub
-from mario_agents.runtime.local import LocalRun
+from mario_agents.runtime.local import LocalTopology
 from mario_agents.runtime.trainer import AlgorithmTrainer
-from mario_agents.testing.corridor import CORRIDOR, RIGHT
+from mario_agents.runtime.worker import TrainingWorker
+from mario_agents.runtime.worker_envs import WorkerEnvs
+from mario_agents.telemetry.episodes import CollectResult
+from mario_agents.testing.corridor import RIGHT
 from mario_envkit.errors import CheckpointError, ConfigError, RunError
 from mario_envkit.plugins import Trainer
 from tests.agents.algorithms import CorridorRecipe
@@ -130,10 +135,15 @@ def test_it_learns_to_walk_to_the_flag(tmp_path):
 
 
 def test_evaluation_during_training_is_written_down(tmp_path):
+    """The first one has begun at step 80, whenever it ended; the last is that of the end."""
     config = dataclasses.replace(SMALL, total_steps=160, eval_interval=80, eval_episodes=2)
-    last = rows(start(tmp_path / "run", config), "coordinator")[-1]
-    assert 0 <= float(last["eval_success"]) <= 1
-    assert float(last["eval_x"]) >= 0
+    path = start(tmp_path / "run", config)
+    records, damaged = read_evaluations(path / "evaluations.jsonl")
+    assert ([record.step for record in records], damaged) == ([80, 160], 0)
+    last = rows(path, "coordinator")[-1]
+    assert int(last["step"]) == 160
+    assert float(last["eval_success"]) == sum(each.success for each in records[-1].plain) / 2
+    assert float(last["eval_x"]) == sum(each.best_x for each in records[-1].plain) / 2
 
 
 def test_a_resumed_run_goes_on_where_it_was(tmp_path):
@@ -165,10 +175,10 @@ def test_two_resumes_of_one_checkpoint_are_equal(tmp_path, save_replay, monkeypa
 def session(path, resume):
     run = RunDir.open(path)
     checkpoint = CheckpointStore(run.checkpoint_path).load_latest() if resume else None
-    envs = make_vector({"id": CORRIDOR}, SMALL.num_envs)
     config = dataclasses.replace(SMALL, save_replay=True)
     hub = open_hub(CorridorRecipe(), config, run, checkpoint)
-    return LocalRun(CorridorRecipe(), config, run, envs, hub, CPU, checkpoint)
+    games = WorkerEnvs(CorridorRecipe(), config, run)
+    return hub, games, LocalTopology(CorridorRecipe(), config, run, hub, games, checkpoint)
 
 
 @pytest.mark.parametrize(("prioritized", "chunk_bytes"), [(True, 10**9), (False, 10**5)])
@@ -180,38 +190,38 @@ def test_updates_after_a_resume_are_those_of_the_uninterrupted_run(
     monkeypatch.setattr("mario_agents.replay.saving.CHUNK_BYTES", chunk_bytes)
     monkeypatch.setattr(f"{__name__}.SMALL", dataclasses.replace(SMALL, prioritized=prioritized))
     RunDir.create(tmp_path / "run", trainer="ddqn", config=SMALL)
-    ours = session(tmp_path / "run", resume=False)
+    *opened, ours = session(tmp_path / "run", resume=False)
     for count in range(12):
         ours.advance()
         if count == 5:
-            ours.save_chunk()
+            ours.watch()
     ours.worker.dataset.cut(0)  # as resuming does
-    ours.save()
+    ours.coordinator.save()
     assert bool(ours.worker.dataset.chunks()) == (chunk_bytes < 10**9)
-    theirs = session(tmp_path / "run", resume=True)
-    assert theirs.steps == ours.steps
+    *opened_later, theirs = session(tmp_path / "run", resume=True)
+    assert theirs.coordinator.step == ours.coordinator.step
     assert theirs.worker.dataset.state() == ours.worker.dataset.state()
+    monkeypatch.setattr(Actor, "collect", lambda *_: CollectResult())
     for _ in range(10):
         for each in (ours, theirs):
             each.worker.dataset.credit = SMALL.train_every
-            each.worker.train()
+            each.advance()
     assert ours.coordinator.version == theirs.coordinator.version > 10
     assert_equal(ours.coordinator.updater.tensors(), theirs.coordinator.updater.tensors())
     assert_equal(ours.worker.tensors(), theirs.worker.tensors())
-    for each in (ours, theirs):
+    for each in (ours, theirs, *opened, *opened_later):
         each.close()
-        each.hub.close()
 
 
 def test_ctrl_c_saves_and_stops(tmp_path, monkeypatch):
-    advance = LocalRun.advance
+    advance = TrainingWorker.advance
 
-    def interrupted(self):
-        advance(self)
-        if self.steps == 160:
+    def interrupted(worker):
+        advance(worker)
+        if worker.heartbeat.total("steps") == 160:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(LocalRun, "advance", interrupted)
+    monkeypatch.setattr(TrainingWorker, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
         start(tmp_path / "run")
     assert CheckpointStore(tmp_path / "run" / "checkpoint").load_latest().step == 160
@@ -224,10 +234,10 @@ def test_a_run_killed_in_its_first_steps_can_be_resumed(tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
 
-    def kill(self):
+    def kill(worker):
         raise Killed
 
-    monkeypatch.setattr(LocalRun, "advance", kill)
+    monkeypatch.setattr(TrainingWorker, "advance", kill)
     with pytest.raises(Killed):
         start(tmp_path / "run")
     monkeypatch.undo()

@@ -19,8 +19,9 @@ import torch
 from mario_agents.run import CheckpointStore, RunDir, read_weights, storage
 from mario_agents.run.records import read_evaluations
 from mario_agents.run.storage import RETRY_SECONDS, GrowingFile
-from mario_agents.runtime.engine import train
-from mario_agents.runtime.local import LocalRun
+from mario_agents.runtime.local import LocalTopology
+from mario_agents.runtime.run import train
+from mario_agents.runtime.worker import TrainingWorker
 from mario_agents.telemetry import CsvSink, TensorBoardSink
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 from mario_envkit.closing import close_all, close_at_end
@@ -43,14 +44,14 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FaultyDisk:
 
 def full_between(disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch, begin: int, end: float) -> None:
     """Let the disk be full while a run makes these agent steps."""
-    advance = LocalRun.advance
+    watch = LocalTopology.watch
 
-    def advancing(parts: LocalRun) -> None:
-        advance(parts)
-        parts.take_evaluation(wait=True)  # so that each is over before the disk changes
-        disk.full = begin <= parts.steps < end
+    def watching(topology: LocalTopology) -> None:
+        disk.full = begin <= topology.coordinator.step < end
+        watch(topology)
+        topology.coordinator.take_evaluation(wait=True)  # so that each is over before that changes
 
-    monkeypatch.setattr(LocalRun, "advance", advancing)
+    monkeypatch.setattr(LocalTopology, "watch", watching)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -118,7 +119,7 @@ def test_what_must_be_there_at_the_beginning_is_an_error_before_training(
         RunDir.create(tmp_path / "none", trainer="any", config=TOY)
     disk.full = False
     run = RunDir.create(tmp_path / "run", trainer="any", config=TOY)
-    monkeypatch.setattr(LocalRun, "advance", lambda parts: pytest.fail("it trains"))
+    monkeypatch.setattr(TrainingWorker, "advance", lambda worker: pytest.fail("it trains"))
     disk.full = True
     with pytest.raises(RunError, match="No space left on device"):
         train(ToyAlgorithm(), TOY, run, resume=False)

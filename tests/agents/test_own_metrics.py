@@ -22,7 +22,7 @@ from mario_agents.monitor.report import ReportJob
 from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.run import RunDir
-from mario_agents.runtime.engine import train
+from mario_agents.runtime.run import train
 from mario_agents.telemetry import RunMetrics
 from mario_agents.telemetry.run_metrics import METRICS_NAME
 from mario_agents.telemetry.schema import gauge, rolling

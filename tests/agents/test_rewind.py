@@ -11,9 +11,9 @@ import pytest
 
 from mario_agents.run import CheckpointStore, RunDir
 from mario_agents.run.records import read_evaluations
-from mario_agents.runtime.engine import train
-from mario_agents.runtime.local import LocalRun
+from mario_agents.runtime.local import LocalTopology
 from mario_agents.runtime.rewind import rewind
+from mario_agents.runtime.run import train
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 from mario_envkit.errors import RunError
 
@@ -44,18 +44,18 @@ def evaluated(run: RunDir) -> list[int]:
 def killed_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
     """A run that was killed at step 1088, behind the checkpoint of step 640."""
     run = RunDir.create(path, trainer="any", config=TOY)
-    advance = LocalRun.advance
+    watch = LocalTopology.watch
 
-    def advancing(parts: LocalRun) -> None:
-        parts.take_evaluation(wait=True)
-        if parts.steps >= 1088:
+    def watching(topology: LocalTopology) -> None:
+        watch(topology)
+        topology.coordinator.take_evaluation(wait=True)
+        if topology.coordinator.step >= 1088:
             raise Killed
-        advance(parts)
 
-    monkeypatch.setattr(LocalRun, "advance", advancing)
+    monkeypatch.setattr(LocalTopology, "watch", watching)
     with pytest.raises(Killed):
         train(ToyAlgorithm(), TOY, run, resume=False)
-    monkeypatch.setattr(LocalRun, "advance", advance)
+    monkeypatch.setattr(LocalTopology, "watch", watch)
     assert evaluated(run) == [320, 640, 960]
     assert CheckpointStore(run.checkpoint_path).load_latest().step == 640
     return run

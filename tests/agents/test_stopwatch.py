@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mario_agents.core.algorithm import Algorithm
 from mario_agents.run import CheckpointStore, RunDir
-from mario_agents.runtime.engine import train
+from mario_agents.runtime.run import train
 from mario_agents.telemetry import TIME_SHARES, Stopwatch
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 from tests.agents.algorithms import CorridorRecipe, PPOCorridorRecipe

@@ -15,7 +15,7 @@ from statistics import fmean
 from mario_agents.algos.dqn.algorithm import DDQNAlgorithm
 from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.run import RunDir
-from mario_agents.runtime.engine import train
+from mario_agents.runtime.run import train
 
 SECONDS = 30.0
 WORKERS = (0, 1, 2, 4)

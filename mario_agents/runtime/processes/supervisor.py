@@ -1,10 +1,11 @@
-"""The main process of a run with worker processes: starts, watches, replaces and stops them."""
+"""A run with worker processes, as its main process starts, watches, replaces and stops them."""
 
 from __future__ import annotations
 
 import logging
-import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -14,25 +15,19 @@ from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig, to_plain
 from mario_agents.core.algorithm import Algorithm, Spaces, name_of
 from mario_agents.run import Checkpoint, RunDir
-from mario_agents.runtime.build import build_learner, open_hub, restore_counters
-from mario_agents.runtime.coordinator import incomplete
+from mario_agents.runtime.build import build_learner, restore_counters
 from mario_agents.runtime.exchange import weight_layout
-from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import ProcessPlan
 from mario_agents.runtime.processes.coordinator_process import coordinator_main
 from mario_agents.runtime.processes.process import ProcessHandle
 from mario_agents.runtime.processes.worker_process import worker_main
-from mario_agents.runtime.reporters import headline
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import SharedSegments
 from mario_agents.runtime.shm.shared_weights import SharedWeights
-from mario_agents.runtime.signals import StopRequest
-from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import COORDINATOR
-from mario_agents.telemetry.progress import open_display
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import RunError, TrainerError
 
@@ -120,7 +115,8 @@ class WorkerSlot:
 
 
 class Supervisor:
-    """A run with worker processes; use it as a context manager, which leaves no process behind.
+    """Implements :class:`mario_agents.runtime.run.Topology` with a process for each worker, and one
+    for the coordinator; use it as a context manager, which leaves no process behind.
 
     Raises:
         RunError: if there is no shared memory, or sockets cannot be opened.
@@ -145,10 +141,7 @@ class Supervisor:
         learner = build_learner(algorithm, config, spaces, torch.device("cpu"))
         self.heartbeat = SharedHeartbeat.create(segments, workers=config.workers)
         if checkpoint is not None:
-            try:
-                restore_counters(self.heartbeat, checkpoint.state["counters"])
-            except KeyError as error:
-                raise incomplete(run, error) from error
+            restore_counters(self.heartbeat, run, checkpoint)
         pool = SharedGradientPool.create(
             segments,
             workers=config.workers,
@@ -176,20 +169,19 @@ class Supervisor:
             WorkerSlot(number, self.plan, self.heartbeat) for number in range(config.workers)
         ]
 
-    @property
-    def steps(self) -> int:
-        """Agent steps of all workers so far."""
-        return self.heartbeat.total("steps")
-
-    def start(self) -> None:
-        """Start all processes."""
+    def begin(self) -> None:
+        """See :class:`~mario_agents.runtime.run.Topology`: start all processes."""
         row = self.heartbeat.row(self.heartbeat.coordinator)
         self.coordinator = ProcessHandle(COORDINATOR, row, coordinator_main, self.plan)
         for slot in self.slots:
             slot.start()
 
+    def advance(self) -> None:
+        """See :class:`~mario_agents.runtime.run.Topology`: take in events for a moment."""
+        self.hub.poll(WATCH_SECONDS)
+
     def watch(self) -> None:
-        """Look after everybody once; call it often.
+        """See :class:`~mario_agents.runtime.run.Topology`: look after everybody.
 
         Raises:
             RunError: if the coordinator is gone.
@@ -205,8 +197,9 @@ class Supervisor:
         """Whether all workers have ended by themselves."""
         return all(slot.done for slot in self.slots)
 
-    def finish(self, *, complete: bool = True, seconds: float = STOP_SECONDS) -> None:
-        """Ask the workers, and then the coordinator, to end; returns when the last one has.
+    def end(self, *, complete: bool, seconds: float = STOP_SECONDS) -> None:
+        """See :class:`~mario_agents.runtime.run.Topology`: ask the workers, and then the
+        coordinator, to end; returns when the last one has.
 
         Args:
             complete: the run's budget is spent: the coordinator is to evaluate the weights it ends
@@ -277,46 +270,20 @@ class Supervisor:
             process.kill()
 
 
-def train_in_processes(
-    algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
-) -> None:
-    """Train with worker processes; see :func:`mario_agents.runtime.engine.train`."""
+@contextmanager
+def process_topology(
+    algorithm: Algorithm[Any, Any],
+    config: TrainConfig,
+    run: RunDir,
+    hub: EventHub,
+    checkpoint: Checkpoint | None,
+) -> Iterator[Supervisor]:
+    """Worker processes, a coordinator process and the memory that they share; none of them is left
+    behind."""
     with (
         SharedSegments() as segments,
-        open_hub(algorithm, config, run, checkpoint) as hub,
         Supervisor(algorithm, config, run, hub, segments, checkpoint) as supervisor,
-        StopRequest() as stop,
     ):
         if segments.leftovers:
             log.info("Removed the shared memory of a run that was killed.")
-        _loop(supervisor, stop)
-    if stop.requested:
-        raise stop.exception()
-
-
-def _loop(supervisor: Supervisor, stop: StopRequest) -> None:
-    config, hub = supervisor.config, supervisor.hub
-    minutes = math.inf if config.max_minutes is None else config.max_minutes
-    deadline = supervisor.plan.began + 60 * minutes
-    rows = StepInterval(config.log_interval, supervisor.steps)
-    heartbeats = HeartbeatMonitor(supervisor.heartbeat)
-    progress = open_display(
-        supervisor.run.path,
-        config.total_steps,
-        initial_step=supervisor.steps,
-        enabled=config.ui,
-    )
-    with progress:
-        supervisor.start()
-        while not (supervisor.done or stop.requested or time.monotonic() > deadline):
-            hub.poll(WATCH_SECONDS)
-            supervisor.watch()
-            seen = heartbeats.take()
-            if seen is not None:
-                hub.announce(seen)
-            progress.update(supervisor.steps, **headline(hub))
-            if rows.due(supervisor.steps):
-                hub.write(supervisor.steps)
-        supervisor.finish(complete=not stop.requested)
-        progress.update(supervisor.steps)  # values as they were: nobody has any now
-    hub.write(supervisor.steps)
+        yield supervisor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from multiprocessing.connection import Connection
 
 from mario_agents.core.algorithm import WorkerContext
@@ -12,12 +11,8 @@ from mario_agents.runtime.exchange import SharedExchange
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.runtime.reporters import WorkerReporter
 from mario_agents.runtime.shm.heartbeat import COUNTERS
-from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_envkit.closing import close_at_end
-
-FLUSH_SECONDS = 1.0
-"""Seconds between two messages to the main process."""
 
 
 def worker_main(plan: ProcessPlan, number: int, generation: int, failure: Connection) -> None:
@@ -66,20 +61,10 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
         # The games begin while the coordinator still gets ready; nothing is played before the
         # first weights are there.
         worker = build_worker(
-            attached.algorithm, config, learner, games.envs, context, exchange, heartbeat, reporter
+            attached.algorithm, config, learner, games, context, exchange, heartbeat, reporter
         )
         row.join()  # not before: with synchronous sharing the others wait for it from here on
-        rows, told = StepInterval(config.log_interval, step), time.monotonic()
-        while step < config.total_steps and not heartbeat.stopping:
+        while heartbeat.total("steps") < config.total_steps and not heartbeat.stopping:
             worker.advance()
-            step = heartbeat.total("steps")
-            games.tick(step)
-            if rows.due(step):
-                reporter.write(step)
-            if time.monotonic() - told > FLUSH_SECONDS:
-                told = time.monotonic()
-                worker.record_snapshot_usage(games.snapshot_usage())
-                reporter.flush(step)
-        worker.record_snapshot_usage(games.snapshot_usage())
-        reporter.write(step)
-        reporter.flush(step, "stopped")
+        worker.end()
+        worker.flush("stopped")

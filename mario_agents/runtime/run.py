@@ -1,0 +1,145 @@
+"""A run from its beginning, or from a checkpoint, to the end of its budget."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import Any, Protocol
+
+from mario_agents.config import TrainConfig
+from mario_agents.core.algorithm import Algorithm
+from mario_agents.run import Checkpoint, CheckpointStore, RunDir
+from mario_agents.runtime.build import open_hub
+from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
+from mario_agents.runtime.local import local_topology
+from mario_agents.runtime.processes.supervisor import process_topology
+from mario_agents.runtime.reporters import headline
+from mario_agents.runtime.rewind import rewind
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.signals import StopRequest
+from mario_agents.runtime.step_interval import StepInterval
+from mario_agents.telemetry.event_hub import EventHub
+from mario_agents.telemetry.progress import open_display
+
+log = logging.getLogger(__name__)
+
+
+class Topology(Protocol):
+    """Where worker and coordinator of a run are: in this process, or in others.
+
+    Attributes:
+        heartbeat: counts what the workers do.
+    """
+
+    heartbeat: SharedHeartbeat
+
+    @property
+    def done(self) -> bool:
+        """Whether all workers have made the steps of the run's budget."""
+
+    def begin(self) -> None:
+        """Training begins now; its beginning is saved before anything else."""
+
+    def watch(self) -> None:
+        """Do what is due by now; called before every :meth:`advance`."""
+
+    def advance(self) -> None:
+        """Let the run go on for a round, or for a moment."""
+
+    def end(self, *, complete: bool) -> None:
+        """End training, evaluate its last weights if it is ``complete``, and save."""
+
+
+def train(
+    algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir, *, resume: bool
+) -> None:
+    """Train until a budget is used up.
+
+    Args:
+        algorithm: the algorithm.
+        config: of ``algorithm.config_class``; the run directory holds the same.
+        run: where everything is written.
+        resume: whether to go on from the newest checkpoint.
+
+    Raises:
+        CheckpointError: if ``resume`` finds no checkpoint that is whole.
+        RunError: if what must be there at the beginning, or the end, cannot be written; see
+            :mod:`mario_agents.run.storage`.
+        KeyboardInterrupt: after saving, if Ctrl-C, SIGTERM or SIGHUP asked to stop.
+    """
+    checkpoint = _rewound(run, config) if resume else None
+    open_topology = process_topology if config.workers else local_topology
+    with (
+        open_hub(algorithm, config, run, checkpoint) as hub,
+        open_topology(algorithm, config, run, hub, checkpoint) as topology,
+        StopRequest() as stop,
+    ):
+        loop = Run(config, run, hub, topology)
+        with loop.display:
+            topology.begin()
+            while not (topology.done or stop.requested or loop.out_of_time):
+                topology.watch()
+                loop.show()
+                topology.advance()
+            topology.end(complete=not stop.requested)
+            loop.end()
+    if stop.requested:
+        raise stop.exception()
+
+
+class Run:
+    """What the main process of a run has, wherever the workers are: the budget of time, the rows of
+    all processes together, and the display.
+
+    Args:
+        config: says how long, and how often.
+        run: the directory.
+        hub: knows the metrics of all processes.
+        topology: of the run, opened and not begun.
+
+    Attributes:
+        display: a context, to be entered while the run goes on.
+    """
+
+    def __init__(self, config: TrainConfig, run: RunDir, hub: EventHub, topology: Topology) -> None:
+        self._hub, self._heartbeat = hub, topology.heartbeat
+        minutes = math.inf if config.max_minutes is None else config.max_minutes
+        self._deadline = time.monotonic() + 60 * minutes
+        self._rows = StepInterval(config.log_interval, self._step)
+        self._monitor = HeartbeatMonitor(topology.heartbeat)
+        self.display = open_display(
+            run.path, config.total_steps, initial_step=self._step, enabled=config.ui
+        )
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether ``max_minutes`` are over."""
+        return time.monotonic() > self._deadline
+
+    @property
+    def _step(self) -> int:
+        return self._heartbeat.total("steps")
+
+    def show(self) -> None:
+        """Show how far the run is, and write a row if one is due; call it often."""
+        heartbeats = self._monitor.take()
+        if heartbeats is not None:
+            self._hub.announce(heartbeats)
+        step = self._step
+        self.display.update(step, **headline(self._hub))
+        if self._rows.due(step):
+            self._hub.write(step)
+
+    def end(self) -> None:
+        """Write the last row. The display keeps its values: workers that have ended have none."""
+        self.display.update(self._step)
+        self._hub.write(self._step)
+
+
+def _rewound(run: RunDir, config: TrainConfig) -> Checkpoint:
+    """The newest checkpoint; what the run wrote after it is cut."""
+    checkpoint = CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints).load_latest()
+    rewind(run, checkpoint.step)
+    log.info("Going on from step %d; rows and evaluations after it were cut.", checkpoint.step)
+    return checkpoint
