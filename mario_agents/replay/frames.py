@@ -70,24 +70,29 @@ class FrameStore:
         """Observations ``(N, *obs_shape)`` as ``(N, stack, *frame)``."""
         return obs.reshape(len(obs), self.stack, *self.frames.shape[2:])
 
-    def begin(self, game: int, stack: NDArray[np.uint8]) -> None:
-        """Store ``stack`` ``(stack, *frame)`` whole, as the newest of ``game``."""
-        same = (stack == stack[0]).reshape(self.stack, -1).all(axis=1)
-        leading = self.stack if same.all() else int(same.argmin())
-        fresh = stack[leading - 1 :]
-        self.segment[game] = self.written[game]
-        slots = (self.written[game] + np.arange(len(fresh))) % self.capacity
-        self.frames[game, slots] = fresh
-        self.written[game] += len(fresh)
+    def begin(self, games: NDArray[np.int64], stacks: NDArray[np.uint8]) -> None:
+        """Store ``stacks`` ``(K, stack, *frame)`` whole, as the newest of ``games`` ``(K,)``."""
+        differs = (stacks != stacks[:, :1]).reshape(len(games), self.stack, -1).any(axis=2)
+        # How many frames at the beginning need not be stored: all but one of those that are equal.
+        spared = np.where(differs.any(axis=1), differs.argmax(axis=1), self.stack) - 1
+        which, frame = (np.arange(self.stack) >= spared[:, None]).nonzero()
+        game, written = games[which], self.written[games]
+        slots = (written[which] + frame - spared[which]) % self.capacity
+        self.frames[game, slots] = stacks[which, frame]
+        self.segment[games] = written
+        self.written[games] += self.stack - spared
 
     def advance(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
         """Store the stacks ``after``, where ``before`` ``(N, stack, *frame)`` are the newest."""
         slid = (after[:, :-1] == before[:, 1:]).reshape(len(after), -1).all(axis=1)
-        sliding = self._game[slid]
+        if slid.all():
+            self.frames[self._game, self.written % self.capacity] = after[:, -1]
+            self.written += 1
+            return
+        sliding, others = slid.nonzero()[0], (~slid).nonzero()[0]
         self.frames[sliding, self.written[sliding] % self.capacity] = after[sliding, -1]
         self.written[sliding] += 1
-        for game in self._game[~slid]:
-            self.begin(int(game), after[game])
+        self.begin(others, after[others])
 
     def newest(self) -> StackRef:
         """Where the newest stack of every game is, each ``(games,)``."""
@@ -97,10 +102,17 @@ class FrameStore:
         """The oldest frame that the stacks at ``ref`` are made of."""
         return np.maximum(ref.newest - (self.stack - 1), ref.oldest)
 
-    def gather(self, game: NDArray[np.int64], ref: StackRef) -> NDArray[np.uint8]:
-        """Rebuild observations ``(*shape, *obs_shape)`` of games and references of one shape."""
+    def gather(
+        self, game: NDArray[np.int64], ref: StackRef, out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """Rebuild observations ``(*shape, *obs_shape)`` of games and references of one shape, in
+        ``out`` if it is given."""
         position = ref.newest[..., None] + self._stack
         position = np.maximum(position, ref.oldest[..., None]) % self.capacity
         position += game[..., None] * self.capacity
-        frames: NDArray[np.uint8] = self._flat.take(position, axis=0)
-        return frames.reshape(*game.shape, *self.obs_shape)
+        if out is None:
+            frames: NDArray[np.uint8] = self._flat.take(position, axis=0)
+            return frames.reshape(*game.shape, *self.obs_shape)
+        # All positions are in range: "clip" only lets NumPy write without a copy in between.
+        self._flat.take(position, 0, out.reshape(*position.shape, -1), mode="clip")
+        return out

@@ -121,11 +121,13 @@ class Shard:
         else:
             row = (number - 1) % self._rows
             ended = self._terminated[:, row] | self._truncated[:, row]
-            fresh = ended | (obs != self._last).reshape(self._num, -1).any(axis=1)
-            if fresh.any():
-                self._truncated[:, row] |= fresh & ~ended
-        for game in fresh.nonzero()[0].tolist():
-            self.frames.begin(game, obs[game])
+            differs: NDArray[np.bool_] = (obs != self._last).reshape(self._num, -1).any(axis=1)
+            fresh = ended | differs
+            if not fresh.any():
+                return fresh
+            self._truncated[:, row] |= fresh & ~ended
+        games = fresh.nonzero()[0]
+        self.frames.begin(games, obs[games])
         return fresh
 
     def _evict(self, steps: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

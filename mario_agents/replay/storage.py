@@ -53,7 +53,7 @@ class Storage:
     **Memory.** ``rows * 17/16`` frames for each game (and a few more) and 47 bytes a step: for
     100,000 steps at 84x84 in 8 games 754.8 MB; storing stacks would take 5.6 GB (obs and
     next_obs). Where episodes are shorter than 16 steps the spare frames do not suffice; then the
-    oldest steps leave before all rows are full.
+    oldest steps leave before all rows are full, unless there is room for ``short_episodes``.
 
     Args:
         capacity: steps over all games of all workers; rounded down to whole rows.
@@ -63,6 +63,8 @@ class Storage:
         stacked: whether observations are stacks of frames, ``(stack, ...)``: not with
             ``frame_stack = 1``, where their first axis is one of the picture.
         extras: columns that the policy fills.
+        short_episodes: whether there are frames for all rows even if every step ends an episode;
+            the memory is taken when it is used.
 
     Raises:
         ConfigError: if there is no room for a step of each game.
@@ -77,6 +79,7 @@ class Storage:
         workers: Sequence[int] = (0,),
         stacked: bool = True,
         extras: Schema | None = None,
+        short_episodes: bool = False,
     ) -> None:
         self.num_envs, self.games = num_envs, num_envs * len(workers)
         self.rows = capacity // self.games
@@ -86,7 +89,7 @@ class Storage:
                 f"environments, not buffer_size={capacity}."
             )
         stack = obs_shape[0] if stacked else 1
-        spare = self.rows // SPARE_FRAMES + 2 * stack
+        spare = self.rows * 2 * stack if short_episodes else self.rows // SPARE_FRAMES + 2 * stack
         self.frames = FrameStore(self.games, self.rows + spare, obs_shape, stacked=stacked)
         self.extras = tuple(extras or ())
         schema = {**STEP_COLUMNS, **(extras or {})}
@@ -133,6 +136,13 @@ class Storage:
         For a worker that was replaced, or whose games begin anew in the middle of their episodes.
         """
         self.shards[worker].cut()
+
+    def clear(self) -> None:
+        """Forget everything: indices begin anew."""
+        for counters in (self.steps, self.first, self.frames.written, self.frames.segment):
+            counters[:] = 0
+        for shard in self.shards.values():
+            shard.resume()
 
     def ends(self) -> NDArray[np.int64]:
         """``(games,)``, by game the number of steps ever added: its next step has this number."""

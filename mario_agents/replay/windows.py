@@ -19,6 +19,7 @@ def unrolls(
     *,
     extras: Collection[str] = (),
     initial: Collection[str] = (),
+    out: NDArray[np.uint8] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """``length`` steps of each of ``B`` games, time first, over the ends of episodes.
 
@@ -31,13 +32,14 @@ def unrolls(
         length: ``T``.
         extras: columns to include.
         initial: columns to include as they were at the first step, such as recurrent states.
+        out: ``(T + 1, B, *obs_shape)`` uint8, where ``obs`` is to be.
 
     Returns:
         ``obs`` ``(T + 1, B, *obs_shape)`` uint8, the last one what the last step led to, before any
         reset; ``action`` int64, ``reward`` float32, ``terminated``, ``truncated``, ``is_first``
         bool, ``index`` int64 and ``extras``, each ``(T, B, ...)``; ``initial``, each ``(B, ...)``;
-        and for the ``K`` steps but the last that truncated an episode, ``cut`` ``(K,)`` int64,
-        their places ``t * B + b``, and ``cut_obs`` ``(K, *obs_shape)``, what they led to.
+        and for the ``K`` steps that truncated an episode, ``cut`` ``(K,)`` int64, their places
+        ``t * B + b``, and ``cut_obs`` ``(K, *obs_shape)``, what they led to.
     """
     step, game = storage.locate(start)
     steps = step + np.arange(length)[:, None]
@@ -46,10 +48,17 @@ def unrolls(
     names = ("action", "reward", "terminated", "truncated", "is_first", *extras)
     batch = {name: storage.columns[name][games, rows] for name in names}
     batch["index"] = storage.index(steps, games)
-    obs, last = storage.obs(games, rows), storage.next_obs(games[-1], rows[-1])
-    batch["obs"] = np.concatenate([obs, last[None]])
+    columns = storage.columns
+    refs = (
+        np.concatenate(
+            [columns[f"obs_{end}"][games, rows], columns[f"next_{end}"][game, rows[-1]][None]]
+        )
+        for end in StackRef._fields
+    )
+    wide = np.broadcast_to(game, (length + 1, len(game)))
+    batch["obs"] = storage.frames.gather(wide, StackRef(*refs), out)
     batch |= {name: storage.columns[name][game, rows[0]] for name in initial}
-    t, b = batch["truncated"][:-1].nonzero()
+    t, b = batch["truncated"].nonzero()
     batch["cut"] = t * len(start) + b
     batch["cut_obs"] = storage.next_obs(games[t, b], rows[t, b])
     return batch

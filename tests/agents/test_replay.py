@@ -232,6 +232,22 @@ def test_memory_of_100_000_steps_stays_under_0_8_gb(num_envs):
         assert round(storage.nbytes / 1e6, 1) == 754.8
 
 
+def test_short_episodes_fit_if_asked_for_and_a_cleared_storage_begins_anew():
+    games, few = InventedGames(2, 4, 0, 200), Storage(40, 2, (4, 2, 3))
+    storage = Storage(40, 2, (4, 2, 3), extras=EXTRAS, short_episodes=True)
+    for _ in range(3):
+        naive = NaiveReplay(2, [0])
+        for _ in range(20):
+            step = games.step(["terminate", "jump"])
+            for each in (storage, few, naive):
+                each.add(step, 0)
+        assert len(storage) == 40
+        assert_same(storage, naive, np.arange(40), 2, 0.9)
+        storage.clear()
+        assert len(storage) == 0
+    assert len(few) < 40
+
+
 def test_too_small_a_storage_is_refused():
     with pytest.raises(ConfigError, match="at least one step of each of the 8"):
         Storage(7, 4, (4, 84, 84), workers=[0, 1])

@@ -18,12 +18,12 @@ from mario_agents.core.types import Step
 from mario_agents.ops.gae import gae
 from mario_agents.ops.policy_gradient import explained_variance
 from mario_agents.ops.schedules import linear_schedule
+from mario_agents.replay.storage import Storage
+from mario_agents.replay.windows import unrolls
 
 
 class Rollout(Dataset):
     """So many steps of all environments, then the minibatches of all epochs over them.
-
-    All arrays are made once.
 
     Args:
         config: lengths and discounts.
@@ -41,52 +41,50 @@ class Rollout(Dataset):
         self._entropy_coef = linear_schedule(
             config.entropy_coef, config.entropy_coef_end, config.total_steps
         )
-        shape = (config.steps, config.num_envs)
-        self._rollout: dict[str, NDArray[Any]] = {
-            "obs": np.zeros((*shape, *spaces.obs_shape), np.uint8),
-            "action": np.zeros(shape, np.int64),
-            "old_log_prob": np.zeros(shape, np.float32),
-            "advantage": np.zeros(shape, np.float32),
-            "value_target": np.zeros(shape, np.float32),
-            "entropy_coef": np.zeros(shape, np.float32),
-        }
-        self._value = np.zeros((config.steps + 1, config.num_envs), np.float32)
-        self._reward = np.zeros(shape, np.float32)
-        self._terminated = np.zeros(shape, np.bool_)
-        self._truncated = np.zeros(shape, np.bool_)
-        self._final_value = np.zeros(shape, np.float32)
-        self._final_obs: dict[tuple[int, int], NDArray[np.uint8]] = {}
-        self._filled, self._stop = 0, False
+        self._storage = Storage(
+            config.rollout,
+            config.num_envs,
+            spaces.obs_shape,
+            workers=(context.worker,),
+            stacked=config.frame_stack > 1,
+            extras={"log_prob": ((), np.float32), "value": ((), np.float32)},
+            short_episodes=True,
+        )
+        shape = (config.steps + 1, config.num_envs)
+        self._obs = np.zeros((*shape, *spaces.obs_shape), np.uint8)
+        self._rollout: dict[str, NDArray[Any]] = {}
+        self._value = np.zeros(shape, np.float32)
+        self._final_value = np.zeros((config.steps, config.num_envs), np.float32)
+        self._stop = False
         self._gauges: dict[str, float] = {}
 
     def add(self, step: Step, worker: int) -> None:
         """See :class:`~mario_agents.core.dataset.Dataset`."""
-        t, rollout = self._filled, self._rollout
-        rollout["obs"][t], rollout["action"][t] = step.obs, step.action
-        rollout["old_log_prob"][t] = step.extras["log_prob"]
-        self._value[t], self._reward[t] = step.extras["value"], step.reward
-        self._terminated[t], self._truncated[t] = step.terminated, step.truncated
-        for env in np.flatnonzero(step.truncated).tolist():
-            self._final_obs[t, env] = step.final_obs[env].copy()
-        self._filled += 1
-        if self._filled == self._config.steps:
-            self._evaluate_ends(step.final_obs)
+        self._storage.add(step, worker)
+        if len(self._storage) == self._config.rollout:
+            games = np.arange(self._config.num_envs)
+            extras = ("log_prob", "value")
+            self._rollout = unrolls(
+                self._storage, games, self._config.steps, extras=extras, out=self._obs
+            )
+            self._storage.clear()
+            self._evaluate_ends()
 
     def cut(self, worker: int) -> None:
         """See :class:`~mario_agents.core.dataset.Dataset`: half a rollout is of no use."""
-        self._filled = 0
-        self._final_obs.clear()
+        self._storage.clear()
+        self._rollout = {}
 
     @torch.no_grad()
-    def _evaluate_ends(self, last_obs: NDArray[np.uint8]) -> None:
+    def _evaluate_ends(self) -> None:
         """Ask for the values of what no action was chosen on: where the rollout or an episode was
         cut off."""
+        rollout = self._rollout
+        self._value[:-1] = rollout["value"]
         with self._stopwatch.measure("time_inference"):
-            self._value[-1] = self._values(last_obs)
-            if self._final_obs:
-                values = self._values(np.stack(list(self._final_obs.values())))
-                self._final_value[tuple(np.array(list(self._final_obs)).T)] = values
-        self._final_obs.clear()
+            self._value[-1] = self._values(rollout["obs"][-1])
+            if len(rollout["cut"]):
+                self._final_value.reshape(-1)[rollout["cut"]] = self._values(rollout["cut_obs"])
 
     def _values(self, obs: NDArray[np.uint8]) -> NDArray[np.float32]:
         value = self._learner.evaluate(torch.as_tensor(obs).to(self._device)).value
@@ -96,12 +94,11 @@ class Rollout(Dataset):
     def batches(self, at: int) -> Iterator[NumpyBatch]:
         """See :class:`~mario_agents.core.dataset.Dataset`: the minibatches of all epochs, in an
         order that is drawn anew for each."""
-        if self._filled < self._config.steps:
+        if not self._rollout:
             return
-        self._filled, self._stop = 0, False
-        self._finish(at)
-        arrays = {**self._rollout, "old_value": self._value[:-1]}
-        flat = {name: array.reshape(-1, *array.shape[2:]) for name, array in arrays.items()}
+        self._stop = False
+        learned = self._finish(at)
+        flat = {name: array.reshape(-1, *array.shape[2:]) for name, array in learned.items()}
         size = self._config.batch
         for _ in range(self._config.epochs):
             order = self._shuffling.permutation(self._config.rollout)
@@ -111,25 +108,32 @@ class Rollout(Dataset):
                 chosen = order[start : start + size]
                 yield {name: array[chosen] for name, array in flat.items()}
 
-    def _finish(self, at: int) -> None:
-        """Turn what happened into what is learned."""
-        config, rollout, value = self._config, self._rollout, self._value
+    def _finish(self, at: int) -> dict[str, NDArray[Any]]:
+        """Turn what happened into what is learned, each ``(T, N, ...)``."""
+        config, value = self._config, self._value
+        rollout, self._rollout = self._rollout, {}
         advantage = gae(
-            self._reward,
+            rollout["reward"],
             value,
             self._final_value,
-            self._terminated,
-            self._truncated,
+            rollout["terminated"],
+            rollout["truncated"],
             config.gamma,
             config.gae_lambda,
         )
-        rollout["value_target"][:] = advantage + value[:-1]
+        target = advantage + value[:-1]
+        self._gauges = {"explained_variance": explained_variance(value[:-1], target)}
         if config.normalize_advantage == "rollout":
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        rollout["advantage"][:] = advantage
-        rollout["entropy_coef"][:] = self._entropy_coef(at)
-        explained = explained_variance(value[:-1], rollout["value_target"])
-        self._gauges = {"explained_variance": explained}
+        return {
+            "obs": rollout["obs"][:-1],
+            "action": rollout["action"],
+            "old_log_prob": rollout["log_prob"],
+            "old_value": value[:-1],
+            "advantage": np.asarray(advantage, np.float32),
+            "value_target": np.asarray(target, np.float32),
+            "entropy_coef": np.full(advantage.shape, self._entropy_coef(at), np.float32),
+        }
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
         """See :class:`~mario_agents.core.dataset.Dataset`: stops at ``target_kl``."""
