@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 ENCODINGS: dict[str, dict[str, str]] = {
     "ascii": {"PYTHONIOENCODING": "ascii"},
     "cp1252": {"PYTHONIOENCODING": "cp1252"},
@@ -57,7 +59,7 @@ def run_refused(
     there is one): what they say, and their exit statuses."""
     done = subprocess.run(
         [sys.executable, "-c", REFUSING, module, json.dumps(commands), "/dev/full"],
-        env=dict(env), cwd=folder, capture_output=True, timeout=200, check=False, text=True,
+        env=dict(env), cwd=folder, capture_output=True, timeout=PATIENCE, check=False, text=True,
     )  # fmt: skip
     return done.stderr.splitlines()
 
@@ -84,7 +86,7 @@ def run_all(
     """
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, module, json.dumps(commands), os.fsdecode(run)],
-        env=dict(env), cwd=folder, capture_output=True, timeout=200, check=False,
+        env=dict(env), cwd=folder, capture_output=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     lines = done.stdout.splitlines()
     statuses = [int(line.split()[1]) for line in lines if line.startswith(b"status ")]

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from mario_agents.cli import main
+from tests.waiting import PATIENCE
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 HERE = Path(__file__).parent
@@ -101,7 +102,7 @@ def cli_process(tmp_path: Path, cli_env: dict[str, str]) -> Cli:
     def run(*args: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "mario_agents.cli", *map(str, args)]
         return subprocess.run(
-            command, cwd=tmp_path, env=cli_env, capture_output=True, text=True, timeout=120
+            command, cwd=tmp_path, env=cli_env, capture_output=True, text=True, timeout=PATIENCE
         )
 
     return run

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mario_agents.runtime.shm.byte_ring import ByteRing
@@ -58,7 +58,6 @@ class CrashAt:
         self.fence()
 
 
-@settings(deadline=None)
 @given(events)
 def test_packets_arrive_in_order_each_whole_or_not_at_all(events: list[tuple[Any, ...]]) -> None:
     """Against a list; the producer dies at any fence, or in the middle of the data."""

@@ -184,7 +184,7 @@ envelopes = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(envelopes, max_size=12), numbers, st.integers(1, 250))
 def test_any_events_lead_to_a_state_that_can_be_drawn(events, now, width):
     state = fold(reduce, events, Dashboard(total_steps=1000, metrics=METRICS))

@@ -173,9 +173,9 @@ class NarrowPoolMachine(PoolMachine):
 
 
 TestPool = PoolMachine.TestCase
-TestPool.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestPool.settings = settings(max_examples=60, stateful_step_count=50)
 TestNarrowPool = NarrowPoolMachine.TestCase
-TestNarrowPool.settings = settings(max_examples=30, stateful_step_count=50, deadline=None)
+TestNarrowPool.settings = settings(max_examples=30, stateful_step_count=50)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

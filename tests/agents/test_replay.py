@@ -53,7 +53,7 @@ def assert_same(storage: Storage, naive: NaiveReplay, index: np.ndarray, n_step,
             assert np.array_equal(storage.columns[name][game[b], row], value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(plays(), st.integers(1, 4), st.sampled_from([0.0, 0.5, 0.9, 1.0]))
 def test_every_transition_comes_back_exactly(play, n_step, gamma):
     storage = storage_for(play)
@@ -81,7 +81,7 @@ def test_every_transition_comes_back_exactly(play, n_step, gamma):
             assert_same(storage, naive, index, n_step, gamma)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plays(), st.integers(0, 2**32))
 def test_a_uniform_draw_from_all_shards_is_one_from_a_list_of_all_steps(play, seed):
     storage = storage_for(play)
@@ -94,7 +94,7 @@ def test_a_uniform_draw_from_all_shards_is_one_from_a_list_of_all_steps(play, se
     assert drawn.tolist() == everything[plain].tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plays(), st.lists(st.floats(0, 20, width=32), min_size=1, max_size=5))
 def test_prioritized_steps_are_drawn_by_priority(play, errors):
     storage = storage_for(play)
@@ -140,7 +140,7 @@ def test_prioritized_steps_are_drawn_by_priority(play, errors):
         stale = index
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(plays())
 def test_written_values_go_where_they_belong_and_nowhere_else(play):
     storage = storage_for(play)

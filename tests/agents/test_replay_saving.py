@@ -38,7 +38,7 @@ def copied(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(plays(), st.sampled_from([1, 200, 2000, 10**9]), st.data())
 def test_chunks_and_tail_are_the_whole(play: Play, chunk_bytes: int, data: st.DataObject):
     """Saved at any moments, some chunks written in between, the last save comes back."""
@@ -91,7 +91,7 @@ def test_chunks_and_tail_are_the_whole(play: Play, chunk_bytes: int, data: st.Da
         assert torch.equal(ours[name], again[name])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(plays(), st.booleans())
 def test_a_restored_dataset_draws_the_same_and_sums_nothing_across_the_gap(play, prioritized):
     def build() -> TransitionReplay:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mario_agents.report import levels
@@ -41,7 +41,6 @@ def _made_up_levels(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- tables -----------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=20))
 def test_a_metrics_file_is_read_as_it_was_written(tmp_path_factory, values) -> None:
     path = tmp_path_factory.mktemp("csv") / "worker_0.csv"

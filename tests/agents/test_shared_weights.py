@@ -115,7 +115,7 @@ class WeightsMachine(RuleBasedStateMachine):
 
 
 TestWeights = WeightsMachine.TestCase
-TestWeights.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestWeights.settings = settings(max_examples=100, stateful_step_count=60)
 
 
 @pytest.mark.parametrize("size", [30, 200_000])

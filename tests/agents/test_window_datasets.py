@@ -30,7 +30,7 @@ def sequence_replay(storage: Storage, **options) -> SequenceReplay:
     return SequenceReplay(storage, np.random.default_rng(0), **{**defaults, **options})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plays(), st.integers(1, 4), st.integers(0, 2), st.booleans(), st.integers(1, 4))
 def test_sequences_are_drawn_from_what_is_there(play: Play, length, context, online, batch_size):
     storage = storage_for(play)
@@ -113,7 +113,7 @@ def test_no_batch_is_due_before_there_is_a_sequence():
         assert len(list(replay.batches(0))) == (0 if count < 5 else 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plays(), st.integers(1, 5), st.sampled_from([0.0, 0.5, 1.0]), st.integers(1, 7))
 def test_each_unroll_is_learned_from_once_in_order_unless_overwritten(
     play: Play, length, replayed, asked_every

@@ -37,7 +37,7 @@ def windows(storage: Storage, first: np.ndarray, length: int) -> list[int]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plays(), st.integers(1, 8), st.integers(0, 99))
 def test_starts_are_drawn_with_equal_chances_from_all_shards(play, length, seed):
     storage, _ = played(play)
@@ -52,7 +52,7 @@ def test_starts_are_drawn_with_equal_chances_from_all_shards(play, length, seed)
     assert drawn.tolist() == np.array(possible)[plain].tolist()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(plays(), st.integers(1, 8))
 def test_unrolls_are_the_steps_one_after_the_other(play, length):
     storage, naive = played(play)
@@ -99,7 +99,7 @@ def naive_sequence(history, number, length):
     return entries[:length]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(plays(), st.integers(1, 8))
 def test_sequences_have_every_observation_once_and_say_where_episodes_end(play, length):
     storage, naive = played(play)

@@ -37,7 +37,7 @@ def test_any_value_works_or_is_refused_in_a_sentence(name, tmp_path, monkeypatch
     target = TARGETS[name]
     names = target.parameters or list(target.base)
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(sorted(set(names))), hostile)
     def check(parameter: str, value: Any) -> None:
         if name == "solve" and parameter in ("seconds", "level"):
@@ -81,7 +81,7 @@ def test_any_reset_works_or_is_refused_in_a_sentence(kind, environments):
     env.reset(seed=0)
     keys = ("level", "start", "true_start", "reset_mask", "levl")
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.sampled_from(("seed", "options", *keys)), hostile)
     def check(where: str, value: Any) -> None:
         try:

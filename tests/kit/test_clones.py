@@ -26,7 +26,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 @pytest.mark.filterwarnings("ignore:.*out of date")
 @pytest.mark.parametrize("name", ENVS)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["go on", "try and go back"]), st.integers(0, 3),

@@ -25,6 +25,7 @@ from mario_envkit.emulator.nes_py import nes_py_version
 from mario_envkit.errors import BackendUnavailable, EmulatorClosed
 from mario_envkit.game.levels import Level
 from mario_envkit.snapshots.context import Context
+from tests.waiting import PATIENCE
 
 WAYS = {"deepcopy": copy.deepcopy, "pickle": lambda env: pickle.loads(pickle.dumps(env))}
 RIGHT, JUMP = 1, 2
@@ -102,7 +103,7 @@ def test_both_go_on_alike(name, way):
 
 @pytest.mark.filterwarnings("ignore:.*out of date")
 @pytest.mark.parametrize("name", ENVS)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(
     st.lists(
         st.one_of(
@@ -139,7 +140,11 @@ def test_in_another_process():
         "print(json.dumps([player.act(number % 4) for number in range(200)]))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], input=message, capture_output=True, check=True, timeout=120
+        [sys.executable, "-c", code],
+        input=message,
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE,
     )
     expected = [player.act(number % 4) for number in range(200)]
     assert json.loads(done.stdout.splitlines()[-1]) == expected

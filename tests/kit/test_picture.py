@@ -31,7 +31,7 @@ def exact_area_average(image, height, width):
     return out
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_area_resize_is_the_exact_average(data):
     rows, columns = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario_envkit.emulator.native import NativeEmulator
@@ -129,7 +129,7 @@ def test_observations_as_picture_py_defines_them(
     crop=st.integers(0, 239),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_observations_of_any_size(height: int, width: int, crop: int, seed: int) -> None:
     height = min(height, 240 - crop)
     emulator = NativeEmulator(show(random_scene(seed % 3)))
@@ -258,7 +258,7 @@ def test_foreign_snapshots_are_refused() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_damaged_snapshots_do_no_harm(data: st.DataObject) -> None:
     """What is refused changes nothing; what passes runs."""
     emulator = NativeEmulator(game())
@@ -278,7 +278,7 @@ def test_damaged_snapshots_do_no_harm(data: st.DataObject) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_random_pokes_and_buttons_do_no_harm(seed: int) -> None:
     rng = np.random.default_rng(seed)
     emulator = NativeEmulator(game(), timing=TIMINGS[seed % 2])

@@ -20,7 +20,7 @@ PLANNED = [name for name in VECTORS if "snapshots" not in name]
 
 
 @pytest.mark.parametrize("name", PLANNED)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(
     st.lists(
         st.tuples(st.booleans(), st.integers(1, 40), st.integers(0, 10**6)), min_size=3, max_size=8

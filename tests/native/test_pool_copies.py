@@ -23,6 +23,7 @@ from mario_envkit.game.levels import Level
 from mario_envkit.game.rewards import Death, Progress, RewardFunction
 from mario_envkit.snapshots import MarioSnapshotVectorEnv, SnapshotArchive
 from tests.kit.test_copies import ALL, WAYS, said
+from tests.waiting import PATIENCE
 
 ENVS = 3
 
@@ -77,7 +78,7 @@ def test_all_games_go_on_alike(name, way):
 
 
 @pytest.mark.parametrize("name", VECTORS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["step", *sorted(WAYS)]), st.integers(1, 40)),
@@ -111,7 +112,7 @@ def test_in_another_process():
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        input=pickle.dumps(envs), capture_output=True, check=True, timeout=120,
+        input=pickle.dumps(envs), capture_output=True, check=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.stdout.decode() == "".join(act(envs, number) for number in range(100))
 

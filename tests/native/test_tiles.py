@@ -24,7 +24,7 @@ def natively(ram):
     return out
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.dictionaries(
     st.integers(0, 0x7FF), st.integers(0, 255), max_size=40))  # fmt: skip
 def test_any_bytes_at_all(seed, density, pokes):

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mario_envkit.emulator.snapshot import Snapshot
@@ -143,7 +143,6 @@ def test_what_the_game_took_on_its_own_way_comes_first_if_it_is_near():
     xs=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9), st.booleans()), max_size=80),
     limit=st.integers(1, 8),
 )
-@settings(deadline=None)
 def test_it_never_exceeds_its_limit_and_files_follow(tmp_path_factory, xs, limit):
     directory = tmp_path_factory.mktemp("archive")
     archive = SnapshotArchive(max_entries=limit)

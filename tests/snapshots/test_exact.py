@@ -26,6 +26,7 @@ from mario_envkit.snapshots.state_machine import SnapshotRules
 from mario_envkit.snapshots.wrapper import SnapshotMarioEnvironment
 from mario_envkit.wrappers import StallLimit
 from tests.snapshots.playing import STACKS, draw_action, make, play
+from tests.waiting import PATIENCE
 
 HAS_LOST_LEVELS = any(rom.game == "lost_levels" for rom in installed_roms())
 
@@ -120,7 +121,7 @@ def test_through_files_into_another_process(name, tmp_path):
     runs = [(entry.place, actions) for entry, actions, _ in kept]
     process = context.Process(target=_replay, args=(name, tmp_path, runs, out))
     process.start()
-    results = out.get(timeout=120)
+    results = out.get(timeout=PATIENCE)
     process.join()
     for (entry, _, said), (observation, info, replayed) in zip(kept, results, strict=True):
         assert np.array_equal(entry.observation, observation)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mario_envkit.curriculum.hotspot_file import HotspotWarning, SharedHotspots
@@ -80,7 +80,6 @@ def test_suggestions_where_little_is_known():
     assert aggregate.suggest_restore_position("1-1", death_x=30) == 0
 
 
-@settings(deadline=None)
 @given(deaths=positions, more=positions, count=st.integers(0, 5), spacing=st.integers(0, 300))
 def test_what_holds_for_any_deaths(tmp_path_factory, deaths, more, count, spacing):
     first, second, both = (DeathHotspotAggregate() for _ in range(3))

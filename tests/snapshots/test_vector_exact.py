@@ -26,6 +26,7 @@ from mario_envkit.snapshots import (
 from tests.snapshots.playing import STACKS, play
 from tests.snapshots.test_exact import resident_kib
 from tests.snapshots.vectors import walk
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native core is not built")
 
@@ -161,7 +162,7 @@ def test_through_files_into_another_process(kind, tmp_path):
     out = context.Queue()
     process = context.Process(target=_replay_from, args=(tmp_path, kind, runs, out))
     process.start()
-    assert out.get(timeout=120) == len(runs)
+    assert out.get(timeout=PATIENCE) == len(runs)
     process.join()
 
 
