@@ -1,0 +1,51 @@
+"""docs/architecture.md says what is there."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import mario_agents
+
+PACKAGE = Path(mario_agents.__file__).parent
+PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
+
+
+def test_every_file_and_room_it_names_exists_and_no_room_is_missing() -> None:
+    text = PAGE.read_text()
+    named = set(re.findall(r"`([a-z_/]+(?:/|\.py))`", text))
+    assert len(named) > 25
+    own = named - {"metrics.py", "config.py"}  # the last two are in any folder
+    assert [name for name in sorted(own) if not (PACKAGE / name).exists()] == []
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert {name.removesuffix("/") for name in named} >= rooms
+
+
+def test_the_way_from_the_command_to_the_optimizer(
+    cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = []
+    step = torch.optim.AdamW.step
+
+    def stepping(optimizer: torch.optim.AdamW) -> Any:
+        stack = [(Path(frame.filename), frame.name) for frame in traceback.extract_stack()]
+        ways.append([
+            (file.relative_to(PACKAGE).as_posix(), name)
+            for file, name in stack if PACKAGE in file.parents
+        ])  # fmt: skip
+        return step(optimizer)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", stepping)
+    done = cli("train", "walk", "--run-dir", "run", "--total-steps", 64, "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    told = [
+        (file, name)
+        for file, names in re.findall(r"^\d\. `(\S+)` ((?:`\w+`(?:, )?)+):", PAGE.read_text(), re.M)
+        for name in re.findall(r"\w+", names)
+    ]
+    assert ways[0] == told
