@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 from mario_agents.replay.saving import StorageSaver
 from mario_agents.replay.selectors import PrioritizedSelector, UniformSelector
 from mario_agents.replay.storage import Storage
-from mario_agents.replay.transitions import TransitionReplay
+from mario_agents.replay.transitions import TransitionReplay, transitions
+from mario_agents.run import CheckpointStore
 from mario_envkit.errors import CheckpointError
 from tests.agents.replay_reference import InventedGames, NaiveReplay, Play, plays
+from tests.agents.test_checkpoint import Killed, die_at
 from tests.agents.test_replay import assert_same, kept, storage_for
 
 
@@ -171,3 +174,40 @@ def test_a_chunk_that_could_not_be_written_is_written_later():
     steps = [(int(c["begin"]), int(c["end"])) for c in keep.chunks.values()]
     assert steps[0][0] == 0
     assert all(end == begin for (_, end), (begin, _) in itertools.pairwise(steps))
+
+
+def test_killed_at_any_write_the_steps_of_the_last_checkpoint_come_back(tmp_path):
+    """One process after the other dies, each a call of the operating system later, and the next
+    one goes on from the checkpoint that it finds."""
+    games, expected = InventedGames(2, 3, 0, 9), {0: {}}
+    call, step, survived = 0, 0, False
+
+    def everything(storage: Storage) -> dict[str, list]:
+        index = kept(storage)
+        batch = transitions(storage, index, n_step=1, gamma=0.9)
+        return {name: array.tolist() for name, array in batch.items()}
+
+    while not survived:
+        call += 1
+        store, storage = CheckpointStore(tmp_path, keep=2), Storage(40, 2, (3, 2, 3))
+        saver = StorageSaver(storage, chunk_bytes=500)
+        if list(tmp_path.glob("*.json")):
+            checkpoint = store.load_latest()
+            for chunk in store.read_chunks(checkpoint):
+                saver.read_chunk(chunk)
+            saver.restore(checkpoint.tensors, checkpoint.state)
+            assert checkpoint.step in (step, step + 1)
+            step = checkpoint.step
+            assert everything(storage) == expected[step]
+        storage.cut(0)
+        games.reset()
+        with pytest.MonkeyPatch.context() as monkeypatch, contextlib.suppress(Killed):
+            die_at(call, monkeypatch)
+            for _ in range(6):
+                storage.add(games.step(["go", "go"]), 0)
+                saver.write_chunk(store.write_chunk)
+            expected[step + 1] = everything(storage)
+            store.save(step + 1, saver.tensors(), saver.state(), saver.chunks())
+            survived = True
+    assert len(checkpoint.chunks) > 1
+    assert step > 5
