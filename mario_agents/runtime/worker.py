@@ -145,7 +145,7 @@ class TrainingWorker:
         self._exchange.sync()
 
     def _report(self, collected: CollectResult) -> None:
-        """Take note of a round, and do what is due by now: films, files, rows, messages."""
+        """Take note of a round, and do what is due by now: videos, files, rows, messages."""
         collected.gauges.update(self.dataset.gauges())
         self.reporter.collected(collected)
         step = self.heartbeat.total("steps")

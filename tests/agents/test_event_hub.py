@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -233,12 +234,14 @@ def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
     reporter = WorkerReporter(run, 0, METRICS, hub.publisher("worker_0"), resume_step=None)
     reporter.logger.start_from({"saves": 10})
     context = WorkerContext(0, 1, 0, 0, 1, torch.device("cpu"))
+    used = iter([SnapshotUsage(2, 1, 1, 3), SnapshotUsage(5, 4, 2, 3)])
+    games = SimpleNamespace(snapshot_usage=lambda: next(used))
     worker = TrainingWorker(
-        context, ToyLearner(ToyModel(2)), None, None, None, heartbeat, reporter,
-        collect_steps=1, accumulate_grads=1,
+        context, ToyLearner(ToyModel(2)), games, None, None, None, heartbeat, reporter,
+        collect_steps=1, accumulate_grads=1, log_interval=1,
     )  # fmt: skip
-    worker.record_snapshot_usage(SnapshotUsage(2, 1, 1, 3))
-    worker.record_snapshot_usage(SnapshotUsage(5, 4, 2, 3))
+    worker.end()
+    worker.end()
     reporter.submitted()
     reporter.flush(64)
     reporter.close()
