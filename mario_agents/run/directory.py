@@ -170,6 +170,10 @@ class RunDir:
         """Directory of the snapshots that all workers share."""
         return self.path / "snapshots"
 
+    def curriculum_path(self, worker: int) -> Path:
+        """How far a worker process is in its level schedules and its backward curriculum."""
+        return self.path / "curriculum" / f"worker_{worker}.json"
+
     def csv_path(self, name: str) -> Path:
         """Metrics of one process: ``worker_0``, ``coordinator``."""
         return self.path / f"{name}.csv"

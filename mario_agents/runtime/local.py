@@ -14,6 +14,7 @@ from mario_agents.nn.device import resolve_device
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.runtime.build import build_worker, incomplete, restore_counters
 from mario_agents.runtime.coordinator import TrainingCoordinator
+from mario_agents.runtime.curriculum_file import CurriculumFile
 from mario_agents.runtime.reporters import WorkerReporter
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.worker import select
@@ -63,6 +64,8 @@ class LocalTopology:
         reporter = WorkerReporter(
             run, 0, algorithm.metrics, hub.publisher("worker_0"), resume_step=step
         )
+        if checkpoint:  # before the games begin
+            self._restore_games(games, run, checkpoint)
         self.worker = build_worker(
             algorithm,
             config,
@@ -106,6 +109,15 @@ class LocalTopology:
             RunError: if something could not be written.
         """
         close_all(self.worker.reporter.close, self.coordinator.close)
+
+    @staticmethod
+    def _restore_games(games: WorkerEnvs, run: RunDir, checkpoint: Checkpoint) -> None:
+        """Go on in the curriculum where the run was, or, with workers, the first one of them."""
+        state = checkpoint.state.get("worker", {}).get("games")
+        if state is None and (stored := CurriculumFile(run, 0, interval=0, step=0).read()):
+            state = stored[1]
+        if state is not None:
+            games.restore(state)
 
     def _restore(self, run: RunDir, checkpoint: Checkpoint) -> None:
         """The worker's half; the coordinator has its own already."""

@@ -109,10 +109,15 @@ class TrainingWorker:
 
     def state(self) -> dict[str, Any]:
         """Counters and the like for a checkpoint, JSON-able."""
-        return {"dataset": self.dataset.state(), "report": self.reporter.logger.state()}
+        return {
+            "dataset": self.dataset.state(),
+            "report": self.reporter.logger.state(),
+            "games": self._games.state(),
+        }
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Take over :meth:`tensors` and :meth:`state`; the games have begun anew.
+        """Take over :meth:`tensors` and :meth:`state`; the games have begun anew, where the
+        curriculum was.
 
         Raises:
             KeyError: if something is missing.

@@ -23,6 +23,7 @@ from mario_agents.telemetry import Stopwatch
 from mario_envkit.closing import close_all
 from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.emulator import native
+from mario_envkit.errors import CheckpointError, ConfigError
 from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
 from mario_envkit.vector import MarioVectorEnv
 
@@ -85,7 +86,8 @@ class WorkerEnvs:
     def __init__(self, algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir) -> None:
         game_kwargs = kwargs = algorithm.env_kwargs(config)
         # Snapshots are the game's; an algorithm with an environment of its own has its own way.
-        self._with_snapshots = config.snapshots and "id" not in kwargs
+        self._ours = "id" not in kwargs
+        self._with_snapshots = config.snapshots and self._ours
         self._backward: BackwardStarts | None = None
         self._arrived = False
         if self._with_snapshots:
@@ -110,7 +112,7 @@ class WorkerEnvs:
             raise
         self.envs = self._games
         self._flag_recorder: FirstFlagRecorder | None = None
-        if isinstance(self._games, MarioVectorEnv) and "id" not in game_kwargs:
+        if isinstance(self._games, MarioVectorEnv) and self._ours:
             self._flag_recorder = FirstFlagRecorder(self._games, game_kwargs, run.videos_path)
             self.envs = self._flag_recorder.envs
         self._due = time.monotonic() + SYNC_SECONDS
@@ -161,6 +163,38 @@ class WorkerEnvs:
             max(handler.machine.rules.max_restores_without_progress for handler in handlers),
             None if self._backward is None else self._backward.curriculum.progress,
         )
+
+    def state(self) -> dict[str, Any]:
+        """How far the level schedules of all games are, and the backward curriculum; JSON-able."""
+        backward = None if self._backward is None else self._backward.state()
+        levels = [each.state() if hasattr(each, "state") else None for each in self._schedules()]
+        return {"levels": levels, "backward": backward}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state`, before the games are reset with a seed.
+
+        Raises:
+            CheckpointError: if it is of other games.
+        """
+        try:
+            for schedule, known in zip(self._schedules(), state["levels"], strict=True):
+                if known is not None:
+                    schedule.restore(known)
+            if self._backward is not None:
+                self._backward.restore(state["backward"])
+        except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
+            raise CheckpointError(
+                f"The position in the curriculum does not fit the games of this run: {error}"
+            ) from error
+
+    def _schedules(self) -> list[Any]:
+        """The level schedule of each game; an environment of somebody else has none."""
+        if not self._ours:
+            return []
+        if isinstance(self._games, MarioVectorEnv):
+            return [each.schedule for each in self._games.schedules]
+        assert isinstance(self._games, SyncVectorEnv)
+        return list(self._games.get_attr("schedule"))
 
     def close(self) -> None:
         """Close the environments; waits for a video that is being made.

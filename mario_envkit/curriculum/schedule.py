@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -10,6 +11,7 @@ import numpy as np
 
 from mario_envkit.arguments import as_int, as_number, not_possible
 from mario_envkit.curriculum.level_stats import LevelStats
+from mario_envkit.errors import ConfigError
 from mario_envkit.game.levels import Level, parse_level, parse_levels
 
 _T = TypeVar("_T")
@@ -21,13 +23,16 @@ Levels: TypeAlias = Sequence[Any] | str
 class LevelSchedule(Protocol):
     """Chooses a level at every reset.
 
-    Two further methods are called if a schedule has them:
+    Further methods are called if a schedule has them:
 
     * ``record(level: Level, success: bool) -> None``: an episode in a level that this schedule
       chose has ended, or was left; ``success`` is whether it reached the flag of that level, not
       another's through a warp. Practice from a snapshot and levels asked for with
       ``reset(options=...)`` are not reported.
-    * ``restart() -> None``: the environment was seeded; go back to how it was made.
+    * ``restart() -> None``: the environment was seeded; go back to how it was made or last
+      restored.
+    * ``state() -> dict`` and ``restore(state) -> None``: how far it is, for JSON, and to go on from
+      there in another process; a state of other levels is a ConfigError.
 
     A schedule draws its random numbers from the ``rng`` that it is given, so that the seed of the
     environment decides them.
@@ -78,7 +83,7 @@ class Sequential:
 
     def __init__(self, levels: Levels) -> None:
         self.levels = parse_levels(levels)
-        self._position = 0
+        self._position = self._begun = 0
 
     def next(self, rng: np.random.Generator) -> Level:
         level = self.levels[self._position]
@@ -86,7 +91,14 @@ class Sequential:
         return level
 
     def restart(self) -> None:
-        self._position = 0
+        self._position = self._begun
+
+    def state(self) -> dict[str, Any]:
+        return {"levels": _texts(self.levels), "position": self._position}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._begun = _position_in(state, self.levels)
+        self.restart()
 
 
 class OnSuccess:
@@ -100,6 +112,7 @@ class OnSuccess:
     def __init__(self, levels: Levels, wins: int = 1) -> None:
         self.levels, self.wins = parse_levels(levels), as_int("wins", wins, least=1)
         self._position = self._won = 0
+        self._begun = 0, 0
 
     def next(self, rng: np.random.Generator) -> Level:
         return self.levels[self._position]
@@ -113,7 +126,17 @@ class OnSuccess:
             self._won, self._position = 0, (self._position + 1) % len(self.levels)
 
     def restart(self) -> None:
-        self._position = self._won = 0
+        self._position, self._won = self._begun
+
+    def state(self) -> dict[str, Any]:
+        return {"levels": _texts(self.levels), "position": self._position, "won": self._won}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        position, won = _position_in(state, self.levels), state.get("won")
+        if type(won) is not int or not 0 <= won < self.wins:
+            raise _foreign(state)
+        self._begun = position, won
+        self.restart()
 
 
 class Weighted:
@@ -146,14 +169,29 @@ class Weighted:
             isinstance(known, LevelStats) for known in stats.values()
         ):
             raise not_possible("stats", stats, "a dict of LevelStats by level, such as '1-1'")
-        self._before = {level: stats[str(level)] for level in self.levels if str(level) in stats}
+        known = (stats.get(str(level), LevelStats()) for level in self.levels)
+        counted = ((min(each.attempts, self.memory), each.completion_rate) for each in known)
+        # Attempts and successes, fading.
+        self._begun = tuple((attempts, attempts * rate) for attempts, rate in counted)
         self.restart()
 
     def restart(self) -> None:
-        self._tried = dict.fromkeys(self.levels, (0.0, 0.0))  # attempts and successes, fading
-        for level, known in self._before.items():
-            attempts = min(known.attempts, self.memory)
-            self._tried[level] = attempts, attempts * known.completion_rate
+        self._tried = dict(zip(self.levels, self._begun, strict=True))
+
+    def state(self) -> dict[str, Any]:
+        tried = [list(self._tried[level]) for level in self.levels]
+        return {"levels": _texts(self.levels), "tried": tried}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        try:
+            known = [(float(n), float(s)) for n, s in state["tried"]]
+            fits = state["levels"] == _texts(self.levels) and len(known) == len(self.levels)
+        except (KeyError, TypeError, ValueError):
+            fits = False
+        if not fits or not all(0 <= s <= n < math.inf for n, s in known):
+            raise _foreign(state)
+        self._begun = tuple(known)
+        self.restart()
 
     def weights(self) -> dict[Level, float]:
         """How likely each level is to be chosen; they add up to 1."""
@@ -169,6 +207,29 @@ class Weighted:
             attempts, successes = self._tried[level]
             kept = 1 - 1 / self.memory
             self._tried[level] = attempts * kept + 1, successes * kept + success
+
+
+def _texts(levels: Sequence[Level]) -> list[str]:
+    return [str(level) for level in levels]
+
+
+def _position_in(state: dict[str, Any], levels: Sequence[Level]) -> int:
+    """The position that a state tells, if it is one of these levels."""
+    try:
+        position = state["position"]
+        fits = state["levels"] == _texts(levels) and type(position) is int
+    except (KeyError, TypeError):
+        raise _foreign(state) from None
+    if not fits or not 0 <= position < len(levels):
+        raise _foreign(state)
+    return int(position)
+
+
+def _foreign(state: object) -> ConfigError:
+    return ConfigError(
+        f"{state!r:.200} is not the state of a schedule over these levels; give what state() "
+        "returned for the same one."
+    )
 
 
 def draw(items: Sequence[_T], weights: Sequence[float], rng: np.random.Generator) -> _T:

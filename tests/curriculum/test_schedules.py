@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import gymnasium
@@ -15,7 +16,7 @@ from mario_envkit.curriculum.level_stats import LevelStats
 from mario_envkit.curriculum.level_text import ORDERS, resolve_schedule
 from mario_envkit.curriculum.schedule import Fixed, OnSuccess, Random, Sequential, Weighted
 from mario_envkit.env import MarioEnv
-from mario_envkit.errors import LevelError, OptionError
+from mario_envkit.errors import ConfigError, LevelError, OptionError
 from mario_envkit.game.levels import Level, all_levels
 from mario_envkit.snapshots.context import Context
 from tests.recorded import begin_late, warp_run
@@ -294,3 +295,49 @@ def test_the_vector_takes_no_points():
     vector = gymnasium.make_vec("MarioTrain-v0", 1)
     with pytest.raises(OptionError, match="for single environments"):
         vector.reset(options={"start": env.start_point()})
+
+
+@pytest.mark.parametrize("kind", [Sequential, OnSuccess, Weighted])
+@given(outcomes=st.lists(st.booleans(), max_size=30))
+def test_a_schedule_goes_on_from_its_state_and_begins_there_when_seeded(kind, outcomes):
+    first, second = kind(WORLD_1), kind(WORLD_1)
+    rng = np.random.default_rng(0)
+
+    def follow(schedule, rng, outcomes):
+        levels = []
+        for success in outcomes:
+            levels.append(schedule.next(rng))
+            if hasattr(schedule, "record"):
+                schedule.record(levels[-1], success)
+        return levels
+
+    follow(first, rng, outcomes)
+    state = json.loads(json.dumps(first.state()))
+    second.restore(state)
+    assert second.state() == state
+    more = [True, False] * 6
+    expected = follow(first, np.random.default_rng(1), more)
+    assert follow(second, np.random.default_rng(1), more) == expected
+    second.restart()
+    assert second.state() == state
+
+
+@pytest.mark.parametrize("kind", [Sequential, OnSuccess, Weighted])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"levels": ["1-1"]},
+        {"position": 4, "tried": [[1, 2]] * 4},
+        {"position": -1, "tried": [[1, 1]] * 3},
+        {"position": 1.0, "tried": [[float("nan"), 0]] * 4},
+        {"position": None, "tried": 3},
+        {"position": True, "tried": [["a", "b"]] * 4},
+    ],
+)
+def test_a_state_of_another_schedule_is_refused_and_changes_nothing(kind, change):
+    schedule = kind(WORLD_1)
+    before = schedule.state()
+    for foreign in ({**before, **change}, [], None):
+        with pytest.raises(ConfigError, match="is not the state of a schedule over these levels"):
+            schedule.restore(foreign)
+    assert schedule.state() == before

@@ -44,6 +44,7 @@ class ProcessPlan:
         events, token: where events go, and the token they carry.
         checkpoint: name of the checkpoint that the run continues from, or None.
         step: agent steps of that checkpoint, or 0.
+        games: where the curriculum is by that checkpoint, if it is one of a run in one process.
         began: when training began, on the clock of :func:`time.monotonic`.
     """
 
@@ -58,6 +59,7 @@ class ProcessPlan:
     token: str
     checkpoint: str | None
     step: int
+    games: dict[str, Any] | None
     began: float
 
 

@@ -162,6 +162,7 @@ class Supervisor:
             token=hub.token,
             checkpoint=checkpoint.name if checkpoint else None,
             step=self.heartbeat.total("steps"),
+            games=checkpoint.state.get("worker", {}).get("games") if checkpoint else None,
             began=time.monotonic(),
         )
         self.coordinator: ProcessHandle | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from multiprocessing.connection import Connection
+from typing import Any
 
 from mario_agents.core.algorithm import WorkerContext
 from mario_agents.nn.device import resolve_device
 from mario_agents.runtime.build import build_learner, build_worker
+from mario_agents.runtime.curriculum_file import CurriculumFile
 from mario_agents.runtime.exchange import SharedExchange
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.runtime.reporters import WorkerReporter
@@ -58,6 +60,11 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
         close_at_end(WorkerEnvs(attached.algorithm, config, attached.run)) as games,
     ):
         reporter.flush(step, "starting")
+        curriculum = CurriculumFile(
+            attached.run, number, interval=config.checkpoint_interval, step=step
+        )
+        if position := _position(plan, curriculum):
+            games.restore(position)
         # The games begin while the coordinator still gets ready; nothing is played before the
         # first weights are there.
         worker = build_worker(
@@ -66,5 +73,16 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
         row.join()  # not before: with synchronous sharing the others wait for it from here on
         while heartbeat.total("steps") < config.total_steps and not heartbeat.stopping:
             worker.advance()
+            curriculum.tick(games, heartbeat.total("steps"))
         worker.end()
+        curriculum.end(games, heartbeat.total("steps"))
         worker.flush("stopped")
+
+
+def _position(plan: ProcessPlan, curriculum: CurriculumFile) -> dict[str, Any] | None:
+    """Where the games of a worker go on: where a process was that had its place, or where a run in
+    one process was, whichever is later."""
+    stored = curriculum.read()
+    if stored is not None and (plan.games is None or stored[0] > plan.step):
+        return stored[1]
+    return plan.games
