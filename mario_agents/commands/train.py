@@ -143,7 +143,8 @@ def _check_surroundings(trainer: Trainer, config: Any) -> None:
 
     if getattr(config, "wandb", None) is not None:
         require_wandb()
-    resolve_device(getattr(config, "device", "cpu"))
+    for name in ("device", "actor_device"):
+        resolve_device(getattr(config, name, None) or "cpu")
     make_env(trainer.env_kwargs(config)).close()
     if getattr(config, "backward", None) is not None:
         backward_starts(config)

@@ -167,6 +167,7 @@ class RunOptions(OptionGroup):
             "total_steps",
             "max_minutes",
             "device",
+            "actor_device",
             "precision",
             "torch_threads",
             "log_interval",
@@ -184,7 +185,10 @@ class RunOptions(OptionGroup):
     seed: NonNegativeInt = 0
     """Seed of everything random: environments, exploration, replay, initial weights."""
     device: str = "auto"
-    """Where the networks live: cpu, cuda, cuda:1, ..., or auto (cuda if there is one)."""
+    """Where the networks learn: cpu, cuda, cuda:1, ..., or auto (cuda if there is one)."""
+    actor_device: str | None = None
+    """Where they choose actions while training, with a copy of the weights that is renewed before
+    they play; None is where they learn."""
     precision: Precision = "auto"
     """Numbers for the arithmetic of networks; auto is bfloat16 where the processor is fast at it.
     Weights are float32 anyhow."""

@@ -17,7 +17,7 @@ from mario_envkit.errors import OptionError
 
 ALIASES = {"return": "reward", "x": "episode_x", "length": "episode_length"}
 """What people call some metrics."""
-NOT_A_DIFFERENCE = {"seed", "wandb", "ui", "device", "max_minutes", "torch_threads"}
+NOT_A_DIFFERENCE = {"seed", "wandb", "ui", "device", "actor_device", "max_minutes", "torch_threads"}
 """Options in which runs of one group may differ: they should not change what is learned."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from mario_agents.acting.actor import Actor
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.types import Learner
+from mario_agents.nn.device import resolve_device
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.runtime.exchange import GradientExchange
 from mario_agents.runtime.reporters import (
@@ -49,16 +51,26 @@ def build_worker(
     heartbeat: SharedHeartbeat,
     reporter: WorkerReporter,
 ) -> TrainingWorker:
-    """A worker of a run that plays ``games``."""
+    """A worker of a run that plays ``games``.
+
+    Raises:
+        ConfigError: if there is no such device as ``config.actor_device``.
+    """
+    player, acting = learner, context
+    if config.actor_device is not None:
+        acting = replace(context, device=resolve_device(config.actor_device))
+    if acting.device != context.device:
+        player = build_learner(algorithm, config, Spaces.of(games.envs), acting.device)
     actor = Actor(
         TimedEnvs(games.envs, context.stopwatch),
-        algorithm.policy(config, learner, context),
+        algorithm.policy(config, player, acting),
         seed=context.seed_for("games"),
         stopwatch=context.stopwatch,
     )
     return TrainingWorker(
         context,
         learner,
+        player,
         games,
         actor,
         algorithm.dataset(config, learner, Spaces.of(games.envs), context),

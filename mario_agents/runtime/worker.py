@@ -30,8 +30,9 @@ class TrainingWorker:
     Args:
         context: which worker this is.
         learner: its model is brought up to date through ``exchange``.
+        player: its model plays: the learner, or a copy of it on another device.
         games: what is played; closed by whoever made it.
-        actor: plays them with that model.
+        actor: plays them.
         dataset: takes the steps, and offers batches.
         exchange: the way to the owner of the weights.
         heartbeat: the worker beats and counts in its own row.
@@ -45,6 +46,7 @@ class TrainingWorker:
         self,
         context: WorkerContext,
         learner: Learner,
+        player: Learner,
         games: WorkerEnvs,
         actor: Actor,
         dataset: Dataset,
@@ -58,6 +60,7 @@ class TrainingWorker:
     ) -> None:
         self.context, self.actor, self.dataset, self.reporter = context, actor, dataset, reporter
         self.heartbeat, self._games, self._exchange = heartbeat, games, exchange
+        self._learner, self._player = learner, player
         self._row = heartbeat.row(context.worker)
         self._collect_steps, self._accumulate = collect_steps, accumulate_grads
         self._gradients = GradientComputer(learner, context.device)
@@ -129,6 +132,8 @@ class TrainingWorker:
 
     def _collect(self) -> CollectResult:
         self._exchange.begin_round()
+        if self._player is not self._learner:
+            self._player.model.load_state_dict(self._learner.model.state_dict())
         self._row.beat()
         at = self.heartbeat.total("steps")
         collected = self.actor.collect(self._collect_steps, at, self._keep)

@@ -235,10 +235,11 @@ def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
     reporter = WorkerReporter(run, 0, METRICS, hub.publisher("worker_0"), resume_step=None)
     reporter.logger.start_from({"saves": 10})
     context = WorkerContext(0, 1, 0, 0, 1, torch.device("cpu"))
-    used = iter([SnapshotUsage(2, 1, 1, 3), SnapshotUsage(5, 4, 2, 3)])
-    games = SimpleNamespace(snapshot_usage=lambda: next(used))
+    usages = iter([SnapshotUsage(2, 1, 1, 3), SnapshotUsage(5, 4, 2, 3)])
+    games = SimpleNamespace(snapshot_usage=lambda: next(usages))
+    learner = ToyLearner(ToyModel(2))
     worker = TrainingWorker(
-        context, ToyLearner(ToyModel(2)), games, None, None, None, heartbeat, reporter,
+        context, learner, learner, games, None, None, None, heartbeat, reporter,
         collect_steps=1, accumulate_grads=1, log_interval=1,
     )  # fmt: skip
     worker.end()

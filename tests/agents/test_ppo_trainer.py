@@ -125,6 +125,15 @@ def test_it_learns_and_its_best_weights_are_played(tmp_path):
     assert step % 512 == 0
 
 
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_actors_on_a_device_of_their_own_play_with_the_newest_weights(tmp_path, workers):
+    config = dataclasses.replace(SMALL, total_steps=192, workers=workers)
+    ours = start(tmp_path / "one", config)
+    # The same processor by another name: the actors have a copy of the network.
+    theirs = start(tmp_path / "two", dataclasses.replace(config, actor_device="cpu:0"))
+    assert_equal(weights(ours), weights(theirs))
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(tmp_path):
     first, again = start(tmp_path / "a"), start(tmp_path / "b")
     assert_equal(weights(first), weights(again))
