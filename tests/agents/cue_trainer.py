@@ -78,20 +78,20 @@ class CueLearner(Learner):
         self.model, self.config = model, config
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        # The network goes through the unroll as it did when it played, with the weights of now.
+        # Through the unroll as in play, with the present weights; only its first state was stored.
         state, logits, value = batch["state"], [], []
         for obs, is_first in zip(batch["obs"][:-1], batch["is_first"], strict=True):
-            *heads, state = self.model(obs, state, is_first)
-            logits.append(heads[0])
-            value.append(heads[1])
+            step_logits, step_value, state = self.model(obs, state, is_first)
+            logits.append(step_logits)
+            value.append(step_value)
         ended = batch["terminated"] | batch["truncated"]
         with torch.no_grad():
-            _, gain, _ = self.model(batch["obs"][-1], state, torch.zeros_like(ended[-1]))
-            gains = []
+            _, future, _ = self.model(batch["obs"][-1], state, torch.zeros_like(ended[-1]))
+            returns = []
             for reward, over in zip(batch["reward"].flip(0), ended.flip(0), strict=True):
-                gain = reward + self.config.gamma * torch.where(over, 0.0, gain)
-                gains.append(gain)
-        target, values = torch.stack(gains[::-1]).flatten(), torch.stack(value).flatten()
+                future = reward + self.config.gamma * torch.where(over, 0.0, future)
+                returns.append(future)
+        target, values = torch.stack(returns[::-1]).flatten(), torch.stack(value).flatten()
         flat = torch.stack(logits).flatten(0, 1)
         log_prob = action_log_prob(flat, batch["action"].flatten())
         policy_loss = -(log_prob * (target - values.detach())).mean()
@@ -102,7 +102,7 @@ class CueLearner(Learner):
 
 
 class CuePolicy(Policy):
-    """What plays; keeps the state before each step, with which unrolls begin."""
+    """What plays; keeps the state before each step, so that an unroll can begin with it."""
 
     def __init__(self, model: CueModel, seed: int, device: torch.device) -> None:
         self.model, self.device = model, device
@@ -137,7 +137,7 @@ class CueAlgorithm(Algorithm[CueConfig, CueLearner]):
     )
 
     def env_kwargs(self, config: CueConfig) -> dict[str, Any]:
-        return {"id": CUE}  # by default the game
+        return {"id": CUE}  # left out, Super Mario Bros by the options of the run
 
     def learner(self, config: CueConfig, spaces: Spaces) -> CueLearner:
         with torch.random.fork_rng(devices=[]):
@@ -154,12 +154,13 @@ class CueAlgorithm(Algorithm[CueConfig, CueLearner]):
         self, config: CueConfig, learner: CueLearner, spaces: Spaces, context: WorkerContext
     ) -> UnrollQueue:
         storage = Storage(
-            2 * self.collect_steps(config),  # short episodes take more room than long ones
+            self.collect_steps(config),  # a round, which is then one batch
             config.num_envs,
             spaces.obs_shape,
             workers=(context.worker,),
             stacked=False,
-            extras={"state": ((config.hidden,), np.float32)},
+            extras={"state": ((config.hidden,), np.float32)},  # what the policy keeps
+            short_episodes=True,
         )
         return UnrollQueue(
             storage,

@@ -1,9 +1,11 @@
-"""A recurrent trainer of one file, from its first step to its video."""
+"""A recurrent trainer of one file, from its first step to its video, and the guide about it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,10 +14,17 @@ import pytest
 from mario_agents.evaluation.evaluate import EvalProtocol, Evaluation, evaluate
 from mario_agents.run import RunDir
 from mario_agents.testing.conformance import check_algorithm
-from tests.agents.conftest import Cli
+from tests.agents import cue_trainer
+from tests.agents.conftest import ROOT, Cli
 from tests.agents.cue_trainer import TRAINER, CueAlgorithm, CueConfig
 
+GUIDE = ROOT / "docs" / "add-an-algorithm.md"
 CONFIG = CueConfig(total_steps=5_120, eval_interval=0, device="cpu", ui=False)
+
+
+def guide(language: str) -> list[str]:
+    """The code of a language in the guide, whose example this trainer is."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(), re.M | re.S)
 
 
 def evaluated(path: Path, config: CueConfig) -> Evaluation:
@@ -40,20 +49,25 @@ def test_a_network_that_does_not_can_only_guess(tmp_path: Path) -> None:
     assert success.low < 0.5 < success.high
 
 
+def test_the_guide_shows_this_file_and_the_trainer() -> None:
+    files = Path(cue_trainer.__file__).read_text() + Path(__file__).read_text()
+    shown = guide("python")
+    assert len(shown) >= 10
+    assert [block for block in shown if block not in files] == []
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
-def test_it_is_trained_by_workers_resumed_evaluated_and_recorded(cli: Cli) -> None:
-    def run(*words: object) -> str:
-        done = cli(*words)
+def test_the_commands_of_the_guide_train_resume_evaluate_and_record(cli: Cli) -> None:
+    (commands,) = guide("bash")
+    said = {}
+    for line in commands.splitlines():
+        program, command, *words = shlex.split(line, comments=True)
+        assert program == "mario-agents"
+        done = cli(command, *words)
         assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    words = ["--run-dir", "run", "--device", "cpu", "--no-ui", "--eval-interval", 0]
-    run("train", "cue", *words, "--workers", 1, "--total-steps", 2_560)
-    run("train", "--resume", "run", "--workers", 2, "--total-steps", 10_240)
-    words = ["run", "--weights", "latest"]
-    found = run("eval", *words, "--conditions", "greedy-plain", "--episodes", 20, "--json")
-    (measured,) = json.loads(found)["levels"].values()
+        said[command] = done.stdout
+    assert list(said) == ["trainers", "train", "eval", "record"]
+    (measured,) = json.loads(said["eval"])["levels"].values()
     assert measured["greedy-plain"]["success_rate"]["mean"] == 1.0
-    run("record", *words, "--out", "video.mp4")
-    assert Path("video.mp4").stat().st_size > 0
+    assert Path("cue.mp4").stat().st_size > 0
