@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from mario_agents.nn.device import resolve_device
 from mario_agents.nn.encoders import Encoder, NatureEncoder, SmallEncoder
 from mario_agents.nn.flat import BytesEncoder, TileEncoder
 from mario_agents.nn.impala import ImpalaEncoder
@@ -62,26 +63,29 @@ def check_screen(
 
 
 def build_encoder(
-    name: NetworkName,
+    choice: NetworkChoice,
     obs_shape: tuple[int, ...],
     hidden: int,
     *,
     observation: Observation = "pixels",
+    device: str = "cpu",
     channels_last: bool | None = None,
 ) -> Encoder:
     """A network from observations to features, with fresh random weights.
 
     Args:
-        name: which.
+        choice: which.
         obs_shape: of one observation, such as ``(4, 84, 84)``.
         hidden: width of a layer that is no convolution.
         observation: what the environment shows.
+        device: that trains, as the option of this name; decides what auto means.
         channels_last: layout of pictures, see :class:`~mario_agents.nn.pixels.PixelConv`; None is
             what is faster for this network on a CPU.
 
     Raises:
-        ConfigError: if the network cannot see such observations.
+        ConfigError: if the network cannot see such observations, or there is no such device.
     """
+    name = choose_network(choice, observation, resolve_device(device).type)
     encoder = _encoder(name, obs_shape, hidden, observation)
     if channels_last is None:
         channels_last = isinstance(encoder, ImpalaEncoder)

@@ -16,8 +16,7 @@ from mario_agents.algos.dqn.policy import DQNPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import ParameterGroup, Updater
-from mario_agents.nn.device import resolve_device
-from mario_agents.nn.registry import build_encoder, choose_network
+from mario_agents.nn.registry import build_encoder
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
 from mario_agents.replay.selectors import PrioritizedSelector, Selector, UniformSelector
@@ -33,12 +32,14 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
 
     def learner(self, config: DDQNConfig, spaces: Spaces) -> DDQNLearner:
         """See :class:`~mario_agents.core.algorithm.Algorithm`."""
-        device = resolve_device(config.device).type
-        name = choose_network(config.network, config.observation, device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             encoder = build_encoder(
-                name, spaces.obs_shape, config.hidden, observation=config.observation
+                config.network,
+                spaces.obs_shape,
+                config.hidden,
+                observation=config.observation,
+                device=config.device,
             )
             network = QNetwork(
                 encoder,

@@ -13,8 +13,7 @@ from mario_agents.algos.ppo.policy import PPOPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import ParameterGroup, Updater
-from mario_agents.nn.device import resolve_device
-from mario_agents.nn.registry import build_encoder, choose_network
+from mario_agents.nn.registry import build_encoder
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import cosine_with_warmup
 
@@ -27,15 +26,14 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
 
     def learner(self, config: PPOConfig, spaces: Spaces) -> PPOLearner:
         """See :class:`~mario_agents.core.algorithm.Algorithm`."""
-        device = resolve_device(config.device).type
-        name = choose_network(config.network, config.observation, device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             encoder = build_encoder(
-                name,
+                config.network,
                 spaces.obs_shape,
                 config.hidden,
                 observation=config.observation,
+                device=config.device,
                 channels_last=config.channels_last,
             )
             model = ActorCritic(encoder, spaces.actions, hidden=config.hidden)
