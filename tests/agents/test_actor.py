@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from gymnasium.spaces import Box, Discrete
 from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
 from mario_agents.acting.episodes import EpisodeTracker, StepInfo
+from mario_agents.acting.plugin_policy import PluginPolicy
 from mario_agents.core.policy import Policy
 from mario_agents.core.types import clear_state
+from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
 from mario_agents.telemetry.episodes import CollectResult, Death
 from mario_agents.testing.corridor import CORRIDOR, DEATH, DIE, RIGHT, STAY
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
@@ -26,6 +30,7 @@ class Script(Policy):
     def __init__(self, rows: list[list[int]]) -> None:
         self.rows = iter(rows)
         self.asked: set[tuple[str, int]] = set()
+        self.ages: list[list[int]] = []
 
     def initial(self, n):
         return torch.zeros(n, dtype=torch.int64)
@@ -33,6 +38,7 @@ class Script(Policy):
     def act(self, obs, state, is_first, *, mode, step):
         self.asked.add((mode, step))
         state = clear_state(state, is_first)
+        self.ages.append(state.tolist())
         return torch.tensor(next(self.rows)), {"age": state}, state + 1
 
 
@@ -88,6 +94,9 @@ def test_a_truncated_episode_is_no_termination():
 class Restoring(gymnasium.Env[np.ndarray, int]):
     """Dies on action 1 and goes on from a snapshot in the same step."""
 
+    def __init__(self, **ignored: Any) -> None:
+        pass
+
     observation_space = Box(0, 255, (2, 36, 36), np.uint8)
     action_space = Discrete(2)
 
@@ -122,6 +131,29 @@ def test_a_lost_life_is_terminal_although_the_game_goes_on():
     assert (added[2]["obs"] == 7).all()
     assert collected.episodes == []
     assert collected.deaths == [Death("1-1", 50, "enemy")]
+
+
+def test_the_public_face_of_a_policy_keeps_its_state_until_the_reset():
+    script = Script([[0, 1]] * 5)
+    policy, obs = PluginPolicy(script), np.zeros((2, 4), np.uint8)
+    for steps in (3, 2):
+        policy.reset(2)
+        for _ in range(steps):
+            assert policy.act(obs, greedy=True).tolist() == [0, 1]
+    assert script.ages == [[0, 0], [1, 1], [2, 2], [0, 0], [1, 1]]
+    assert script.asked == {("greedy", 0)}
+
+
+def test_a_lost_life_clears_the_state_in_evaluation_too():
+    """The public face cannot say so: whoever steps environments asks the policy behind it."""
+    script = Script([[0], [1], [0]])
+    gymnasium.register("Restoring-v0", entry_point=Restoring, max_episode_steps=3)
+    try:
+        evaluate(PluginPolicy(script), {"id": "Restoring-v0"}, EvalProtocol(episodes=1))
+    finally:
+        del gymnasium.registry["Restoring-v0"]
+    assert script.ages == [[0], [1], [0]]
+    assert script.asked == {("greedy", 0)}
 
 
 @pytest.mark.parametrize("backend", ["vector", "sync"])
