@@ -18,7 +18,6 @@ from mario_envkit.arguments import most_similar
 from mario_envkit.errors import ConfigError
 
 FOLDER = Path(__file__).parent
-NOT_MEASURED = "not measured yet"
 
 
 @dataclass(frozen=True)

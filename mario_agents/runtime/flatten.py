@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -77,12 +76,6 @@ class TensorLayout:
         if start == 0:
             raise TrainerError("The model has no numbers to share: it needs trainable parameters.")
         self.specs, self.size = tuple(specs), start
-
-    @property
-    def digest(self) -> int:
-        """32 bits that differ between layouts, so that two processes can compare theirs."""
-        text = "\n".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self.specs)
-        return zlib.crc32(text.encode())
 
     @torch.no_grad()
     def pack(

@@ -64,8 +64,6 @@ def test_a_model_in_a_vector_and_back_in_place():
     assert other[0].weight is weight
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name])
-    assert TensorLayout(other.state_dict().items()).digest == layout.digest
-    assert TensorLayout(other.named_parameters()).digest != layout.digest
 
 
 def test_views_are_the_vector():

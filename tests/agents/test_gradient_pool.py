@@ -108,14 +108,13 @@ class PoolMachine(RuleBasedStateMachine):
             self.running[worker] = None
             self.producers[worker] = self.attach()
 
-    @rule(worker=st.one_of(st.none(), workers))
+    @rule(worker=workers)
     def poll(self, worker):
         packet = self.consumer.poll(worker)
         if packet is None:
-            for each in range(WORKERS) if worker is None else [worker]:
-                assert self.taken[each] == len(self.published[each])
+            assert self.taken[worker] == len(self.published[worker])
             return
-        assert worker in (None, packet.worker)
+        assert packet.worker == worker
         self.check(packet)
         assert packet.sequence == self.taken[packet.worker]
         self.taken[packet.worker] += 1
@@ -185,7 +184,7 @@ def test_two_processes_hammer(segments, dtype, size):
     pool = SharedGradientPool.create(segments, workers=2, size=size, slots=3, dtype=dtype)
     heartbeat = SharedHeartbeat.create(segments, workers=2)
     pattern = Pattern(size)
-    read, versions = [0, 0], [-1, -1]
+    read, versions, worker = [0, 0], [-1, -1], 0
     with (
         running(publish_gradients, pool, heartbeat.name, 0) as first,
         running(publish_gradients, pool, heartbeat.name, 1) as second,
@@ -193,11 +192,12 @@ def test_two_processes_hammer(segments, dtype, size):
         while first.is_alive() or second.is_alive() or any(map(pool.waiting, (0, 1))):
             if min(read) >= 500:
                 heartbeat.stop()
-            packet = pool.poll()
+            worker = 1 - worker
+            packet = pool.poll(worker)
             if packet is None:
                 time.sleep(0)
                 continue
-            worker = packet.worker
+            assert packet.worker == worker
             assert packet.sequence == read[worker]
             assert packet.version > versions[worker]
             assert np.array_equal(packet.vector, pattern.of(packet.sequence, worker))
@@ -219,7 +219,7 @@ def test_writers_killed_in_mid_publish(segments, dtype):
     with running(crash_gradient_writers, pool, 60) as process:
         read = 0
         while process.is_alive() or pool.waiting(0):
-            packet = pool.poll()
+            packet = pool.poll(0)
             if packet is None:
                 continue
             assert packet.sequence == read
@@ -241,11 +241,11 @@ def test_a_second_writer_on_a_ring_is_noticed():
     # The other writer, late, begins to write the same slot.
     other = SharedGradientPool(pool.name, local.memory, pool.notifiers).rings[0]
     other._headers[0][0] = 0
-    assert pool.poll() is None
+    assert pool.poll(0) is None
     assert pool.stats(0).rejected == 1
     for version in range(2, 7):
         assert pool.publish(0, vector, version)
-        packet = pool.poll()
+        packet = pool.poll(0)
         assert packet.version == version
         packet.release()
     assert (pool.stats(0).read, pool.stats(0).published) == (5, 6)
@@ -259,13 +259,13 @@ def test_rejected_packets_never_fill_the_ring():
         pool.publish(0, vector, version)
     ring = pool.rings[0]
     ring._headers[1][0] = ring._headers[2][0] = 0
-    held = pool.poll()
-    assert pool.poll() is None  # both others are rejected while the first is out
+    held = pool.poll(0)
+    assert pool.poll(0) is None  # both others are rejected while the first is out
     assert not pool.has_room(0)
     held.release()
     assert pool.waiting(0) == 0
     assert pool.publish(0, vector, 9)
-    assert pool.poll().version == 9
+    assert pool.poll(0).version == 9
 
 
 def test_sums_and_copies_of_packets():
@@ -282,17 +282,6 @@ def test_sums_and_copies_of_packets():
             packet.copy_to(copy)
             np.testing.assert_array_equal(copy, vector)
         np.testing.assert_array_equal(total, vectors[0] + vectors[1])
-
-
-def test_workers_take_turns():
-    pool = SharedGradientPool.create(LocalSegments(), workers=3, size=1)
-    for worker in (0, 0, 0, 1, 2, 2):
-        pool.publish(worker, np.ones(1, dtype=np.float32), 1)
-    order = []
-    while (packet := pool.poll()) is not None:
-        order.append(packet.worker)
-        packet.release()
-    assert order == [0, 1, 2, 0, 2, 0]
 
 
 @pytest.mark.parametrize(

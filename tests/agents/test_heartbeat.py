@@ -55,8 +55,8 @@ def test_totals_are_of_the_workers_alone():
     for row, packets in ((0, 5), (1, 7), (heartbeat.coordinator, 11)):
         heartbeat.row(row).add("packets", packets)
     assert heartbeat.total("packets") == 12
-    heartbeat.row(0).set("packets", 100)
-    assert heartbeat.total("packets") == 107
+    heartbeat.row(0).add("packets", 100)
+    assert heartbeat.total("packets") == 112
     assert heartbeat.row(heartbeat.coordinator).count("packets") == 11
     with pytest.raises(KeyError, match="coins"):
         heartbeat.row(0).add("coins")
@@ -83,16 +83,12 @@ def test_a_row_read_while_it_changes_hands_is_one_of_both():
     assert second.lived == 0
 
 
-def test_the_stop_flag_and_checkpoints_are_seen_by_all(segments):
+def test_the_stop_flag_is_seen_by_all(segments):
     heartbeat = SharedHeartbeat.create(segments, workers=0)
     other = SharedHeartbeat.attach(heartbeat.name)
     assert not other.stopping
-    assert other.checkpoints == 0
-    heartbeat.checkpoint_written()
-    heartbeat.checkpoint_written()
     other.stop()
     assert heartbeat.stopping
-    assert other.checkpoints == 2
 
 
 def test_what_is_not_a_heartbeat_is_refused(segments):

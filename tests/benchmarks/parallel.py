@@ -70,7 +70,7 @@ def stream(segments: SharedSegments, size: int, dtype: PacketType, seconds: floa
     process.start()
     total, count, start = np.zeros(size, dtype=np.float32), 0, 0.0
     while not start or time.perf_counter() - start < seconds:
-        packet = pool.poll()
+        packet = pool.poll(0)
         if packet is None:
             time.sleep(0)
             continue
@@ -93,7 +93,7 @@ def handing_over(segments: SharedSegments, size: int, dtype: PacketType) -> tupl
         start = time.perf_counter()
         pool.publish(0, vector, version=0)
         middle = time.perf_counter()
-        packet = pool.poll()
+        packet = pool.poll(0)
         assert packet is not None
         packet.add_to(total)
         packet.release()

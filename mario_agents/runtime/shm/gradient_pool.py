@@ -107,7 +107,6 @@ class SharedGradientPool:
             )
         ]
         self._copy = self._narrow if self.dtype == "bfloat16" else np.copyto
-        self._turn = 0
 
     @classmethod
     def create(
@@ -200,20 +199,14 @@ class SharedGradientPool:
         whether one may have been since the last call."""
         return self.rings[worker].wait_for_release(seconds)
 
-    def poll(self, worker: int | None = None) -> GradientPacket | None:
+    def poll(self, worker: int) -> GradientPacket | None:
         """The next packet of a worker, in the order of publishing, or None if there is none.
 
-        Without ``worker``: of whichever worker has one, all taking turns. A packet polled and not
-        yet released keeps its slot; several of a worker may be out at a time, up to ``slots``.
+        A packet polled and not yet released keeps its slot; several of a worker may be out at a
+        time, up to ``slots``.
         """
-        if worker is not None:
-            return self._take(worker)
-        for _ in range(self.workers):
-            turn, self._turn = self._turn, (self._turn + 1) % self.workers
-            packet = self._take(turn)
-            if packet is not None:
-                return packet
-        return None
+        packet = self.rings[worker].receive()
+        return None if packet is None else GradientPacket(worker, packet, self.dtype)
 
     def wait_for_packet(self, seconds: float) -> bool:
         """For the process that polls: sleep until a packet of any worker is published, at most
@@ -231,10 +224,6 @@ class SharedGradientPool:
     @property
     def _bytes(self) -> int:
         return self.size * _ITEM_BYTES[self.dtype]
-
-    def _take(self, worker: int) -> GradientPacket | None:
-        packet = self.rings[worker].receive()
-        return None if packet is None else GradientPacket(worker, packet, self.dtype)
 
     @staticmethod
     def _narrow(out: NDArray[np.uint16], source: NDArray[np.float32]) -> None:

@@ -39,7 +39,7 @@ coordinator), optimizer steps, packets dropped because their weights were too ol
 games saved and gone back to."""
 
 _KIND = kind_of("marioHB1")
-_STOP, _CHECKPOINTS = 0, 1
+_STOP = 0
 _PID, _GENERATION, _STARTED, _BEAT = range(4)
 _FIRST_COUNTER = 4
 _COLUMN = {name: _FIRST_COUNTER + number for number, name in enumerate(COUNTERS)}
@@ -79,8 +79,8 @@ class SharedHeartbeat:
         self.name = name
         (self.workers, _) = read_header(memory, _KIND, 2, "the heartbeats of this version")
         self.coordinator = self.workers
-        # The flag has several writers and the counter one; neither needs more than a store.
-        self._run = atomic_words(memory, LINE, 2)
+        # The flag has several writers; it needs no more than a store.
+        self._run = atomic_words(memory, LINE, 1)
         step = _row_bytes()
         self._rows = [
             HeartbeatRow(
@@ -159,15 +159,6 @@ class SharedHeartbeat:
         """
         self._run[_STOP] = 3 if complete else 2
 
-    @property
-    def checkpoints(self) -> int:
-        """Checkpoints that the coordinator has written to the end."""
-        return self._run[_CHECKPOINTS]
-
-    def checkpoint_written(self) -> None:
-        """Count one; the coordinator calls this."""
-        self._run[_CHECKPOINTS] += 1
-
 
 class HeartbeatRow:
     """Implements :class:`mario_agents.runtime.transport.BoardRow`.
@@ -213,10 +204,6 @@ class HeartbeatRow:
     def add(self, counter: str, amount: int = 1) -> None:
         """Count; killed at any instant, the process has counted all of ``amount`` or nothing."""
         self._row[_COLUMN[counter]] += amount
-
-    def set(self, counter: str, value: int) -> None:
-        """Give a counter a value, such as the one in a checkpoint."""
-        self._row[_COLUMN[counter]] = value
 
     def count(self, counter: str) -> int:
         """The counter's value."""
