@@ -157,6 +157,7 @@ def test_a_lost_life_clears_the_state_in_evaluation_too():
 
 
 @pytest.mark.parametrize("backend", ["vector", "sync"])
+@pytest.mark.slow
 def test_a_death_is_where_mario_died_and_not_where_he_went_on(backend, monkeypatch):
     """With snapshots the info of the step is that of the snapshot: the death's is within."""
     if backend == "sync":

@@ -194,6 +194,7 @@ def test_a_bench_is_killed_and_goes_on(cli: Any, cli_env: dict[str, str], tmp_pa
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_told_of(cli: Any, cli_env: dict[str, str], tmp_path: Path,
                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     for name, value in cli_env.items():

@@ -230,6 +230,7 @@ def test_whole_numbers_may_have_an_exponent(cli: Any, run: Path, tmp_path: Path)
         assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_a_run_with_actions_and_levels_of_ones_own(cli: Any, tmp_path: Path) -> None:
     small = ("--num-envs", 2, "--rollout-steps", 4, "--hidden", 8, "--total-steps", "8",
              "--stall-limit", 4, "--eval-interval", 0, "--no-ui", "--lr", "1e-4")  # fmt: skip

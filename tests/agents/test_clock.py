@@ -48,6 +48,7 @@ def test_a_clock_that_goes_on_and_stands_still(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
 @pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.slow
 def test_a_run_says_how_long_it_has_been_training(tmp_path: Path, workers: int) -> None:
     config = dataclasses.replace(TOY, workers=workers)
     run = RunDir.create(tmp_path / "run", trainer="toy", config=config)

@@ -236,6 +236,7 @@ def legal_values(field: msgspec.inspect.Field) -> list[float]:
 
 
 @pytest.mark.parametrize("config_class", [TrainConfig, DDQNConfig, PPOConfig])
+@pytest.mark.slow
 def test_no_default_contradicts_another_option_that_is_given_alone(config_class: Any) -> None:
     info = msgspec.inspect.type_info(config_class)
     assert isinstance(info, msgspec.inspect.DataclassType)

@@ -47,6 +47,7 @@ def is_sane(terminal: Terminal) -> bool:
     return terminal.line_mode and not terminal.alternate
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_training_and_gives_the_terminal_back(terminal):
     shell = terminal(*TRAIN, *LONG)
     shell.until(lambda: "running" in shell.output)

@@ -168,6 +168,7 @@ class Table(nn.Module):
         return self.q[obs[:, -1, 0, 0].long() // 20]
 
 
+@pytest.mark.slow
 def test_the_whole_machinery_finds_the_optimal_values_of_a_corridor():
     length, gamma = 5, 0.9
     # Random play is cut off after 7 steps most of the time: values are right only if truncated

@@ -111,6 +111,7 @@ def test_a_run_leaves_everything_behind(tmp_path):
     assert_equal(target, weights(path))  # what plays
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(tmp_path):
     first, again = start(tmp_path / "a"), start(tmp_path / "b")
     assert_equal(weights(first), weights(again))

@@ -55,6 +55,7 @@ def reach_flag(envs: Any, way: bytes) -> None:
     assert terminated[1]
 
 
+@pytest.mark.slow
 def test_the_video_shows_how_the_flag_was_reached(tmp_path: Path, way: bytes, caplog) -> None:
     caplog.set_level(NOTICE, "mario_agents")
     recorder = FirstFlagRecorder(make_vector(KWARGS, ENVS), KWARGS, tmp_path)
@@ -76,6 +77,7 @@ def test_the_video_shows_how_the_flag_was_reached(tmp_path: Path, way: bytes, ca
         assert abs(frames - len(way) / 2) <= 2
 
 
+@pytest.mark.slow
 def test_a_long_way_is_recorded_from_somewhere(tmp_path: Path, way: bytes, monkeypatch) -> None:
     monkeypatch.setattr(first_flag, "LONGEST", 500)
     traces: list[ActionTrace] = []
@@ -128,6 +130,7 @@ def xs_of(trace: ActionTrace, kwargs: dict[str, Any]) -> list[int]:
     return visited
 
 
+@pytest.mark.slow
 def test_one_video_is_enough_for_all_workers(tmp_path: Path, trace: ActionTrace, caplog) -> None:
     wrong = ActionTrace(trace.saved, trace.actions[:-100], trace.origin)
     assert record_first_flag(wrong, KWARGS, tmp_path, 1) is None

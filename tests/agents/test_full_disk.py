@@ -357,6 +357,7 @@ def test_a_run_on_a_full_disk_goes_on_and_says_what_is_not_saved(
 
 
 @needs_mount
+@pytest.mark.slow
 def test_a_full_disk_at_the_beginning_is_one_sentence(tmpfs: Path, cli_env: dict[str, str]) -> None:
     fill(tmpfs)
     words = ["train", "walk", "--run-dir", "run", "--total-steps", "100"]

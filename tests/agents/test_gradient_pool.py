@@ -179,6 +179,7 @@ TestNarrowPool.settings = settings(max_examples=30, stateful_step_count=50)
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("size", [30, 50_000])
+@pytest.mark.slow
 def test_two_processes_hammer(segments, dtype, size):
     """Nothing is torn, reordered or lost, but for what was counted as dropped."""
     pool = SharedGradientPool.create(segments, workers=2, size=size, slots=3, dtype=dtype)
@@ -212,6 +213,7 @@ def test_two_processes_hammer(segments, dtype, size):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.slow
 def test_writers_killed_in_mid_publish(segments, dtype):
     """The ring goes on, whole and without a gap, however often its writer dies."""
     pool = SharedGradientPool.create(segments, workers=1, size=300_000, slots=3, dtype=dtype)

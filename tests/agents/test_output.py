@@ -67,6 +67,7 @@ def test_a_run_in_every_encoding(
     assert "Finished." in (run / "training.log").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_output_without_a_reader_or_on_a_full_device(
     cli: Any, cli_env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -81,6 +82,7 @@ def test_output_without_a_reader_or_on_a_full_device(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.slow
 def test_training_goes_on_without_a_standard_error_stream(
     cli_env: dict[str, str], tmp_path: Path
 ) -> None:

@@ -50,6 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Path) -> Path:
 
 
 @pytest.mark.parametrize("source", ["words", "file"])
+@pytest.mark.slow
 def test_a_run_is_resumed_and_evaluated_from_elsewhere(
     home: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:

@@ -119,6 +119,7 @@ TestWeights.settings = settings(max_examples=100, stateful_step_count=60)
 
 
 @pytest.mark.parametrize("size", [30, 200_000])
+@pytest.mark.slow
 def test_processes_hammer(segments, size):
     """One writes as fast as it can, two check whatever they can get."""
     weights = SharedWeights.create(segments, size=size)
@@ -144,6 +145,7 @@ def test_processes_hammer(segments, size):
     assert weights.version >= max(row.count("packets") for row in rows)
 
 
+@pytest.mark.slow
 def test_writers_killed_in_mid_publish(segments):
     """The last whole version stays readable, and versions go on without a gap or a repeat."""
     weights = SharedWeights.create(segments, size=300_000)

@@ -50,6 +50,7 @@ def test_a_stopped_run_resumes(
     check_resumes(cli, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes(cli: Any, slow_run: Any, tmp_path: Path) -> None:
     done = cli("train", "--resume", "run")
     assert done.returncode == 2

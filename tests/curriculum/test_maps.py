@@ -48,6 +48,7 @@ def test_there_are_no_sprites_in_it():
     assert (drawn[140:168, 330:360] == sky).all()
 
 
+@pytest.mark.slow
 def test_every_level_has_an_end():
     for level in all_levels():
         picture = draw_level(level).picture

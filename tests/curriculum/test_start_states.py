@@ -125,6 +125,7 @@ def test_episodes_begin_at_snapshots_and_say_so(restore):
 
 
 @pytest.mark.parametrize("restore", ["in_episode", "on_reset"])
+@pytest.mark.slow
 def test_a_seed_decides_everything(restore):
     env = create_snapshot_mario_env(
         restore=restore, checkpoint_interval=60, start_states=0.5, level="1-1..1-2",

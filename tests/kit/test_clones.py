@@ -34,6 +34,7 @@ README = Path(__file__).parents[2] / "README.md"
         min_size=3, max_size=12,
     )
 )  # fmt: skip
+@pytest.mark.slow
 def test_who_has_tried_something_out_is_where_he_was(name, operations):
     never_moved, player = begun(name), begun(name)
     for what, choice, count in operations:

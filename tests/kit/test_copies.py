@@ -114,6 +114,7 @@ def test_both_go_on_alike(name, way):
         max_size=12,
     )
 )
+@pytest.mark.slow
 def test_a_copy_of_a_copy_is_none_the_worse(name, operations):
     """Whatever is copied when, and whatever the copy left behind does then."""
     never_copied, player = begun(name), begun(name)

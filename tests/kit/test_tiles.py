@@ -119,6 +119,7 @@ def test_fire_bars_are_where_the_game_draws_them(level):
         ("8-3", Tile.FLYER, (0x05,)),
     ],
 )
+@pytest.mark.slow
 def test_objects_cover_the_middle_of_what_the_game_hits(level, code, kinds):
     met = 0
     for ram in play(level):

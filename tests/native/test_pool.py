@@ -36,6 +36,7 @@ LEVELS = ["1-1", "1-2", "4-3", "8-1", "random", "sequential", ["2-2", "7-2"]]
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.slow
 def test_training_environments_of_mixed_levels(mode, threads):
     both = make_both(
         "MarioTrain-v0", 7, levels=LEVELS, autoreset_mode=mode, num_threads=threads,

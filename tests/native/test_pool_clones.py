@@ -26,6 +26,7 @@ PLANNED = [name for name in VECTORS if "snapshots" not in name]
         st.tuples(st.booleans(), st.integers(1, 40), st.integers(0, 10**6)), min_size=3, max_size=8
     )
 )
+@pytest.mark.slow
 def test_who_has_tried_something_out_is_where_he_was(name, operations):
     never_moved, envs = begun(name), begun(name)
     for goes_on, count, number in operations:

@@ -67,6 +67,7 @@ def act(envs: Any, number: int) -> str:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", VECTORS)
+@pytest.mark.slow
 def test_all_games_go_on_alike(name, way):
     envs = begun(name)
     for number in range(100):
@@ -86,6 +87,7 @@ def test_all_games_go_on_alike(name, way):
         max_size=8,
     )
 )
+@pytest.mark.slow
 def test_a_copy_of_a_copy_is_none_the_worse(name, operations):
     never_copied, envs = begun(name), begun(name)
     number = 0

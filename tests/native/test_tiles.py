@@ -68,6 +68,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("level", SHOWN)
+@pytest.mark.slow
 def test_games_that_reach_the_flag(level):
     seen = set()
     for ram in play(level):

@@ -60,6 +60,7 @@ def test_saves_and_restores_in_one_environment(name):
 
 
 @pytest.mark.skipif("nes-py" not in available_backends(), reason="nes-py is not installed")
+@pytest.mark.slow
 def test_saves_and_restores_on_nes_py():
     env = make_mario(**{**TRAIN_DEFAULTS, "backend": "nes-py"})
     context = Context(env)

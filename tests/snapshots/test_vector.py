@@ -141,6 +141,7 @@ def test_archives_in_a_directory(tmp_path):
 
 
 @pytest.mark.parametrize("restore", RESTORES)
+@pytest.mark.slow
 def test_resets_with_seeds_levels_masks_and_true_starts(restore):
     vector, singles = make_both(3, restore=restore, checkpoint_interval=40, level=["1-1", "1-2"])
     act = walk(3, 7, 9)

@@ -108,6 +108,7 @@ def replay(env: MarioSnapshotVectorEnv, kept: list[tuple[Any, Any, Any]], seed: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_hundreds_of_saves_and_restores(kind):
     env = make(kind, num_threads=2)
     kept = recorded(env, 30, 5)

@@ -19,6 +19,7 @@ OPTIONS = dict(checkpoint_interval=80, max_restores_without_progress=1, screen_s
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("restore", ["in_episode", "on_reset"])
+@pytest.mark.slow
 def test_archived_starts(mode, restore):
     chosen = []
 
@@ -49,6 +50,7 @@ def test_a_time_limit_and_no_stack(reward):
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.slow
 def test_backward(mode):
     run, _ = solve("1-1", seed=0)
     both = make_both(
