@@ -26,7 +26,7 @@ def test_every_file_and_room_it_names_exists_and_no_room_is_missing() -> None:
     assert {name.removesuffix("/") for name in named} >= rooms
 
 
-def test_the_way_from_the_command_to_the_optimizer(
+def test_the_way_from_the_command_to_the_optimizer_and_what_a_run_leaves(
     cli: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ways = []
@@ -49,3 +49,6 @@ def test_the_way_from_the_command_to_the_optimizer(
         for name in re.findall(r"\w+", names)
     ]
     assert ways[0] == told
+    listed = re.findall(r"^## A run directory\n\n```\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    written = {re.sub(r"_\d+\b", "_N", path.name) for path in Path("run").iterdir()}
+    assert [name for name in sorted(written) if name not in listed[0]] == []
