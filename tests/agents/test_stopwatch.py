@@ -137,10 +137,10 @@ def test_a_run_says_where_its_time_went(tmp_path: Path, algorithm: Algorithm, co
     assert waited == (config.workers > 0)
 
 
-def test_environments_are_measured_for_an_algorithm_that_measures_nothing(tmp_path: Path) -> None:
+def test_an_algorithm_that_measures_nothing_is_measured(tmp_path: Path) -> None:
     written = rows(tmp_path / "run", ToyAlgorithm(), TOY)
-    assert all(row["time_env"] > 0 and row["time_learning"] > 0 for row in written)
-    assert all(row["time_inference"] == 0 for row in written)
+    for name in ("time_env", "time_inference", "time_learning"):
+        assert all(row[name] > 0 for row in written), name
 
 
 def test_a_resumed_run_has_the_shares_that_were_saved(tmp_path: Path) -> None:

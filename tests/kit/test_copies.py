@@ -273,10 +273,13 @@ def test_snapshots_in_memory_belong_to_the_copy(way):
     ours, theirs = env.handler, other.handler
     assert theirs.archive is not ours.archive
     assert [e.place for e in theirs.archive] == [e.place for e in ours.archive]
-    assert theirs._practising is theirs.archive.get(theirs._practising.place)
+    assert theirs.attempts._practising is theirs.archive.get(theirs.attempts._practising.place)
     assert theirs._context._game is other.unwrapped
-    deaths, attempts = ours.hotspots.aggregate.deaths("1-1"), ours._practising.practice.attempts
-    practised = ours._practising
+    deaths, attempts = (
+        ours.hotspots.aggregate.deaths("1-1"),
+        ours.attempts._practising.practice.attempts,
+    )
+    practised = ours.attempts._practising
     die(other)
     assert ours.hotspots.aggregate.deaths("1-1") == deaths
     assert practised.practice.attempts == attempts
