@@ -111,8 +111,9 @@ class TrainingCoordinator:
         self.reporter.updated({**metrics, "packets": packets, "staleness": staleness})
         return True
 
-    def begin_round(self) -> None:
+    def begin_round(self) -> bool:
         """Nobody is to be waited for."""
+        return True
 
     def sync(self) -> None:
         """The weights of :attr:`learner` are the newest."""

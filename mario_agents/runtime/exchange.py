@@ -34,9 +34,9 @@ class GradientExchange(Protocol):
     def sync(self) -> None:
         """Bring the model to the newest weights."""
 
-    def begin_round(self) -> None:
+    def begin_round(self) -> bool:
         """:meth:`sync`, once all workers that wait for one another have ended their rounds, of
-        playing and then learning."""
+        playing and then learning. Returns False if the run is stopping: there is none to begin."""
 
 
 def weight_layout(learner: Learner) -> TensorLayout:
@@ -86,11 +86,12 @@ class SharedExchange:
         self._packet_layout.pack(gradients, out=self._packet)
         return self._publish(self._packet)
 
-    def begin_round(self) -> None:
+    def begin_round(self) -> bool:
         """End a synchronous worker's round by an empty packet; then :meth:`sync`."""
         if self._synchronous:
             self._publish(None)
         self.sync()
+        return not self._board.stopping
 
     def sync(self) -> None:
         """Copy newer weights into the model; the first time, wait until there are some."""

@@ -74,6 +74,8 @@ class TrainingWorker:
         From here it is three calls to the optimizer if that is in this process: the exchange's
         ``submit``, :meth:`Updater.apply <mario_agents.core.updater.Updater.apply>`, its step.
         """
+        if not self._exchange.begin_round():
+            return
         collected = self._collect()
         with self.context.stopwatch.measure("time_learning"):
             for batch in self.dataset.batches(self.heartbeat.total("steps")):
@@ -131,7 +133,6 @@ class TrainingWorker:
         self.reporter.logger.restore(state["report"])
 
     def _collect(self) -> CollectResult:
-        self._exchange.begin_round()
         if self._player is not self._learner:
             self._player.model.load_state_dict(self._learner.model.state_dict())
         self._row.beat()

@@ -176,9 +176,13 @@ def test_a_round_begins_when_all_have_ended_theirs(ends: Ends) -> None:
     until(lambda: ends.pool.waiting(0) == 1)
     assert exchange.version == 0
     assert aggregator.take(1) == 0  # there is no other worker
-    beginning()
+    assert beginning() is True
     assert exchange.version == 1
     assert ends.pool.waiting(0) == 0
+    ending = in_background(exchange.begin_round)
+    until(lambda: ends.pool.waiting(0) == 1)
+    ends.heartbeat.stop()
+    assert ending() is False
 
 
 def test_new_synchronous_weights_are_those_of_the_own_gradients(ends: Ends) -> None:
