@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mario_envkit.game.endings import death_cause
+from mario_envkit.game.levels import level_name
 from mario_envkit.game.state import STATUS_NAMES, GameState
 
 
@@ -28,12 +29,12 @@ def info_of(
         "life": state.life,
         "score": state.score,
         "stage": state.stage,
-        "status": STATUS_NAMES[min(state.powerup, 2)],
+        "status": STATUS_NAMES[state.powerup if state.powerup < 2 else 2],
         "time": state.time,
         "world": state.world,
         "x_pos": state.x_pos,
         "y_pos": state.y_pos,
-        "level": f"{state.world}-{state.stage}",
+        "level": level_name(state.world, state.stage),
         "area": state.area,
         "frame": frame,
         "stages_cleared": stages_cleared,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from mario_envkit.arguments import as_choice, as_int, as_sequence, plain, shown
@@ -20,6 +20,12 @@ STAGES = 4
 _WORLDS_WITH_INTRO_AREA = {"smb": (1, 2, 4, 7), "lost_levels": (1, 3)}
 
 
+@lru_cache(maxsize=1024)  # every frame asks for the same one again
+def level_name(world: int, stage: int) -> str:
+    """What a stage is called: "1-1"."""
+    return f"{world}-{stage}"
+
+
 class Level(NamedTuple):
     """A stage of the game; ``str(level)`` is "1-1"."""
 
@@ -27,7 +33,7 @@ class Level(NamedTuple):
     stage: int
 
     def __str__(self) -> str:
-        return f"{self.world}-{self.stage}"
+        return level_name(*self)
 
     def area_number(self, game: str) -> int:
         """The number, from 1, under which the game loads this stage (RAM ``AreaNumber`` + 1)."""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import reduce
 from importlib import import_module
-from operator import add
 from typing import Any, Protocol, TypeAlias
+
+import numpy as np
 
 from mario_envkit.arguments import (
     as_bool,
@@ -284,14 +285,19 @@ class RewardFunction:
         """
         parts: dict[str, Number] = {}
         remembered = []
+        total: Number = 0  # not sum(): from Python 3.12 on it rounds floats differently
         for term, before in zip(self.terms, memory, strict=True):
-            parts[term.name], after = term(before, state)
+            part, after = term(before, state)
+            parts[term.name] = part
+            total = total + part
             remembered.append(after)
-        # Not sum(): from Python 3.12 on it rounds floats differently.
-        total = reduce(add, parts.values()) * self.scale
+        total = total * self.scale
         if self.clip is not None:
             low, high = self.clip
-            total = total + (low - total) * (total < low) + (high - total) * (total > high)
+            if not isinstance(total, np.ndarray) and low <= total <= high:
+                total = total + 0  # never a negative zero, as below
+            else:
+                total = total + (low - total) * (total < low) + (high - total) * (total > high)
         return total, parts, tuple(remembered)
 
 

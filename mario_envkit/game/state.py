@@ -92,10 +92,9 @@ def is_dying(ram: Sequence[int]) -> bool:
     return ram[m.PLAYER_STATE] == m.STATE_DYING or ram[m.Y_VIEWPORT] > 1
 
 
-def _is_stage_over(ram: Sequence[int]) -> bool:
-    return ram[m.FLOAT_STATE] == m.FLOAT_STATE_CLIMBING and any(
-        ram[address] in m.STAGE_OVER_ENEMIES for address in m.ENEMY_TYPES
-    )
+def _is_flag_held(ram: Sequence[int]) -> bool:
+    """Whether what Mario climbs, if he does, is the flagpole."""
+    return any(ram[address] in m.STAGE_OVER_ENEMIES for address in m.ENEMY_TYPES)
 
 
 def read_state(ram: Sequence[int]) -> GameState:
@@ -103,8 +102,10 @@ def read_state(ram: Sequence[int]) -> GameState:
     player_state, y_viewport, life = ram[m.PLAYER_STATE], ram[m.Y_VIEWPORT], ram[m.LIFE]
     world_over = is_world_over(ram)
     fallen = y_viewport > 1
+    climbing = ram[m.FLOAT_STATE] == m.FLOAT_STATE_CLIMBING
     # Not by name, which takes much longer, and every frame is read.
-    return GameState._make(
+    return tuple.__new__(
+        GameState,
         (
             ram[m.WORLD] + 1,
             ram[m.STAGE] + 1,
@@ -116,12 +117,12 @@ def read_state(ram: Sequence[int]) -> GameState:
             digits(ram, m.COINS),
             life,
             ram[m.POWERUP],
-            world_over or _is_stage_over(ram),
+            world_over or (climbing and _is_flag_held(ram)),
             fallen or player_state == m.STATE_DYING,  # as is_dying()
             player_state == m.STATE_DEAD,
             fallen,
             player_state in m.BUSY_STATES,  # as is_busy()
             world_over,
             life == m.NO_LIVES_LEFT,
-        )
+        ),
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_envkit.game.endings import DEATH_CAUSES, ENDINGS
+from mario_envkit.game.levels import level_name
 from mario_envkit.game.state import STATUS_NAMES
 
 # Rows of the pool's matrices: IntRow and FlagRow in native/env_pool.hpp.
@@ -121,7 +122,7 @@ class InfoMaker:
             "world": world,
             "x_pos": x_pos,
             "y_pos": y_pos,
-            "level": f"{world}-{stage}",
+            "level": level_name(world, stage),
             "area": area,
             "frame": frame,
             "stages_cleared": stages_cleared,
@@ -148,8 +149,7 @@ class InfoMaker:
         world, stage, codes = self._text_rows
         key = world.tobytes(), stage.tobytes(), codes.tobytes()
         if key != self._text_codes:
-            levels = zip(world.tolist(), stage.tolist(), strict=True)
-            self._texts[0] = [f"{world}-{stage}" for world, stage in levels]
+            self._texts[0] = list(map(level_name, world.tolist(), stage.tolist()))
             self._texts[1] = _STATUS[codes[0]]
             self._texts[2:] = _ENDINGS[codes[1:]]
             self._text_codes = key
