@@ -28,13 +28,13 @@ class PluginPolicy:
         self.reset(0)
 
     def reset(self, num_envs: int) -> None:
-        """See :class:`mario_envkit.plugins.Policy`."""
+        """Begin ``num_envs`` games with the policy's initial state."""
         self._state = self.policy.initial(num_envs)
         self._is_first = torch.ones(num_envs, dtype=torch.bool, device=self.policy.device)
 
     @torch.no_grad()
     def act(self, observations: NDArray[Any], *, greedy: bool) -> NDArray[np.int64]:
-        """See :class:`mario_envkit.plugins.Policy`."""
+        """Choose the actions ``(N,)`` of ``N`` games; another ``N`` than before begins anew."""
         if len(observations) != len(self._is_first):
             self.reset(len(observations))
         obs = torch.from_numpy(np.array(observations)).to(self.policy.device)

@@ -1,8 +1,8 @@
-"""What a trainer tells the engine: of which parts its training is made.
+"""What an algorithm is: how to make the parts that it learns with.
 
-The engine (:mod:`mario_agents.runtime.run`) runs any algorithm that shares gradients, in one
-process or in many. An algorithm describes itself by a :class:`Algorithm`; nothing else in this
-package knows it.
+:mod:`mario_agents.runtime.run` trains whatever implements :class:`Algorithm`, in one process or in
+many, and knows nothing else of it. ``docs/add-an-algorithm.md`` in the repository shows how to
+write one.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ class Algorithm(Protocol[Config, OwnLearner]):
         dashboard and the report show them as these definitions say."""
 
     def env_kwargs(self, config: Config) -> dict[str, Any]:
-        """See :meth:`mario_envkit.plugins.Trainer.env_kwargs`; by default the game."""
+        """Keyword arguments of the environments, by default the game's; ``id`` names others, see
+        :meth:`mario_envkit.plugins.Trainer.env_kwargs`."""
         return config.env_kwargs()
 
     def learner(self, config: Config, spaces: Spaces) -> OwnLearner:

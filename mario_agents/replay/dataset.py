@@ -63,16 +63,16 @@ class ReplayDataset(Dataset):
         return
 
     def add(self, step: Step, worker: int) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """Append one step of all games of a worker to its shard."""
         self.storage.add(step, worker)
         self._added += self.storage.num_envs
 
     def cut(self, worker: int) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """End the worker's shard where it is: its next step follows no other."""
         self.storage.cut(worker)
 
     def batches(self, at: int) -> Iterator[NumpyBatch]:
-        """See :class:`~mario_agents.core.dataset.Dataset`: what :meth:`draw` gives."""
+        """So many batches of :meth:`draw` as steps have come for, once there is enough."""
         if self.ready:
             self.credit += self._added
         self._added = 0
@@ -81,36 +81,36 @@ class ReplayDataset(Dataset):
             yield self.draw(at)
 
     def gauges(self) -> dict[str, float]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """``buffer_size``: steps in the storage."""
         return {"buffer_size": len(self.storage)}
 
     def write_chunk(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """Let ``write`` keep the next piece of the storage, if steps are saved."""
         return self._saver is not None and self._saver.write_chunk(write)
 
     def chunks(self) -> tuple[str, ...]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """Names of the pieces that hold steps which are still in the storage."""
         return self._saver.chunks() if self._saver else ()
 
     def tensors(self) -> dict[str, Tensor]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """What of the storage is in no piece, and :meth:`arrays`; nothing without ``save``."""
         if self._saver is None:
             return {}
         beside = {f"{_BESIDE}{name}": array for name, array in self.arrays().items()}
         return {**self._saver.tensors(), **{n: torch.from_numpy(a) for n, a in beside.items()}}
 
     def state(self) -> dict[str, Any]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """Steps that batches are due for, the generator's state, the storage's counters."""
         state = {"credit": self.credit, "rng": self.rng.bit_generator.state}
         return {**state, "storage": self._saver.state()} if self._saver else state
 
     def read_chunk(self, tensors: Mapping[str, Tensor]) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """Take over a piece of the storage, before :meth:`restore`."""
         if self._saver is not None:
             self._saver.read_chunk(tensors)
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """Take over :meth:`tensors` and :meth:`state`; every worker is cut."""
         self.credit = int(state["credit"])
         self.rng.bit_generator.state = state["rng"]
         if self._saver is not None and "storage" in state:

@@ -103,7 +103,7 @@ class UniformSelector(Selector):
         self.storage, self.rng = storage, rng
 
     def select(self, size: int, at: int) -> Selection:
-        """See :class:`Selector`; all weights are 1."""
+        """Draw steps with equal chances; all weights are 1."""
         index = draw_starts(self.storage, self.rng, size)
         return index, np.ones(size, dtype=np.float32)
 
@@ -141,7 +141,7 @@ class PrioritizedSelector(Selector):
         return np.asarray(game * self.storage.rows + step % self.storage.rows)
 
     def added(self, added: Added) -> None:
-        """See :class:`Selector`."""
+        """Give the new steps the largest priority, and those that have left none."""
         rows = self.storage.rows
         games = np.arange(added.games.start, added.games.stop)
         # In a full ring the new step has the leaf of the one that left for it.
@@ -152,7 +152,7 @@ class PrioritizedSelector(Selector):
         self.tree[self._leaf(added.step, games)] = self.max_priority[0]
 
     def select(self, size: int, at: int) -> Selection:
-        """See :class:`Selector`; weights undo the bias, and are at most 1."""
+        """Draw steps by priority; weights undo the bias, and are at most 1."""
         storage, total = self.storage, self.tree.total
         count = len(storage)
         if count == 0:
@@ -175,10 +175,10 @@ class PrioritizedSelector(Selector):
         self.max_priority[0] = max(self.max_priority[0], scaled.max(initial=0.0))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """See :class:`Selector`."""
+        """The priorities, and the largest of all."""
         return {"priority": self.tree.values(), "max_priority": self.max_priority}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """See :class:`Selector`."""
+        """Take over :meth:`arrays`."""
         self.tree[np.arange(self.tree.size)] = np.asarray(arrays["priority"])
         self.max_priority[:] = arrays["max_priority"]

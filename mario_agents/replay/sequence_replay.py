@@ -77,18 +77,18 @@ class SequenceReplay(ReplayDataset):
         return batch
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`; ``(B, context + length, ...)`` under the
-        name of a column are its values from now on."""
+        """Overwrite columns: ``(B, context + length, ...)`` under the name of one are its values
+        from now on."""
         for name in self.storage.extras:
             if name in measured:
                 self.storage.write(name, batch["index"], measured[name].cpu().numpy())
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """See :class:`~mario_agents.replay.dataset.ReplayDataset`."""
+        """By game, the first step that the online queue has not given out."""
         return {"next": self._next}
 
     def restore_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """See :class:`~mario_agents.replay.dataset.ReplayDataset`."""
+        """Take over :meth:`arrays`."""
         self._next[:] = arrays["next"]
 
     def _first(self) -> NDArray[np.int64]:

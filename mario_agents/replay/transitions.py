@@ -96,7 +96,7 @@ class TransitionReplay(ReplayDataset):
         self._n_step, self._gamma = n_step, gamma
 
     def add(self, step: Step, worker: int) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """Append one step of all games of a worker; the selector hears of it."""
         self.selector.added(self.storage.add(step, worker))
         self._added += self.storage.num_envs
 
@@ -107,16 +107,15 @@ class TransitionReplay(ReplayDataset):
         return {**batch, "weight": weight}
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`; ``priority`` ``(B,)`` is the size of
-        the errors."""
+        """Set priorities: ``priority`` ``(B,)`` is the size of the errors."""
         if "priority" in measured:
             error = measured["priority"].cpu().numpy().astype(np.float32)
             self.selector.feedback(batch["index"], error)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """See :class:`~mario_agents.replay.dataset.ReplayDataset`."""
+        """What the selector saves."""
         return self.selector.arrays()
 
     def restore_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """See :class:`~mario_agents.replay.dataset.ReplayDataset`."""
+        """Take over :meth:`arrays`."""
         self.selector.restore(arrays)

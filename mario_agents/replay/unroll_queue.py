@@ -59,7 +59,7 @@ class UnrollQueue(Dataset):
         return len(self._waiting) * self.storage.num_envs
 
     def add(self, step: Step, worker: int) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """Append one step of all games of a worker; every ``length`` of them are an unroll each."""
         added = self.storage.add(step, worker)
         if added.step + 1 - self._next[worker] == self._length:
             games = np.arange(added.games.start, added.games.stop)
@@ -69,13 +69,12 @@ class UnrollQueue(Dataset):
             self._drop()
 
     def cut(self, worker: int) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """End the worker's shard where it is: its next step follows no other."""
         self.storage.cut(worker)
 
     def batches(self, at: int) -> Iterator[NumpyBatch]:
-        """See :class:`~mario_agents.core.dataset.Dataset`: what
-        :func:`~mario_agents.replay.windows.unrolls` gives, ``(T, B)``, and ``is_replayed`` ``(B,)``
-        bool; the new ones come first."""
+        """What :func:`~mario_agents.replay.windows.unrolls` gives, ``(T, B)``, and ``is_replayed``
+        ``(B,)`` bool, while there are enough new unrolls; these come first."""
         self._drop()
         while len(self._waiting) >= self._workers:
             start = np.concatenate([self._waiting.popleft() for _ in range(self._workers)])
@@ -90,7 +89,7 @@ class UnrollQueue(Dataset):
             self._drop()
 
     def gauges(self) -> dict[str, float]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """``buffer_size``: steps in the storage."""
         return {"buffer_size": len(self.storage)}
 
     def _drop(self) -> None:

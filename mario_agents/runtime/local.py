@@ -83,21 +83,21 @@ class LocalTopology:
 
     @property
     def done(self) -> bool:
-        """See :class:`~mario_agents.runtime.run.Topology`."""
+        """Whether the budget of steps is used up."""
         return self.heartbeat.total("steps") >= self.config.total_steps
 
     def begin(self) -> None:
-        """See :class:`~mario_agents.runtime.run.Topology`."""
+        """Start the clock, and save the beginning."""
         self.coordinator.clock.begin()
         self.coordinator.begin()
 
     def watch(self) -> None:
-        """See :class:`~mario_agents.runtime.run.Topology`."""
+        """Evaluate, save and write rows where it is due."""
         self.coordinator.tick()
         self._hub.poll()
 
     def end(self, *, complete: bool) -> None:
-        """See :class:`~mario_agents.runtime.run.Topology`."""
+        """Write the last rows, and save."""
         self.worker.end()
         self.worker.flush()
         self.coordinator.end(complete=complete)

@@ -23,7 +23,7 @@ class AlgorithmTrainer(Generic[Config]):
         self.config_class = algorithm.config_class
 
     def train(self, config: Config, run_path: Path, *, resume: bool) -> None:
-        """See :class:`mario_envkit.plugins.Trainer` and :func:`mario_agents.runtime.run.train`.
+        """Train until the budget is used up, see :func:`mario_agents.runtime.run.train`.
 
         Raises:
             CheckpointError: if ``resume`` finds no checkpoint that is whole.
@@ -38,7 +38,7 @@ class AlgorithmTrainer(Generic[Config]):
     def load_policy(
         self, config: Config, run_path: Path, *, device: str, weights: Which = "best"
     ) -> Policy:
-        """See :class:`mario_envkit.plugins.Trainer`.
+        """The trained agent of a run, with its best or its latest weights.
 
         Raises:
             RunError: if the run has no weights, or they do not fit its configuration.

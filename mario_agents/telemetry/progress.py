@@ -32,7 +32,7 @@ class Display(Protocol):
     ) -> None: ...
 
     def update(self, step: int, **values: float) -> None:
-        """See :meth:`TrainingProgress.update`."""
+        """Tell the agent steps so far, and values to show; see :class:`TrainingProgress`."""
 
 
 class TrainingProgress:

@@ -80,18 +80,18 @@ class ToyPolicy(Policy):
     def act(
         self, obs: Tensor, state: State, is_first: Tensor, *, mode: Mode, step: int
     ) -> tuple[Tensor, dict[str, Tensor], State]:
-        """See :class:`mario_agents.core.policy.Policy`."""
+        """The best action when greedy, else any; nothing is kept of the choice."""
         if mode == "greedy":
             return self._model(obs).argmax(dim=1), {}, state
         actions = self._model.reward.shape[1]
         return torch.randint(actions, (len(obs),), generator=self._rng), {}, state
 
     def tensors(self) -> dict[str, Tensor]:
-        """See :class:`mario_agents.core.policy.Policy`."""
+        """The state of the random numbers."""
         return {"rng": self._rng.get_state()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """See :class:`mario_agents.core.policy.Policy`."""
+        """Take over :meth:`tensors`."""
         self._rng.set_state(tensors["rng"])
 
 
@@ -103,11 +103,11 @@ class ToyDataset(Dataset):
         self._round: list[Step] = []
 
     def add(self, step: Step, worker: int) -> None:
-        """See :class:`mario_agents.core.dataset.Dataset`."""
+        """Keep one step of all games."""
         self._round.append(step)
 
     def batches(self, at: int) -> Iterator[NumpyBatch]:
-        """See :class:`mario_agents.core.dataset.Dataset`."""
+        """One batch of all steps since the last one."""
         time.sleep(self._pause)
         steps, self._round = self._round, []
         if steps:
@@ -126,25 +126,25 @@ class ToyAlgorithm(Algorithm[ToyConfig, ToyLearner]):
         return {"id": CORRIDOR, "length": config.length, "size": 4}
 
     def learner(self, config: ToyConfig, spaces: Spaces) -> ToyLearner:
-        """See :class:`mario_agents.core.algorithm.Algorithm`."""
+        """Rewards that are all zero at first."""
         return ToyLearner(ToyModel(spaces.actions))
 
     def policy(self, config: ToyConfig, learner: ToyLearner, context: WorkerContext) -> ToyPolicy:
-        """See :class:`mario_agents.core.algorithm.Algorithm`."""
+        """What plays with the learner's model."""
         return ToyPolicy(learner.model, context.seed_for("actions"), context.device)
 
     def collect_steps(self, config: ToyConfig) -> int:
-        """See :class:`mario_agents.core.algorithm.Algorithm`."""
+        """Agent steps of a round."""
         return config.collect_steps
 
     def dataset(
         self, config: ToyConfig, learner: ToyLearner, spaces: Spaces, context: WorkerContext
     ) -> ToyDataset:
-        """See :class:`mario_agents.core.algorithm.Algorithm`."""
+        """Where a round becomes a batch."""
         return ToyDataset(config.pause)
 
     def updater(self, config: ToyConfig, learner: ToyLearner) -> Updater:
-        """See :class:`mario_agents.core.algorithm.Algorithm`."""
+        """AdamW, with a learning rate that falls to zero."""
         packets = max(config.total_steps // config.collect_steps, 1)
         lr = cosine_with_warmup(config.lr, 0.0, warmup=0, total=packets)
         clip = clip_by_global_norm(10.0)

@@ -1,4 +1,4 @@
-"""What double DQN is made of, for the engine."""
+"""The parts of double DQN."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
     metrics = METRICS
 
     def learner(self, config: DDQNConfig, spaces: Spaces) -> DDQNLearner:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        """Online and target network, initialised by the seed alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             encoder = build_encoder(
@@ -51,7 +51,7 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
         return DDQNLearner(DoubleDQN(network), tau=config.tau, huber=config.huber)
 
     def policy(self, config: DDQNConfig, learner: DDQNLearner, context: WorkerContext) -> DQNPolicy:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        """Epsilon-greedy play, with epsilon as ``exploration`` says."""
         return DQNPolicy(
             learner.model,
             epsilon=exploration(config, context),
@@ -61,13 +61,13 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
         )
 
     def collect_steps(self, config: DDQNConfig) -> int:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        """A worker's agent steps between two rounds of batches."""
         return config.collect_steps
 
     def dataset(
         self, config: DDQNConfig, learner: DDQNLearner, spaces: Spaces, context: WorkerContext
     ) -> TransitionReplay:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        """A replay buffer of n-step transitions, uniform or prioritized."""
         sizes = config.replay
         storage = Storage(
             sizes.buffer,
@@ -88,7 +88,7 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
         )
 
     def updater(self, config: DDQNConfig, learner: DDQNLearner) -> Updater:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        """AdamW with one learning rate for all, which falls by half a cosine."""
         lr = cosine_with_warmup(
             config.lr, config.lr_end, warmup=config.lr_warmup, total=config.total_packets
         )
@@ -97,7 +97,7 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
         return Updater(learner, adamw(weight_decay=config.weight_decay), everything)
 
     def player(self, learner: DDQNLearner) -> nn.Module:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`: the target network."""
+        """The target network."""
         return learner.model.target
 
 

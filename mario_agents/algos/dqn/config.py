@@ -134,7 +134,7 @@ class DDQNConfig(TrainConfig):
             raise ConfigError(f"ddqn needs lr_min <= lr, not {self.lr_end:g} and {self.lr:g}.")
 
     def resolved(self) -> Self:
-        """See :meth:`TrainConfig.resolved <mario_agents.config.TrainConfig.resolved>`."""
+        """The same options with ``auto`` and None decided for this machine."""
         device = resolve_device(self.device).type
         batch, starts, buffer = self.replay
         return dataclasses.replace(

@@ -52,5 +52,5 @@ class DoubleDQN(nn.Module):
         return q
 
     def update_target(self, tau: float) -> None:
-        """See :func:`~mario_agents.ops.averages.polyak_update`."""
+        """Move the target network a share ``tau`` of the way to the online one."""
         polyak_update(self.target.parameters(), self.online.parameters(), tau)

@@ -43,7 +43,7 @@ class DQNPolicy(Policy):
     def act(
         self, obs: Tensor, state: State, is_first: Tensor, *, mode: Mode, step: int
     ) -> tuple[Tensor, dict[str, Tensor], State]:
-        """See :class:`~mario_agents.core.policy.Policy`."""
+        """Actions, epsilon-greedy by action values; nothing is kept of the choice."""
         if mode == "explore":
             return epsilon_greedy(self._model(obs), self._epsilon(step), self._rng), {}, state
         q = self._model(obs, network="target")
@@ -52,16 +52,16 @@ class DQNPolicy(Policy):
         return epsilon_greedy(q, self._eval_epsilon, self._rng), {}, state
 
     def gauges(self, step: int) -> dict[str, float]:
-        """See :class:`~mario_agents.core.policy.Policy`: the mean epsilon."""
+        """The mean epsilon."""
         epsilon = torch.as_tensor(self._epsilon(step), dtype=torch.float64)
         return {"epsilon": float(epsilon.mean())}
 
     def tensors(self) -> dict[str, Tensor]:
-        """See :class:`~mario_agents.core.policy.Policy`."""
+        """The state of the random numbers."""
         return {"rng": self._rng.get_state()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """See :class:`~mario_agents.core.policy.Policy`."""
+        """Take over :meth:`tensors`."""
         self._rng.set_state(tensors["rng"])
 
 

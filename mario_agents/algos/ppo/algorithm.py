@@ -1,4 +1,4 @@
-"""What PPO is made of, for the engine."""
+"""The parts of PPO."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
     metrics = METRICS
 
     def learner(self, config: PPOConfig, spaces: Spaces) -> PPOLearner:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        """An actor-critic network, initialised by the seed alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             encoder = build_encoder(
@@ -42,21 +42,21 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
         return PPOLearner(model, config)
 
     def policy(self, config: PPOConfig, learner: PPOLearner, context: WorkerContext) -> PPOPolicy:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        """Actions sampled from the network's distribution; the best one when greedy."""
         return PPOPolicy(learner, seed=context.seed_for("actions"), device=context.device)
 
     def collect_steps(self, config: PPOConfig) -> int:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        """The length of a rollout, over all environments."""
         return config.rollout
 
     def dataset(
         self, config: PPOConfig, learner: PPOLearner, spaces: Spaces, context: WorkerContext
     ) -> Rollout:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        """Rollouts, each learned from for a few epochs."""
         return Rollout(config, learner, spaces, context)
 
     def updater(self, config: PPOConfig, learner: PPOLearner) -> Updater:
-        """See :class:`~mario_agents.core.algorithm.Algorithm`."""
+        """AdamW with one learning rate for all, which falls by half a cosine."""
         lr = cosine_with_warmup(
             config.lr, config.lr_end, warmup=config.lr_warmup, total=config.total_packets
         )

@@ -124,7 +124,7 @@ class PPOConfig(TrainConfig):
             )
 
     def resolved(self) -> Self:
-        """See :meth:`TrainConfig.resolved <mario_agents.config.TrainConfig.resolved>`."""
+        """The same options with ``auto`` and None decided for this machine."""
         device = resolve_device(self.device).type
         return dataclasses.replace(
             super().resolved(),

@@ -59,7 +59,7 @@ class Rollout(Dataset):
         self._gauges: dict[str, float] = {}
 
     def add(self, step: Step, worker: int) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """Append a step of all games; the last one of a rollout makes it ready."""
         self._storage.add(step, worker)
         if len(self._storage) == self._config.rollout:
             games = np.arange(self._config.num_envs)
@@ -71,7 +71,7 @@ class Rollout(Dataset):
             self._evaluate_ends()
 
     def cut(self, worker: int) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`: half a rollout is of no use."""
+        """Drop what has been collected: half a rollout is of no use."""
         self._storage.clear()
         self._rollout = {}
 
@@ -92,8 +92,7 @@ class Rollout(Dataset):
         return values
 
     def batches(self, at: int) -> Iterator[NumpyBatch]:
-        """See :class:`~mario_agents.core.dataset.Dataset`: the minibatches of all epochs, in an
-        order that is drawn anew for each."""
+        """The minibatches of all epochs, in an order that is drawn anew for each."""
         if not self._rollout:
             return
         self._stop = False
@@ -136,19 +135,19 @@ class Rollout(Dataset):
         }
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`: stops at ``target_kl``."""
+        """Stop the epochs of this rollout where the divergence is above ``target_kl``."""
         limit = self._config.target_kl
         if limit is not None and float(measured["approx_kl"]) > limit:
             self._stop = True
 
     def gauges(self) -> dict[str, float]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """The variance of returns that the values explained in the last rollout."""
         return self._gauges
 
     def state(self) -> dict[str, Any]:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """The state of the generator that shuffles."""
         return {"rng": self._shuffling.bit_generator.state}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """See :class:`~mario_agents.core.dataset.Dataset`."""
+        """Take over :meth:`state`."""
         self._shuffling.bit_generator.state = state["rng"]

@@ -27,7 +27,7 @@ class PPOPolicy(Policy):
     def act(
         self, obs: Tensor, state: State, is_first: Tensor, *, mode: Mode, step: int
     ) -> tuple[Tensor, dict[str, Tensor], State]:
-        """See :class:`~mario_agents.core.policy.Policy`."""
+        """Actions, and their log-probabilities and values for the rollout."""
         logits, value = self._learner.evaluate(obs)
         logits = logits.cpu()
         if mode == "greedy":
@@ -36,9 +36,9 @@ class PPOPolicy(Policy):
         return action, {"log_prob": action_log_prob(logits, action), "value": value}, state
 
     def tensors(self) -> dict[str, Tensor]:
-        """See :class:`~mario_agents.core.policy.Policy`."""
+        """The state of the random numbers."""
         return {"rng": self._rng.get_state()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """See :class:`~mario_agents.core.policy.Policy`."""
+        """Take over :meth:`tensors`."""
         self._rng.set_state(tensors["rng"])

@@ -171,18 +171,18 @@ class Supervisor:
         ]
 
     def begin(self) -> None:
-        """See :class:`~mario_agents.runtime.run.Topology`: start all processes."""
+        """Start all processes."""
         row = self.heartbeat.row(self.heartbeat.coordinator)
         self.coordinator = ProcessHandle(COORDINATOR, row, coordinator_main, self.plan)
         for slot in self.slots:
             slot.start()
 
     def advance(self) -> None:
-        """See :class:`~mario_agents.runtime.run.Topology`: take in events for a moment."""
+        """Take in events for a moment."""
         self.hub.poll(WATCH_SECONDS)
 
     def watch(self) -> None:
-        """See :class:`~mario_agents.runtime.run.Topology`: look after everybody.
+        """Replace workers that are gone, and check the coordinator.
 
         Raises:
             RunError: if the coordinator is gone.
@@ -199,8 +199,7 @@ class Supervisor:
         return all(slot.done for slot in self.slots)
 
     def end(self, *, complete: bool, seconds: float = STOP_SECONDS) -> None:
-        """See :class:`~mario_agents.runtime.run.Topology`: ask the workers, and then the
-        coordinator, to end; returns when the last one has.
+        """Ask the workers, and then the coordinator, to end; returns when the last one has.
 
         Args:
             complete: the run's budget is spent: the coordinator is to evaluate the weights it ends

@@ -72,7 +72,7 @@ class RingPacket:
         self.sequence, self.tag, self.data = sequence, tag, data
 
     def release(self) -> None:
-        """See :class:`~mario_agents.runtime.transport.Packet`."""
+        """Give the packet's slot, and those before it, back to the producer."""
         self._ring.release(self.sequence)
 
 
@@ -157,14 +157,13 @@ class ByteRing:
     # The producer's.
 
     def has_room(self) -> bool:
-        """See :class:`~mario_agents.runtime.transport.Channel`."""
+        """Whether a slot is free."""
         return self._producer[_HEAD] - self._consumer[_TAIL] < self.slots
 
     def send(
         self, size: int, write: Callable[[Memory], object] | None = None, *, tag: int = 0
     ) -> bool:
-        """See :class:`~mario_agents.runtime.transport.Channel`; a packet that is refused counts as
-        dropped."""
+        """Copy a packet into the next free slot; one that is refused counts as dropped."""
         if size > self.capacity:
             raise OptionError(
                 f"A packet of {size} bytes is too large: this ring takes {self.capacity}."
@@ -188,13 +187,13 @@ class ByteRing:
         return True
 
     def wait_for_release(self, seconds: float) -> bool:
-        """See :class:`~mario_agents.runtime.transport.Channel`."""
+        """Sleep until a packet is released, at most ``seconds``; whether one may have been."""
         return self._wake_producer.wait(seconds)
 
     # The consumer's.
 
     def receive(self) -> RingPacket | None:
-        """See :class:`~mario_agents.runtime.transport.Channel`; up to ``slots`` may be out."""
+        """The next whole packet, or None; up to ``slots`` may be out."""
         head = self._producer[_HEAD]
         self.fence()
         while self._next < head:
@@ -223,14 +222,14 @@ class ByteRing:
         self._consumer[_TAIL] = tail
 
     def wait_for_packet(self, seconds: float) -> bool:
-        """See :class:`~mario_agents.runtime.transport.Channel`."""
+        """Sleep until a packet is sent, at most ``seconds``; whether one may have been."""
         return self._wake_consumer.wait(seconds)
 
     # Anybody's.
 
     @property
     def waiting(self) -> int:
-        """See :class:`~mario_agents.runtime.transport.Channel`."""
+        """Packets that were sent and are not yet released."""
         return self._producer[_HEAD] - self._consumer[_TAIL]
 
     def stats(self) -> RingStats:

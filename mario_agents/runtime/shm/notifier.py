@@ -35,11 +35,11 @@ class ThreadNotifier:
         self._event = Event()
 
     def notify(self) -> None:
-        """See :class:`Notifier`."""
+        """Wake the thread that waits, or is going to."""
         self._event.set()
 
     def wait(self, seconds: float) -> bool:
-        """See :class:`Notifier`."""
+        """Sleep until notified, at most ``seconds``; returns whether it was."""
         notified = self._event.wait(seconds)
         self._event.clear()
         return notified
@@ -57,13 +57,13 @@ class ProcessNotifier:
             os.set_blocking(end.fileno(), False)  # of the pipe: it holds in every process
 
     def notify(self) -> None:
-        """See :class:`Notifier`."""
+        """Wake the process that waits, or is going to."""
         # If it is full of notifications that nobody has looked at, one more would say nothing new.
         with suppress(BlockingIOError):
             os.write(self._writer.fileno(), b"\0")
 
     def wait(self, seconds: float) -> bool:
-        """See :class:`Notifier`."""
+        """Sleep until notified, at most ``seconds``; returns whether it was."""
         reader = self._reader.fileno()
         poll = select.poll()
         poll.register(reader, select.POLLIN)
