@@ -56,7 +56,7 @@ def require() -> None:
 
 @lru_cache(maxsize=64)
 def observer_for(picture: Picture) -> _native.Observer:
-    """The native code's recipe for ``picture``; machines and threads may share it."""
+    """``picture`` as the native code takes it; machines and threads may share it."""
     height, width = picture.size or picture.source_size
     if not picture.grayscale:
         return _native.Observer(height, width, picture.crop_top, "none", [])

@@ -33,7 +33,7 @@ PALETTE_SLOTS = 32
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A recipe from the screen to an observation: crop the top, then grey, then resize.
+    """From the screen to an observation: crop the top, then grey, then resize.
 
     Attributes:
         size: ``(height, width)`` of the observation in pixels; None keeps the size.

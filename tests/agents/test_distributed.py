@@ -165,7 +165,7 @@ def test_divergence_ends_the_run_in_a_sentence(tmp_path: Path) -> None:
         trained(tmp_path / "run", Diverging(), dataclasses.replace(TOY, workers=1))
 
 
-def test_a_recipe_that_workers_could_not_import_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_an_algorithm_that_workers_could_not_import_is_refused(tmp_path: Path) -> None:
     class Local(ToyAlgorithm):
         pass
 
