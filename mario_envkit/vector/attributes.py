@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import gymnasium
 import numpy as np
@@ -120,11 +120,23 @@ class GameAttributes(VectorEnv[Any, Any, Any]):
             "pass keyword arguments to gymnasium.make_vec, or vectorization_mode='sync'."
         )
 
-    def __getattr__(self, name: str) -> Any:
-        if name in _PYTHON_ONLY:
-            raise AttributeUnavailable(
-                f"This vector has no {name!r}: its games are in the native core, stepped together; "
-                "ask with call() and get_attr(), or pass vectorization_mode='sync' or 'async' to "
-                "gymnasium.make_vec."
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+class _Unavailable:
+    """An attribute that there is none of, and a sentence that says so.
+
+    Not by ``__getattr__``: with one, Python looks up every attribute in a slower way.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, envs: object, owner: type | None = None) -> NoReturn:
+        raise AttributeUnavailable(
+            f"This vector has no {self._name!r}: its games are in the native core, stepped "
+            "together; ask with call() and get_attr(), or pass vectorization_mode='sync' or "
+            "'async' to gymnasium.make_vec."
+        )
+
+
+for _name in _PYTHON_ONLY:
+    setattr(GameAttributes, _name, _Unavailable(_name))
