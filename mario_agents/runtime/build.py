@@ -94,8 +94,7 @@ def build_learner(
 
 def counters_of(heartbeat: SharedHeartbeat) -> list[dict[str, int]]:
     """The counters of all workers, for a checkpoint."""
-    rows = [heartbeat.row(worker) for worker in range(heartbeat.workers)]
-    return [{name: row.count(name) for name in COUNTERS} for row in rows]
+    return [heartbeat.row(worker).read().counters for worker in range(heartbeat.workers)]
 
 
 def restore_counters(heartbeat: SharedHeartbeat, run: RunDir, checkpoint: Checkpoint) -> None:

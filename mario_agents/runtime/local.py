@@ -64,6 +64,8 @@ class LocalTopology:
         reporter = WorkerReporter(
             run, 0, algorithm.metrics, hub.publisher("worker_0"), resume_step=step
         )
+        # A checkpoint of worker processes has nothing else of what they counted.
+        reporter.logger.start_from(self.heartbeat.row(0).read().counters)
         if checkpoint:  # before the games begin
             self._restore_games(games, run, checkpoint)
         self.worker = build_worker(

@@ -136,6 +136,8 @@ def test_workers_can_come_and_go_between_resumes(tmp_path: Path) -> None:
     assert second.step == first.step + 832  # rounds of 64
     assert second.state["updater"]["updates"] == updates["updates"] + 13
     assert [worker["steps"] for worker in second.state["counters"]] == [second.step]
+    with RunDir.open(path).csv_path("worker_0").open(newline="") as file:
+        assert int(list(csv.DictReader(file))[-1]["steps"]) == second.step
     again = dataclasses.replace(two, total_steps=second.step + 800)
     train(ToyAlgorithm(), again, RunDir.open(path), resume=True)
     third = latest(path)

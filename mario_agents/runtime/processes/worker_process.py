@@ -12,7 +12,6 @@ from mario_agents.runtime.curriculum_file import CurriculumFile
 from mario_agents.runtime.exchange import SharedExchange
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.runtime.reporters import WorkerReporter
-from mario_agents.runtime.shm.heartbeat import COUNTERS
 from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_envkit.closing import close_at_end
 
@@ -42,7 +41,7 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
         attached.publisher,
         resume_step=None if first else plan.step if generation == 0 else step,
     )
-    reporter.logger.start_from({name: row.count(name) for name in COUNTERS})
+    reporter.logger.start_from(row.read().counters)
     exchange = SharedExchange(
         number,
         learner,
