@@ -81,7 +81,7 @@ class EventHub:
         self._stamp = Stamp(self.token, MAIN, 0)
         self._relay = LogRelay()
         _own_logger().addHandler(self._relay)
-        self._written: dict[str, int] = {}
+        self._written: dict[str, tuple[int, str]] = {}
         self._losses = (0, 0, 0)
         self._closed = False
         self._next_warning = 0.0
@@ -126,16 +126,22 @@ class EventHub:
 
     def write(self, step: int) -> None:
         """Write rows to the sinks: of every process that was heard of since the last time, at the
-        step it told, and of all workers together at run-wide agent step ``step``."""
+        step it told, and of all workers together at run-wide agent step ``step``.
+
+        The last step of a run may have two rows of a process: what it evaluates at its end comes
+        when no step follows.
+        """
         for aggregator in (self.workers, self.coordinator):
             for source in aggregator.sources:
                 self._write(source, aggregator.step(source), aggregator.values(source))
         self._write("run", step, self.workers.combined())
 
     def _write(self, prefix: str, step: int, values: Mapping[str, float]) -> None:
-        if self._written.get(prefix, -1) >= step:
+        told = repr(values)  # as text, in which NaN equals NaN
+        before = self._written.get(prefix, (-1, ""))
+        if before[0] > step or before == (step, told):
             return
-        self._written[prefix] = step
+        self._written[prefix] = step, told
         for sink in self._sinks:
             sink.write(step, {f"{prefix}/{name}": value for name, value in values.items()})
 

@@ -267,6 +267,21 @@ def test_the_coordinator_tells_version_and_staleness(run, hub):
     assert hub.statuses[COORDINATOR].version == 17
 
 
+def test_an_evaluation_after_the_last_row_has_a_row(run, hub, sink):
+    """As with worker processes: a row of the last step may be due before they have ended."""
+    reporter = CoordinatorReporter(run, hub.publisher(COORDINATOR), resume_step=None)
+    reporter.flush(130)
+    hub.write(130)
+    reporter.evaluated({"eval_success": 0.5})
+    reporter.flush(130)
+    for _ in range(2):
+        hub.write(130)
+    reporter.close()
+    found = [row["coordinator/eval_success"] for _, row in sink.rows if "coordinator/lr" in row]
+    assert math.isnan(found[0])
+    assert found[1:] == [0.5]
+
+
 def test_log_records_of_other_processes_are_logged_here(hub, caplog):
     with caplog.at_level(logging.INFO, "mario_agents"):
         event = Log(level=logging.WARNING, logger="mario_agents.x", text="100 % slow")
