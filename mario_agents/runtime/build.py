@@ -22,15 +22,16 @@ from mario_agents.runtime.reporters import (
 from mario_agents.runtime.shm.heartbeat import COUNTERS, SharedHeartbeat
 from mario_agents.runtime.worker import TrainingWorker
 from mario_agents.runtime.worker_envs import TimedEnvs, WorkerEnvs
-from mario_agents.telemetry import RunMetrics
+from mario_agents.telemetry import MetricSnapshot, RunMetrics
 from mario_agents.telemetry.event_hub import EventHub
+from mario_agents.telemetry.events import Metrics
 from mario_envkit.errors import CheckpointError
 
 
 def open_hub(
     algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
 ) -> EventHub:
-    """Where the events of a run come together.
+    """Where the events of a run come together; it knows what workers counted that are no more.
 
     Raises:
         TrainerError: if the algorithm's metrics have names that are taken.
@@ -38,7 +39,24 @@ def open_hub(
     metrics = RunMetrics.of(algorithm.metrics)
     resume_step = checkpoint.step if checkpoint else None
     sinks = run_sinks(run, metrics, resume_step=resume_step, wandb=config.wandb)
-    return EventHub(run, metrics, sinks)
+    hub = EventHub(run, metrics, sinks)
+    current = max(config.workers, 1)
+    for number, counters in enumerate(_saved_counters(checkpoint)[current:], start=current):
+        former = f"worker_{number}"
+        told = Metrics(step=resume_step or 0, snapshot=MetricSnapshot(counters, {}, {}, {}))
+        hub.publisher(former).publish(told)
+        hub.retire(former)
+    return hub
+
+
+def workers_ever(config: TrainConfig, checkpoint: Checkpoint | None) -> int:
+    """Workers that a run has, or had before it was resumed with fewer: what these counted stays in
+    their rows of the heartbeat."""
+    return max(config.workers, 1, len(_saved_counters(checkpoint)))
+
+
+def _saved_counters(checkpoint: Checkpoint | None) -> list[dict[str, float]]:
+    return checkpoint.state.get("counters", []) if checkpoint else []
 
 
 def build_worker(
@@ -98,7 +116,7 @@ def counters_of(heartbeat: SharedHeartbeat) -> list[dict[str, int]]:
 
 
 def restore_counters(heartbeat: SharedHeartbeat, run: RunDir, checkpoint: Checkpoint) -> None:
-    """Go on from :func:`counters_of`; what workers counted that are no more counts for worker 0.
+    """Go on from :func:`counters_of`, in a heartbeat for :func:`workers_ever`.
 
     Raises:
         CheckpointError: if the checkpoint lacks them.
@@ -108,7 +126,7 @@ def restore_counters(heartbeat: SharedHeartbeat, run: RunDir, checkpoint: Checkp
     except KeyError as error:
         raise incomplete(run, error) from error
     for number, counters in enumerate(saved):
-        row = heartbeat.row(number if number < heartbeat.workers else 0)
+        row = heartbeat.row(number)
         for name in COUNTERS:
             row.add(name, int(counters.get(name, 0)))
 

@@ -12,7 +12,7 @@ from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.nn.device import resolve_device
 from mario_agents.run import Checkpoint, RunDir
-from mario_agents.runtime.build import build_worker, incomplete, restore_counters
+from mario_agents.runtime.build import build_worker, incomplete, restore_counters, workers_ever
 from mario_agents.runtime.coordinator import TrainingCoordinator
 from mario_agents.runtime.curriculum_file import CurriculumFile
 from mario_agents.runtime.reporters import WorkerReporter
@@ -45,7 +45,7 @@ class LocalTopology:
         checkpoint: Checkpoint | None,
     ) -> None:
         self.config, self._hub = config, hub
-        self.heartbeat = SharedHeartbeat.private(workers=1)
+        self.heartbeat = SharedHeartbeat.private(workers=workers_ever(config, checkpoint))
         self.heartbeat.row(0).join()
         if checkpoint:
             restore_counters(self.heartbeat, run, checkpoint)
@@ -64,7 +64,7 @@ class LocalTopology:
         reporter = WorkerReporter(
             run, 0, algorithm.metrics, hub.publisher("worker_0"), resume_step=step
         )
-        # A checkpoint of worker processes has nothing else of what they counted.
+        # A checkpoint of worker processes has nothing else of what the first of them counted.
         reporter.logger.start_from(self.heartbeat.row(0).read().counters)
         if checkpoint:  # before the games begin
             self._restore_games(games, run, checkpoint)

@@ -15,6 +15,7 @@ import torch
 from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm
+from mario_agents.report.rundata import RunData
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir
 from mario_agents.run.records import read_evaluations
 from mario_agents.runtime.run import train
@@ -121,6 +122,15 @@ def test_two_resumes_of_a_synchronous_worker_are_equal(tmp_path: Path) -> None:
         assert torch.equal(ours.tensors[name], theirs.tensors[name]), name
 
 
+def summed_steps(path: Path) -> float:
+    """The steps of all workers together that TensorBoard shows last."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(RunDir.open(path).tensorboard_path))
+    events.Reload()
+    return float(events.Scalars("run/steps")[-1].value)
+
+
 @pytest.mark.slow
 def test_workers_can_come_and_go_between_resumes(tmp_path: Path) -> None:
     path = tmp_path / "run"
@@ -135,16 +145,22 @@ def test_workers_can_come_and_go_between_resumes(tmp_path: Path) -> None:
     second = latest(path)
     assert second.step == first.step + 832  # rounds of 64
     assert second.state["updater"]["updates"] == updates["updates"] + 13
-    assert [worker["steps"] for worker in second.state["counters"]] == [second.step]
-    with RunDir.open(path).csv_path("worker_0").open(newline="") as file:
-        assert int(list(csv.DictReader(file))[-1]["steps"]) == second.step
+    # What a worker counted that is no more stays its own, in sums too.
+    before, after = first.state["counters"], second.state["counters"]
+    assert after[1] == before[1]
+    assert after[0]["steps"] == before[0]["steps"] + 832
+    assert RunData.load(path).total("steps") == second.step
+    assert summed_steps(path) == second.step
     again = dataclasses.replace(two, total_steps=second.step + 800)
     train(ToyAlgorithm(), again, RunDir.open(path), resume=True)
     third = latest(path)
     assert third.step >= second.step + 800
     counters = third.state["counters"]
     assert sum(worker["steps"] for worker in counters) == third.step
-    assert counters[0]["steps"] > second.step
+    assert all(
+        worker["steps"] > known["steps"] for worker, known in zip(counters, after, strict=True)
+    )
+    assert RunData.load(path).total("steps") == third.step
     # It has learned which action pays, whoever it was who learned it.
     reward = third.tensors["model.reward"][:81:20]
     assert reward.argmax(dim=1).tolist() == [1] * 5

@@ -15,7 +15,7 @@ from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig, to_plain
 from mario_agents.core.algorithm import Algorithm, Spaces, name_of
 from mario_agents.run import Checkpoint, RunDir
-from mario_agents.runtime.build import build_learner, restore_counters
+from mario_agents.runtime.build import build_learner, restore_counters, workers_ever
 from mario_agents.runtime.exchange import weight_layout
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import ProcessPlan
@@ -139,7 +139,8 @@ class Supervisor:
         spaces = Spaces.of(envs)
         envs.close()
         learner = build_learner(algorithm, config, spaces, torch.device("cpu"))
-        self.heartbeat = SharedHeartbeat.create(segments, workers=config.workers)
+        workers = workers_ever(config, checkpoint)
+        self.heartbeat = SharedHeartbeat.create(segments, workers=workers)
         if checkpoint is not None:
             restore_counters(self.heartbeat, run, checkpoint)
         pool = SharedGradientPool.create(
