@@ -47,10 +47,14 @@ class CurriculumFile:
             log.warning("%s is damaged (%r): the curriculum begins anew.", self._path, error)
             return None
 
+    def write(self, games: WorkerEnvs, step: int) -> None:
+        """Write it now; a disk that refuses is tried again the next time."""
+        self._writing.attempt(lambda: self._write(games, step))
+
     def tick(self, games: WorkerEnvs, step: int) -> None:
-        """Write it if it is time to; a disk that refuses is tried again the next time."""
+        """:meth:`write` if it is time to."""
         if self._due.due(step):
-            self._writing.attempt(lambda: self._write(games, step))
+            self.write(games, step)
 
     def end(self, games: WorkerEnvs, step: int) -> None:
         """Write it for the last time.
@@ -58,7 +62,7 @@ class CurriculumFile:
         Raises:
             RunError: if the disk refuses.
         """
-        self._writing.attempt(lambda: self._write(games, step))
+        self.write(games, step)
         self._writing.settle()
 
     def _write(self, games: WorkerEnvs, step: int) -> None:

@@ -16,11 +16,14 @@ import torch
 from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.run import CheckpointStore, RunDir
+from mario_agents.runtime.build import open_hub
 from mario_agents.runtime.curriculum_file import CurriculumFile
+from mario_agents.runtime.processes.supervisor import process_topology
 from mario_agents.runtime.run import train
 from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_envkit.curriculum.search import solve
 from mario_envkit.errors import CheckpointError
+from tests.waiting import until
 
 PPO = PPOConfig(
     observation="tiles", level="sequential:1-1..1-4", num_envs=1, rollout_steps=16, epochs=1,
@@ -65,6 +68,24 @@ def test_levels_go_on_where_they_were(tmp_path: Path, workers: tuple[int, ...]) 
         config = dataclasses.replace(PPO, total_steps=16 * part, workers=count)
         train(PPOAlgorithm(), config, run, resume=part > 1)
         assert position(run, count) == part % 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
+def test_a_worker_killed_soon_after_it_took_over_has_written_where_it_began(
+    tmp_path: Path,
+) -> None:
+    run = RunDir.create(tmp_path / "run", trainer="ppo", config=PPO)
+    train(PPOAlgorithm(), PPO, run, resume=False)
+    checkpoint = CheckpointStore(run.checkpoint_path).load_latest()
+    config = dataclasses.replace(PPO, workers=1, total_steps=1_000_000)
+    with (
+        open_hub(PPOAlgorithm(), config, run, checkpoint) as hub,
+        process_topology(PPOAlgorithm(), config, run, hub, checkpoint) as topology,
+    ):
+        topology.begin()
+        until(lambda: topology.heartbeat.row(0).taken, topology.advance)
+    assert position(run, workers=1) == 1
 
 
 def test_a_backward_curriculum_goes_on_where_it_was(tmp_path: Path) -> None:

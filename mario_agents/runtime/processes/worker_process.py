@@ -64,6 +64,8 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
         )
         if position := _position(plan, curriculum):
             games.restore(position)
+            # The next checkpoint does not have it, even if it was in the last one.
+            curriculum.write(games, step)
         # The games begin while the coordinator still gets ready; nothing is played before the
         # first weights are there.
         worker = build_worker(
