@@ -58,12 +58,13 @@ def read_preset(path: Path) -> Preset:
 
 
 def find_preset(trainer: str, name: str) -> Preset:
-    """The preset ``name`` of a trainer.
+    """The preset ``name`` of a trainer, which ``trainer/name`` names too.
 
     Raises:
         ConfigError: if there is none; the message lists those there are.
     """
     known = {preset.name: preset for preset in all_presets() if preset.trainer == trainer}
+    name = name.removeprefix(f"{trainer}/")
     if name in known:
         return known[name]
     if not known:

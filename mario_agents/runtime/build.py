@@ -19,7 +19,8 @@ from mario_agents.runtime.reporters import (
     WorkerReporter,
     run_sinks,
 )
-from mario_agents.runtime.shm.heartbeat import COUNTERS, SharedHeartbeat
+from mario_agents.runtime.shm.heartbeat import COUNTERS
+from mario_agents.runtime.transport import Board
 from mario_agents.runtime.worker import TrainingWorker
 from mario_agents.runtime.worker_envs import TimedEnvs, WorkerEnvs
 from mario_agents.telemetry import MetricSnapshot, RunMetrics
@@ -66,7 +67,7 @@ def build_worker(
     games: WorkerEnvs,
     context: WorkerContext,
     exchange: GradientExchange,
-    heartbeat: SharedHeartbeat,
+    heartbeat: Board,
     reporter: WorkerReporter,
 ) -> TrainingWorker:
     """A worker of a run that plays ``games``.
@@ -110,12 +111,13 @@ def build_learner(
     return learner
 
 
-def counters_of(heartbeat: SharedHeartbeat) -> list[dict[str, int]]:
+def counters_of(board: Board) -> list[dict[str, int]]:
     """The counters of all workers, for a checkpoint."""
-    return [heartbeat.row(worker).read().counters for worker in range(heartbeat.workers)]
+    rows = [board.row(worker) for worker in range(board.workers)]
+    return [{name: row.count(name) for name in COUNTERS} for row in rows]
 
 
-def restore_counters(heartbeat: SharedHeartbeat, run: RunDir, checkpoint: Checkpoint) -> None:
+def restore_counters(board: Board, run: RunDir, checkpoint: Checkpoint) -> None:
     """Go on from :func:`counters_of`, in a heartbeat for :func:`workers_ever`.
 
     Raises:
@@ -126,7 +128,7 @@ def restore_counters(heartbeat: SharedHeartbeat, run: RunDir, checkpoint: Checkp
     except KeyError as error:
         raise incomplete(run, error) from error
     for number, counters in enumerate(saved):
-        row = heartbeat.row(number)
+        row = board.row(number)
         for name in COUNTERS:
             row.add(name, int(counters.get(name, 0)))
 

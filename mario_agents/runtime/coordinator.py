@@ -18,15 +18,15 @@ from mario_agents.run.storage import Deferrable
 from mario_agents.runtime.build import build_learner, counters_of, incomplete
 from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.reporters import CoordinatorReporter, State
-from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.step_interval import StepInterval
+from mario_agents.runtime.transport import Board
 from mario_agents.runtime.worker import FLUSH_SECONDS, TrainingWorker
 from mario_agents.telemetry.events import Publisher
 from mario_envkit.closing import close_all
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import RunError, TrainerError
 
-WAIT_SECONDS = 0.05
+EVALUATION_WAIT_SECONDS = 0.05
 """Seconds between two signs of life while an evaluation is awaited."""
 
 
@@ -57,7 +57,7 @@ class TrainingCoordinator:
         spaces: Spaces,
         device: torch.device,
         publisher: Publisher,
-        heartbeat: SharedHeartbeat,
+        heartbeat: Board,
         checkpoint: Checkpoint | None,
         *,
         began: float | None = None,
@@ -184,7 +184,7 @@ class TrainingCoordinator:
         """
         while wait and self._evaluator.playing:
             self._row.beat()
-            self._evaluator.wait(WAIT_SECONDS)
+            self._evaluator.wait(EVALUATION_WAIT_SECONDS)
         try:
             result = self._evaluator.result()
         except TrainerError as error:

@@ -107,6 +107,7 @@ class Run:
         minutes = math.inf if config.max_minutes is None else config.max_minutes
         self._deadline = time.monotonic() + 60 * minutes
         self._rows = StepInterval(config.log_interval, self._step)
+        self._headline: dict[str, float] = {}
         self._monitor = HeartbeatMonitor(topology.heartbeat)
         self.display = open_display(
             run.path, config.total_steps, initial_step=self._step, enabled=config.ui
@@ -127,12 +128,15 @@ class Run:
         if heartbeats is not None:
             self._hub.announce(heartbeats)
         step = self._step
-        self.display.update(step, **headline(self._hub))
+        # A worker that has ended, or is being replaced, measures nothing: what it last said stays.
+        now = headline(self._hub)
+        self._headline.update({label: x for label, x in now.items() if not math.isnan(x)})
+        self.display.update(step, **{label: self._headline.get(label, math.nan) for label in now})
         if self._rows.due(step):
             self._hub.write(step)
 
     def end(self) -> None:
-        """Write the last row. The display keeps its values: workers that have ended have none."""
+        """Write the last row; the display keeps its values."""
         self.display.update(self._step)
         self._hub.write(self._step)
 

@@ -7,8 +7,8 @@
   run ends.
 
 Each has a version within one process (``private``) and one in shared memory (``create`` and
-``attach``), see :mod:`mario_agents.runtime.shm`. Workers and coordinators know the protocols only:
-no clock, address or name of another process is theirs.
+``attach``), see :mod:`mario_agents.runtime.shm`. Beside them a process knows
+the run directory, where it writes its rows, and the address that its events go to.
 """
 
 from __future__ import annotations

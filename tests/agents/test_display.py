@@ -6,14 +6,21 @@ import math
 import os
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from mario_agents.config import TrainConfig
 from mario_agents.playback.terminal import TerminalScreen, half_blocks
+from mario_agents.run import RunDir
+from mario_agents.runtime.run import Run
+from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.telemetry import progress as progress_module
 from mario_agents.telemetry.progress import TrainingProgress
+from mario_agents.telemetry.schema import rolling
 from mario_envkit.video import mp4_writer
 
 
@@ -48,6 +55,28 @@ def test_plain_lines_come_every_ten_seconds(clock: Clock) -> None:
     lines = out.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == ["0/1000", "100/1000", "200/1000", "250/1000"]
     assert lines[1] == "step 100/1000  9.09 steps/s  best_x 700  loss 0.123  epsilon -"
+
+
+def test_the_display_keeps_what_workers_said_that_have_ended(tmp_path: Path) -> None:
+    said = {"loss": 0.5, "best_x": 311.0}
+    shown: list[dict[str, float]] = []
+    hub = SimpleNamespace(
+        workers=SimpleNamespace(combined=lambda: said),
+        metrics=SimpleNamespace(
+            headlines=[rolling("loss", "", label="loss"), rolling("best_x", "", label="best x")]
+        ),
+        announce=lambda event: None,
+        write=lambda step: None,
+    )
+    topology = SimpleNamespace(heartbeat=SharedHeartbeat.private(workers=1))
+    config = TrainConfig(log_interval=0, ui=False)
+    run = RunDir.create(tmp_path / "run", trainer="toy", config=config)
+    loop = Run(config, run, cast(Any, hub), cast(Any, topology))
+    loop.display = cast(Any, SimpleNamespace(update=lambda step, **values: shown.append(values)))
+    loop.show()
+    said = {"loss": math.nan, "best_x": 400.0}
+    loop.show()
+    assert shown == [{"loss": 0.5, "best x": 311.0}, {"loss": 0.5, "best x": 400.0}]
 
 
 def test_a_terminal_gets_a_bar() -> None:

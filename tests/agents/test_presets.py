@@ -27,6 +27,12 @@ def test_every_preset_is_one_of_its_trainer() -> None:
     assert len({(preset.trainer, preset.name) for preset in presets}) == len(presets)
 
 
+def test_a_preset_may_be_named_with_its_trainer() -> None:
+    assert find_preset("ppo", "ppo/tiles-cpu") is find_preset("ppo", "tiles-cpu")
+    with pytest.raises(ConfigError, match="has no preset 'ppo/tiles-cpu'"):
+        find_preset("ddqn", "ppo/tiles-cpu")
+
+
 def test_unknown_presets() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'pixels-cpu'"):
         find_preset("ddqn", "pixel-cpu")
