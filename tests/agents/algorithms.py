@@ -1,4 +1,4 @@
-"""Recipes for the corridor, and such as go wrong, where workers can import them."""
+"""Algorithms for the corridor, and such as go wrong, where workers can import them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mario_agents.testing.corridor import CORRIDOR
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyDataset, ToyLearner, ToyPolicy
 
 
-class CorridorRecipe(DDQNAlgorithm):
+class CorridorAlgorithm(DDQNAlgorithm):
     """Double DQN in the corridor."""
 
     def env_kwargs(self, config: Any) -> dict[str, Any]:
         return {"id": CORRIDOR}
 
 
-class PPOCorridorRecipe(PPOAlgorithm):
+class PPOCorridorAlgorithm(PPOAlgorithm):
     """PPO in the corridor."""
 
     def env_kwargs(self, config: Any) -> dict[str, Any]:

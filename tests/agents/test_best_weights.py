@@ -87,7 +87,7 @@ class WalkingLearner:
     model: Walker
 
 
-class WalkingRecipe:
+class WalkingAlgorithm:
     """Of an algorithm only what an evaluator asks for."""
 
     def env_kwargs(self, config):
@@ -105,7 +105,9 @@ class WalkingRecipe:
 
 def test_an_evaluation_keeps_what_it_played_and_not_what_came_later(run):
     config = TrainConfig(eval_episodes=2)
-    evaluator = Evaluator(WalkingRecipe(), config, run, Spaces((4, 36, 36), 3), torch.device("cpu"))
+    evaluator = Evaluator(
+        WalkingAlgorithm(), config, run, Spaces((4, 36, 36), 3), torch.device("cpu")
+    )
     learner = WalkingLearner(Walker())
     success = []
     for step, right in ((100, 0.0), (200, 1.0), (300, 0.0)):
@@ -136,12 +138,14 @@ def test_what_an_evaluation_ends_with_is_raised_where_it_is_fetched(
     run, monkeypatch, part, error, said
 ):
     config = TrainConfig(eval_episodes=1)
-    evaluator = Evaluator(WalkingRecipe(), config, run, Spaces((4, 36, 36), 3), torch.device("cpu"))
+    evaluator = Evaluator(
+        WalkingAlgorithm(), config, run, Spaces((4, 36, 36), 3), torch.device("cpu")
+    )
 
     def broken(*_):
         raise error
 
-    monkeypatch.setattr(WalkingRecipe, part, broken)
+    monkeypatch.setattr(WalkingAlgorithm, part, broken)
     evaluator.start(WalkingLearner(Walker()), 100)
     with pytest.raises(TrainerError) as caught:
         evaluator.result(wait=True)

@@ -11,7 +11,7 @@ import torch
 
 from mario_agents.testing.conformance import check_algorithm
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyDataset, ToyLearner, ToyPolicy
-from tests.agents.algorithms import CorridorRecipe, PPOCorridorRecipe
+from tests.agents.algorithms import CorridorAlgorithm, PPOCorridorAlgorithm
 from tests.agents.test_distributed import DDQN
 from tests.agents.test_ppo_trainer import SMALL as PPO
 
@@ -67,7 +67,7 @@ class Nostalgic(ToyAlgorithm):
 
 @pytest.mark.parametrize(
     ("algorithm", "config"),
-    [(ToyAlgorithm(), TOY), (CorridorRecipe(), DDQN), (PPOCorridorRecipe(), PPO)],
+    [(ToyAlgorithm(), TOY), (CorridorAlgorithm(), DDQN), (PPOCorridorAlgorithm(), PPO)],
 )
 def test_ours_pass(algorithm: Any, config: Any, tmp_path: Path) -> None:
     check_algorithm(algorithm, config, tmp_path)

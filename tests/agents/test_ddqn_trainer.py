@@ -27,7 +27,7 @@ from mario_agents.telemetry.episodes import CollectResult
 from mario_agents.testing.corridor import RIGHT
 from mario_envkit.errors import CheckpointError, ConfigError, RunError
 from mario_envkit.plugins import Trainer
-from tests.agents.algorithms import CorridorRecipe
+from tests.agents.algorithms import CorridorAlgorithm
 
 CPU = torch.device("cpu")
 SMALL = DDQNConfig(
@@ -52,7 +52,7 @@ SMALL = DDQNConfig(
 )
 
 
-TRAINER = AlgorithmTrainer(CorridorRecipe(), "Walk to the flag.")
+TRAINER = AlgorithmTrainer(CorridorAlgorithm(), "Walk to the flag.")
 
 
 @pytest.fixture(autouse=True)
@@ -177,9 +177,9 @@ def session(path, resume):
     run = RunDir.open(path)
     checkpoint = CheckpointStore(run.checkpoint_path).load_latest() if resume else None
     config = dataclasses.replace(SMALL, save_replay=True)
-    hub = open_hub(CorridorRecipe(), config, run, checkpoint)
-    games = WorkerEnvs(CorridorRecipe(), config, run)
-    return hub, games, LocalTopology(CorridorRecipe(), config, run, hub, games, checkpoint)
+    hub = open_hub(CorridorAlgorithm(), config, run, checkpoint)
+    games = WorkerEnvs(CorridorAlgorithm(), config, run)
+    return hub, games, LocalTopology(CorridorAlgorithm(), config, run, hub, games, checkpoint)
 
 
 @pytest.mark.parametrize(("prioritized", "chunk_bytes"), [(True, 10**9), (False, 10**5)])

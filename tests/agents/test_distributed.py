@@ -21,7 +21,7 @@ from mario_agents.run.records import read_evaluations
 from mario_agents.runtime.run import train
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 from mario_envkit.errors import TrainerError
-from tests.agents.algorithms import BrokenWorkers, CorridorRecipe, Diverging, HeldUpEvaluation
+from tests.agents.algorithms import BrokenWorkers, CorridorAlgorithm, Diverging, HeldUpEvaluation
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
 TOY = ToyConfig(
@@ -76,9 +76,9 @@ def test_a_synchronous_worker_does_what_one_in_this_process_does(
     tmp_path: Path, accumulate: int
 ) -> None:
     config = dataclasses.replace(DDQN, accumulate_grads=accumulate)
-    ours = trained(tmp_path / "local", CorridorRecipe(), config)
+    ours = trained(tmp_path / "local", CorridorAlgorithm(), config)
     apart = dataclasses.replace(config, workers=1, synchronous=True)
-    theirs = trained(tmp_path / "apart", CorridorRecipe(), apart)
+    theirs = trained(tmp_path / "apart", CorridorAlgorithm(), apart)
     # A round of 16 steps has four batches: four packets, or two of three and one.
     updates = 17 * 4 if accumulate == 1 else 17 * 2
     assert ours.state["updater"]["updates"] == theirs.state["updater"]["updates"] == updates
@@ -100,7 +100,7 @@ def test_a_run_ends_with_an_evaluation_of_its_last_weights(
     config = dataclasses.replace(
         DDQN, workers=workers, total_steps=160, eval_interval=interval, eval_episodes=1
     )
-    end = trained(tmp_path / "run", CorridorRecipe(), config)
+    end = trained(tmp_path / "run", CorridorAlgorithm(), config)
     path = RunDir.open(tmp_path / "run").evaluations_path
     records = read_evaluations(path)[0] if path.exists() else []
     steps = [record.step for record in records]
@@ -111,11 +111,11 @@ def test_a_run_ends_with_an_evaluation_of_its_last_weights(
 @pytest.mark.slow
 def test_two_resumes_of_a_synchronous_worker_are_equal(tmp_path: Path) -> None:
     config = dataclasses.replace(DDQN, workers=1, synchronous=True, total_steps=160)
-    trained(tmp_path / "a", CorridorRecipe(), config)
+    trained(tmp_path / "a", CorridorAlgorithm(), config)
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     more = dataclasses.replace(config, total_steps=320)
     for name in "ab":
-        train(CorridorRecipe(), more, RunDir.open(tmp_path / name), resume=True)
+        train(CorridorAlgorithm(), more, RunDir.open(tmp_path / name), resume=True)
     ours, theirs = latest(tmp_path / "a"), latest(tmp_path / "b")
     assert ours.state["updater"]["updates"] == theirs.state["updater"]["updates"] > 24
     for name in ours.tensors:

@@ -18,7 +18,7 @@ from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_envkit.curriculum.search import solve
 from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import Trainer, load_trainer
-from tests.agents.algorithms import PPOCorridorRecipe
+from tests.agents.algorithms import PPOCorridorAlgorithm
 
 SMALL = PPOConfig(
     total_steps=640,
@@ -38,7 +38,7 @@ SMALL = PPOConfig(
 )
 
 
-TRAINER = AlgorithmTrainer(PPOCorridorRecipe(), "Walk to the flag.")
+TRAINER = AlgorithmTrainer(PPOCorridorAlgorithm(), "Walk to the flag.")
 
 
 def start(path, config=SMALL):

@@ -16,7 +16,7 @@ from mario_agents.run import CheckpointStore, RunDir
 from mario_agents.runtime.run import train
 from mario_agents.telemetry import TIME_SHARES, Stopwatch
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
-from tests.agents.algorithms import CorridorRecipe, PPOCorridorRecipe
+from tests.agents.algorithms import CorridorAlgorithm, PPOCorridorAlgorithm
 from tests.agents.test_distributed import DDQN
 from tests.agents.test_ppo_trainer import SMALL as PPO
 
@@ -117,9 +117,9 @@ def rows(path: Path, algorithm: Algorithm, config) -> list[dict[str, float]]:
 @pytest.mark.parametrize(
     ("algorithm", "config"),
     [
-        (CorridorRecipe(), dataclasses.replace(DDQN, workers=0)),
-        (PPOCorridorRecipe(), PPO),
-        (PPOCorridorRecipe(), dataclasses.replace(PPO, workers=1)),
+        (CorridorAlgorithm(), dataclasses.replace(DDQN, workers=0)),
+        (PPOCorridorAlgorithm(), PPO),
+        (PPOCorridorAlgorithm(), dataclasses.replace(PPO, workers=1)),
     ],
     ids=["ddqn", "ppo", "ppo with a worker process"],
 )
