@@ -84,6 +84,7 @@ class CueLearner(Learner):
             step_logits, step_value, state = self.model(obs, state, is_first)
             logits.append(step_logits)
             value.append(step_value)
+        # This game is never truncated; one that is bootstraps from the values of batch["cut_obs"].
         ended = batch["terminated"] | batch["truncated"]
         with torch.no_grad():
             _, future, _ = self.model(batch["obs"][-1], state, torch.zeros_like(ended[-1]))
