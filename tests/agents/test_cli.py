@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -21,33 +20,12 @@ from mario_agents.commands.train import StartOptions
 from mario_agents.config.train_config import GROUPS
 from mario_agents.evaluation.conditions import CONDITIONS
 from mario_agents.testing.toy import ToyConfig
-
-
-def digest(folder: Path) -> dict[str, str]:
-    """Content of every file below a folder."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-def assert_refused(done: Any, *parts: str) -> None:
-    """Exit status 2 and one sentence on the standard error stream that contains ``parts``."""
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    for part in parts:
-        assert part in done.stderr
-    assert done.stderr.startswith("mario-agents: ")
-    assert done.stderr.count("\n") == 1
+from tests.agents.command_runs import assert_refused, finished_run
 
 
 @pytest.fixture
 def run(cli: Any, tmp_path: Path) -> Path:
-    """A finished run of the toy."""
-    done = cli("train", "toy", "--run-dir", "run", "--total-steps", 30, "--checkpoint-interval", 10)
-    assert done.returncode == 0, done.stderr
-    return tmp_path / "run"
+    return finished_run(cli, tmp_path)
 
 
 def test_a_reader_may_leave_before_the_end(cli_env: dict[str, str]) -> None:
@@ -340,108 +318,3 @@ def test_record_writes_a_video(cli: Any, run: Path) -> None:
         assert len(pictures) == 13
         assert pictures[-1][:, :40].mean() > pictures[0].mean() + 50  # the toy walks right
     assert len(os.listdir(run / "videos")) == 2
-
-
-# -- what is refused --------------------------------------------------------------------------
-
-
-def test_unknown_trainer(cli: Any) -> None:
-    assert_refused(cli("train", "tpy"), "no trainer named 'tpy'", "Did you mean 'toy'?")
-
-
-def test_trainer_that_cannot_be_imported(cli: Any) -> None:
-    assert_refused(cli("train", "broken"), "toy_trainer_that_is_not_there")
-
-
-def test_no_trainer_named(cli: Any) -> None:
-    assert_refused(cli("train", "--level", "1-1"), "Name a trainer first", "toy")
-
-
-@pytest.mark.parametrize(
-    ("words", "part"),
-    [
-        (["--level", "9-9"], "no level '9-9'"),
-        (["--num-envs", "0"], "num_envs = 0 is not valid: expected int >= 1"),
-        (["--lr-min", "4"], "lr_min = 4.0 must not exceed lr = 0.5"),
-        (["--lr", "nan"], "lr = nan must be a finite number"),
-        (["--config", "missing.yaml"], "Cannot read the configuration missing.yaml"),
-        (["--device", "abacus"], "device 'abacus' cannot be used here"),
-    ],
-)
-def test_bad_options(cli: Any, tmp_path: Path, words: list[str], part: str) -> None:
-    assert_refused(cli("train", "toy", *words), part)
-    if words[0] != "--device":  # only the trainer looks at that, after the run was made
-        assert os.listdir(tmp_path) == []
-
-
-def test_bad_config_file(cli: Any, tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("total_stps: 7\n")
-    assert_refused(
-        cli("train", "toy", "--config", "a.yaml"),
-        "a.yaml: there is no option 'total_stps'; did you mean 'total_steps'?",
-    )
-
-
-def test_malformed_command_lines_exit_with_2_as_well(cli: Any) -> None:
-    for words in (["trian"], ["train", "toy", "--lrr", "3"], ["train", "toy", "--lr", "x"], []):
-        done = cli(*words)
-        assert done.returncode == 2
-        assert "Traceback" not in done.stderr
-
-
-def test_an_occupied_run_directory(cli: Any, run: Path) -> None:
-    before = digest(run)
-    assert_refused(cli("train", "toy", "--run-dir", run), "is not empty")
-    assert digest(run) == before
-
-
-@pytest.mark.parametrize("command", ["eval", "watch", "record"])
-def test_not_a_run(cli: Any, tmp_path: Path, command: str) -> None:
-    assert_refused(cli(command, "nothing"), "There is no run directory nothing")
-    assert_refused(cli(command, "."), "is not a run")
-    assert os.listdir(tmp_path) == []
-
-
-def test_incompatible_resume(cli: Any, run: Path) -> None:
-    before = digest(run)
-    assert_refused(
-        cli("train", "--resume", run, "--lr", 3), "lr = 0.5", "cannot be resumed with 3.0"
-    )
-    assert_refused(cli("train", "broken", "--resume", run), "is one of 'toy', not of 'broken'")
-    assert_refused(cli("train", "--resume", run, "--run-dir", "x"), "leave out --run-dir")
-    assert_refused(cli("train", "--resume", "nothing"), "There is no run directory")
-    assert digest(run) == before
-
-
-def test_corrupt_checkpoints(cli: Any, run: Path) -> None:
-    newest = sorted((run / "checkpoint").glob("*.json"))
-    newest[-1].write_text("rubbish")
-    done = cli("train", "--resume", run, "--total-steps", 40)
-    assert done.returncode == 0
-    assert "WARNING: Skipped a damaged checkpoint" in done.stderr
-    assert "Skipped a damaged checkpoint" in (run / "training.log").read_text()
-    for path in (run / "checkpoint").glob("*.safetensors"):
-        path.write_bytes(path.read_bytes()[:-1])
-    before = digest(run)
-    assert_refused(cli("train", "--resume", run), "can be read")
-    after = digest(run)
-    after["training.log"] = before["training.log"]  # says what happened
-    assert after == before
-
-
-def test_config_of_a_run_that_the_trainer_does_not_understand(cli: Any, run: Path) -> None:
-    path = run / "config.json"
-    path.write_text(path.read_text().replace('"lr"', '"learning_rate"'))
-    assert_refused(cli("eval", run), "config.json: there is no option 'learning_rate'")
-
-
-def test_bad_ways_to_play(cli: Any, run: Path) -> None:
-    before = digest(run)
-    assert_refused(cli("eval", run, "--episodes", 0), "episodes = 0 is not valid")
-    assert_refused(cli("eval", run, "--sticky", 1), "sticky = 1.0 is not valid")
-    assert_refused(cli("watch", run, "--greedy", "--sampled"), "exclude each other")
-    assert_refused(cli("eval", run, "--out", "no/where/result.json", "--quick"), "Cannot write")
-    assert_refused(cli("record", run, "--out", "a.avi"), "ends in .mp4")
-    assert_refused(cli("watch", run), "no display", "mario-agents record")
-    assert_refused(cli("watch", run, "--view", "window"), "The toy never has a display.")
-    assert digest(run) == before
