@@ -89,9 +89,9 @@ def children_of(pid: int, word: str) -> list[int]:
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            words = (path / "cmdline").read_text().split("\0")
+            words = (path / "cmdline").read_bytes().split(b"\0")  # any process may have any bytes here
         except OSError:
             continue
-        if parent == pid and word in words:
+        if parent == pid and word.encode() in words:
             found.append(int(path.name))
     return found
