@@ -89,7 +89,7 @@ def children_of(pid: int, word: str) -> list[int]:
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            words = (path / "cmdline").read_bytes().split(b"\0")  # any process may have any bytes here
+            words = (path / "cmdline").read_bytes().split(b"\0")  # anybody's need not be text
         except OSError:
             continue
         if parent == pid and word.encode() in words:
