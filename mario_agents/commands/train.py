@@ -135,12 +135,16 @@ def _parse(
 
 
 def _check_surroundings(trainer: Trainer, config: Any) -> None:
-    """Open the game and the run to learn from, look for the device and wandb: what is wrong there
-    leaves no run behind."""
+    """Open the game and the run to learn from, look for the device and wandb, ask whether workers
+    can share what they are to: what is wrong there leaves no run behind."""
     from mario_agents.acting.environments import backward_starts, make_env
+    from mario_agents.core.algorithm import share_of
     from mario_agents.nn.device import resolve_device
+    from mario_agents.runtime.trainer import AlgorithmTrainer
     from mario_agents.telemetry.sinks.wandb import require_wandb
 
+    if isinstance(trainer, AlgorithmTrainer):
+        share_of(trainer.algorithm, config)
     if getattr(config, "wandb", None) is not None:
         require_wandb()
     for name in ("device", "actor_device"):

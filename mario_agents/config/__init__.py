@@ -16,6 +16,7 @@ from mario_agents.config.scalars import (
     PositiveInt,
     Precision,
     ScreenSide,
+    Share,
     Stacked,
 )
 from mario_agents.config.stored import absolute_paths, check_resume, to_plain
@@ -36,6 +37,7 @@ __all__ = [
     "PositiveInt",
     "Precision",
     "ScreenSide",
+    "Share",
     "Stacked",
     "TrainConfig",
     "absolute_paths",

@@ -23,6 +23,7 @@ from mario_agents.config.scalars import (
     PositiveInt,
     Precision,
     ScreenSide,
+    Share,
     Stacked,
 )
 from mario_envkit.emulator.picture import STATUS_BAR_HEIGHT
@@ -212,10 +213,32 @@ class SharingOptions(OptionGroup):
     """Worker processes and what they send one another."""
 
     HEADING = "sharing"
-    RESUMABLE = frozenset({"workers", "max_staleness", "gradient_dtype", "heartbeat_timeout"})
+    RESUMABLE = frozenset(
+        {
+            "workers",
+            "max_staleness",
+            "gradient_dtype",
+            "heartbeat_timeout",
+            "sync_every",
+            "error_buffer",
+            "prefetch",
+        }
+    )
 
     workers: NonNegativeInt = 0
-    """Worker processes that play and compute gradients; 0 does everything in one process."""
+    """Worker processes that play; 0 does everything in one process."""
+    share: Share | None = None
+    """What workers send: gradients of a dataset of their own, or experience, which one learner
+    beside them keeps and learns from; None is the trainer's own way."""
+    sync_every: PositiveInt = 400
+    """Agent steps after which a worker that shares experience looks for newer weights, before its
+    next round."""
+    error_buffer: PositiveInt | None = None
+    """Agent steps whose batches the learner may owe before workers that share experience have to
+    wait for it; None leaves it to the trainer."""
+    prefetch: NonNegativeInt | None = None
+    """Batches that a learner of shared experience draws ahead, in a thread; None is 2 on a GPU, and
+    0 on the CPU, where there is nothing to gain."""
     accumulate_grads: PositiveInt = 1
     """Batches whose mean gradients are sent to the coordinator together."""
     max_staleness: NonNegativeInt = 16

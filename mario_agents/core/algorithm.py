@@ -17,13 +17,13 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
 from torch import nn
 
-from mario_agents.config import TrainConfig
+from mario_agents.config import Share, TrainConfig
 from mario_agents.core.dataset import Dataset
 from mario_agents.core.policy import Policy
 from mario_agents.core.types import Learner
 from mario_agents.core.updater import Updater
 from mario_agents.telemetry import TIME_SHARES, MetricDef, Stopwatch
-from mario_envkit.errors import TrainerError
+from mario_envkit.errors import ConfigError, TrainerError
 
 Config = TypeVar("Config", bound=TrainConfig)
 OwnLearner = TypeVar("OwnLearner", bound=Learner)
@@ -75,6 +75,8 @@ class WorkerContext:
         stopwatch: measures :data:`mario_agents.telemetry.TIME_SHARES`. A dataset that asks the
             model for values does so within ``stopwatch.measure("time_inference")``; the rest is
             measured for it.
+        central: whether it is no worker's place, but that of the one learner whom all workers feed
+            with experience; ``worker`` is 0 there.
     """
 
     worker: int
@@ -86,6 +88,12 @@ class WorkerContext:
     stopwatch: Stopwatch = field(
         default_factory=lambda: Stopwatch(share.name for share in TIME_SHARES), compare=False
     )
+    central: bool = False
+
+    @property
+    def shards(self) -> tuple[int, ...]:
+        """Numbers of the workers whose steps a dataset in this place is given."""
+        return tuple(range(self.workers)) if self.central else (self.worker,)
 
     def seed_for(self, purpose: str) -> int:
         """A seed of its own for each worker and ``purpose`` ("games", "replay"...)."""
@@ -98,9 +106,15 @@ class Algorithm(Protocol[Config, OwnLearner]):
     """The parts of an algorithm. Whoever derives from this class need not write those that have a
     default.
 
+    Attributes:
+        shares: what its workers can send, see :class:`~mario_agents.config.groups.SharingOptions`;
+            the first is the default.
+
     An algorithm is a class without arguments at the top of a module: workers are processes that
     import it by its name and build their parts by themselves. It holds no state.
     """
+
+    shares: tuple[Share, ...] = ("gradients",)
 
     @property
     def config_class(self) -> type[Config]:
@@ -130,7 +144,8 @@ class Algorithm(Protocol[Config, OwnLearner]):
     def dataset(
         self, config: Config, learner: OwnLearner, spaces: Spaces, context: WorkerContext
     ) -> Dataset:
-        """Where a worker's batches come from; may ask ``learner`` for values."""
+        """Where batches come from, of the steps of ``context.shards``; may ask ``learner`` for
+        values."""
 
     def updater(self, config: Config, learner: OwnLearner) -> Updater:
         """What applies gradients to ``learner.model``."""
@@ -141,6 +156,25 @@ class Algorithm(Protocol[Config, OwnLearner]):
         By default the whole.
         """
         return learner.model
+
+
+def share_of(algorithm: Algorithm[Any, Any], config: TrainConfig) -> Share:
+    """What the workers of a run send.
+
+    Raises:
+        ConfigError: if the algorithm cannot learn from that.
+    """
+    share = config.share or algorithm.shares[0]
+    if share not in algorithm.shares:
+        raise ConfigError(
+            f"This trainer cannot share {share}; its workers share {' or '.join(algorithm.shares)}."
+        )
+    if share == "experience" and config.synchronous:
+        raise ConfigError(
+            "Workers that share experience do not wait for one another; leave out --synchronous, "
+            "or give --share gradients."
+        )
+    return share
 
 
 def name_of(algorithm: Algorithm[Any, Any]) -> str:

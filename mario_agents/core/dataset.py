@@ -34,11 +34,20 @@ class Dataset(Protocol):
         """
         return
 
+    @property
+    def full(self) -> bool:
+        """Whether more steps should wait until batches have been drawn; by default never.
+
+        Asked by a learner that many workers feed, which could fall behind them.
+        """
+        return False
+
     def batches(self, at: int) -> Iterator[NumpyBatch]:
         """The batches that are due now, one after the other.
 
         Each is drawn when it is asked for: the weights may have changed since the one before, and
-        :meth:`feedback` has been called for it. A run that stops leaves the rest.
+        :meth:`feedback` has been called for it. A run that stops leaves the rest; a learner that
+        many workers feed leaves it after each batch, and asks again when it has taken in steps.
 
         Args:
             at: agent steps of the whole run so far, which schedules depend on.

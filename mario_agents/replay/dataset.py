@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -20,12 +21,18 @@ from mario_agents.replay.storage import Storage
 class ReplayDataset(Dataset):
     """Steps in a storage, with one batch for so many agent steps.
 
+    So batches are never ahead of the steps; they may be behind by ``error_buffer`` steps, after
+    which the dataset is :attr:`full`. Both together are the rate limiter of Reverb (Cassirer et
+    al., "Reverb: a framework for experience replay", 2021), whose ``samples_per_insert`` is the
+    steps in a batch over ``train_every``.
+
     Args:
         storage: keeps the steps.
         rng: draws; its state is saved.
         learning_starts: steps in the storage before the first batch.
         train_every: agent steps for each batch.
         save: whether a checkpoint holds the steps too.
+        error_buffer: agent steps beyond ``train_every`` that may wait for their batches.
     """
 
     def __init__(
@@ -34,15 +41,18 @@ class ReplayDataset(Dataset):
         rng: np.random.Generator,
         *,
         learning_starts: int,
-        train_every: int,
+        train_every: float,
         save: bool,
+        error_buffer: float = math.inf,
     ) -> None:
         self.storage, self.rng = storage, rng
         self._learning_starts, self._train_every = learning_starts, train_every
+        self._most_credit = train_every + error_buffer
         self._saver = StorageSaver(storage) if save else None
         self._added = 0
-        self.credit = 0
+        self.credit: float = 0
         """Agent steps that no batch has been drawn for yet."""
+        self._inserted, self._sampled = 0, 0
 
     @abstractmethod
     def draw(self, at: int) -> NumpyBatch:
@@ -71,18 +81,28 @@ class ReplayDataset(Dataset):
         """End the worker's shard where it is: its next step follows no other."""
         self.storage.cut(worker)
 
+    @property
+    def full(self) -> bool:
+        """Whether batches are behind the steps by as much as they may be."""
+        return self.ready and self.credit + self._added >= self._most_credit
+
     def batches(self, at: int) -> Iterator[NumpyBatch]:
         """So many batches of :meth:`draw` as steps have come for, once there is enough."""
         if self.ready:
             self.credit += self._added
+            self._inserted += self._added
         self._added = 0
         while self.credit >= self._train_every:
             self.credit -= self._train_every
-            yield self.draw(at)
+            batch = self.draw(at)
+            self._sampled += batch["index"].size
+            yield batch
 
     def gauges(self) -> dict[str, float]:
-        """``buffer_size``: steps in the storage."""
-        return {"buffer_size": len(self.storage)}
+        """``buffer_size``: steps in the storage; ``samples_per_insert``: how often, on average, a
+        step has been drawn since there were enough, in this process."""
+        rate = self._sampled / self._inserted if self._inserted else math.nan
+        return {"buffer_size": len(self.storage), "samples_per_insert": rate}
 
     def write_chunk(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
         """Let ``write`` keep the next piece of the storage, if steps are saved."""
@@ -111,7 +131,7 @@ class ReplayDataset(Dataset):
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Take over :meth:`tensors` and :meth:`state`; every worker is cut."""
-        self.credit = int(state["credit"])
+        self.credit = state["credit"]
         self.rng.bit_generator.state = state["rng"]
         if self._saver is not None and "storage" in state:
             self._saver.restore(tensors, state["storage"])

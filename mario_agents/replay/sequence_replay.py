@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ class SequenceReplay(ReplayDataset):
         learning_starts: steps in the storage before the first batch.
         train_every: agent steps for each batch.
         save: whether a checkpoint holds the steps too.
+        error_buffer: agent steps that may wait for their batches before the dataset is full.
     """
 
     def __init__(
@@ -45,11 +47,17 @@ class SequenceReplay(ReplayDataset):
         context: int,
         online: bool,
         learning_starts: int,
-        train_every: int,
+        train_every: float,
         save: bool,
+        error_buffer: float = math.inf,
     ) -> None:
         super().__init__(
-            storage, rng, learning_starts=learning_starts, train_every=train_every, save=save
+            storage,
+            rng,
+            learning_starts=learning_starts,
+            train_every=train_every,
+            save=save,
+            error_buffer=error_buffer,
         )
         self._batch_size, self._context, self._online = batch_size, context, online
         self._whole = context + length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,6 +72,7 @@ class TransitionReplay(ReplayDataset):
         learning_starts: transitions in the storage before the first batch.
         train_every: agent steps for each batch.
         save: whether a checkpoint holds the steps too.
+        error_buffer: agent steps that may wait for their batches before the dataset is full.
     """
 
     def __init__(
@@ -82,8 +84,9 @@ class TransitionReplay(ReplayDataset):
         gamma: float,
         batch_size: int,
         learning_starts: int,
-        train_every: int,
+        train_every: float,
         save: bool,
+        error_buffer: float = math.inf,
     ) -> None:
         super().__init__(
             storage,
@@ -91,6 +94,7 @@ class TransitionReplay(ReplayDataset):
             learning_starts=learning_starts,
             train_every=train_every,
             save=save,
+            error_buffer=error_buffer,
         )
         self.selector, self._batch_size = selector, batch_size
         self._n_step, self._gamma = n_step, gamma

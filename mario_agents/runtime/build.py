@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from mario_agents.acting.actor import Actor
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
+from mario_agents.core.dataset import Dataset
 from mario_agents.core.types import Learner
 from mario_agents.nn.device import resolve_device
 from mario_agents.run import Checkpoint, RunDir
@@ -19,14 +19,12 @@ from mario_agents.runtime.reporters import (
     WorkerReporter,
     run_sinks,
 )
-from mario_agents.runtime.shm.heartbeat import COUNTERS
 from mario_agents.runtime.transport import Board
 from mario_agents.runtime.worker import TrainingWorker
 from mario_agents.runtime.worker_envs import TimedEnvs, WorkerEnvs
 from mario_agents.telemetry import MetricSnapshot, RunMetrics
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import Metrics
-from mario_envkit.errors import CheckpointError
 
 
 def open_hub(
@@ -66,6 +64,7 @@ def build_worker(
     learner: Learner,
     games: WorkerEnvs,
     context: WorkerContext,
+    dataset: Dataset,
     exchange: GradientExchange,
     heartbeat: Board,
     reporter: WorkerReporter,
@@ -92,7 +91,7 @@ def build_worker(
         player,
         games,
         actor,
-        algorithm.dataset(config, learner, Spaces.of(games.envs), context),
+        dataset,
         exchange,
         heartbeat,
         reporter,
@@ -109,33 +108,3 @@ def build_learner(
     learner: Learner = algorithm.learner(config, spaces)
     learner.model.to(device)
     return learner
-
-
-def counters_of(board: Board) -> list[dict[str, int]]:
-    """The counters of all workers, for a checkpoint."""
-    rows = [board.row(worker) for worker in range(board.workers)]
-    return [{name: row.count(name) for name in COUNTERS} for row in rows]
-
-
-def restore_counters(board: Board, run: RunDir, checkpoint: Checkpoint) -> None:
-    """Go on from :func:`counters_of`, in a heartbeat for :func:`workers_ever`.
-
-    Raises:
-        CheckpointError: if the checkpoint lacks them.
-    """
-    try:
-        saved: list[Mapping[str, int]] = checkpoint.state["counters"]
-    except KeyError as error:
-        raise incomplete(run, error) from error
-    for number, counters in enumerate(saved):
-        row = board.row(number)
-        for name in COUNTERS:
-            row.add(name, int(counters.get(name, 0)))
-
-
-def incomplete(run: RunDir, error: KeyError) -> CheckpointError:
-    """What to raise if a checkpoint lacks something."""
-    return CheckpointError(
-        f"The checkpoint of {run.path} lacks {error}; it was written by another version of "
-        "mario-envkit: resume with that one, or start a new run."
-    )

@@ -15,9 +15,10 @@ from mario_agents.core.updater import Updater
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
 from mario_agents.run.clock import TrainingClock
 from mario_agents.run.storage import Deferrable
-from mario_agents.runtime.build import build_learner, counters_of, incomplete
+from mario_agents.runtime.build import build_learner
 from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.reporters import CoordinatorReporter, State
+from mario_agents.runtime.saved import SavedDataset, counters_of, incomplete
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.runtime.transport import Board
 from mario_agents.runtime.worker import FLUSH_SECONDS, TrainingWorker
@@ -71,6 +72,8 @@ class TrainingCoordinator:
         self.clock = TrainingClock(began)
         self.worker: TrainingWorker | None = None
         """The worker in this process, if there is one: it is saved with the weights."""
+        self.dataset: SavedDataset | None = None
+        """The dataset in this process, if there is one."""
         self._player, self._metadata = algorithm.player(self.learner), spaces.metadata()
         self._evaluator = Evaluator(algorithm, config, run, spaces, device, self.clock)
         self._heartbeat, self._row = heartbeat, heartbeat.row(heartbeat.coordinator)
@@ -237,8 +240,7 @@ class TrainingCoordinator:
             self._saving.attempt(self._write_chunk)
 
     def _write_chunk(self) -> bool:
-        worker = self.worker
-        return worker is not None and worker.dataset.write_chunk(self.store.write_chunk)
+        return self.dataset is not None and self.dataset.write_chunk(self.store)
 
     def _write_chunks(self) -> None:
         while self._write_chunk():
@@ -254,8 +256,11 @@ class TrainingCoordinator:
             "updater": self.updater.state(),
             "coordinator": self.reporter.logger.state(),
         }
+        if self.dataset is not None:
+            chunks = self.dataset.chunks()
+            tensors |= self.dataset.tensors()
+            state |= self.dataset.state()
         if self.worker is not None:
-            chunks = self.worker.dataset.chunks()
             tensors |= {f"worker.{name}": each for name, each in self.worker.tensors().items()}
             state["worker"] = self.worker.state()
         self.store.save(step, tensors, state, chunks)

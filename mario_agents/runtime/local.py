@@ -12,12 +12,12 @@ from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.nn.device import resolve_device
 from mario_agents.run import Checkpoint, RunDir
-from mario_agents.runtime.build import build_worker, incomplete, restore_counters, workers_ever
+from mario_agents.runtime.build import build_worker, workers_ever
 from mario_agents.runtime.coordinator import TrainingCoordinator
 from mario_agents.runtime.curriculum_file import CurriculumFile
 from mario_agents.runtime.reporters import WorkerReporter
+from mario_agents.runtime.saved import SavedDataset, incomplete, restore_counters, select
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
-from mario_agents.runtime.worker import select
 from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import COORDINATOR
@@ -68,17 +68,22 @@ class LocalTopology:
         reporter.logger.start_from(self.heartbeat.row(0).read().counters)
         if checkpoint:  # before the games begin
             self._restore_games(games, run, checkpoint)
+        context = WorkerContext(0, 1, config.seed, step or 0, 0, device, reporter.stopwatch)
+        learner, spaces = self.coordinator.learner, Spaces.of(games.envs)
+        dataset = algorithm.dataset(config, learner, spaces, context)
         self.worker = build_worker(
             algorithm,
             config,
-            self.coordinator.learner,
+            learner,
             games,
-            WorkerContext(0, 1, config.seed, step or 0, 0, device, reporter.stopwatch),
+            context,
+            dataset,
             self.coordinator,
             self.heartbeat,
             reporter,
         )
         self.coordinator.worker = self.worker
+        self.coordinator.dataset = SavedDataset(dataset, context.shards)
         if checkpoint:
             self._restore(run, checkpoint)
         self.advance = self.worker.advance
@@ -122,14 +127,14 @@ class LocalTopology:
             games.restore(state)
 
     def _restore(self, run: RunDir, checkpoint: Checkpoint) -> None:
-        """The worker's half; the coordinator has its own already."""
-        # A run that had worker processes saved nothing of theirs: the worker begins anew.
-        if "worker" not in checkpoint.state:
-            return
+        """The worker's half, and the dataset; the coordinator has its own already."""
+        assert self.coordinator.dataset is not None
         try:
-            for chunk in self.coordinator.store.read_chunks(checkpoint):
-                self.worker.dataset.read_chunk(chunk)
-            self.worker.restore(select(checkpoint.tensors, "worker."), checkpoint.state["worker"])
+            self.coordinator.dataset.restore(self.coordinator.store, checkpoint)
+            # A run that had worker processes saved nothing of theirs: the worker begins anew.
+            if "worker" in checkpoint.state:
+                tensors = select(checkpoint.tensors, "worker.")
+                self.worker.restore(tensors, checkpoint.state["worker"])
         except KeyError as error:
             raise incomplete(run, error) from error
 

@@ -8,7 +8,7 @@ import time
 from typing import Any, Protocol
 
 from mario_agents.config import TrainConfig
-from mario_agents.core.algorithm import Algorithm
+from mario_agents.core.algorithm import Algorithm, share_of
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir
 from mario_agents.runtime.build import open_hub
 from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
@@ -63,11 +63,13 @@ def train(
         resume: whether to go on from the newest checkpoint.
 
     Raises:
+        ConfigError: if workers of this algorithm cannot share what they are to.
         CheckpointError: if ``resume`` finds no checkpoint that is whole.
         RunError: if what must be there at the beginning, or the end, cannot be written; see
             :mod:`mario_agents.run.storage`.
         KeyboardInterrupt: after saving, if Ctrl-C, SIGTERM or SIGHUP asked to stop.
     """
+    share_of(algorithm, config)  # complains before anything is written
     checkpoint = _rewound(run, config) if resume else None
     open_topology = process_topology if config.workers else local_topology
     with (

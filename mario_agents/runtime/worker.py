@@ -1,4 +1,4 @@
-"""The worker: collects experience, computes gradients, submits them."""
+"""The worker: collects experience, and hands over what is learned from it, or itself."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from torch import Tensor
 from mario_agents.acting.actor import Actor
 from mario_agents.core.algorithm import WorkerContext
 from mario_agents.core.dataset import Dataset
-from mario_agents.core.gradients import GradientComputer
 from mario_agents.core.types import Learner, Step
 from mario_agents.runtime.exchange import GradientExchange
+from mario_agents.runtime.learning import BatchLearning
 from mario_agents.runtime.reporters import State, WorkerReporter
+from mario_agents.runtime.saved import select
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.runtime.transport import Board
 from mario_agents.runtime.worker_envs import SnapshotUsage, WorkerEnvs
@@ -62,8 +63,16 @@ class TrainingWorker:
         self.heartbeat, self._games, self._exchange = heartbeat, games, exchange
         self._learner, self._player = learner, player
         self._row = heartbeat.row(context.worker)
-        self._collect_steps, self._accumulate = collect_steps, accumulate_grads
-        self._gradients = GradientComputer(learner, context.device)
+        self._collect_steps = collect_steps
+        self._learning = BatchLearning(
+            learner,
+            context.device,
+            dataset,
+            heartbeat,
+            self._row,
+            reporter.trained,
+            accumulate=accumulate_grads,
+        )
         self._usage = SnapshotUsage()
         self._rows = StepInterval(log_interval, heartbeat.total("steps"))
         self._told = time.monotonic()
@@ -78,23 +87,8 @@ class TrainingWorker:
             return
         collected = self._collect()
         with self.context.stopwatch.measure("time_learning"):
-            for batch in self.dataset.batches(self.heartbeat.total("steps")):
-                measured = self._gradients.add(batch)
-                self.dataset.feedback(batch, measured)
-                self._row.add("train_steps")
-                self.reporter.trained(
-                    {name: float(value) for name, value in measured.items() if value.ndim == 0}
-                )
-                if self._gradients.batches == self._accumulate:
-                    self._row.beat()
-                    self._submitted(self._exchange.submit(self._gradients.take()))
-                if self.heartbeat.stopping:
-                    break
-            else:
-                # The rest of a round is not kept: its weights would be old after the next games.
-                if self._gradients.batches:
-                    self._row.beat()
-                    self._submitted(self._exchange.submit(self._gradients.take()))
+            for gradients in self._learning.gradients(self.heartbeat.total("steps")):
+                self._submitted(self._exchange.submit(gradients))
         self._report(collected)
 
     def end(self) -> None:
@@ -108,17 +102,12 @@ class TrainingWorker:
         self.reporter.flush(self.heartbeat.total("steps"), state)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Random states and arrays for a checkpoint, by name."""
-        parts = {"policy": self.actor.policy.tensors(), "dataset": self.dataset.tensors()}
-        return {f"{part}.{name}": each for part in parts for name, each in parts[part].items()}
+        """Random states for a checkpoint, by name."""
+        return {f"policy.{name}": each for name, each in self.actor.policy.tensors().items()}
 
     def state(self) -> dict[str, Any]:
         """Counters and the like for a checkpoint, JSON-able."""
-        return {
-            "dataset": self.dataset.state(),
-            "report": self.reporter.logger.state(),
-            "games": self._games.state(),
-        }
+        return {"report": self.reporter.logger.state(), "games": self._games.state()}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Take over :meth:`tensors` and :meth:`state`; the games have begun anew, where the
@@ -129,7 +118,6 @@ class TrainingWorker:
             CheckpointError: if something does not fit.
         """
         self.actor.policy.restore(select(tensors, "policy."))
-        self.dataset.restore(select(tensors, "dataset."), state["dataset"])
         self.reporter.logger.restore(state["report"])
 
     def _collect(self) -> CollectResult:
@@ -174,12 +162,3 @@ class TrainingWorker:
         self._row.add("saves", self._usage.saves - before.saves)
         self._row.add("restores", self._usage.restores - before.restores)
         self.reporter.record_snapshot_usage(self._usage, before)
-
-
-def select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Those tensors whose names begin with ``prefix``, named without it."""
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }

@@ -210,6 +210,7 @@ def test_updates_after_a_resume_are_those_of_the_uninterrupted_run(
     assert ours.coordinator.version == theirs.coordinator.version > 10
     assert_equal(ours.coordinator.updater.tensors(), theirs.coordinator.updater.tensors())
     assert_equal(ours.worker.tensors(), theirs.worker.tensors())
+    assert_equal(ours.worker.dataset.tensors(), theirs.worker.dataset.tensors())
     for each in (ours, theirs, *opened, *opened_later):
         each.close()
 

@@ -15,13 +15,14 @@ from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig, to_plain
 from mario_agents.core.algorithm import Algorithm, Spaces, name_of
 from mario_agents.run import Checkpoint, RunDir
-from mario_agents.runtime.build import build_learner, restore_counters, workers_ever
+from mario_agents.runtime.build import build_learner, workers_ever
 from mario_agents.runtime.exchange import weight_layout
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import ProcessPlan
 from mario_agents.runtime.processes.coordinator_process import coordinator_main
 from mario_agents.runtime.processes.process import ProcessHandle
 from mario_agents.runtime.processes.worker_process import worker_main
+from mario_agents.runtime.saved import restore_counters
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import SharedSegments

@@ -68,8 +68,17 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
             curriculum.write(games, step)
         # The games begin while the coordinator still gets ready; nothing is played before the
         # first weights are there.
+        dataset = attached.algorithm.dataset(config, learner, plan.spaces, context)
         worker = build_worker(
-            attached.algorithm, config, learner, games, context, exchange, heartbeat, reporter
+            attached.algorithm,
+            config,
+            learner,
+            games,
+            context,
+            dataset,
+            exchange,
+            heartbeat,
+            reporter,
         )
         row.join()  # not before: with synchronous sharing the others wait for it from here on
         while heartbeat.total("steps") < config.total_steps and not heartbeat.stopping:

@@ -1,0 +1,68 @@
+"""From a dataset to gradients: in each worker, or in the one learner that workers feed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+
+import torch
+
+from mario_agents.core.dataset import Dataset
+from mario_agents.core.gradients import GradientComputer, Gradients
+from mario_agents.core.types import Learner
+from mario_agents.runtime.transport import Board, BoardRow
+
+
+class BatchLearning:
+    """Computes the gradients of the batches that a dataset has due.
+
+    Args:
+        learner: has a loss for each batch.
+        device: where its model is.
+        dataset: offers the batches, and hears what was measured on them.
+        board: says whether the run is stopping.
+        row: of this process, where it beats and counts.
+        trained: takes what the learner measured on a batch.
+        accumulate: batches whose mean gradients belong together.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        device: torch.device,
+        dataset: Dataset,
+        board: Board,
+        row: BoardRow,
+        trained: Callable[[Mapping[str, float]], object],
+        *,
+        accumulate: int,
+    ) -> None:
+        self.dataset, self._board, self._row = dataset, board, row
+        self._trained, self._accumulate = trained, accumulate
+        self._computer = GradientComputer(learner, device)
+
+    def gradients(self, at: int, *, most: int | None = None) -> Iterator[Gradients]:
+        """The mean gradients of so many batches together, of all batches that are due; less if the
+        run stops.
+
+        Each is computed when it is asked for, with the weights as they are then.
+
+        Args:
+            at: agent steps of the whole run so far.
+            most: batches at most, for a learner that has other things to do in between: what they
+                leave incomplete is completed by the next ones.
+        """
+        for batch in islice(self.dataset.batches(at), most):
+            measured = self._computer.add(batch)
+            self.dataset.feedback(batch, measured)
+            self._row.add("train_steps")
+            self._trained({name: float(x) for name, x in measured.items() if x.ndim == 0})
+            if self._computer.batches == self._accumulate:
+                self._row.beat()
+                yield self._computer.take()
+            if self._board.stopping:
+                return
+        # The rest of a round is not kept: its weights would be old after the next games.
+        if most is None and self._computer.batches:
+            self._row.beat()
+            yield self._computer.take()
