@@ -50,3 +50,32 @@ def n_step_returns(
     total = (np.where(counts, reward, 0.0) * powers[:n]).sum(axis=1)
     discount = np.where(terminated[np.arange(batch), last], 0.0, powers[last + 1])
     return NStep(total.astype(np.float32), discount.astype(np.float32), last)
+
+
+def n_step_td_errors(
+    reward: NDArray[np.float32],
+    terminated: NDArray[np.bool_],
+    truncated: NDArray[np.bool_],
+    value: NDArray[np.float32],
+    next_value: NDArray[np.float32],
+    gamma: float,
+) -> NDArray[np.float32]:
+    """``R + discount * V(last observation) - Q``, from values that were computed while playing.
+
+    The errors by which actors order their transitions before any learner has seen them (Horgan et
+    al., "Distributed Prioritized Experience Replay", ICLR 2018, algorithm 1, line 11). The actor's
+    network both chooses and values the last action, where the learner has a target network.
+
+    Args:
+        reward, terminated, truncated, gamma: as of :func:`n_step_returns`.
+        value: ``(B,)``, of the first step's action.
+        next_value: ``(B, n)``, of the best action where each step led to.
+
+    Returns:
+        ``(B,)``, positive where it went better than expected.
+    """
+    returns = n_step_returns(reward, terminated, truncated, gamma)
+    bootstrap = next_value[np.arange(len(value)), returns.last]
+    # ``where``: what follows a termination may be anything, even NaN.
+    future = np.where(returns.discount > 0, returns.discount * bootstrap, np.float32(0))
+    return np.asarray(returns.reward + future - value)

@@ -41,11 +41,13 @@ def cosine_with_warmup(
     return value
 
 
-def apex_epsilon(index: int, count: int) -> float:
-    """The probability of a random action of one of ``count`` actors: ``0.4**(1 + 7i / (N - 1))``.
+def apex_epsilon(index: int, count: int, base: float = 0.4, alpha: float = 7.0) -> float:
+    """The probability of a random action of one of ``count`` actors:
+    ``base**(1 + alpha * i / (N - 1))``.
 
-    Section 4.1 of Horgan et al., "Distributed Prioritized Experience Replay" (ICLR 2018). The first
-    one plays 0.4 of its actions at random, the last one 0.4**8 (0.07 %); a single one plays 0.4.
+    Section 4.1 of Horgan et al., "Distributed Prioritized Experience Replay" (ICLR 2018), with its
+    ``base`` and ``alpha``: the first one plays 0.4 of its actions at random, the last one 0.4**8
+    (0.07 %). A single one plays ``base``, as the first of many.
     """
     share = index / (count - 1) if count > 1 else 0.0
-    return float(0.4 ** (1.0 + 7.0 * share))
+    return float(base ** (1.0 + alpha * share))

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_agents.ops.prioritized import importance_weights, scaled_priority
-from mario_agents.replay.shard import Added
 from mario_agents.replay.storage import Storage, ranges
-from mario_agents.replay.sum_tree import SumTree
+from mario_agents.replay.sum_tree import SumTrees
+from mario_envkit.errors import ConfigError
 
 Selection = tuple[NDArray[np.int64], NDArray[np.float32]]
 """What was drawn, each ``(B,)``: the steps, as :class:`~mario_agents.replay.storage.Storage` calls
@@ -24,9 +24,8 @@ class Selector(Protocol):
     rng: np.random.Generator
     """Draws; its state is the caller's to save."""
 
-    def added(self, added: Added) -> None:
-        """A step has come, and old ones may have left. By default nothing."""
-        return
+    def __len__(self) -> int:
+        """Number of steps that can be drawn."""
 
     def select(self, size: int, at: int) -> Selection:
         """Draw ``size`` complete steps, with replacement.
@@ -36,12 +35,16 @@ class Selector(Protocol):
             at: agent steps of the whole run so far, which schedules depend on.
 
         Raises:
-            ValueError: if the storage is empty.
+            ValueError: if there is none.
         """
 
     def feedback(self, index: NDArray[np.int64], error: NDArray[np.floating]) -> None:
         """How surprising drawn steps ``(B,)`` were. By default nothing: all are alike."""
         return
+
+    def gauges(self) -> dict[str, float]:
+        """Metrics of drawing (``beta``...) as they were at the last draw."""
+        return {}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a checkpoint needs beside the random state, by name."""
@@ -102,25 +105,49 @@ class UniformSelector(Selector):
     def __init__(self, storage: Storage, rng: np.random.Generator) -> None:
         self.storage, self.rng = storage, rng
 
+    def __len__(self) -> int:
+        """All steps that there are."""
+        return len(self.storage)
+
     def select(self, size: int, at: int) -> Selection:
         """Draw steps with equal chances; all weights are 1."""
         index = draw_starts(self.storage, self.rng, size)
         return index, np.ones(size, dtype=np.float32)
 
 
+class InitialErrors(Protocol):
+    """How surprising steps are that no learner has seen yet.
+
+    Attributes:
+        delay: as many steps must have come after one before this is known of it.
+    """
+
+    delay: int
+
+    def __call__(self, step: NDArray[np.int64], game: NDArray[np.int64]) -> NDArray[np.floating]:
+        """The errors ``(K,)`` of the steps ``step`` of the games ``game``."""
+
+
 class PrioritizedSelector(Selector):
     """Proportional prioritization: Schaul et al., "Prioritized Experience Replay" (ICLR 2016).
 
     ``P(i) = p_i**alpha / sum_k p_k**alpha`` with ``p = |TD error| + epsilon``; batches are
-    stratified (one draw from each of ``B`` equal shares of the total); new steps get the largest
-    priority seen so far, so that each is likely to be drawn soon after it came. Who knows better
-    calls :meth:`feedback` after adding.
+    stratified (one draw from each of ``B`` equal shares of the total). New steps have the largest
+    priority seen so far, so that each is likely to be drawn soon after it came, or the one that
+    ``initial`` gives them.
+
+    Each shard has a sum-tree of its own. Adding to the storage does not touch it: the priorities of
+    all steps that have come since, and of those that have left, are set together before a draw.
 
     Args:
         storage: of which.
         rng: draws.
         alpha: 0 uniform, 1 fully proportional.
         beta: how far the bias is corrected, by the run's agent steps; rises to 1.
+        initial: gives new steps their priority; until it can, they are not drawn.
+
+    Raises:
+        ConfigError: if steps leave the storage before ``initial`` can say anything of them.
     """
 
     def __init__(
@@ -130,40 +157,63 @@ class PrioritizedSelector(Selector):
         *,
         alpha: float,
         beta: Callable[[int], float],
+        initial: InitialErrors | None = None,
     ) -> None:
         self.storage, self.rng = storage, rng
-        self.alpha, self.beta = alpha, beta
-        self.tree = SumTree(storage.games * storage.rows)
+        self.alpha, self.beta, self.initial = alpha, beta, initial
+        self._delay = 0 if initial is None else initial.delay
+        if storage.rows <= self._delay:
+            raise ConfigError(
+                f"A buffer_size of {storage.rows * storage.games} has {storage.rows} steps of each "
+                f"of {storage.games} environments; their priorities need more than {self._delay}."
+            )
+        self.trees = SumTrees(storage.num_envs * storage.rows, len(storage.shards))
         self.max_priority = np.ones(1)
         """The largest ``p**alpha`` ever given, ``(1,)``."""
+        self._first, self._end = np.zeros((2, storage.games), dtype=np.int64)
+        """By game, the first step that has a priority, and the first one after it that has none."""
+        self._last_beta = beta(0)
 
-    def _leaf(self, step: NDArray[np.int64] | int, game: NDArray[np.int64]) -> NDArray[np.int64]:
+    def __len__(self) -> int:
+        """All steps whose priority is known."""
+        first = self.storage.first
+        return int(np.maximum(self.storage.ends() - self._delay - first, 0).sum())
+
+    def _leaf(self, step: NDArray[np.int64], game: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.asarray(game * self.storage.rows + step % self.storage.rows)
 
-    def added(self, added: Added) -> None:
-        """Give the new steps the largest priority, and those that have left none."""
-        rows = self.storage.rows
-        games = np.arange(added.games.start, added.games.stop)
-        # In a full ring the new step has the leaf of the one that left for it.
-        before = np.maximum(added.before, added.step - rows + 1)
-        if (added.first > before).any():
-            place, step = ranges(before, added.first)
-            self.tree[self._leaf(step, games[place])] = 0.0
-        self.tree[self._leaf(added.step, games)] = self.max_priority[0]
+    def _follow(self) -> None:
+        """Give priorities to the steps that have come, and take them from those that have left."""
+        first = self.storage.first.copy()
+        begin = np.maximum(self._end, first)
+        end = np.maximum(self.storage.ends() - self._delay, begin)
+        left, left_step = ranges(self._first, np.minimum(first, self._end))
+        game, step = ranges(begin, end)
+        self._first, self._end = first, end
+        if not len(left) and not len(game):
+            return
+        priority = np.full(len(step), self.max_priority[0])
+        if self.initial is not None and len(step):
+            priority = scaled_priority(self.initial(step, game), self.alpha)
+            self.max_priority[0] = max(self.max_priority[0], priority.max())
+        # In a full ring a new step has the leaf of one that left for it: the last write counts.
+        leaf = np.concatenate([self._leaf(left_step, left), self._leaf(step, game)])
+        self.trees[leaf] = np.concatenate([np.zeros(len(left)), priority])
 
     def select(self, size: int, at: int) -> Selection:
         """Draw steps by priority; weights undo the bias, and are at most 1."""
-        storage, total = self.storage, self.tree.total
-        count = len(storage)
+        self._follow()
+        storage, total, count = self.storage, self.trees.total, len(self)
         if count == 0:
             raise ValueError("Nothing to sample: there are no steps yet; add some first.")
         shares = (np.arange(size) + self.rng.random(size)) / size
-        leaf = self.tree.find(shares * total)
+        leaf = self.trees.find(shares * total)
         game, row = np.divmod(leaf, storage.rows)
         # The step with this row among the last ``rows`` steps.
         newest = storage.ends()[game] - 1
         step = newest - (newest - row) % storage.rows
-        weight = importance_weights(self.tree[leaf] / total, count, self.beta(at))
+        self._last_beta = self.beta(at)
+        weight = importance_weights(self.trees[leaf] / total, count, self._last_beta)
         return storage.index(step, game), weight
 
     def feedback(self, index: NDArray[np.int64], error: NDArray[np.floating]) -> None:
@@ -171,14 +221,26 @@ class PrioritizedSelector(Selector):
         scaled = scaled_priority(error, self.alpha)
         step, game = self.storage.locate(index)
         there = step >= self.storage.first[game]
-        self.tree[self._leaf(step[there], game[there])] = scaled[there]
+        self.trees[self._leaf(step[there], game[there])] = scaled[there]
         self.max_priority[0] = max(self.max_priority[0], scaled.max(initial=0.0))
 
+    def gauges(self) -> dict[str, float]:
+        """``beta``."""
+        return {"beta": self._last_beta}
+
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The priorities, and the largest of all."""
-        return {"priority": self.tree.values(), "max_priority": self.max_priority}
+        """The priorities, the largest of all, and by game the first step that has none yet."""
+        self._follow()
+        return {
+            "priority": self.trees.values(),
+            "max_priority": self.max_priority,
+            "priority_end": self._end,
+        }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take over :meth:`arrays`."""
-        self.tree[np.arange(self.tree.size)] = np.asarray(arrays["priority"])
+        priority = np.asarray(arrays["priority"])
+        self.trees[np.arange(len(priority))] = priority
         self.max_priority[:] = arrays["max_priority"]
+        self._first = self.storage.first.copy()
+        self._end = np.array(arrays["priority_end"])

@@ -16,19 +16,15 @@ Columns = Mapping[str, NDArray[Any]]
 
 
 class Added(NamedTuple):
-    """What one step of a worker's ``N`` games changed.
+    """A new step of a worker's ``N`` games.
 
     Attributes:
         games: their numbers in the storage.
-        step: the number of the new step, which all of them have.
-        before: ``(N,)``, by game the oldest step that was complete before.
-        first: ``(N,)``, the oldest one that is complete now.
+        step: the number of the step, which all of them have.
     """
 
     games: slice
     step: int
-    before: NDArray[np.int64]
-    first: NDArray[np.int64]
 
 
 class Shard:
@@ -94,8 +90,8 @@ class Shard:
         else:
             np.copyto(self._last, final)
         self._counter[0] = number + 1
-        before, first = self._evict(number + 1)
-        return Added(self.games, number, before, first)
+        self._evict(number + 1)
+        return Added(self.games, number)
 
     def cut(self) -> None:
         """Declare the newest step of each game truncated, unless it terminated."""
@@ -130,14 +126,9 @@ class Shard:
         self.frames.begin(games, obs[games])
         return fresh
 
-    def _evict(self, steps: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Forget steps whose row, or one of whose frames, has been written over.
-
-        Returns:
-            The oldest complete steps before and after.
-        """
-        before = self.first.copy()
-        lost = np.maximum(before, steps - self._rows)
+    def _evict(self, steps: int) -> None:
+        """Forget steps whose row, or one of whose frames, has been written over."""
+        lost = np.maximum(self.first, steps - self._rows)
         kept = self.frames.written - self.frames.capacity
         while True:
             # The frames of a later step are never older, so that the first complete step ends it.
@@ -148,4 +139,3 @@ class Shard:
                 break
             lost += torn  # never the newest step: there are frames to spare for two stacks
         self.first[:] = lost
-        return before, lost

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_agents.core.dataset import NumpyBatch
-from mario_agents.core.types import Step
-from mario_agents.ops.nstep import n_step_returns
+from mario_agents.ops.nstep import n_step_returns, n_step_td_errors
 from mario_agents.replay.dataset import ReplayDataset
-from mario_agents.replay.selectors import Selector
-from mario_agents.replay.storage import Storage
+from mario_agents.replay.selectors import InitialErrors, Selector
+from mario_agents.replay.storage import Schema, Storage
 
 
 def transitions(
@@ -61,6 +60,45 @@ def transitions(
     }
 
 
+VALUE_COLUMNS: Schema = {"q_taken": ((), np.float32), "q_best": ((), np.float32)}
+"""What :class:`ValueErrors` reads: the values of the action that a step took and of the best one,
+both for what it began with, as the network had them that played."""
+
+
+class ValueErrors(InitialErrors):
+    """n-step errors by the values that came with the steps; no network is asked again.
+
+    Where an episode is truncated, the value of its last observation is not known, since no action
+    was chosen there; that of the observation before it is taken for it.
+
+    Args:
+        storage: with :data:`VALUE_COLUMNS` among its ``extras``.
+        n_step, gamma: see :func:`transitions`.
+    """
+
+    def __init__(self, storage: Storage, *, n_step: int, gamma: float) -> None:
+        self._storage, self._n_step, self._gamma = storage, n_step, gamma
+        self.delay = n_step
+
+    def __call__(self, step: NDArray[np.int64], game: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The errors ``(K,)`` of the steps ``step`` of the games ``game``."""
+        columns, rows = self._storage.columns, self._storage.rows
+        window = step[:, None] + np.arange(self._n_step + 1)
+        place = game[:, None], window % rows
+        reward, terminated, truncated, best = (
+            columns[name][place] for name in ("reward", "terminated", "truncated", "q_best")
+        )
+        next_value = np.where(truncated[:, :-1], best[:, :-1], best[:, 1:])
+        return n_step_td_errors(
+            reward[:, :-1],
+            terminated[:, :-1],
+            truncated[:, :-1],
+            columns["q_taken"][game, step % rows],
+            next_value,
+            self._gamma,
+        )
+
+
 class TransitionReplay(ReplayDataset):
     """n-step transitions, with one batch for so many agent steps.
 
@@ -99,10 +137,10 @@ class TransitionReplay(ReplayDataset):
         self.selector, self._batch_size = selector, batch_size
         self._n_step, self._gamma = n_step, gamma
 
-    def add(self, step: Step, worker: int) -> None:
-        """Append one step of all games of a worker; the selector hears of it."""
-        self.selector.added(self.storage.add(step, worker))
-        self._added += self.storage.num_envs
+    @property
+    def ready(self) -> bool:
+        """Whether there is enough, and anything that can be drawn."""
+        return super().ready and len(self.selector) > 0
 
     def draw(self, at: int) -> NumpyBatch:
         """What :func:`transitions` gives, and ``weight`` ``(B,)`` float32."""
@@ -115,6 +153,10 @@ class TransitionReplay(ReplayDataset):
         if "priority" in measured:
             error = measured["priority"].cpu().numpy().astype(np.float32)
             self.selector.feedback(batch["index"], error)
+
+    def gauges(self) -> dict[str, float]:
+        """``buffer_size``, and what the selector measures."""
+        return {**super().gauges(), **self.selector.gauges()}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What the selector saves."""

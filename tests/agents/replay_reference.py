@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mario_agents.core.types import Step
+from mario_agents.replay.transitions import VALUE_COLUMNS
 
 EVENTS = ("go",) * 6 + ("terminate", "truncate", "lose_life", "jump")
 """What may happen to a game in a step; a ``jump`` is a gap that nothing tells of."""
@@ -76,13 +77,15 @@ class InventedGames:
                 "value": self.rng.normal(size=self.num_envs).astype(np.float32),
                 "state": self.rng.normal(size=(self.num_envs, 2)).astype(np.float16),
                 "ignored": np.zeros(self.num_envs),
+                "q_taken": self.rng.normal(size=self.num_envs).astype(np.float32),
+                "q_best": self.rng.normal(size=self.num_envs).astype(np.float32),
             },
         )
         self.stacks, self.is_first = follow, terminated | truncated
         return step
 
 
-EXTRAS = {"value": ((), np.float32), "state": ((2,), np.float16)}
+EXTRAS = {"value": ((), np.float32), "state": ((2,), np.float16), **VALUE_COLUMNS}
 
 
 @dataclass
@@ -160,6 +163,23 @@ class NaiveReplay:
             "discount": discount,
             "next_obs": last.final_obs,
         }
+
+    def error(self, index: int, n_step: int, gamma: float) -> float | None:
+        """The n-step error by the values that came with the steps; None before it can be known."""
+        history, number = self.at(index)
+        if len(history) <= number + n_step:
+            return None
+        total, discount = -float(history[number].extras["q_taken"]), 1.0
+        for step in history[number : number + n_step]:
+            total += discount * step.reward
+            discount *= gamma
+            if step.terminated:
+                return total
+            number += 1
+            if step.truncated:
+                number -= 1  # of what it led to nothing is known
+                break
+        return total + discount * float(history[number].extras["q_best"])
 
 
 @dataclass

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mario_agents.ops.averages import polyak_update
 from mario_agents.ops.bounding import softsign_bound
 from mario_agents.ops.clipping import clip_by_global_norm
-from mario_agents.ops.nstep import n_step_returns
+from mario_agents.ops.nstep import n_step_returns, n_step_td_errors
 from mario_agents.ops.prioritized import PRIORITY_EPSILON, importance_weights, scaled_priority
 from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
 from mario_agents.ops.td import double_q_target, weighted_td_loss
@@ -187,10 +187,36 @@ def test_gradients_are_scaled_to_a_norm_all_together():
     assert unused.grad is None
 
 
+@given(st.integers(1, 6), st.integers(1, 5), st.sampled_from([0.0, 0.9, 1.0]), st.integers(0, 999))
+def test_errors_by_values_match_a_sum_step_by_step(batch, n, gamma, seed):
+    rng = np.random.default_rng(seed)
+    reward, next_value = rng.normal(size=(2, batch, n)).astype(np.float32)
+    value = rng.normal(size=batch).astype(np.float32)
+    terminated, truncated = rng.random((2, batch, n)) < 0.2
+    next_value[terminated] = np.nan  # nothing follows
+    errors = n_step_td_errors(reward, terminated, truncated, value, next_value, gamma)
+    for b in range(batch):
+        total, discount = 0.0, 1.0
+        for k in range(n):
+            total += discount * reward[b, k]
+            discount *= gamma
+            if terminated[b, k]:
+                break
+            if truncated[b, k] or k == n - 1:
+                total += discount * next_value[b, k]
+                break
+        assert errors[b] == pytest.approx(total - value[b], abs=1e-5)
+
+
 def test_apex_epsilons_are_those_of_the_paper():
     epsilons = [apex_epsilon(index, 8) for index in range(8)]
     assert epsilons == pytest.approx([0.4 ** (1 + index) for index in range(8)])
     assert apex_epsilon(0, 1) == 0.4
+    # The first and the last of the paper's 360 actors, and one in between.
+    assert apex_epsilon(0, 360) == pytest.approx(0.4)
+    assert apex_epsilon(180, 360) == pytest.approx(0.4**4.5097, rel=1e-4)
+    assert apex_epsilon(359, 360) == pytest.approx(6.5536e-4)
+    assert apex_epsilon(1, 3, base=0.5, alpha=2.0) == pytest.approx(0.25)
 
 
 @given(st.integers(0, 50), st.integers(0, 30), st.lists(st.integers(0, 40), max_size=20))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mario_agents.replay.selectors import PrioritizedSelector, UniformSelector
 from mario_agents.replay.storage import Storage
-from mario_agents.replay.transitions import transitions
+from mario_agents.replay.transitions import ValueErrors, transitions
 from mario_envkit.errors import ConfigError
 from tests.agents.replay_reference import EXTRAS, InventedGames, NaiveReplay, Play, plays
 
@@ -94,41 +94,72 @@ def test_a_uniform_draw_from_all_shards_is_one_from_a_list_of_all_steps(play, se
     assert drawn.tolist() == everything[plain].tolist()
 
 
-@settings(max_examples=60)
-@given(plays(), st.lists(st.floats(0, 20, width=32), min_size=1, max_size=5))
-def test_prioritized_steps_are_drawn_by_priority(play, errors):
+N_STEP, GAMMA = 2, 0.9
+
+
+@settings(max_examples=100)
+@given(plays(), st.lists(st.floats(0, 20, width=32), min_size=1, max_size=5), st.booleans())
+def test_prioritized_steps_are_drawn_by_priority(play, errors, by_values):
+    """Every priority is that of its own step: the largest so far, or by the values that came with
+    it, then what the learner said; also after others left, and workers were replaced."""
     storage = storage_for(play)
     naive = NaiveReplay(play.num_envs, list(play.games))
+    initial = ValueErrors(storage, n_step=N_STEP, gamma=GAMMA) if by_values else None
+    assume(storage.rows > N_STEP)
     selector = PrioritizedSelector(
-        storage, np.random.default_rng(0), alpha=0.6, beta=lambda at: 0.4 + at / 1000
+        storage,
+        np.random.default_rng(0),
+        alpha=0.6,
+        beta=lambda at: 0.4 + at / 1000,
+        initial=initial,
     )
     expected: dict[int, float] = {}
     largest, stale = 1.0, None
     for at, (worker, events) in enumerate(play.script):
         if events is None:
+            play.games[worker].reset()
+            for each in (storage, naive):
+                each.cut(worker)
             continue
         step = play.games[worker].step(events)
-        added = storage.add(step, worker)
-        selector.added(added)
+        storage.add(step, worker)
         naive.add(step, worker)
-        for game in range(added.games.start, added.games.stop):
-            expected[added.step * storage.games + game] = largest
-        expected = {i: expected[i] for i in kept(storage).tolist()}
-        # Every priority where it belongs, and nothing else in the tree.
-        assert selector.tree.total == pytest.approx(sum(expected.values()))
+        if at % 3 == 1:
+            continue  # several steps may come between two draws
+        before = largest
+        here = {}
+        for i in kept(storage).tolist():
+            error = naive.error(i, N_STEP, GAMMA) if by_values else None
+            if i in expected or not by_values:
+                here[i] = expected.get(i, before)
+            elif error is not None:
+                here[i] = (abs(error) + 1e-6) ** 0.6
+                largest = max(largest, here[i])
+        expected = here
+        assert len(selector) == len(expected)
+        if not expected:
+            with pytest.raises(ValueError, match="Nothing to sample"):
+                selector.select(1, at)
+            continue
         index, weight = selector.select(len(errors), at)
+        # Every priority where it belongs, and nothing else in the trees.
+        assert selector.trees.total == pytest.approx(sum(expected.values()))
+        order = sorted(expected, key=lambda i: (i % storage.games, i // storage.games % play.rows))
+        leaves = [i % storage.games * storage.rows + i // storage.games % play.rows for i in order]
+        priorities = [expected[i] for i in order]
+        assert selector.trees[np.array(leaves)] == pytest.approx(priorities, rel=1e-4, abs=1e-5)
         assert set(index.tolist()) <= set(expected)
         # Stratified: draw b falls into share b of the priorities, game by game and row by row.
-        order = sorted(expected, key=lambda i: (i % storage.games, i // storage.games % play.rows))
-        upper = np.cumsum([expected[i] for i in order])
+        upper = np.cumsum(priorities)
         shares = np.arange(len(errors) + 1) / len(errors) * upper[-1]
         place = np.array([order.index(i) for i in index.tolist()])
-        assert (upper[place] >= shares[:-1] * (1 - 1e-9)).all()
-        assert ((upper - [expected[i] for i in order])[place] <= shares[1:] * (1 + 1e-9)).all()
-        assert_same(storage, naive, index, 2, 0.9)
-        chance = np.array([expected[i] for i in index.tolist()]) / selector.tree.total
-        raw = (len(storage) * chance) ** -(0.4 + at / 1000)
-        assert weight == pytest.approx(raw / raw.max(), rel=1e-4)
+        assert (upper[place] >= shares[:-1] * (1 - 1e-4) - 1e-5).all()
+        assert ((upper - priorities)[place] <= shares[1:] * (1 + 1e-4) + 1e-5).all()
+        assert_same(storage, naive, index, N_STEP, GAMMA)
+        chance = np.array([expected[i] for i in index.tolist()]) / selector.trees.total
+        raw = (len(expected) * chance) ** -(0.4 + at / 1000)
+        assert weight == pytest.approx(raw / raw.max(), rel=1e-3)
+        assert selector.gauges() == {"beta": 0.4 + at / 1000}
         # Tell the errors one step late: some of these steps may have left.
         if stale is not None:
             selector.feedback(stale, np.array(errors, dtype=np.float32))
@@ -138,6 +169,15 @@ def test_prioritized_steps_are_drawn_by_priority(play, errors):
                 if i in expected:
                     expected[i] = priority
         stale = index
+
+
+def test_steps_whose_priorities_come_too_late_are_refused():
+    storage = Storage(6, 2, (2, 2, 3), extras=EXTRAS)
+    initial = ValueErrors(storage, n_step=3, gamma=0.9)
+    with pytest.raises(ConfigError, match=r"3 steps of each of 2 environments.* more than 3"):
+        PrioritizedSelector(
+            storage, np.random.default_rng(0), alpha=0.6, beta=float, initial=initial
+        )
 
 
 @settings(max_examples=40)
@@ -226,8 +266,8 @@ def test_rows_of_a_picture_are_no_frames():
 def test_memory_of_100_000_steps_stays_under_0_8_gb(num_envs):
     storage = Storage(100_000, num_envs, (4, 84, 84))
     assert storage.rows * num_envs == 100_000
-    tree = PrioritizedSelector(storage, np.random.default_rng(0), alpha=0.6, beta=float).tree
-    assert storage.nbytes + tree.nbytes < 0.8e9
+    trees = PrioritizedSelector(storage, np.random.default_rng(0), alpha=0.6, beta=float).trees
+    assert storage.nbytes + trees.nbytes < 0.8e9
     if num_envs == 8:  # the figures in the docstring of Storage
         assert round(storage.nbytes / 1e6, 1) == 754.8
 
