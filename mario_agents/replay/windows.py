@@ -18,7 +18,6 @@ def unrolls(
     length: int,
     *,
     extras: Collection[str] = (),
-    initial: Collection[str] = (),
     out: NDArray[np.uint8] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """``length`` steps of each of ``B`` games, time first, over the ends of episodes.
@@ -31,15 +30,14 @@ def unrolls(
         start: ``(B,)`` int64, the first step of each.
         length: ``T``.
         extras: columns to include.
-        initial: columns to include as they were at the first step, such as recurrent states.
         out: ``(T + 1, B, *obs_shape)`` uint8, where ``obs`` is to be.
 
     Returns:
         ``obs`` ``(T + 1, B, *obs_shape)`` uint8, the last one what the last step led to, before any
         reset; ``action`` int64, ``reward`` float32, ``terminated``, ``truncated``, ``is_first``
-        bool, ``index`` int64 and ``extras``, each ``(T, B, ...)``; ``initial``, each ``(B, ...)``;
-        and for the ``K`` steps that truncated an episode, ``cut`` ``(K,)`` int64, their places
-        ``t * B + b``, and ``cut_obs`` ``(K, *obs_shape)``, what they led to.
+        bool, ``index`` int64 and ``extras``, each ``(T, B, ...)``; and for the ``K`` steps that
+        truncated an episode, ``cut`` ``(K,)`` int64, their places ``t * B + b``, and ``cut_obs``
+        ``(K, *obs_shape)``, what they led to.
     """
     step, game = storage.locate(start)
     steps = step + np.arange(length)[:, None]
@@ -57,7 +55,6 @@ def unrolls(
     )
     wide = np.broadcast_to(game, (length + 1, len(game)))
     batch["obs"] = storage.frames.gather(wide, StackRef(*refs), out)
-    batch |= {name: storage.columns[name][game, rows[0]] for name in initial}
     t, b = batch["truncated"].nonzero()
     batch["cut"] = t * len(start) + b
     batch["cut_obs"] = storage.next_obs(games[t, b], rows[t, b])

@@ -160,7 +160,6 @@ class CueAlgorithm(Algorithm[CueConfig, CueLearner]):
             spaces.obs_shape,
             workers=(context.worker,),
             stacked=False,
-            extras={"state": ((config.hidden,), np.float32)},  # what the policy keeps
             short_episodes=True,
         )
         return UnrollQueue(
@@ -168,7 +167,7 @@ class CueAlgorithm(Algorithm[CueConfig, CueLearner]):
             np.random.default_rng(context.seed_for("unrolls")),
             length=config.unroll,
             batch_size=config.num_envs,
-            initial=["state"],
+            initial={"state": ((config.hidden,), np.float32)},  # what the policy keeps
         )
 
     def updater(self, config: CueConfig, learner: CueLearner) -> Updater:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mario_agents.core.types import Step
 from mario_agents.replay.sequence_replay import SequenceReplay
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.unroll_queue import UnrollQueue
 from mario_agents.replay.windows import sequences, unrolls
+from mario_envkit.errors import ConfigError
 from tests.agents.replay_reference import EXTRAS, InventedGames, Play, plays
 from tests.agents.test_replay import storage_for
 
@@ -113,59 +116,110 @@ def test_no_batch_is_due_before_there_is_a_sequence():
         assert len(list(replay.batches(0))) == (0 if count < 5 else 1)
 
 
-@settings(max_examples=60)
-@given(plays(), st.integers(1, 5), st.sampled_from([0.0, 0.5, 1.0]), st.integers(1, 7))
+class NaiveQueue:
+    """Lists of unrolls, in the order in which they were complete."""
+
+    def __init__(self, play: Play, length: int) -> None:
+        self.length, self.order = length, list(play.games)
+        self.growing: dict[int, list[tuple[int, Step]]] = {worker: [] for worker in self.order}
+        self.unrolls: list[tuple[int, np.ndarray]] = []
+        """First step, as the storage calls it, and the state there, for every game."""
+
+    def add(self, worker: int, number: int, step: Step, games: int) -> None:
+        growing = self.growing[worker]
+        growing.append((number, step))
+        if len(growing) == self.length:
+            first, begin = growing[0]
+            for env, state in enumerate(begin.extras["state"]):
+                game = self.order.index(worker) * len(step.action) + env
+                self.unrolls.append((first * games + game, state))
+            growing.clear()
+
+
+@settings(max_examples=80)
+@given(plays(), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2), st.integers(1, 7))
 def test_each_unroll_is_learned_from_once_in_order_unless_overwritten(
-    play: Play, length, replayed, asked_every
+    play: Play, length, size, old, asked_every
 ):
-    storage = storage_for(play)
+    length = min(length, play.rows)
+    storage, naive = storage_for(play), NaiveQueue(play, length)
     queue = UnrollQueue(
         storage,
         np.random.default_rng(0),
         length=length,
-        batch_size=play.num_envs,
-        replayed=replayed,
-        initial=["state"],
+        batch_size=size,
+        replayed=old,
+        initial={"state": EXTRAS["state"]},
     )
-    counts = dict.fromkeys(play.games, 0)
-    expected: list[np.ndarray] = []
-    seen: list[np.ndarray] = []
-    old = round(replayed * play.num_envs)
+    seen: list[int] = []
     for turn, (worker, events) in enumerate(play.script):
         if events is None:
+            play.games[worker].reset()
             queue.cut(worker)
+            naive.growing[worker].clear()
             continue
-        added = storage.ends()[list(play.games).index(worker) * play.num_envs]
-        queue.add(play.games[worker].step(events), worker)
-        counts[worker] += 1
-        if counts[worker] % length == 0:
-            games = list(play.games).index(worker) * play.num_envs + np.arange(play.num_envs)
-            expected.append((added - length + 1) * storage.games + games)
+        step, number = play.games[worker].step(events), storage.shards[worker].steps
+        queue.add(step, worker)
+        naive.add(worker, number, step, storage.games)
         if turn % asked_every:
             continue
+        states = dict(naive.unrolls)
         for batch in queue.batches(0):
-            assert batch["is_replayed"].tolist() == [False] * play.num_envs + [True] * old
-            assert storage.present(batch["index"]).all()
-            assert batch["state"].shape == (play.num_envs + old, 2)
-            assert batch["value"].shape == (length, play.num_envs + old)
-            again = unrolls(storage, batch["index"][0], length, extras=["value"], initial=["state"])
+            assert batch["is_replayed"].tolist() == [False] * size + [True] * old
+            start = batch["index"][0]
+            assert storage.present(start).all()
+            again = unrolls(storage, start, length, extras=storage.extras)
+            again |= {"state": np.stack([states[index] for index in start])}
             assert all(np.array_equal(again[name], batch[name]) for name in again)
-            seen.append(batch["index"][0, : play.num_envs])
-        assert len(queue) == 0
-    seen += list(queue._waiting)
-    rest = iter(expected)
-    for index in seen:  # a subsequence
-        assert any(np.array_equal(index, each) for each in rest)
-    assert (len(expected) - len(seen)) * play.num_envs == queue.dropped
-    if play.rows >= length + asked_every:
+            assert (batch["weight"] == 1).all()
+            seen += start[:size].tolist()
+        assert len(queue) < size
+    rest = iter([index for index, _ in naive.unrolls])
+    for index in [*seen, *queue._waiting.tolist()]:  # a subsequence
+        assert any(index == each for each in rest)
+    assert len(naive.unrolls) == len(seen) + len(queue) + queue.dropped
+    if play.rows >= length * (1 + size) + asked_every and len(play.games) == 1:
         assert queue.dropped == 0
 
 
-def test_old_unrolls_are_any_that_are_there():
-    games, storage = InventedGames(2, 1, 0, 9), Storage(40, 2, (1, 2, 3))
-    queue = UnrollQueue(storage, np.random.default_rng(0), length=5, batch_size=2, replayed=50.0)
-    for _ in range(30):
+def queue_of(length: int = 5, **options) -> tuple[InventedGames, UnrollQueue]:
+    """Two games, with room for four unrolls of each, in batches of one new unroll of each."""
+    games, storage = InventedGames(2, 1, 0, 9), Storage(8 * length, 2, (1, 2, 3))
+    rng = np.random.default_rng(0)
+    return games, UnrollQueue(storage, rng, length=length, batch_size=2, **options)
+
+
+def test_old_unrolls_are_all_whole_ones_that_are_there():
+    games, queue = queue_of(replayed=100)
+    for _ in range(32):
         queue.add(games.step(["go", "go"]), 0)
     drawn = {i for batch in queue.batches(0) for i in batch["index"][0, 2:].tolist()}
-    assert drawn == {step * 2 + game for step in range(10, 26) for game in (0, 1)}
-    assert queue.dropped == 4  # two unrolls of each game do not fit
+    assert drawn == {step * 2 + game for step in (15, 20, 25) for game in (0, 1)}
+    assert queue.dropped == 6  # three unrolls of each game have left before a batch was made
+
+
+def test_surprising_unrolls_are_drawn_more_often_and_count_less():
+    games, queue = queue_of(replayed=2_000, alpha=1.0, beta=1.0)
+    for _ in range(10):
+        queue.add(games.step(["go", "go"]), 0)
+    batch = next(queue.batches(0))
+    start = batch["index"][0]
+    surprise = {0: 1.0, 1: 2.0, 10: 3.0, 11: 4.0}
+    priority = torch.tensor([surprise[int(index)] for index in start])
+    queue.feedback(batch, {"priority": priority})
+    batch = next(queue.batches(0))
+    old, weight = batch["index"][0, 2:], batch["weight"][2:]
+    share = {index: float((old == index).mean()) for index in surprise}
+    for index, expected in surprise.items():
+        assert abs(share[index] - expected / 10) < 0.05
+        np.testing.assert_allclose(weight[old == index], 1.0 / expected, rtol=1e-5)
+    assert (batch["weight"][:2] == 1).all()
+    for _ in range(5):  # what is new counts as much as the most surprising one
+        queue.add(games.step(["go", "go"]), 0)
+    batch = next(queue.batches(0))
+    assert abs(float((batch["index"][0, 2:] == 20).mean()) - 4 / 18) < 0.05
+
+
+def test_an_unroll_that_does_not_fit_is_refused():
+    with pytest.raises(ConfigError, match="room for 3 of each of the 2 environments"):
+        UnrollQueue(Storage(7, 2, (1, 2, 3)), np.random.default_rng(0), length=4, batch_size=2)

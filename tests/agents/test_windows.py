@@ -59,12 +59,11 @@ def test_unrolls_are_the_steps_one_after_the_other(play, length):
     possible = windows(storage, storage.first, length)
     assume(possible)
     start = np.array(possible)
-    batch = unrolls(storage, start, length, extras=["value"], initial=["state"])
+    batch = unrolls(storage, start, length, extras=["value"])
     cut = dict(zip(batch["cut"].tolist(), batch["cut_obs"], strict=True))
     for b, index in enumerate(possible):
         history, number = naive.at(index)
         steps = history[number : number + length]
-        assert np.array_equal(batch["state"][b], steps[0].extras["state"])
         assert np.array_equal(batch["obs"][-1, b], steps[-1].final_obs)
         for t, step in enumerate(steps):
             assert np.array_equal(batch["obs"][t, b], step.obs)
