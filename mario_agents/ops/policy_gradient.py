@@ -22,6 +22,13 @@ def categorical_entropy(logits: Tensor) -> Tensor:
     return -(log_prob.exp() * log_prob).sum(dim=-1)
 
 
+def categorical_kl(logits: Tensor, other: Tensor) -> Tensor:
+    """KL divergences ``(B,)`` in nats of ``softmax(logits)`` from ``softmax(other)``, ``(B, A)``:
+    ``sum(p * (log p - log q))``."""
+    log_prob = functional.log_softmax(logits, dim=-1)
+    return (log_prob.exp() * (log_prob - functional.log_softmax(other, dim=-1))).sum(dim=-1)
+
+
 def sample_categorical(logits: Tensor, rng: torch.Generator) -> Tensor:
     """Actions ``(B,)`` drawn from ``softmax(logits)``, ``(B, A)``.
 

@@ -31,6 +31,12 @@ _PPO: dict[str, Any] = {
     "rollout_steps": 16,
     "minibatch_size": 64,
 }
+_A3C: dict[str, Any] = {
+    "total_steps": 2_560,
+    "num_envs": 8,
+    "rollout_steps": 16,
+    "transformer_memory": 8,
+}
 _TILES: dict[str, Any] = {"observation": "tiles", "network": "mlp"}
 _PIXELS: dict[str, Any] = {"observation": "pixels", "network": "small", "screen_size": 42}
 
@@ -65,7 +71,15 @@ def _cases() -> list[Case]:
                 for prioritized in (False, True)
                 for n_step in (1, 3)
             ]
-    return cases
+    old = {"replay_share": 0.5, "replay_size": 1_024, "per": True, "trust_region": 0.5}
+    return cases + [
+        Case(f"a3c-{name}", "a3c", {**_SHARED, **_A3C, **options})
+        for name, options in (
+            ("tiles-gru-noisy", {**_TILES, "recurrent_type": "gru", "noisy": True}),
+            ("tiles-transformer", {**_TILES, "recurrent_type": "transformer"}),
+            ("pixels-lstm-replay", {**_PIXELS, "recurrent_type": "lstm", **old}),
+        )
+    ]
 
 
 CASES = {case.name: case for case in _cases()}

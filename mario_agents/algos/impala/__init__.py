@@ -1,0 +1,1 @@
+"""Actor-critic on unrolls: workers share experience (IMPALA), or gradients (A3C)."""

@@ -1,0 +1,92 @@
+"""The parts of IMPALA and A3C."""
+
+from __future__ import annotations
+
+import torch
+
+from mario_agents.algos.impala.config import A3CConfig, ImpalaConfig
+from mario_agents.algos.impala.dataset import ImpalaUnrolls
+from mario_agents.algos.impala.learner import ImpalaLearner
+from mario_agents.algos.impala.metrics import METRICS
+from mario_agents.algos.impala.networks import RecurrentActorCritic
+from mario_agents.algos.impala.policy import ImpalaPolicy
+from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
+from mario_agents.core.optimizers import adamw, rmsprop
+from mario_agents.core.updater import ParameterGroup, Updater
+from mario_agents.nn.recurrent import build_core
+from mario_agents.nn.registry import build_encoder
+from mario_agents.ops.clipping import clip_by_global_norm
+from mario_agents.ops.schedules import cosine_with_warmup
+
+
+class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
+    """Actor-critic with V-trace on unrolls, see the README of this package."""
+
+    config_class: type[ImpalaConfig] = ImpalaConfig
+    metrics = METRICS
+
+    def learner(self, config: ImpalaConfig, spaces: Spaces) -> ImpalaLearner:
+        """A recurrent actor-critic network, initialised by the seed alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            encoder = build_encoder(
+                config.network,
+                spaces.obs_shape,
+                config.hidden,
+                observation=config.observation,
+                device=config.device,
+                channels_last=config.channels_last,
+            )
+            core = build_core(
+                config.recurrent_type,
+                config.hidden,
+                config.hidden,
+                layers=config.transformer_layers,
+                heads=config.transformer_heads,
+                memory=config.transformer_memory,
+            )
+            model = RecurrentActorCritic(
+                encoder,
+                core,
+                spaces.actions,
+                hidden=config.hidden,
+                noise_sigma=config.noise_sigma if config.noisy else None,
+            )
+        if config.compile:
+            model.encoder.compile()
+        return ImpalaLearner(model, config)
+
+    def policy(
+        self, config: ImpalaConfig, learner: ImpalaLearner, context: WorkerContext
+    ) -> ImpalaPolicy:
+        """Actions sampled from the network's distribution; the best one when greedy."""
+        return ImpalaPolicy(learner, seed=context.seed_for("actions"), device=context.device)
+
+    def collect_steps(self, config: ImpalaConfig) -> int:
+        """An unroll of each environment."""
+        return config.rollout_steps * config.num_envs
+
+    def dataset(
+        self, config: ImpalaConfig, learner: ImpalaLearner, spaces: Spaces, context: WorkerContext
+    ) -> ImpalaUnrolls:
+        """Unrolls, each learned from once when it is new, and old ones beside them."""
+        return ImpalaUnrolls(config, learner.model, spaces, context)
+
+    def updater(self, config: ImpalaConfig, learner: ImpalaLearner) -> Updater:
+        """One learning rate for all, which falls by half a cosine."""
+        lr = cosine_with_warmup(
+            config.lr, config.lr_end, warmup=config.lr_warmup, total=config.total_packets
+        )
+        clip = clip_by_global_norm(config.clip_grad)
+        adam = config.optimizer == "adamw"
+        return Updater(
+            learner,
+            adamw(weight_decay=config.weight_decay) if adam else rmsprop(),
+            ParameterGroup(learner.model.parameters(), lr=lr, clip=clip),
+        )
+
+
+class A3CAlgorithm(ImpalaAlgorithm):
+    """The same, with other defaults: workers share gradients."""
+
+    config_class = A3CConfig

@@ -1,0 +1,173 @@
+"""Options of ``mario-agents train impala`` and ``mario-agents train a3c``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from mario_agents.config import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TrainConfig,
+)
+from mario_agents.nn.device import resolve_device
+from mario_agents.nn.recurrent import RecurrentType
+from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
+from mario_envkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ReplayShare = Annotated[float, Meta(ge=0, le=0.9375)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImpalaConfig(TrainConfig):
+    """Configuration of the trainer ``impala``; the reasons for the defaults are in its README."""
+
+    RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {"compile", "channels_last"}
+
+    observation: Literal["pixels", "tiles"] = "tiles"
+    """What the agent sees: the screen, or the tiles around Mario."""
+    num_envs: PositiveInt = 32
+    """Number of environments that a worker steps together."""
+
+    rollout_steps: PositiveInt = 16
+    """Steps of an unroll, through which gradients flow back."""
+    batch_unrolls: PositiveInt | None = None
+    """New unrolls in a batch; None is one of each environment of a worker."""
+    gamma: Fraction = 0.9
+    """Discount for each agent step."""
+    returns: Literal["vtrace", "gae"] = "vtrace"
+    """V-trace, which corrects for actions of an older policy, or GAE, which takes them for its
+    own."""
+    trace_lambda: Fraction = 0.95
+    """Between one-step errors (0) and whole returns (1)."""
+    rho_bar: PositiveFloat = 1.0
+    """V-trace: bound of probability ratios that errors of values count with."""
+    c_bar: PositiveFloat = 1.0
+    """V-trace: bound of probability ratios that later errors are passed on with."""
+    pg_rho_bar: PositiveFloat = 1.0
+    """V-trace: bound of probability ratios in the policy gradient."""
+    leak: Fraction = 0.0
+    """V-trace: share of the unbounded ratio in each bounded one (leaky V-trace)."""
+
+    replay_share: ReplayShare = 0.0
+    """Share of old unrolls in a batch, beside the new ones."""
+    replay_size: PositiveInt = 100_000
+    """Agent steps of each worker that old unrolls are drawn from."""
+    per: bool = False
+    """Draw old unrolls by how wrong their values were, instead of all alike."""
+    per_alpha: Fraction = 0.6
+    """How much that counts: 0 not at all."""
+    per_beta: Fraction = 0.4
+    """How far the bias of it is corrected: 1 fully."""
+    trust_region: PositiveFloat | None = None
+    """Learn nothing from steps where the policy has moved farther from the one that played (KL
+    divergence in nats); None learns from all."""
+
+    entropy_beta: NonNegativeFloat = 0.01
+    """Reward for undecided action choices at first."""
+    entropy_beta_end: NonNegativeFloat = 0.01
+    """The same at the end of total_steps; in between a straight line."""
+    value_coef: NonNegativeFloat = 0.5
+    """Weight of the value loss."""
+    value_huber: PositiveFloat | None = 1.0
+    """Errors of values count linearly beyond this (Huber loss); None squares them."""
+    normalize_advantage: bool = True
+    """Bring the advantages of a batch to mean 0 and deviation 1."""
+
+    optimizer: Literal["adamw", "rmsprop"] = "adamw"
+    """AdamW, or RMSProp with the numbers of IMPALA."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Of AdamW."""
+    lr: PositiveFloat = 1e-3
+    """Learning rate after the warm-up."""
+    lr_min: NonNegativeFloat | None = None
+    """Learning rate at the end of the cosine decay, which lasts total_steps; None is a tenth."""
+    lr_warmup: NonNegativeInt = 0
+    """Updates over which the learning rate rises from 0."""
+    clip_grad: PositiveFloat = 0.5
+    """Gradients with a larger norm are scaled down to it."""
+
+    recurrent_type: RecurrentType = "none"
+    """What remembers: none, gru, lstm, or transformer."""
+    network: NetworkChoice = "auto"
+    """small, nature, impala, impala-large, or mlp (for tiles); auto chooses by observation and
+    device."""
+    hidden: PositiveInt = 256
+    """Width of the layer behind the encoder, of the layers of mlp, and of what is remembered."""
+    transformer_layers: PositiveInt = 2
+    """Layers of the transformer."""
+    transformer_heads: PositiveInt = 4
+    """Heads of its attention; hidden must be an even multiple of it."""
+    transformer_memory: PositiveInt = 16
+    """Steps before the present one that each of its layers sees."""
+    noisy: bool = False
+    """Explore by noise in the weights of the last layers, drawn once for an unroll."""
+    noise_sigma: PositiveFloat = 0.5
+    """Size of this noise at first."""
+    compile: bool = False
+    """Compile the encoder with torch.compile: a slow start, then faster on a GPU."""
+    channels_last: bool | None = None
+    """Keep pictures as (height, width, channels) in memory; None does so with residual networks,
+    which it makes twice as fast on a CPU."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_screen(self.network, self.observation, self.screen_size)
+        if self.lr_end > self.lr:
+            raise ConfigError(f"lr_min must not be more than lr, {self.lr_end:g} > {self.lr:g}.")
+        if self.recurrent_type == "transformer" and self.hidden % (2 * self.transformer_heads):
+            raise ConfigError(
+                "hidden must be an even multiple of transformer_heads, not "
+                f"{self.hidden} and {self.transformer_heads}."
+            )
+
+    def resolved(self) -> Self:
+        """The same options with ``auto`` and None decided for this machine."""
+        device = resolve_device(self.device).type
+        return dataclasses.replace(
+            super().resolved(),
+            network=choose_network(self.network, self.observation, device),
+            lr_min=self.lr_end,
+            batch_unrolls=self.batch,
+        )
+
+    @property
+    def lr_end(self) -> float:
+        """What ``lr_min`` means."""
+        return 0.1 * self.lr if self.lr_min is None else self.lr_min
+
+    @property
+    def batch(self) -> int:
+        """What ``batch_unrolls`` means."""
+        return self.num_envs if self.batch_unrolls is None else self.batch_unrolls
+
+    @property
+    def replayed(self) -> int:
+        """Old unrolls in a batch."""
+        return round(self.batch * self.replay_share / (1.0 - self.replay_share))
+
+    @property
+    def storage_steps(self) -> int:
+        """Agent steps of a worker that are kept: at least those of two rounds and of a batch that
+        is not complete yet."""
+        waiting = self.rollout_steps * (2 * self.num_envs + self.batch)
+        return max(waiting, self.replay_size) if self.replayed else waiting
+
+    @property
+    def total_packets(self) -> int:
+        """Packets of gradients in a whole run, which the learning rate's schedule spans."""
+        batches = -(-self.total_steps // (self.batch * self.rollout_steps))
+        return -(-batches // self.accumulate_grads)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class A3CConfig(ImpalaConfig):
+    """Configuration of the trainer ``a3c``; the reasons for the defaults are in its README."""

@@ -1,0 +1,68 @@
+"""New and old unrolls, with the entropy bonus of their time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mario_agents.algos.impala.config import ImpalaConfig
+from mario_agents.algos.impala.networks import RecurrentActorCritic
+from mario_agents.algos.impala.unrolled import CORE
+from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.core.dataset import NumpyBatch
+from mario_agents.ops.schedules import linear_schedule
+from mario_agents.replay.storage import Schema, Storage
+from mario_agents.replay.unroll_queue import UnrollQueue
+
+
+class ImpalaUnrolls(UnrollQueue):
+    """Unrolls as the options say.
+
+    Args:
+        config: lengths and shares.
+        model: says what is remembered.
+        spaces: of the environments.
+        context: which workers play, and seeds.
+    """
+
+    def __init__(
+        self,
+        config: ImpalaConfig,
+        model: RecurrentActorCritic,
+        spaces: Spaces,
+        context: WorkerContext,
+    ) -> None:
+        initial: Schema = {
+            f"{CORE}{name}": (shape, np.float32) for name, shape in model.core.shapes.items()
+        }
+        if model.noise_size:
+            initial = {**initial, "noise": ((model.noise_size,), np.float32)}
+        storage = Storage(
+            config.storage_steps,
+            config.num_envs,
+            spaces.obs_shape,
+            workers=(context.worker,),
+            stacked=config.frame_stack > 1,
+            extras={"logits": ((spaces.actions,), np.float32)},
+            short_episodes=True,
+        )
+        super().__init__(
+            storage,
+            np.random.default_rng(context.seed_for("unrolls")),
+            length=config.rollout_steps,
+            batch_size=config.batch,
+            replayed=config.replayed,
+            alpha=config.per_alpha if config.per else 0.0,
+            beta=config.per_beta,
+            initial=initial,
+        )
+        self._entropy_beta = linear_schedule(
+            config.entropy_beta, config.entropy_beta_end, config.total_steps
+        )
+
+    def batches(self, at: int) -> Iterator[NumpyBatch]:
+        """Those of the queue, with ``entropy_beta`` ``(B,)`` float32."""
+        for batch in super().batches(at):
+            beta = np.full(len(batch["weight"]), self._entropy_beta(at), np.float32)
+            yield {**batch, "entropy_beta": beta}

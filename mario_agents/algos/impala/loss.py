@@ -1,0 +1,94 @@
+"""The loss of a batch of unrolls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mario_agents.algos.impala.unrolled import Unrolled
+from mario_agents.core.types import Batch
+from mario_agents.ops.policy_gradient import (
+    action_log_prob,
+    categorical_entropy,
+    categorical_kl,
+    normalized,
+)
+from mario_agents.ops.regression import regression_error
+from mario_agents.ops.vtrace import vtrace
+
+if TYPE_CHECKING:
+    from mario_agents.algos.impala.config import ImpalaConfig
+
+
+class ImpalaLoss(NamedTuple):
+    """Scalars, and ``priority`` ``(B,)``; all but ``loss`` are for the metrics and detached."""
+
+    loss: Tensor
+    policy_loss: Tensor
+    value_loss: Tensor
+    entropy: Tensor
+    kl: Tensor
+    clipped: Tensor
+    trusted: Tensor
+    explained_variance: Tensor
+    priority: Tensor
+
+
+def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss:
+    """Policy gradient, value loss and entropy bonus: section 4.2 of Espeholt et al. (2018).
+
+    Each is the mean over all steps, of which those outside of the trust region count nothing.
+
+    Args:
+        now: what the network says now.
+        batch: ``action`` int64, ``reward`` float32, ``terminated`` and ``truncated`` bool
+            ``(T, B)``; ``logits`` ``(T, B, actions)`` of the policy that played; ``weight`` and
+            ``entropy_beta`` ``(B,)``.
+        config: says how.
+    """
+    shape, action = batch["action"].shape, batch["action"].flatten()
+    logits, played = now.logits.flatten(0, 1), batch["logits"].flatten(0, 1)
+    log_prob = action_log_prob(logits, action).reshape(shape)
+    with torch.no_grad():
+        log_rho = log_prob - action_log_prob(played, action).reshape(shape)
+        moved = categorical_kl(logits, played).reshape(shape)
+    limit = config.trust_region
+    mask = None if limit is None else moved <= limit
+    corrected = config.returns == "vtrace"
+    target, advantage = vtrace(
+        log_rho if corrected else torch.zeros_like(log_rho),
+        batch["reward"],
+        now.value.detach(),
+        now.final_value.detach(),
+        batch["terminated"],
+        batch["truncated"],
+        gamma=config.gamma,
+        trace_lambda=config.trace_lambda,
+        rho_bar=config.rho_bar,
+        c_bar=config.c_bar,
+        pg_rho_bar=config.pg_rho_bar,
+        leak=config.leak,
+        mask=mask,
+    )
+    value, error = now.value[:-1], target - now.value[:-1].detach()
+    weight = batch["weight"].expand(shape)
+    if mask is not None:
+        weight = weight * mask
+    signal = normalized(advantage) if config.normalize_advantage else advantage
+    policy_loss = -(weight * log_prob * signal).mean()
+    value_loss = (weight * regression_error(value, target, huber=config.value_huber)).mean()
+    entropy = categorical_entropy(logits).reshape(shape)
+    bonus = (weight * batch["entropy_beta"] * entropy).mean()
+    return ImpalaLoss(
+        loss=policy_loss + config.value_coef * value_loss - bonus,
+        policy_loss=policy_loss.detach(),
+        value_loss=value_loss.detach(),
+        entropy=entropy.mean().detach(),
+        kl=moved.mean(),
+        clipped=(log_rho.exp() > config.rho_bar).float().mean(),
+        trusted=torch.ones_like(policy_loss) if mask is None else mask.float().mean(),
+        explained_variance=1.0 - error.var() / target.var(),
+        priority=error.abs().mean(dim=0),
+    )

@@ -1,0 +1,37 @@
+"""What IMPALA and A3C measure beside the game."""
+
+from __future__ import annotations
+
+from mario_agents.telemetry.schema import gauge, rolling
+
+METRICS = (
+    rolling("loss", "training loss", headline=True),
+    rolling("entropy", "entropy of the policy, in nats", headline=True),
+    rolling(
+        "kl",
+        "divergence of the policy from the one that played, in nats",
+        panel="Change of the policy",
+    ),
+    rolling(
+        "clipped",
+        "share of actions whose probability ratio is above rho_bar",
+        panel="Ratios that are clipped",
+        share=True,
+    ),
+    rolling(
+        "trusted",
+        "share of steps within the trust region",
+        panel="Steps within the trust region",
+        share=True,
+    ),
+    rolling(
+        "explained_variance",
+        "1 if the values foresaw the returns of a batch, 0 if not at all",
+        label="explained",
+        panel="Explained variance",
+    ),
+    rolling("policy_loss", "policy gradient loss", panel="Loss"),
+    rolling("value_loss", "error of the values", panel="Loss"),
+    gauge("buffer_size", "steps that unrolls are made of", panel=None),
+)
+"""The rolling ones are tracked for each batch, the gauge for each round."""

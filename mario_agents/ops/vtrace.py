@@ -1,0 +1,105 @@
+"""V-trace: returns of one policy from the steps of another."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class VTrace(NamedTuple):
+    """What :func:`vtrace` gives, each ``(T, B)`` and detached.
+
+    Attributes:
+        target: what the values should become.
+        advantage: what the log-probabilities of the actions are multiplied by.
+    """
+
+    target: Tensor
+    advantage: Tensor
+
+
+@torch.no_grad()
+def vtrace(
+    log_rho: Tensor,
+    reward: Tensor,
+    value: Tensor,
+    final_value: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    *,
+    gamma: float | Tensor,
+    trace_lambda: float = 1.0,
+    rho_bar: float = 1.0,
+    c_bar: float = 1.0,
+    pg_rho_bar: float = 1.0,
+    leak: float = 0.0,
+    mask: Tensor | None = None,
+) -> VTrace:
+    """Targets and advantages of ``T`` steps of ``B`` games that a behaviour policy played.
+
+    Equation 1 of Espeholt et al., "IMPALA: Scalable Distributed Deep-RL with Importance Weighted
+    Actor-Learner Architectures" (ICML 2018), here as the recursion of their remark 1::
+
+        delta[t]     = rho[t] * (reward[t] + gamma * next[t] - value[t])
+        error[t]     = delta[t] + gamma * trace_lambda * c[t] * error[t + 1]
+        target[t]    = value[t] + error[t]
+        q[t]         = reward[t] + gamma * (lambda * target[t + 1] + (1 - lambda) * next[t])
+        advantage[t] = rho_pg[t] * (q[t] - value[t])
+
+    where rho, c and rho_pg are the ratios ``exp(log_rho)`` of the target policy's probabilities to
+    those of the behaviour policy, each clipped by a bound of its own. Without a difference between
+    the two, and with bounds of 1 and more, both are those of GAE
+    (:func:`mario_agents.ops.gae.gae`).
+
+    Ends are as there: no trace goes across one, a termination leaves nothing to come, and a
+    truncation ``final_value`` (and ``q`` has that alone). The same is true of the last of the ``T``
+    steps with ``value[T]``.
+
+    Args:
+        log_rho: ``(T, B)``, log-probability of the action by the policy that learns, less that by
+            the one that played.
+        reward: ``(T, B)``.
+        value: ``(T + 1, B)``, by the policy that learns.
+        final_value: ``(T, B)``, of the last observation of a truncated episode; anywhere else it
+            may be anything, even NaN.
+        terminated, truncated: ``(T, B)`` bool; both counts as terminated.
+        gamma: discount for each step, or one of each step, ``(T, B)``.
+        trace_lambda: 0 trusts the values (one-step errors), 1 the rewards.
+        rho_bar: bound of the ratios that errors count with; it decides which policy's values are
+            learned.
+        c_bar: bound of the ratios that traces are cut with; it decides how fast.
+        pg_rho_bar: bound of the ratios in the policy gradient.
+        leak: share of the unclipped ratio in each clipped one: 0 is V-trace, 1 importance sampling
+            (Zahavy et al., "A Self-Tuning Actor-Critic Algorithm", NeurIPS 2020, section 3.2).
+        mask: ``(T, B)`` bool; where it is False the behaviour policy is too far away: nothing is
+            learned from the step, and no trace goes across it (Schmitt, Hessel and Simonyan,
+            "Off-Policy Actor-Critic with Shared Experience Replay", ICML 2020, section 4.2).
+    """
+    steps = len(reward)
+    following = torch.where(truncated, final_value, value[1:])
+    # ``where`` and no products with masks: NaN times 0 is NaN.
+    following = torch.where(terminated, 0.0, following)
+    rho, c, rho_pg = (_bounded(log_rho, bar, leak) for bar in (rho_bar, c_bar, pg_rho_bar))
+    if mask is not None:
+        rho, c, rho_pg = (torch.where(mask, ratio, 0.0) for ratio in (rho, c, rho_pg))
+    cut = terminated | truncated
+    cut[-1] = True  # nothing is known of what comes behind the last step
+    delta = rho * (reward + gamma * following - value[:-1])
+    trace = torch.where(cut, 0.0, gamma * trace_lambda * c)
+    errors, error = [delta[-1]], delta[-1]
+    for t in reversed(range(steps - 1)):
+        error = delta[t] + trace[t] * error
+        errors.append(error)
+    error = torch.stack(errors[::-1])
+    later = torch.cat([error[1:], torch.zeros_like(error[:1])])
+    q = reward + gamma * (following + torch.where(cut, 0.0, trace_lambda * later))
+    return VTrace(value[:-1] + error, rho_pg * (q - value[:-1]))
+
+
+def _bounded(log_ratio: Tensor, bar: float, leak: float) -> Tensor:
+    """``exp(log_ratio)``, at most ``bar``; the bound comes first, so that nothing overflows."""
+    clipped = log_ratio.clamp(max=math.log(bar)).exp()
+    return clipped if leak == 0.0 else (1.0 - leak) * clipped + leak * log_ratio.exp()

@@ -1,0 +1,265 @@
+"""What IMPALA and A3C learn from unrolls, and that what was recorded in play fits."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mario_agents.acting.actor import Actor
+from mario_agents.acting.environments import make_vector
+from mario_agents.algos.impala.algorithm import A3CAlgorithm
+from mario_agents.algos.impala.config import A3CConfig
+from mario_agents.algos.impala.dataset import ImpalaUnrolls
+from mario_agents.algos.impala.learner import ImpalaLearner
+from mario_agents.algos.impala.loss import impala_loss
+from mario_agents.algos.impala.unrolled import CORE, Unrolled, unrolled
+from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.core.gradients import GradientComputer
+from mario_agents.core.types import Batch
+from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
+from mario_agents.ops.policy_gradient import action_log_prob
+from mario_agents.run import RunDir
+from mario_agents.runtime.trainer import AlgorithmTrainer
+from mario_agents.testing.corridor import CORRIDOR
+from tests.agents.cue_game import CUE
+
+CPU = torch.device("cpu")
+CORES = ["none", "gru", "lstm", "transformer"]
+CONFIG = A3CConfig(
+    num_envs=6,
+    rollout_steps=7,
+    hidden=16,
+    transformer_heads=2,
+    transformer_memory=5,
+    network="mlp",
+    observation="pixels",
+    precision="float32",
+    device="cpu",
+    ui=False,
+    eval_interval=0,
+)
+
+
+class Player:
+    """A learner, the policy that plays with it in the corridor, and where its steps go."""
+
+    def __init__(self, config: A3CConfig, **env_kwargs: Any) -> None:
+        algorithm, context = A3CAlgorithm(), WorkerContext(0, 1, 0, 0, 0, CPU)
+        env_kwargs = {"id": CORRIDOR, "length": 4, "limit": 9, "size": 4, **env_kwargs}
+        self.envs = make_vector(env_kwargs, config.num_envs)
+        spaces = Spaces.of(self.envs)
+        self.config, self.learner = config, algorithm.learner(config, spaces)
+        self.policy = algorithm.policy(config, self.learner, context)
+        self.actor = Actor(self.envs, self.policy, seed=0)
+        self.dataset: ImpalaUnrolls = algorithm.dataset(config, self.learner, spaces, context)
+        self.updater = algorithm.updater(config, self.learner)
+        self.steps: list[Any] = []
+
+    def collect(self) -> Any:
+        def keep(step: Any) -> None:
+            self.steps.append(step)
+            self.dataset.add(step, 0)
+
+        return self.actor.collect(A3CAlgorithm().collect_steps(self.config), 0, keep)
+
+    def batches(self) -> list[Batch]:
+        return [
+            {name: torch.as_tensor(array) for name, array in batch.items()}
+            for batch in self.dataset.batches(0)
+        ]
+
+
+def disturb(learner: ImpalaLearner) -> None:
+    """Weights of an agent that has learned something: not all actions are alike."""
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in learner.model.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=rng)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("core", CORES)
+def test_at_lag_0_the_learner_says_what_was_recorded(core, noisy):
+    player = Player(dataclasses.replace(CONFIG, recurrent_type=core, noisy=noisy), limit=3)
+    disturb(player.learner)
+    truncated = 0
+    for _ in range(4):
+        player.collect()
+        (batch,) = player.batches()
+        truncated += len(batch["cut"])
+        now = unrolled(player.learner.model, batch)
+        action = batch["action"].flatten()
+        ours, recorded = (
+            action_log_prob(logits.flatten(0, 1), action)
+            for logits in (now.logits, batch["logits"])
+        )
+        torch.testing.assert_close(ours, recorded, rtol=0, atol=2e-6)
+        assert recorded.std() > 0.05
+        measured = player.learner.compute_loss(batch)[1]
+        assert measured["kl"] < 1e-6
+    assert truncated
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_values_of_last_observations_are_those_of_playing_on(core):
+    """What the policy itself would say about every observation that a step led to."""
+    player = Player(dataclasses.replace(CONFIG, recurrent_type=core, noisy=True), limit=3)
+    disturb(player.learner)
+    for _ in range(4):
+        player.steps.clear()
+        player.collect()
+        (batch,) = player.batches()
+        now = unrolled(player.learner.model, batch)
+        never = torch.zeros(CONFIG.num_envs, dtype=torch.bool)
+        state = {name: batch[f"{CORE}{name}"] for name in player.learner.model.core.shapes}
+        for t, step in enumerate(player.steps):
+            noise = torch.from_numpy(step.extras["noise"])
+            obs, first = torch.from_numpy(step.obs), torch.from_numpy(step.is_first)
+            said = player.learner.evaluate(obs, state, first, noise)
+            state = said.state
+            torch.testing.assert_close(now.value[t], said.value[0], rtol=1e-4, atol=1e-5)
+            last = torch.from_numpy(step.final_obs)
+            value = player.learner.evaluate(last, state, never, noise).value[0]
+            cut = torch.from_numpy(step.truncated)
+            torch.testing.assert_close(now.final_value[t][cut], value[cut], rtol=1e-4, atol=1e-5)
+            assert not now.final_value[t][~cut].any()
+        on = ~torch.from_numpy(step.terminated | step.truncated)
+        torch.testing.assert_close(now.value[-1][on], value[on], rtol=1e-4, atol=1e-5)
+
+
+def test_noise_is_one_draw_for_an_unroll_and_each_game_and_off_when_greedy():
+    player = Player(dataclasses.replace(CONFIG, noisy=True, recurrent_type="gru"))
+    for _ in range(2):
+        player.collect()
+    noise = np.stack([step.extras["noise"] for step in player.steps])
+    unroll = CONFIG.rollout_steps
+    assert (noise[:unroll] == noise[0]).all()
+    assert (noise[unroll:] == noise[unroll]).all()
+    assert len(np.unique(noise[:, :, 0])) == 2 * CONFIG.num_envs
+    first, second = player.batches()
+    assert np.array_equal(first["noise"], noise[0])
+    assert np.array_equal(second["noise"], noise[unroll])
+    obs, is_first = torch.from_numpy(player.steps[0].obs), torch.ones(6, dtype=torch.bool)
+    state, saying = player.policy.initial(6), player.learner.evaluate
+    plain = saying(obs, state["core"], is_first, None).logits[0]
+    for mode in ("greedy", "sample"):
+        action, kept, after = player.policy.act(obs, state, is_first, mode=mode, step=0)
+        assert not after["noise"].any()
+        assert torch.equal(action, plain.argmax(dim=1)) or mode == "sample"
+    assert torch.equal(kept["logits"], plain)
+
+
+def invented(config: A3CConfig) -> tuple[Unrolled, Batch]:
+    rng = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=rng)
+
+    steps, games = 5, 3
+    logits = normal(steps, games, 4)
+    batch = {
+        "action": torch.randint(4, (steps, games), generator=rng),
+        "reward": normal(steps, games),
+        "terminated": normal(steps, games) > 1.5,
+        "truncated": torch.zeros(steps, games, dtype=torch.bool),
+        "logits": logits + 0.5 * normal(steps, games, 4),
+        "weight": torch.tensor([1.0, 0.5, 0.25]),
+        "entropy_beta": torch.full((games,), 0.03),
+    }
+    value = normal(steps + 1, games)
+    return Unrolled(logits, value, torch.zeros(steps, games)), batch
+
+
+def test_steps_outside_of_the_trust_region_count_nothing():
+    config = dataclasses.replace(CONFIG, trust_region=0.05, normalize_advantage=False)
+    now, batch = invented(config)
+    ratio = (now.logits.log_softmax(2) - batch["logits"].log_softmax(2)) * now.logits.softmax(2)
+    inside = ratio.sum(2) <= 0.05
+    assert 0 < inside.sum() < inside.numel()
+    logits, value = now.logits.clone().requires_grad_(), now.value.clone().requires_grad_()
+    result = impala_loss(Unrolled(logits, value, now.final_value), batch, config)
+    of_logits, of_value = torch.autograd.grad(result.loss, [logits, value])
+    assert torch.equal((of_logits != 0).any(dim=2), inside)
+    assert not of_value[:-1][~inside].any()
+    assert result.trusted == pytest.approx(float(inside.float().mean()))
+
+
+def test_the_loss_is_the_sum_of_its_parts_and_the_target_is_gae_if_asked():
+    config = dataclasses.replace(CONFIG, returns="gae", normalize_advantage=False, gamma=0.8)
+    now, batch = invented(config)
+    result = impala_loss(now, batch, config)
+    total, errors = 0.0, np.zeros((5, 3))
+    for b in range(3):
+        running = 0.0
+        for t in reversed(range(5)):
+            on = 0.0 if batch["terminated"][t, b] else 1.0
+            delta = batch["reward"][t, b] + 0.8 * on * now.value[t + 1, b] - now.value[t, b]
+            running = float(delta) + 0.8 * 0.95 * on * running
+            probability = now.logits[t, b].softmax(0)
+            gain = probability[batch["action"][t, b]].log() * running
+            entropy = -(probability * probability.log()).sum()
+            size = abs(running)
+            error = size - 0.5 if size > 1 else 0.5 * size**2
+            total += float(batch["weight"][b] * (-gain + 0.5 * error - 0.03 * entropy))
+            errors[t, b] = size
+    assert result.loss.item() == pytest.approx(total / 15, abs=1e-5)
+    np.testing.assert_allclose(result.priority, errors.mean(axis=0), rtol=1e-4)
+
+
+def test_old_unrolls_come_beside_new_ones():
+    player = Player(dataclasses.replace(CONFIG, replay_share=0.75, per=True, replay_size=1_000))
+    for _ in range(3):
+        player.collect()
+        (batch,) = player.batches()
+        assert batch["is_replayed"].tolist() == [False] * 6 + [True] * 18
+        loss, measured = player.learner.compute_loss(batch)
+        player.dataset.feedback({n: t.numpy() for n, t in batch.items()}, measured)
+        assert torch.isfinite(loss)
+    assert player.dataset.gauges()["buffer_size"] == 3 * 6 * 7
+    assert len(np.unique(player.dataset._priority[player.dataset._start >= 0])) > 6
+
+
+@pytest.mark.parametrize("options", [
+    {"recurrent_type": "gru", "replay_share": 0.5, "trust_region": 0.5},
+    {"noisy": True, "entropy_beta": 0.0, "entropy_beta_end": 0.0},
+    {"optimizer": "rmsprop", "returns": "gae", "lr": 3e-3},
+], ids=["replay", "noise", "rmsprop"])  # fmt: skip
+def test_it_learns_the_corridor(options):
+    player = Player(dataclasses.replace(CONFIG, **{"lr": 1e-2, "hidden": 32, **options}))
+    computer, successes = GradientComputer(player.learner, CPU), []
+    for _ in range(80):
+        successes += [episode.flags > 0 for episode in player.collect().episodes]
+        for batch in player.dataset.batches(0):
+            player.dataset.feedback(batch, computer.add(batch))
+            player.updater.apply(computer.take())
+    assert np.mean(successes[:20]) < 0.5
+    assert np.mean(successes[-30:]) > 0.9
+
+
+class CueAlgorithm(A3CAlgorithm):
+    """A3C in a game that only memory wins."""
+
+    def env_kwargs(self, config: A3CConfig) -> dict[str, Any]:
+        return {"id": CUE}
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_every_core_wins_the_game_that_only_memory_wins(core, tmp_path: Path):
+    config = dataclasses.replace(
+        CONFIG, recurrent_type=core, total_steps=6_400, num_envs=16, rollout_steps=8, hidden=32,
+        gamma=0.95, lr=1e-2, frame_stack=1,
+    )  # fmt: skip
+    trainer = AlgorithmTrainer(CueAlgorithm(), "")
+    RunDir.create(tmp_path / "run", trainer="cue", config=config)
+    trainer.train(config, tmp_path / "run", resume=False)
+    policy = trainer.load_policy(config, tmp_path / "run", device="cpu", weights="latest")
+    success = evaluate(policy, {"id": CUE}, EvalProtocol(episodes=40), max_envs=40).success_rate
+    if core == "none":
+        assert success.low < 0.5 < success.high
+    else:
+        assert success.mean == 1.0
