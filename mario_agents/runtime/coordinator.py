@@ -98,20 +98,15 @@ class TrainingCoordinator:
         """Agent steps of all workers so far."""
         return self._heartbeat.total("steps")
 
-    def submit(self, gradients: Gradients, packets: int = 1, staleness: float = 0.0) -> bool:
-        """Make an update from the mean gradients of ``packets`` packets; always takes them.
-
-        Args:
-            gradients: the mean.
-            packets: how many it is made of.
-            staleness: updates that their weights were behind, on average.
+    def submit(self, gradients: Gradients) -> bool:
+        """Make an update; always takes them.
 
         Raises:
             TrainerError: if they are not finite; the weights are unchanged.
         """
         with self.reporter.stopwatch.measure("optimizing"):
-            metrics = self.updater.apply(gradients, packets)
-        self.reporter.updated({**metrics, "packets": packets, "staleness": staleness})
+            metrics = self.updater.apply(gradients)
+        self.reporter.updated({**metrics, "packets": 1, "staleness": 0.0})
         return True
 
     def begin_round(self) -> bool:

@@ -19,11 +19,10 @@ from mario_agents.config import TrainConfig, make_config
 from mario_agents.core.algorithm import Algorithm, Spaces, algorithm_named
 from mario_agents.run import RunDir
 from mario_agents.runtime.cores import torch_threads
-from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import remove_after_owner
-from mario_agents.runtime.shm.shared_weights import SharedWeights
 from mario_agents.runtime.signals import stop_signals
+from mario_agents.runtime.transport import GradientPool, Weights
 from mario_agents.telemetry.events import EventLogHandler, EventPublisher
 from mario_envkit.errors import MarioEnvkitError
 
@@ -52,8 +51,8 @@ class ProcessPlan:
     algorithm: str
     options: dict[str, Any]
     spaces: Spaces
-    pool: SharedGradientPool
-    weights: SharedWeights
+    pool: GradientPool
+    weights: Weights
     heartbeat: SharedHeartbeat
     events: str
     token: str

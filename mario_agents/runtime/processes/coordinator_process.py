@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 from multiprocessing.connection import Connection
 
-import numpy as np
-
 from mario_agents.nn.device import resolve_device
 from mario_agents.run import CheckpointStore
 from mario_agents.runtime.aggregation import GradientAggregator
 from mario_agents.runtime.coordinator import TrainingCoordinator
-from mario_agents.runtime.exchange import WAIT_SECONDS, weight_layout
+from mario_agents.runtime.exchange import WAIT_SECONDS
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.telemetry.events import COORDINATOR
@@ -62,9 +60,7 @@ class SharedCoordinator(TrainingCoordinator):
             checkpoint,
             began=plan.began,
         )
-        self._weights = attached.weights
-        self._weight_layout = weight_layout(self.learner)
-        self._vector = np.empty(self._weight_layout.size, dtype=np.float32)
+        self._weights = attached.weights.writer(self.learner.model)
         self._packet_layout = PacketLayout(self.learner)
         self._pool = attached.pool
         self._aggregator = GradientAggregator(
@@ -82,25 +78,32 @@ class SharedCoordinator(TrainingCoordinator):
         """
         super().begin()
         self._row.join()
-        self._publish()
+        self._weights.publish()
 
     def update(self) -> bool:
-        """Make the next update, if there are gradients for one."""
-        stale = self._aggregator.stale
-        packets = self._aggregator.take(self._weights.version)
-        if self._aggregator.stale > stale:
-            self._row.add("stale", self._aggregator.stale - stale)
-            self.reporter.logger.track("stale", self._aggregator.stale - stale)
-        if not packets:
-            return False
-        self._packet_layout.take_statistics(self._aggregator.mean)
-        gradients = self._packet_layout.gradients(self._aggregator.mean)
-        self.submit(gradients, packets, self._aggregator.staleness)
-        self._publish()
-        self._aggregator.release()
-        self._row.add("updates")
-        self._row.add("packets", packets)
-        return True
+        """Make the next update, if there are gradients for one.
+
+        Synchronous workers wait for it: what can be done after they were let go is done then.
+        """
+        aggregator = self._aggregator
+        stale = aggregator.stale
+        packets = aggregator.take(self._weights.version)
+        if packets:
+            with self.reporter.stopwatch.measure("optimizing"):
+                self._packet_layout.take_statistics(aggregator.mean)
+                gradients = self._packet_layout.gradients(aggregator.mean)
+                metrics = self.updater.apply(gradients, packets)
+            self._weights.publish()
+            aggregator.release()
+            self.reporter.updated(
+                {**metrics, "packets": packets, "staleness": aggregator.staleness}
+            )
+            self._row.add("updates")
+            self._row.add("packets", packets)
+        if aggregator.stale > stale:
+            self._row.add("stale", aggregator.stale - stale)
+            self.reporter.logger.track("stale", aggregator.stale - stale)
+        return packets > 0
 
     def wait(self) -> None:
         """There is no update to make: sleep until gradients come."""
@@ -111,7 +114,3 @@ class SharedCoordinator(TrainingCoordinator):
         """Whether gradients of a worker are to come: it lives, or has not had time to begin."""
         row = self._heartbeat.row(worker)
         return row.taken or not (row.ever_taken or self._heartbeat.stopping)
-
-    def _publish(self) -> None:
-        tensors = list(self.learner.model.state_dict().values())
-        self._weights.publish(self._weight_layout.pack(tensors, out=self._vector))

@@ -16,7 +16,6 @@ from mario_agents.config import TrainConfig, to_plain
 from mario_agents.core.algorithm import Algorithm, Spaces, name_of
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.runtime.build import build_learner, workers_ever
-from mario_agents.runtime.exchange import weight_layout
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import ProcessPlan
 from mario_agents.runtime.processes.coordinator_process import coordinator_main
@@ -26,7 +25,7 @@ from mario_agents.runtime.saved import restore_counters
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import SharedSegments
-from mario_agents.runtime.shm.shared_weights import SharedWeights
+from mario_agents.runtime.weights import open_weights
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import COORDINATOR
 from mario_envkit.command_line import shell_words
@@ -151,14 +150,13 @@ class Supervisor:
             slots=SLOTS,
             dtype=config.gradient_dtype,
         )
-        weights = SharedWeights.create(segments, size=weight_layout(learner).size)
         self.plan = ProcessPlan(
             run=str(run.path),
             algorithm=algorithm_name,
             options=to_plain(config),
             spaces=spaces,
             pool=pool,
-            weights=weights,
+            weights=open_weights(learner, config, segments),
             heartbeat=self.heartbeat,
             events=hub.address,
             token=hub.token,
