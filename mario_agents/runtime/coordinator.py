@@ -15,7 +15,7 @@ from mario_agents.core.updater import Updater
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
 from mario_agents.run.clock import TrainingClock
 from mario_agents.run.storage import Deferrable
-from mario_agents.runtime.build import build_learner
+from mario_agents.runtime.build import build_learner, run_metrics
 from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.reporters import CoordinatorReporter, State
 from mario_agents.runtime.saved import SavedDataset, counters_of, incomplete
@@ -68,7 +68,8 @@ class TrainingCoordinator:
         self.updater: Updater = algorithm.updater(config, self.learner)
         self.store = CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints)
         resume_step = checkpoint.step if checkpoint else None
-        self.reporter = CoordinatorReporter(run, publisher, resume_step=resume_step)
+        metrics = run_metrics(algorithm, config)
+        self.reporter = CoordinatorReporter(run, metrics, publisher, resume_step=resume_step)
         self.clock = TrainingClock(began)
         self.worker: TrainingWorker | None = None
         """The worker in this process, if there is one: it is saved with the weights."""

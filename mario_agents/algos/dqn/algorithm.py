@@ -27,6 +27,7 @@ from mario_agents.replay.transitions import TransitionReplay
 class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
     """Double DQN, see the README of this package."""
 
+    shares = ("gradients", "experience")
     config_class = DDQNConfig
     metrics = METRICS
 
@@ -73,7 +74,7 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
             sizes.buffer,
             config.num_envs,
             spaces.obs_shape,
-            workers=(context.worker,),
+            workers=context.shards,
             stacked=config.frame_stack > 1,
         )
         return TransitionReplay(
@@ -85,6 +86,7 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
             learning_starts=sizes.learning_starts,
             train_every=config.train_every,
             save=config.save_replay,
+            error_buffer=config.error_buffer or 8 * config.collect_steps,
         )
 
     def updater(self, config: DDQNConfig, learner: DDQNLearner) -> Updater:
