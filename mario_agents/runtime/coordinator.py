@@ -124,6 +124,7 @@ class TrainingCoordinator:
             RunError: if the disk refuses.
         """
         self.save()
+        self._evaluator.begin(self.step)
 
     def tick(self) -> None:
         """Beat, and do what is due by now; call it often.
@@ -161,6 +162,7 @@ class TrainingCoordinator:
             RunError: if the disk refuses; says how to go on.
         """
         self.clock.end()
+        self._evaluator.end_training()
         self.take_evaluation(wait=True)
         if complete:
             self._evaluator.start_last(self.learner, self.step)
@@ -176,24 +178,26 @@ class TrainingCoordinator:
             ) from error
 
     def take_evaluation(self, *, wait: bool = False) -> None:
-        """Take in an evaluation that has ended; ``wait`` for one that has not.
+        """Take in an evaluation that has ended; ``wait`` for one that has not, and for videos.
 
         Raises:
             TrainerError: what it failed with, and how to go on; the run is saved before.
         """
-        while wait and self._evaluator.playing:
+        while True:
+            try:
+                result = self._evaluator.result()
+            except TrainerError as error:
+                self._saving.attempt(self.save)
+                raise TrainerError(
+                    f"{error} Training has stopped; go on from the last checkpoint with: "
+                    f"{self._again()}"
+                ) from error.__cause__
+            if result is not None:
+                self.reporter.evaluated(result)
+            if not (wait and self._evaluator.playing):
+                return
             self._row.beat()
             self._evaluator.wait(EVALUATION_WAIT_SECONDS)
-        try:
-            result = self._evaluator.result()
-        except TrainerError as error:
-            self._saving.attempt(self.save)
-            raise TrainerError(
-                f"{error} Training has stopped; go on from the last checkpoint with: "
-                f"{self._again()}"
-            ) from error.__cause__
-        if result is not None:
-            self.reporter.evaluated(result)
 
     def flush(self, state: State = "running") -> None:
         """Tell the main process how things are; never blocks."""
