@@ -45,7 +45,8 @@ class Actor:
         obs, infos = envs.reset(seed=seed)
         self._obs, self._is_first = np.array(obs), np.ones(envs.num_envs, np.bool_)
         self._state = policy.initial(envs.num_envs)
-        self._tracker = EpisodeTracker(envs.num_envs)
+        shown = policy.shown(envs.num_envs) if mode == "explore" else None
+        self._tracker = EpisodeTracker(envs.num_envs, shown)
         self.info = StepInfo(infos, np.zeros(envs.num_envs, np.bool_))
         """What the environments said of the last step, or of the reset."""
 

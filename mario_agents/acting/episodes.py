@@ -72,9 +72,14 @@ class EpisodeTracker:
 
     Everybody who steps a vector environment keeps one, and tells it every step. All of it is done
     on arrays; Python objects are made only for episodes and lives that end.
+
+    Args:
+        num_envs: how many.
+        shown: ``(num_envs,)``, whose episodes have ``shown``; None for all.
     """
 
-    def __init__(self, num_envs: int) -> None:
+    def __init__(self, num_envs: int, shown: NDArray[np.bool_] | None = None) -> None:
+        self._shown = np.ones(num_envs, dtype=np.bool_) if shown is None else shown
         self._reward = np.zeros(num_envs)
         self._length = np.zeros(num_envs, dtype=np.int64)
         self._best_x = np.zeros(num_envs, dtype=np.int64)
@@ -138,6 +143,7 @@ class EpisodeTracker:
                     flags=int(self._flags[env]),
                     truncated=bool(truncated[env]),
                     success=bool(success[env]),
+                    shown=bool(self._shown[env]),
                 )
             )
         for total in (self._reward, self._length, self._best_x, self._flags, self._at_flag):

@@ -72,7 +72,7 @@ def main(words: Sequence[str]) -> None:
     else:
         _list_trainers(rest)
     resume = known.resume is not None
-    with opened as (trainer, config, path), _told(path, resume=resume):
+    with opened as (trainer, config, path), _told(path, config, resume=resume):
         trainer.train(config, path, resume=resume)
 
 
@@ -87,6 +87,7 @@ def _new_run(name: str, words: Sequence[str], known: StartOptions) -> Iterator[O
     _check_surroundings(trainer, config)
     if isinstance(config, TrainConfig):
         config = config.resolved()
+    _memory(config)
     path = known.run_dir or default_run_path(name, str(getattr(config, "level", "run")))
     run = RunDir.create(path, trainer=name, config=config)
     with run.lock():
@@ -108,6 +109,7 @@ def _stored_run(
     config = _parse(run.trainer, stored.trainer, run.options, words, known)
     check_resume(stored.config, config)
     _check_surroundings(stored.trainer, config)
+    _memory(config)
     with run.lock():
         if config != stored.config:
             run = run.with_config(config)
@@ -154,8 +156,20 @@ def _check_surroundings(trainer: Trainer, config: Any) -> None:
         backward_starts(config)
 
 
+def _memory(config: Any) -> str:
+    """What is to be said of the memory that training takes; perhaps nothing.
+
+    Raises:
+        ConfigError: if there is not enough.
+    """
+    from mario_agents.replay.memory import check_memory
+
+    size = config.replay_bytes() if isinstance(config, TrainConfig) else 0
+    return check_memory(size) if size else ""
+
+
 @contextmanager
-def _told(path: Path, *, resume: bool) -> Iterator[None]:
+def _told(path: Path, config: Any, *, resume: bool) -> Iterator[None]:
     """Training goes on within: it is shown, logged to the run directory, and its end explained."""
     from mario_agents.monitor.beside import open_beside
     from mario_agents.telemetry.progress import displayed_by
@@ -163,6 +177,8 @@ def _told(path: Path, *, resume: bool) -> Iterator[None]:
     print(f"Run directory: {path}", flush=True)
     with _logging(path / "training.log") as log:
         log.info("%s %s", "Resuming" if resume else "Training", path)
+        if memory := _memory(config):
+            log.log(NOTICE, memory)
         try:
             with displayed_by(open_beside):
                 yield

@@ -29,6 +29,7 @@ from mario_agents.config.scalars import (
 from mario_envkit.emulator.picture import STATUS_BAR_HEIGHT
 from mario_envkit.emulator.protocol import SCREEN_HEIGHT
 from mario_envkit.errors import ConfigError
+from mario_envkit.game.tiles import SHAPE as TILES_SHAPE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,14 @@ class GameOptions(OptionGroup):
             return self.crop_top
         size = self.screen_size
         return min(STATUS_BAR_HEIGHT, SCREEN_HEIGHT - (size if isinstance(size, int) else size[0]))
+
+    @property
+    def obs_shape(self) -> tuple[int, ...]:
+        """Of an observation of the game."""
+        size = self.screen_size
+        screen = (size, size) if isinstance(size, int) else tuple(size)
+        picture = screen if self.observation == "pixels" else TILES_SHAPE
+        return (self.frame_stack, *picture) if self.frame_stack > 1 else picture
 
     def env_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``MarioTrain-v0`` for the options above."""

@@ -41,3 +41,8 @@ class TrainConfig(EvaluationOptions, SharingOptions, RunOptions, ExperienceOptio
         That is what a run stores, so that another machine builds the same networks from it.
         """
         return dataclasses.replace(self, crop_top=self.rows_cut)
+
+    def replay_bytes(self) -> int:
+        """Bytes of memory that the experience which the processes of a run keep grows to; by
+        default 0, for what is too little to be mentioned."""
+        return 0

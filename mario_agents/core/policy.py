@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_agents.core.types import State
@@ -48,6 +50,12 @@ class Policy(Protocol):
             choice, by column name, each ``(N, ...)`` (log-probabilities, values, the state...);
             and the state for the next call.
         """
+
+    def shown(self, n: int) -> NDArray[np.bool_]:
+        """``(n,)``, of which games returns and success are shown while it explores in ``n``: by
+        default all. A policy that explores more in some of its games than in others leaves out
+        those that say little of how good it is."""
+        return np.ones(n, dtype=np.bool_)
 
     def gauges(self, step: int) -> dict[str, float]:
         """Metrics of exploration (``epsilon``...) at agent step ``step`` of the run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -89,8 +90,8 @@ class Storage:
                 f"environments, not buffer_size={capacity}."
             )
         stack = obs_shape[0] if stacked else 1
-        spare = self.rows * 2 * stack if short_episodes else self.rows // SPARE_FRAMES + 2 * stack
-        self.frames = FrameStore(self.games, self.rows + spare, obs_shape, stacked=stacked)
+        frames = self.rows + _spare_frames(self.rows, stack, short_episodes)
+        self.frames = FrameStore(self.games, frames, obs_shape, stacked=stacked)
         self.extras = tuple(extras or ())
         schema = {**STEP_COLUMNS, **(extras or {})}
         self.columns: dict[str, NDArray[Any]] = {
@@ -190,6 +191,27 @@ class Storage:
         there = (index >= 0) & self.present(index)
         step, game = self.locate(index[there])
         self.columns[name][game, step % self.rows] = values[there]
+
+
+def _spare_frames(rows: int, stack: int, short_episodes: bool) -> int:
+    """Frames of a game beyond one for each step."""
+    return rows * 2 * stack if short_episodes else rows // SPARE_FRAMES + 2 * stack
+
+
+def storage_bytes(
+    capacity: int, games: int, obs_shape: tuple[int, ...], *, extras: Schema | None = None
+) -> int:
+    """Bytes that a :class:`Storage` of stacked observations grows to; it takes them as it fills.
+
+    Args:
+        capacity, obs_shape, extras: as there.
+        games: of all workers.
+    """
+    rows, (stack, *frame) = capacity // games, obs_shape
+    schema = {**STEP_COLUMNS, **(extras or {})}
+    step = sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in schema.values())
+    frames = rows + _spare_frames(rows, stack, short_episodes=False)
+    return games * (rows * step + frames * math.prod(frame))
 
 
 def ranges(

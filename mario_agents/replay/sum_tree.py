@@ -27,6 +27,11 @@ class SumTrees:
         self._leaves = 1 << depth
         self._levels = [np.zeros(trees << level, dtype=np.float64) for level in range(depth + 1)]
 
+    @staticmethod
+    def size_in_bytes(size: int, trees: int = 1) -> int:
+        """Bytes of such trees when every leaf has been set."""
+        return trees * (2 << max(size - 1, 0).bit_length()) * 8
+
     @property
     def totals(self) -> NDArray[np.float64]:
         """``(trees,)``, the sums of the priorities."""

@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mario_agents.runtime.transport import GradientPacket, GradientPool
+
+class Packet(Protocol):
+    """As in :class:`mario_agents.runtime.shm.gradient_pool.GradientPacket`."""
+
+    worker: int
+    version: int
+    empty: bool
+
+    def copy_to(self, out: NDArray[np.float32]) -> None: ...
+
+    def add_to(self, total: NDArray[np.float32]) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class Pool(Protocol):
+    """As in :class:`mario_agents.runtime.shm.gradient_pool.SharedGradientPool`."""
+
+    workers: int
+    size: int
+
+    def poll(self, worker: int) -> Packet | None: ...
 
 
 class GradientAggregator:
@@ -32,7 +55,7 @@ class GradientAggregator:
 
     def __init__(
         self,
-        pool: GradientPool,
+        pool: Pool,
         awaited: Callable[[int], bool],
         *,
         max_staleness: int,
@@ -40,8 +63,8 @@ class GradientAggregator:
     ) -> None:
         self._pool, self._awaited = pool, awaited
         self._max_staleness, self._synchronous = max_staleness, synchronous
-        self._held: dict[int, GradientPacket] = {}
-        self._taken: list[GradientPacket] = []
+        self._held: dict[int, Packet] = {}
+        self._taken: list[Packet] = []
         self.mean = np.zeros(pool.size, dtype=np.float32)
         """The mean gradients of the last :meth:`take` that found some."""
         self.stale = 0
@@ -79,7 +102,7 @@ class GradientAggregator:
             packet.release()
         self._taken = []
 
-    def _fresh(self, version: int) -> list[GradientPacket]:
+    def _fresh(self, version: int) -> list[Packet]:
         """The next packet of every worker that has one which is not too old."""
         found = []
         for worker in range(self._pool.workers):
@@ -92,7 +115,7 @@ class GradientAggregator:
                 found.append(packet)
         return found
 
-    def _round(self) -> list[GradientPacket]:
+    def _round(self) -> list[Packet]:
         """One packet of every worker in the middle of a round, if all of them have sent theirs."""
         while self._all_have_sent():
             packets = [held for _, held in sorted(self._held.items()) if not held.empty]

@@ -18,6 +18,8 @@ class Episode:
         flags: levels cleared.
         success: it reached its goal: the flag of its stage, in the full game the last axe.
         truncated: ended by a limit, not by the game.
+        shown: its return and success tell how good the policy is. Not where games explore by
+            different amounts on purpose, and this one's is among the larger ones.
     """
 
     env: int
@@ -29,6 +31,7 @@ class Episode:
     flags: int
     success: bool
     truncated: bool
+    shown: bool = True
 
 
 @dataclass(frozen=True, slots=True)

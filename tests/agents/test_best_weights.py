@@ -90,8 +90,6 @@ class WalkingLearner:
 class WalkingAlgorithm:
     """Of an algorithm only what an evaluator asks for."""
 
-    config_class = None
-
     def env_kwargs(self, config):
         return {"id": CORRIDOR}
 

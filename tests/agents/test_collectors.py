@@ -28,6 +28,16 @@ def episode(**changes):
     return Episode(**(fields | {"truncated": False} | changes))
 
 
+def test_returns_and_success_are_those_of_episodes_that_are_shown():
+    logger = MetricLogger(WORKER_METRICS)
+    collector = MarioCollector(logger)
+    collector.on_episode_end(episode(reward=10.0, success=True, flags=1))
+    collector.on_episode_end(episode(reward=90.0, best_x=900, flags=1, shown=False))
+    values = logger.snapshot()
+    assert (values["reward"], values["success"]) == (10.0, 1.0)
+    assert (values["flags"], values["best_x"]) == (2, 900)
+
+
 class Post:
     """Takes deaths, unless it is closed."""
 

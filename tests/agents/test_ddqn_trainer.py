@@ -13,10 +13,9 @@ import torch
 
 from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
-from mario_agents.algos.dqn.config import DDQNConfig
+from mario_agents.algos.dqn.config import ApexConfig, DDQNConfig
 from mario_agents.config import check_resume, make_config, to_plain
-from mario_agents.evaluation.evaluate import evaluate
-from mario_agents.evaluation.results import EvalProtocol
+from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
 from mario_agents.run import CheckpointStore, RunDir, read_weights
 from mario_agents.run.records import read_evaluations
 from mario_agents.runtime.build import open_hub
@@ -28,7 +27,7 @@ from mario_agents.telemetry.episodes import CollectResult
 from mario_agents.testing.corridor import RIGHT
 from mario_envkit.errors import CheckpointError, ConfigError, RunError
 from mario_envkit.plugins import Trainer
-from tests.agents.algorithms import CorridorAlgorithm
+from tests.agents.algorithms import ApexCorridorAlgorithm, CorridorAlgorithm
 
 CPU = torch.device("cpu")
 SMALL = DDQNConfig(
@@ -50,6 +49,10 @@ SMALL = DDQNConfig(
     lr=1e-3,
     lr_warmup=10,
     ui=False,
+)
+
+APEX_SMALL = ApexConfig(
+    **{name: getattr(SMALL, name) for name in set(to_plain(SMALL)) & set(to_plain(ApexConfig()))}
 )
 
 
@@ -174,25 +177,31 @@ def test_two_resumes_of_one_checkpoint_are_equal(tmp_path, save_replay, monkeypa
     assert_equal(weights(path), weights(tmp_path / "copy"))
 
 
-def session(path, resume):
+def session(path, algorithm, config, *, resume):
     run = RunDir.open(path)
     checkpoint = CheckpointStore(run.checkpoint_path).load_latest() if resume else None
-    config = dataclasses.replace(SMALL, save_replay=True)
-    hub = open_hub(CorridorAlgorithm(), config, run, checkpoint)
-    games = WorkerEnvs(CorridorAlgorithm(), config, run)
-    return hub, games, LocalTopology(CorridorAlgorithm(), config, run, hub, games, checkpoint)
+    hub = open_hub(algorithm, config, run, checkpoint)
+    games = WorkerEnvs(algorithm, config, run)
+    return hub, games, LocalTopology(algorithm, config, run, hub, games, checkpoint)
 
 
-@pytest.mark.parametrize(("prioritized", "chunk_bytes"), [(True, 10**9), (False, 10**5)])
+@pytest.mark.parametrize(
+    ("algorithm", "small", "chunk_bytes"),
+    [
+        (CorridorAlgorithm(), SMALL, 10**9),
+        (CorridorAlgorithm(), dataclasses.replace(SMALL, prioritized=False), 10**5),
+        (ApexCorridorAlgorithm(), APEX_SMALL, 10**5),
+    ],
+)
 def test_updates_after_a_resume_are_those_of_the_uninterrupted_run(
-    tmp_path, prioritized, chunk_bytes, monkeypatch
+    tmp_path, algorithm, small, chunk_bytes, monkeypatch
 ):
     """Without new games, which do begin anew, nothing tells the resumed run from the other; what
     pieces the replay buffer is saved in does not matter."""
     monkeypatch.setattr("mario_agents.replay.saving.CHUNK_BYTES", chunk_bytes)
-    monkeypatch.setattr(f"{__name__}.SMALL", dataclasses.replace(SMALL, prioritized=prioritized))
-    RunDir.create(tmp_path / "run", trainer="ddqn", config=SMALL)
-    *opened, ours = session(tmp_path / "run", resume=False)
+    config = dataclasses.replace(small, save_replay=True)
+    RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    *opened, ours = session(tmp_path / "run", algorithm, config, resume=False)
     for count in range(12):
         ours.advance()
         if count == 5:
@@ -200,7 +209,7 @@ def test_updates_after_a_resume_are_those_of_the_uninterrupted_run(
     ours.worker.dataset.cut(0)  # as resuming does
     ours.coordinator.save()
     assert bool(ours.worker.dataset.chunks()) == (chunk_bytes < 10**9)
-    *opened_later, theirs = session(tmp_path / "run", resume=True)
+    *opened_later, theirs = session(tmp_path / "run", algorithm, config, resume=True)
     assert theirs.coordinator.step == ours.coordinator.step
     assert theirs.worker.dataset.state() == ours.worker.dataset.state()
     monkeypatch.setattr(Actor, "collect", lambda *_: CollectResult())

@@ -15,7 +15,7 @@ _SHARED: dict[str, Any] = {
     "checkpoint_interval": 1_000_000,
     "hidden": 64,
 }
-_DDQN: dict[str, Any] = {
+_DQN: dict[str, Any] = {
     "total_steps": 2_560,
     "num_envs": 8,
     "learning_starts": 256,
@@ -23,7 +23,6 @@ _DDQN: dict[str, Any] = {
     "batch_size": 32,
     "collect_steps": 32,
     "lr_warmup": 50,
-    "epsilon_decay": 2_000,
 }
 _PPO: dict[str, Any] = {
     "total_steps": 5_120,
@@ -62,11 +61,20 @@ def _cases() -> list[Case]:
             shared = {**_SHARED, **observation, "snapshots": snapshots}
             suffix = f"{sees}{'-snapshots' if snapshots else ''}"
             cases.append(Case(f"ppo-{suffix}", "ppo", {**shared, **_PPO}))
+            if snapshots:
+                options = {**shared, **_DQN, "train_every": 8}
+                cases.append(Case(f"apex-{sees}", "apex", options))
             cases += [
                 Case(
                     f"ddqn-{suffix}-{'prioritized' if prioritized else 'uniform'}-n{n_step}",
                     "ddqn",
-                    {**shared, **_DDQN, "prioritized": prioritized, "n_step": n_step},
+                    {
+                        **shared,
+                        **_DQN,
+                        "epsilon_decay": 2_000,
+                        "prioritized": prioritized,
+                        "n_step": n_step,
+                    },
                 )
                 for prioritized in (False, True)
                 for n_step in (1, 3)

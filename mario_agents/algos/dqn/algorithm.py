@@ -1,16 +1,18 @@
-"""The parts of double DQN."""
+"""The parts of double DQN for two trainers, which differ in who explores how, and what is drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mario_agents.algos.dqn.config import DDQNConfig
+from mario_agents.algos.dqn.config import ApexConfig, DDQNConfig, DQNConfig
 from mario_agents.algos.dqn.learner import DDQNLearner
-from mario_agents.algos.dqn.metrics import METRICS
+from mario_agents.algos.dqn.metrics import APEX_METRICS, METRICS
 from mario_agents.algos.dqn.networks import DoubleDQN, QNetwork
 from mario_agents.algos.dqn.policy import DQNPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
@@ -21,17 +23,18 @@ from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
 from mario_agents.replay.selectors import PrioritizedSelector, Selector, UniformSelector
 from mario_agents.replay.storage import Storage
-from mario_agents.replay.transitions import TransitionReplay
+from mario_agents.replay.transitions import TransitionReplay, ValueErrors
+
+MOST_BATCHES_BEHIND = 16
+"""So many batches may be due before actors that share experience wait for the learner."""
+
+ConfigT = TypeVar("ConfigT", bound=DQNConfig)
 
 
-class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
-    """Double DQN, see the README of this package."""
+class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
+    """What ``ddqn`` and ``apex`` have in common, see the README of this package."""
 
-    shares = ("gradients", "experience")
-    config_class = DDQNConfig
-    metrics = METRICS
-
-    def learner(self, config: DDQNConfig, spaces: Spaces) -> DDQNLearner:
+    def learner(self, config: ConfigT, spaces: Spaces) -> DDQNLearner:
         """Online and target network, initialised by the seed alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -51,24 +54,14 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
             )
         return DDQNLearner(DoubleDQN(network), tau=config.tau, huber=config.huber)
 
-    def policy(self, config: DDQNConfig, learner: DDQNLearner, context: WorkerContext) -> DQNPolicy:
-        """Epsilon-greedy play, with epsilon as ``exploration`` says."""
-        return DQNPolicy(
-            learner.model,
-            epsilon=exploration(config, context),
-            eval_epsilon=config.eval_epsilon,
-            seed=context.seed_for("actions"),
-            device=context.device,
-        )
-
-    def collect_steps(self, config: DDQNConfig) -> int:
+    def collect_steps(self, config: ConfigT) -> int:
         """A worker's agent steps between two rounds of batches."""
         return config.collect_steps
 
     def dataset(
-        self, config: DDQNConfig, learner: DDQNLearner, spaces: Spaces, context: WorkerContext
+        self, config: ConfigT, learner: DDQNLearner, spaces: Spaces, context: WorkerContext
     ) -> TransitionReplay:
-        """A replay buffer of n-step transitions, uniform or prioritized."""
+        """A replay buffer of n-step transitions."""
         sizes = config.replay
         storage = Storage(
             sizes.buffer,
@@ -76,20 +69,25 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
             spaces.obs_shape,
             workers=context.shards,
             stacked=config.frame_stack > 1,
+            extras=config.EXTRAS,
         )
         return TransitionReplay(
             storage,
-            build_selector(config, storage, context.seed_for("replay")),
+            self.selector(config, storage, np.random.default_rng(context.seed_for("replay"))),
             n_step=config.n_step,
             gamma=config.gamma,
             batch_size=sizes.batch,
             learning_starts=sizes.learning_starts,
             train_every=config.train_every,
             save=config.save_replay,
-            error_buffer=config.error_buffer or 8 * config.collect_steps,
+            error_buffer=config.error_buffer or config.train_every * MOST_BATCHES_BEHIND,
         )
 
-    def updater(self, config: DDQNConfig, learner: DDQNLearner) -> Updater:
+    @abstractmethod
+    def selector(self, config: ConfigT, storage: Storage, rng: np.random.Generator) -> Selector:
+        """What draws from the replay buffer."""
+
+    def updater(self, config: ConfigT, learner: DDQNLearner) -> Updater:
         """AdamW with one learning rate for all, which falls by half a cosine."""
         lr = cosine_with_warmup(
             config.lr, config.lr_end, warmup=config.lr_warmup, total=config.total_packets
@@ -103,20 +101,84 @@ class DDQNAlgorithm(Algorithm[DDQNConfig, DDQNLearner]):
         return learner.model.target
 
 
-def build_selector(config: DDQNConfig, storage: Storage, seed: int) -> Selector:
-    """What draws from the replay buffer of a configuration."""
-    rng = np.random.default_rng(seed)
-    if not config.prioritized:
-        return UniformSelector(storage, rng)
-    beta = linear_schedule(config.per_beta, 1.0, config.total_steps)
-    return PrioritizedSelector(storage, rng, alpha=config.per_alpha, beta=beta)
+class DDQNAlgorithm(DQNAlgorithm[DDQNConfig]):
+    """Double DQN: uniform or prioritized replay, one falling epsilon or many fixed ones."""
+
+    config_class = DDQNConfig
+    shares = DDQNConfig.SHARES
+    metrics = METRICS
+
+    def policy(self, config: DDQNConfig, learner: DDQNLearner, context: WorkerContext) -> DQNPolicy:
+        """Epsilon-greedy play, with epsilon as ``config.exploration`` says."""
+        falling = linear_schedule(config.epsilon_start, config.epsilon_end, config.epsilon_decay)
+        fixed = fixed_epsilons(config.num_envs, context) if config.exploration == "apex" else None
+        return DQNPolicy(
+            learner.model,
+            epsilon=(lambda step: fixed.epsilon) if fixed else falling,
+            eval_epsilon=config.eval_epsilon,
+            seed=context.seed_for("actions"),
+            device=context.device,
+            shown=fixed.shown if fixed else None,
+        )
+
+    def selector(self, config: DDQNConfig, storage: Storage, rng: np.random.Generator) -> Selector:
+        """All alike, or by the errors that the learner measured."""
+        if not config.prioritized:
+            return UniformSelector(storage, rng)
+        beta = linear_schedule(config.per_beta, 1.0, config.beta_steps)
+        return PrioritizedSelector(storage, rng, alpha=config.per_alpha, beta=beta)
 
 
-def exploration(config: DDQNConfig, context: WorkerContext) -> Callable[[int], float | Tensor]:
-    """Epsilon by the run's agent steps, see ``DDQNConfig.exploration``."""
-    if config.exploration == "linear":
-        return linear_schedule(config.epsilon_start, config.epsilon_end, config.epsilon_decay)
-    first = context.worker * config.num_envs
-    total = context.workers * config.num_envs
-    mine = torch.tensor([apex_epsilon(first + env, total) for env in range(config.num_envs)])
-    return lambda step: mine
+class ApexAlgorithm(DQNAlgorithm[ApexConfig]):
+    """Ape-X: prioritized replay of what many games play, each of which explores by its own share;
+    priorities come with the steps."""
+
+    config_class = ApexConfig
+    shares = ApexConfig.SHARES
+    metrics = APEX_METRICS
+
+    def policy(self, config: ApexConfig, learner: DDQNLearner, context: WorkerContext) -> DQNPolicy:
+        """Epsilon-greedy play, with an epsilon for each game."""
+        fixed = fixed_epsilons(config.num_envs, context, config.epsilon_base, config.epsilon_alpha)
+        return DQNPolicy(
+            learner.model,
+            epsilon=lambda step: fixed.epsilon,
+            eval_epsilon=config.eval_epsilon,
+            seed=context.seed_for("actions"),
+            device=context.device,
+            keep_values=True,
+            shown=fixed.shown,
+        )
+
+    def selector(self, config: ApexConfig, storage: Storage, rng: np.random.Generator) -> Selector:
+        """By the errors that actors, and then the learner, measured."""
+        return PrioritizedSelector(
+            storage,
+            rng,
+            alpha=config.per_alpha,
+            beta=linear_schedule(config.per_beta, 1.0, config.beta_steps),
+            initial=ValueErrors(storage, n_step=config.n_step, gamma=config.gamma),
+        )
+
+
+class FixedEpsilons(NamedTuple):
+    """How the ``N`` games of a worker explore, all differently.
+
+    Attributes:
+        epsilon: ``(N,)`` float32, the share of random actions.
+        shown: ``(N,)``, the quarter of all workers' games whose shares are smallest.
+    """
+
+    epsilon: Tensor
+    shown: NDArray[np.bool_]
+
+
+def fixed_epsilons(
+    num_envs: int, context: WorkerContext, base: float = 0.4, alpha: float = 7.0
+) -> FixedEpsilons:
+    """By the numbers of the games, see :func:`~mario_agents.ops.schedules.apex_epsilon`: game ``j``
+    of worker ``w`` is number ``j * workers + w``, so that every worker has the whole range."""
+    number = np.arange(num_envs) * context.workers + context.worker
+    count = num_envs * context.workers
+    epsilon = [apex_epsilon(each, count, base, alpha) for each in number.tolist()]
+    return FixedEpsilons(torch.tensor(epsilon), number >= count - max(count // 4, 1))

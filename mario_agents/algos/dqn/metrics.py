@@ -1,4 +1,4 @@
-"""What double DQN measures beside the game."""
+"""What the trainers of this package measure beside the game."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ METRICS = (
     gauge("buffer_size", "transitions in the replay buffer", Across.SUM, panel=None),
 )
 """The rolling ones are tracked for each batch, the gauges for each round of steps."""
+
+APEX_METRICS = (
+    *METRICS,
+    gauge("beta", "how far prioritized sampling is corrected for, from 0 to 1", panel=None),
+)
+"""What Ape-X measures; samples per insert and the lag of weights are measured for every algorithm
+whose workers share experience."""
 
 
 class DDQNCollector(LearnerCollector):

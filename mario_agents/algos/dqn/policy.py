@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_agents.algos.dqn.networks import DoubleDQN
@@ -24,6 +26,9 @@ class DQNPolicy(Policy):
         eval_epsilon: the same when sampling.
         seed: of the random actions.
         device: where the model is.
+        keep_values: whether the values of the actions taken, and of the best ones, are kept with
+            the steps (:data:`~mario_agents.replay.transitions.VALUE_COLUMNS`).
+        shown: ``(N,)``, of which of ``N`` games returns and success are shown; None for all.
     """
 
     def __init__(
@@ -34,8 +39,10 @@ class DQNPolicy(Policy):
         eval_epsilon: float,
         seed: int,
         device: torch.device,
+        keep_values: bool = False,
+        shown: NDArray[np.bool_] | None = None,
     ) -> None:
-        self.device = device
+        self.device, self._keep_values, self._shown = device, keep_values, shown
         self._model, self._epsilon, self._eval_epsilon = model, epsilon, eval_epsilon
         self._rng = torch.Generator().manual_seed(seed)
 
@@ -43,13 +50,22 @@ class DQNPolicy(Policy):
     def act(
         self, obs: Tensor, state: State, is_first: Tensor, *, mode: Mode, step: int
     ) -> tuple[Tensor, dict[str, Tensor], State]:
-        """Actions, epsilon-greedy by action values; nothing is kept of the choice."""
+        """Actions, epsilon-greedy by action values."""
         if mode == "explore":
-            return epsilon_greedy(self._model(obs), self._epsilon(step), self._rng), {}, state
+            q = self._model(obs)
+            action = epsilon_greedy(q, self._epsilon(step), self._rng)
+            if not self._keep_values:
+                return action, {}, state
+            taken = q.gather(1, action[:, None]).squeeze(1)
+            return action, {"q_taken": taken, "q_best": q.amax(dim=1)}, state
         q = self._model(obs, network="target")
         if mode == "greedy":
             return q.argmax(dim=1), {}, state
         return epsilon_greedy(q, self._eval_epsilon, self._rng), {}, state
+
+    def shown(self, n: int) -> NDArray[np.bool_]:
+        """As it was said."""
+        return super().shown(n) if self._shown is None else self._shown
 
     def gauges(self, step: int) -> dict[str, float]:
         """The mean epsilon."""

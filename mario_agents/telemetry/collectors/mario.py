@@ -38,12 +38,14 @@ class MarioCollector:
                 self._pending.setdefault(death.level, []).append((death.x_pos, death.area))
 
     def on_episode_end(self, info: Episode) -> None:
-        """Track an episode."""
+        """Count flags, and track what an episode that is to be shown was like."""
         track = self._logger.track
         best_x = self._logger.value("best_x")
         track("flags", info.flags)
         track("best_x", info.best_x if math.isnan(best_x) else max(best_x, info.best_x))
         track("x_pos", info.x_pos)
+        if not info.shown:
+            return
         track("reward", info.reward)
         track("episode_length", info.length)
         track("episode_x", info.best_x)
