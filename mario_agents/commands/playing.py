@@ -14,7 +14,7 @@ from mario_envkit.errors import OptionError
 from mario_envkit.plugins import Policy
 
 if TYPE_CHECKING:  # what needs torch is imported when it is used: --help does not wait for it
-    from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol
+    from mario_agents.evaluation.results import EvalEpisode, EvalProtocol
     from mario_agents.playback.player import FrameTap
 
 
@@ -60,7 +60,7 @@ def protocol_of(options: PlayingOptions) -> EvalProtocol:
     Raises:
         ConfigError, OptionError: if the options are not within their limits.
     """
-    from mario_agents.evaluation.evaluate import EvalProtocol
+    from mario_agents.evaluation.results import EvalProtocol
 
     protocol = EvalProtocol(
         episodes=options.episodes,
@@ -87,7 +87,7 @@ def play(
     tap: FrameTap | None = None,
 ) -> EvalEpisode:
     """Play the protocol's episode ``number``."""
-    from mario_agents.playback.player import play_episode
+    from mario_agents.playback.policy_player import play_episode
 
     seed = protocol.seed + number
     return play_episode(policy, env, greedy=protocol.greedy, seed=seed, tap=tap)

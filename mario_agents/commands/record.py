@@ -24,7 +24,7 @@ from mario_envkit.plugins import Policy
 from mario_envkit.video import mp4_writer
 
 if TYPE_CHECKING:
-    from mario_agents.evaluation.evaluate import EvalProtocol
+    from mario_agents.evaluation.results import EvalProtocol
 
 MOST_GAMES = 64
 """Of a mosaic."""

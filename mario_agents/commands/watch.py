@@ -26,7 +26,7 @@ from mario_envkit.errors import DisplayUnavailable, WindowClosed
 from mario_envkit.plugins import Policy
 
 if TYPE_CHECKING:
-    from mario_agents.evaluation.evaluate import EvalProtocol
+    from mario_agents.evaluation.results import EvalProtocol
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,7 +85,11 @@ class Learner(Protocol):
     model: nn.Module
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The scalar loss, and detached metrics; ``"priority"`` ``(B,)`` is fed back to replay."""
+        """The scalar loss, and detached metrics; ``"priority"`` ``(B,)`` is fed back to replay.
+
+        It may move buffers, but never parameters: those are the owner's, and workers may share
+        their memory.
+        """
 
     def after_update(self) -> None:
         """The optimizer has changed the weights: move target networks, if there are any."""

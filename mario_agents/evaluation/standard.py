@@ -15,7 +15,8 @@ from msgspec import Meta
 
 from mario_agents.config import NonNegativeInt, PositiveInt
 from mario_agents.evaluation.conditions import CONDITIONS, Condition
-from mario_agents.evaluation.evaluate import EvalProtocol, Evaluation, evaluate
+from mario_agents.evaluation.evaluate import evaluate
+from mario_agents.evaluation.results import EvalProtocol, Evaluation
 from mario_envkit.plugins import Policy
 
 

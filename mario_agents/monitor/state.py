@@ -153,8 +153,11 @@ class Dashboard:
         return math.nan if self.learner_snapshot is None else self.learner_snapshot.get(name)
 
     def value(self, metric: MetricDef) -> float:
-        """A gauge or rolling mean over all workers that have it, as its definition combines it."""
-        snapshots = (worker.snapshot for worker in self.workers.values())
+        """A gauge or rolling mean over all workers that have it, as its definition combines it; of
+        the algorithm's, also over the owner of the weights, where that learns."""
+        snapshots = [worker.snapshot for worker in self.workers.values()]
+        if metric in self.metrics.algorithm:
+            snapshots.append(self.learner_snapshot)
         return combine((snapshot for snapshot in snapshots if snapshot is not None), metric)
 
     @property

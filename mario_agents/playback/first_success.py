@@ -8,34 +8,56 @@ nothing is kept any more.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorWrapper
 from numpy.typing import NDArray
 
+from mario_agents.acting.environments import make_bare
 from mario_agents.acting.episodes import StepInfo
-from mario_agents.playback.video_recorder import (
-    FIRST_FLAG_VIDEO,
-    LONGEST,
-    ActionTrace,
-    flag_recorded,
-    record_first_flag,
-)
+from mario_agents.evaluation.results import EvalEpisode
+from mario_agents.playback.camera import FIRST_FLAG, LONGEST, Trajectory, camera, tell_missing
+from mario_agents.playback.player import go_back, replay_actions
+from mario_agents.run.log_levels import NOTICE
+from mario_agents.run.records import PlayedEpisode, Segment, VideoRecord, write_video_record
+from mario_envkit.errors import RunError
+from mario_envkit.files import locked
 from mario_envkit.game.endings import clears_stage
 from mario_envkit.snapshots.context import Saved
 from mario_envkit.vector import MarioVectorEnv
+
+FIRST_FLAG_VIDEO = "first-flag.mp4"
+"""Of the first flag in training."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTrace:
+    """How a game of training reached the flag: played again, it does the same.
+
+    Attributes:
+        saved: the game where it last began.
+        actions: since then.
+        origin: where that was, such as "a snapshot at x 1200"; empty for the start of a level.
+    """
+
+    saved: Saved
+    actions: tuple[int, ...]
+    origin: str
 
 
 class FlagWatch(VectorWrapper):
     """Hands over the trace of the first flag that one of the games reaches.
 
-    Longer ways than :data:`~mario_agents.playback.video_recorder.LONGEST` steps are kept from
+    Longer ways than :data:`~mario_agents.playback.camera.LONGEST` steps are kept from
     somewhere in between.
 
     Args:
@@ -125,47 +147,53 @@ def _start(infos: Mapping[str, Any], env: int) -> str:
     return f"x {int(infos['x_pos'][env])}"
 
 
-class FirstFlagRecorder:
-    """Records the first flag of a run, unless there is such a video, in a thread beside training.
+def record_first_flag(
+    trace: ActionTrace, env_kwargs: Mapping[str, Any], directory: Path, step: int
+) -> Path | None:
+    """Record the first flag of a run once more, unless another worker has; returns the video.
+
+    A video that cannot be made is told of in the log.
 
     Args:
-        envs: the games.
-        env_kwargs: of the games as ``MarioTrain-v0`` takes them.
+        trace: how it was reached.
+        env_kwargs: of the game, as ``MarioTrain-v0`` takes them.
         directory: of the run's videos.
+        step: run-wide agent steps.
     """
+    video = directory / FIRST_FLAG_VIDEO
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with locked(video):
+            if video.exists():
+                return None
+            episode, path = _record_trace(trace, env_kwargs, video)
+            occasion = f"{FIRST_FLAG}, in training" + (trace.origin and f" from {trace.origin}")
+            record = VideoRecord(step, (occasion,), (), PlayedEpisode.of(episode), path)
+            write_video_record(video, record)
+    except Exception as error:  # of an encoder that is not ours, for instance
+        tell_missing("There is no video of the first flag", error)
+        return None
+    log.log(NOTICE, "%s, at step %d: see %s", occasion.capitalize(), step, video)
+    return video
 
-    def __init__(
-        self, envs: MarioVectorEnv, env_kwargs: Mapping[str, Any], directory: Path
-    ) -> None:
-        self._env_kwargs, self._directory = dict(env_kwargs), directory
-        self.envs = FlagWatch(envs, self._keep)
-        """The games, watched."""
-        self._trace: ActionTrace | None = None
-        self._thread: Thread | None = None
-        if flag_recorded(directory):
-            self.envs.stop()
 
-    def _keep(self, trace: ActionTrace) -> None:
-        self._trace = trace
+def _record_trace(
+    trace: ActionTrace, env_kwargs: Mapping[str, Any], video: Path
+) -> tuple[EvalEpisode, tuple[Segment, ...]]:
+    env = make_bare(env_kwargs, render_mode="rgb_array")
+    try:
+        go_back(env, trace.saved)
+        trajectory = Trajectory()
+        last: dict[str, Any] = {}
 
-    def tick(self, step: int) -> None:
-        """Record a flag that was reached; call it after every round of steps.
+        def visit(info: Mapping[str, Any]) -> None:
+            trajectory.visit(info)
+            last.update(info)
 
-        Args:
-            step: run-wide agent steps.
-        """
-        if self._trace is not None:
-            trace, self._trace = self._trace, None
-            arguments = trace, self._env_kwargs, self._directory, step
-            self._thread = Thread(target=record_first_flag, args=arguments, daemon=True)
-            self._thread.start()
-
-    def look(self) -> None:
-        """Stop watching if another worker's first flag has been recorded."""
-        if (self._directory / FIRST_FLAG_VIDEO).exists():
-            self.envs.stop()
-
-    def close(self) -> None:
-        """Wait for a video that is being made."""
-        if self._thread is not None:
-            self._thread.join()
+        with camera(env, video) as tap:
+            episode = replay_actions(env, trace.actions, tap=tap, visit=visit)
+            if not clears_stage(last["flag_get"], last["ending"]):
+                raise RunError("the game went another way when it was played again.")
+    finally:
+        env.close()
+    return episode, trajectory.segments

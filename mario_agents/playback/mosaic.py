@@ -9,8 +9,9 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from mario_agents.evaluation.evaluate import EvalEpisode
-from mario_agents.playback.player import FrameTap, OneEpisode, Show, play_together
+from mario_agents.evaluation.results import EvalEpisode
+from mario_agents.playback.player import FrameTap, OneEpisode, Show
+from mario_agents.playback.policy_player import play_together
 from mario_envkit.plugins import Policy
 
 Picture = NDArray[np.uint8]

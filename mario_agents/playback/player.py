@@ -1,19 +1,15 @@
-"""Plays one episode after another with every frame rendered, for windows and videos."""
+"""One game with every frame rendered, for windows and videos, and actions that are played again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
-from mario_agents.acting.actor import Actor
-from mario_agents.acting.plugin_policy import policy_of
-from mario_agents.evaluation.evaluate import EvalEpisode
-from mario_envkit.plugins import Policy
+from mario_agents.evaluation.results import EvalEpisode
 from mario_envkit.snapshots.context import Context, Saved
 
 Show = Callable[[NDArray[np.uint8]], None]
@@ -100,46 +96,6 @@ class OneEpisode(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def close(self) -> None:
         """Nothing happens."""
-
-
-def play_together(
-    policy: Policy, games: Sequence[OneEpisode], *, greedy: bool, seed: int
-) -> Iterator[None]:
-    """Play all games at the same time until the last one is over; yields after the reset and after
-    every step. Game ``i`` is seeded with ``seed + i``."""
-    waiting = iter(games)
-    envs = SyncVectorEnv(
-        [lambda: next(waiting)] * len(games), autoreset_mode=AutoresetMode.SAME_STEP
-    )
-    actor = Actor(envs, policy_of(policy), seed=seed, mode="greedy" if greedy else "sample")
-    yield
-    while not all(game.over for game in games):
-        actor.collect(len(games))
-        yield
-
-
-def play_episode(
-    policy: Policy,
-    env: gymnasium.Env[Any, Any],
-    *,
-    greedy: bool,
-    seed: int,
-    tap: FrameTap | None = None,
-    visit: Callable[[Mapping[str, Any]], object] | None = None,
-    max_steps: int | None = None,
-) -> EvalEpisode:
-    """Play one episode in a single environment.
-
-    Args:
-        policy, env, greedy, seed: who plays what, and how.
-        tap, visit: see :class:`OneEpisode`.
-        max_steps: agent steps after which the episode is left, as "stalled".
-    """
-    game = OneEpisode(env, tap, visit)
-    for _ in play_together(policy, [game], greedy=greedy, seed=seed):
-        if game.steps == max_steps:
-            break
-    return game.episode()
 
 
 def go_back(env: gymnasium.Env[Any, Any], saved: Saved) -> None:

@@ -24,7 +24,7 @@ Seconds = Annotated[float, Meta(ge=0)]
 
 class PlayedEpisode(Struct, frozen=True):
     """An episode of an evaluation; fields as of
-    :class:`mario_agents.evaluation.evaluate.EvalEpisode`."""
+    :class:`mario_agents.evaluation.results.EvalEpisode`."""
 
     level: str
     success: bool

@@ -3,33 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-
-class Packet(Protocol):
-    """As in :class:`mario_agents.runtime.shm.gradient_pool.GradientPacket`."""
-
-    worker: int
-    version: int
-    empty: bool
-
-    def copy_to(self, out: NDArray[np.float32]) -> None: ...
-
-    def add_to(self, total: NDArray[np.float32]) -> None: ...
-
-    def release(self) -> None: ...
-
-
-class Pool(Protocol):
-    """As in :class:`mario_agents.runtime.shm.gradient_pool.SharedGradientPool`."""
-
-    workers: int
-    size: int
-
-    def poll(self, worker: int) -> Packet | None: ...
+from mario_agents.runtime.transport import GradientPacket, GradientPool
 
 
 class GradientAggregator:
@@ -55,7 +32,7 @@ class GradientAggregator:
 
     def __init__(
         self,
-        pool: Pool,
+        pool: GradientPool,
         awaited: Callable[[int], bool],
         *,
         max_staleness: int,
@@ -63,8 +40,8 @@ class GradientAggregator:
     ) -> None:
         self._pool, self._awaited = pool, awaited
         self._max_staleness, self._synchronous = max_staleness, synchronous
-        self._held: dict[int, Packet] = {}
-        self._taken: list[Packet] = []
+        self._held: dict[int, GradientPacket] = {}
+        self._taken: list[GradientPacket] = []
         self.mean = np.zeros(pool.size, dtype=np.float32)
         """The mean gradients of the last :meth:`take` that found some."""
         self.stale = 0
@@ -102,7 +79,7 @@ class GradientAggregator:
             packet.release()
         self._taken = []
 
-    def _fresh(self, version: int) -> list[Packet]:
+    def _fresh(self, version: int) -> list[GradientPacket]:
         """The next packet of every worker that has one which is not too old."""
         found = []
         for worker in range(self._pool.workers):
@@ -115,7 +92,7 @@ class GradientAggregator:
                 found.append(packet)
         return found
 
-    def _round(self) -> list[Packet]:
+    def _round(self) -> list[GradientPacket]:
         """One packet of every worker in the middle of a round, if all of them have sent theirs."""
         while self._all_have_sent():
             packets = [held for _, held in sorted(self._held.items()) if not held.empty]

@@ -9,7 +9,7 @@ import torch
 
 from mario_agents.acting.actor import Actor
 from mario_agents.config import TrainConfig
-from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
+from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext, share_of
 from mario_agents.core.dataset import Dataset
 from mario_agents.core.types import Learner
 from mario_agents.nn.device import resolve_device
@@ -35,7 +35,7 @@ def open_hub(
     Raises:
         TrainerError: if the algorithm's metrics have names that are taken.
     """
-    metrics = RunMetrics.of(algorithm.metrics)
+    metrics = run_metrics(algorithm, config)
     resume_step = checkpoint.step if checkpoint else None
     sinks = run_sinks(run, metrics, resume_step=resume_step, wandb=config.wandb)
     hub = EventHub(run, metrics, sinks)
@@ -46,6 +46,16 @@ def open_hub(
         hub.publisher(former).publish(told)
         hub.retire(former)
     return hub
+
+
+def run_metrics(algorithm: Algorithm[Any, Any], config: TrainConfig) -> RunMetrics:
+    """What the processes of a run measure.
+
+    Raises:
+        TrainerError: if the algorithm's metrics have names that are taken.
+    """
+    central = config.workers > 0 and share_of(algorithm, config) == "experience"
+    return RunMetrics.of(algorithm.metrics, central=central)
 
 
 def workers_ever(config: TrainConfig, checkpoint: Checkpoint | None) -> int:

@@ -15,7 +15,7 @@ from mario_agents.core.updater import Updater
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
 from mario_agents.run.clock import TrainingClock
 from mario_agents.run.storage import Deferrable
-from mario_agents.runtime.build import build_learner
+from mario_agents.runtime.build import build_learner, run_metrics
 from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.reporters import CoordinatorReporter, State
 from mario_agents.runtime.saved import SavedDataset, counters_of, incomplete
@@ -68,7 +68,8 @@ class TrainingCoordinator:
         self.updater: Updater = algorithm.updater(config, self.learner)
         self.store = CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints)
         resume_step = checkpoint.step if checkpoint else None
-        self.reporter = CoordinatorReporter(run, publisher, resume_step=resume_step)
+        metrics = run_metrics(algorithm, config)
+        self.reporter = CoordinatorReporter(run, metrics, publisher, resume_step=resume_step)
         self.clock = TrainingClock(began)
         self.worker: TrainingWorker | None = None
         """The worker in this process, if there is one: it is saved with the weights."""
@@ -98,20 +99,15 @@ class TrainingCoordinator:
         """Agent steps of all workers so far."""
         return self._heartbeat.total("steps")
 
-    def submit(self, gradients: Gradients, packets: int = 1, staleness: float = 0.0) -> bool:
-        """Make an update from the mean gradients of ``packets`` packets; always takes them.
-
-        Args:
-            gradients: the mean.
-            packets: how many it is made of.
-            staleness: updates that their weights were behind, on average.
+    def submit(self, gradients: Gradients) -> bool:
+        """Make an update; always takes them.
 
         Raises:
             TrainerError: if they are not finite; the weights are unchanged.
         """
         with self.reporter.stopwatch.measure("optimizing"):
-            metrics = self.updater.apply(gradients, packets)
-        self.reporter.updated({**metrics, "packets": packets, "staleness": staleness})
+            metrics = self.updater.apply(gradients)
+        self.reporter.updated({**metrics, "packets": 1, "staleness": 0.0})
         return True
 
     def begin_round(self) -> bool:
@@ -128,6 +124,7 @@ class TrainingCoordinator:
             RunError: if the disk refuses.
         """
         self.save()
+        self._evaluator.begin(self.step)
 
     def tick(self) -> None:
         """Beat, and do what is due by now; call it often.
@@ -165,6 +162,7 @@ class TrainingCoordinator:
             RunError: if the disk refuses; says how to go on.
         """
         self.clock.end()
+        self._evaluator.end_training()
         self.take_evaluation(wait=True)
         if complete:
             self._evaluator.start_last(self.learner, self.step)
@@ -180,24 +178,26 @@ class TrainingCoordinator:
             ) from error
 
     def take_evaluation(self, *, wait: bool = False) -> None:
-        """Take in an evaluation that has ended; ``wait`` for one that has not.
+        """Take in an evaluation that has ended; ``wait`` for one that has not, and for videos.
 
         Raises:
             TrainerError: what it failed with, and how to go on; the run is saved before.
         """
-        while wait and self._evaluator.playing:
+        while True:
+            try:
+                result = self._evaluator.result()
+            except TrainerError as error:
+                self._saving.attempt(self.save)
+                raise TrainerError(
+                    f"{error} Training has stopped; go on from the last checkpoint with: "
+                    f"{self._again()}"
+                ) from error.__cause__
+            if result is not None:
+                self.reporter.evaluated(result)
+            if not (wait and self._evaluator.playing):
+                return
             self._row.beat()
             self._evaluator.wait(EVALUATION_WAIT_SECONDS)
-        try:
-            result = self._evaluator.result()
-        except TrainerError as error:
-            self._saving.attempt(self.save)
-            raise TrainerError(
-                f"{error} Training has stopped; go on from the last checkpoint with: "
-                f"{self._again()}"
-            ) from error.__cause__
-        if result is not None:
-            self.reporter.evaluated(result)
 
     def flush(self, state: State = "running") -> None:
         """Tell the main process how things are; never blocks."""

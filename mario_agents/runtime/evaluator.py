@@ -1,97 +1,92 @@
-"""Evaluation during training, in a thread beside it."""
+"""Evaluation during training, beside it."""
 
 from __future__ import annotations
 
 import logging
 import time
-from threading import Thread
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
-from mario_agents.acting.plugin_policy import trained_policy
-from mario_agents.config import TrainConfig
-from mario_agents.core.algorithm import Algorithm, Spaces
+from mario_agents.config import TrainConfig, to_plain
+from mario_agents.core.algorithm import Algorithm, Spaces, name_of
 from mario_agents.core.types import Learner, Metrics
-from mario_agents.evaluation.evaluate import EvalProtocol, Evaluation, evaluate
 from mario_agents.playback.video_recorder import VideoRecorder
 from mario_agents.run import BestWeights, RunDir
 from mario_agents.run.clock import TrainingClock
-from mario_agents.run.records import (
-    EvaluationRecord,
-    PlayedEpisode,
-    evaluation_line,
-    last_evaluated,
-)
+from mario_agents.run.records import evaluation_line, last_evaluated
 from mario_agents.run.storage import GrowingFile
-from mario_agents.runtime.cores import torch_threads
+from mario_agents.runtime.evaluation import EvaluationPlayer, EvaluationResult
+from mario_agents.runtime.processes.background import available
+from mario_agents.runtime.processes.evaluator_process import EvaluatorProcess, Lost
+from mario_agents.runtime.processes.messages import Failed, Prepare
 from mario_envkit.closing import close_all
 from mario_envkit.errors import MarioEnvkitError, TrainerError
 
 log = logging.getLogger(__name__)
 
-STICKY = 0.25
-"""Probability of repeating an action in the perturbed half of an evaluation. Without it all greedy
-episodes are nearly one and the same, and their success says little (Machado et al., "Revisiting the
-Arcade Learning Environment", JAIR 2018, section 5)."""
-MAX_ENVS = 64
-"""Episodes played at once: beside training, steps take long, and not the games in them."""
+END_SECONDS = 10.0
+"""Time that the process has to end what it does when training is over. At low priority, on a
+machine that others use, it might take for ever."""
+MAX_LOSSES = 3
+"""Processes that may be lost one after the other, without an evaluation in between."""
 
 
-_STAGE = 100_000
-"""Pixels that a cleared stage counts for: more than any stage is long."""
+class _Evaluation(NamedTuple):
+    """One that is going on.
+
+    Attributes:
+        step, seconds: when the weights were taken, in agent steps and seconds of training.
+        weights: of the part that plays.
+        began: the same moment by :func:`time.monotonic`.
+        remote: it is played by the process.
+    """
+
+    step: int
+    seconds: float
+    weights: dict[str, Tensor]
+    began: float
+    remote: bool
 
 
-class _Result(NamedTuple):
-    plain: Evaluation
-    sticky: Evaluation
-    took: float
-    """Seconds from taking the weights to the end of the last episode."""
+class _Video(NamedTuple):
+    """One that is to be made of an evaluation; ``best`` is the highest score before it."""
+
+    evaluation: _Evaluation
+    result: EvaluationResult
+    best: tuple[float, ...] | None
+
+
+class _Outcome(NamedTuple):
+    what: EvaluationResult | Failed | Lost | BaseException
+    moment: float
     time: float
-    """Unix seconds at that end."""
-
-    @property
-    def both(self) -> tuple[Evaluation, Evaluation]:
-        """On a console that obeys, and on one with sticky actions."""
-        return self.plain, self.sticky
-
-    @property
-    def score(self) -> tuple[float, float]:
-        """Mean success, and how far they came: of the full game, above all in stages."""
-        success = sum(each.success_rate.mean for each in self.both) / 2
-        stages = sum(each.stages_cleared.mean for each in self.both if each.full_game) / 2
-        return success, sum(each.mean_x.mean for each in self.both) / 2 + _STAGE * stages
-
-    def text(self) -> str:
-        """One line for people."""
-        said = []
-        for name, found in (("obedient", self.plain), ("sticky", self.sticky)):
-            wins = sum(episode.success for episode in found.episodes)
-            x, reward = found.mean_x.mean, found.mean_reward.mean
-            flags = f"{wins} of {len(found.episodes)} to the flag"
-            if found.full_game:
-                flags = (
-                    f"{wins} of {len(found.episodes)} games won, stages cleared "
-                    f"{found.stages_cleared.mean:.1f} (most {found.most_stages})"
-                )
-            said.append(f"{name}: {flags}, mean x {x:.0f}, return {reward:.1f}")
-        return "; ".join(said)
-
-    def record(self, step: int, seconds: float) -> EvaluationRecord:
-        """What is kept of it; the weights were taken at ``step``, after ``seconds``."""
-        plain, sticky = (tuple(map(PlayedEpisode.of, each.episodes)) for each in self.both)
-        return EvaluationRecord(
-            step, plain, sticky, round(seconds, 3), round(seconds + self.took, 3), self.time
-        )
 
 
 class Evaluator:
-    """Plays with a copy of the weights in a thread, so that updates need not wait for it.
+    """Plays with a copy of the weights, so that updates need not wait for it.
 
     The weights are kept as the run's best ones if none did better: by the mean success of plain and
-    sticky episodes, and with equal success by how far they came. The same thread records what is
-    worth it (see :class:`~mario_agents.playback.video_recorder.VideoRecorder`). Every evaluation
-    is a line in the run's ``evaluations.jsonl``.
+    sticky episodes, and with equal success by how far they came. What is worth it is recorded (see
+    :class:`~mario_agents.playback.video_recorder.VideoRecorder`). Every evaluation is a line in the
+    run's ``evaluations.jsonl``.
+
+    All of that is done by a process of low priority, since a thread would take the interpreter lock
+    from those who train. A thread of this process plays where there cannot be one (the algorithm
+    cannot be made by its name, as one of a notebook; Windows), as long as it is starting, what
+    failed in it, and the weights that a run ends with: nobody trains then. A process that is lost
+    is replaced, its evaluation is not made; after :data:`MAX_LOSSES` in a row a thread plays, and
+    there are no more videos of evaluations.
+
+    Args:
+        algorithm, config, run: whose weights are evaluated, and where that is written.
+        spaces: of the environments.
+        device: where the model that plays computes.
+        clock: seconds of training.
     """
 
     def __init__(
@@ -103,28 +98,45 @@ class Evaluator:
         device: torch.device,
         clock: TrainingClock | None = None,
     ) -> None:
-        self._algorithm, self._config, self._device = algorithm, config, device
-        self._spaces, self._best = spaces, BestWeights(run)
+        self._algorithm, self._config, self._run = algorithm, config, run
+        self._device, self._spaces, self._best = device, spaces, BestWeights(run)
         self._records = GrowingFile(run.evaluations_path)
         self._clock = clock or TrainingClock()
         self._recorder = VideoRecorder(run.videos_path, algorithm.env_kwargs(config))
-        self._learner: Learner | None = None
+        self._step = last_evaluated(run.evaluations_path)
+        self._evaluation: _Evaluation | None = None
+        self._outcomes: SimpleQueue[_Outcome] = SimpleQueue()
+        self._news = Event()
+        self._player: EvaluationPlayer | None = None
         self._thread: Thread | None = None
-        self._result: _Result | None = None
-        self._error: BaseException | None = None
-        self._step, self._seconds = last_evaluated(run.evaluations_path), 0.0
+        self._process: EvaluatorProcess | None = None
+        self._video: _Video | None = None  # one that waits
+        self._recording: _Video | None = None  # the last one that the process was asked for
+        self._losses = 0
+        self._deadline: float | None = None
+
+    def begin(self, step: int) -> None:
+        """Start the process, if evaluations will be due before the run ends; it is at ``step``."""
+        interval = self._config.eval_interval
+        if interval and (step // interval + 1) * interval < self._config.total_steps:
+            self._start_process()
 
     def start(self, learner: Learner, step: int) -> None:
         """Begin to evaluate the weights as they are now, unless an evaluation is going on."""
-        if self._thread is not None:
+        process = self._process
+        if self._evaluation is not None or self._busy_here:
             return
-        if self._learner is None:
-            self._learner = self._algorithm.learner(self._config, self._spaces)
-            self._learner.model.to(self._device)
-        self._learner.model.load_state_dict(learner.model.state_dict())
-        self._step, self._seconds = step, self._clock.seconds
-        self._thread = Thread(target=self._play, args=(self._learner,), daemon=True)
-        self._thread.start()
+        remote = process is not None and process.ready
+        evaluation = self._take(learner, step, remote=remote)
+        if process is not None and remote:
+            process.evaluate(evaluation.weights)
+        else:
+            self._play_here(evaluation)
+
+    def end_training(self) -> None:
+        """Nobody trains any more: what the process does not end soon, this one does."""
+        ready = self._process is not None and self._process.ready
+        self._deadline = time.monotonic() + (END_SECONDS if ready else 0.0)
 
     def start_last(self, learner: Learner, step: int) -> None:
         """Begin to evaluate the weights that a run ends with, unless that has been done.
@@ -133,45 +145,40 @@ class Evaluator:
         still going on must have been fetched.
         """
         if self._step != step and 0 < self._config.eval_interval <= step:
-            self.start(learner, step)
+            self._play_here(self._take(learner, step, remote=False))
 
     @property
     def playing(self) -> bool:
-        """Whether an evaluation is going on."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether something is going on: an evaluation that was not fetched, or a video."""
+        working = self._process is not None and self._process.working
+        return bool(self._evaluation or self._video or working or self._busy_here)
 
     def wait(self, seconds: float) -> None:
-        """Wait for the end of the evaluation that is going on, no longer than ``seconds``."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        """Wait until something may have changed, no longer than ``seconds``."""
+        if self.playing:
+            self._news.wait(seconds)
+            self._news.clear()
 
     def result(self, *, wait: bool = False) -> Metrics | None:
-        """What an evaluation found, once after it has ended.
+        """What an evaluation found, once after it has ended; call it often.
+
+        Args:
+            wait: until nothing is going on any more.
 
         Raises:
             TrainerError: if it could not be made; the cause is what it ended with.
         """
-        if self._thread is None or (self.playing and not wait):
-            return None
-        self._thread.join()
-        self._thread, result, error = None, self._result, self._error
-        if error is not None:
-            known = isinstance(error, MarioEnvkitError)
-            reason = str(error) if known else f"{type(error).__name__}: {error}."
-            log.error("The evaluation of step %d failed.", self._step, exc_info=error)
-            raise TrainerError(f"The evaluation of step {self._step} failed. {reason}") from error
-        assert result is not None
-        plain, sticky = result.both
-        self._records.append(evaluation_line(result.record(self._step, self._seconds)))
-        log.info("Evaluation at step %d: %s", self._step, result.text())
-        return {
-            "eval_success": plain.success_rate.mean,
-            "eval_x": plain.mean_x.mean,
-            "eval_reward": plain.mean_reward.mean,
-            **({"eval_stages": plain.stages_cleared.mean} if plain.full_game else {}),
-            "eval_sticky_success": sticky.success_rate.mean,
-            "eval_best": self._offer(result),
-        }
+        found = None
+        while True:
+            while not self._outcomes.empty():
+                found = self._hear(self._outcomes.get()) or found
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self._take_over()
+            if self._video is not None:
+                self._record(self._video)
+            if not (wait and self.playing):
+                return found
+            self.wait(0.05)
 
     def flush(self) -> None:
         """Write what the disk refused before; call it when everything else is saved."""
@@ -179,41 +186,193 @@ class Evaluator:
         self._best.flush()
 
     def close(self) -> None:
-        """Write what the disk refused before, for the last time.
+        """End the process, and write what the disk refused before, for the last time.
 
         Raises:
             RunError: if an evaluation, or the best weights, cannot be written.
         """
-        close_all(self._records.close, self._best.close)
+        close_all(self._end_process, self._records.close, self._best.close)
 
-    def _offer(self, result: _Result) -> float:
+    # -- what comes back --------------------------------------------------------------------------
+
+    def _deliver(self, what: EvaluationResult | Failed | Lost | BaseException) -> None:
+        """Take an outcome in, in any thread."""
+        self._outcomes.put(_Outcome(what, time.monotonic(), time.time()))
+        self._news.set()
+
+    def _hear(self, outcome: _Outcome) -> Metrics | None:
+        what, evaluation = outcome.what, self._evaluation
+        if isinstance(what, Lost):
+            self._lost(what)
+            return None
+        if isinstance(what, Failed):
+            log.info("The process that evaluates failed; that is done here:\n%s", what.text)
+            self._end_process()
+            if evaluation is not None and evaluation.remote:
+                self._play_here(evaluation)
+            return None
+        assert evaluation is not None
+        self._evaluation = None
+        if isinstance(what, BaseException):
+            reason = str(what) if isinstance(what, MarioEnvkitError) else _of_a_library(what)
+            log.error("The evaluation of step %d failed.", evaluation.step, exc_info=what)
+            raise TrainerError(
+                f"The evaluation of step {evaluation.step} failed. {reason}"
+            ) from what
+        return self._evaluated(evaluation, what, outcome)
+
+    def _evaluated(
+        self, evaluation: _Evaluation, result: EvaluationResult, outcome: _Outcome
+    ) -> Metrics:
+        step, seconds, best = evaluation.step, evaluation.seconds, self._best.score
+        known = seconds + outcome.moment - evaluation.began
+        self._records.append(evaluation_line(result.record(step, seconds, known, outcome.time)))
+        log.info("Evaluation at step %d: %s", step, result.text())
+        if evaluation.remote:
+            self._losses = 0
+        if self._losses < MAX_LOSSES and self._recorder.wants(result, result.score, best):
+            self._video = _Video(evaluation, result, best)  # in the place of one that still waits
+        plain, sticky = result
+        return {
+            "eval_success": plain.success_rate.mean,
+            "eval_x": plain.mean_x.mean,
+            "eval_reward": plain.mean_reward.mean,
+            **({"eval_stages": plain.stages_cleared.mean} if plain.full_game else {}),
+            "eval_sticky_success": sticky.success_rate.mean,
+            "eval_best": self._offer(evaluation, result),
+        }
+
+    def _offer(self, evaluation: _Evaluation, result: EvaluationResult) -> float:
         """Offer what was evaluated as the best; returns the success of the best."""
-        assert self._learner is not None
-        weights = self._algorithm.player(self._learner).state_dict()
-        if self._best.offer(result.score, weights, {**self._spaces.metadata(), "step": self._step}):
-            log.info("The best weights are those of step %d.", self._step)
+        metadata = {**self._spaces.metadata(), "step": evaluation.step}
+        if self._best.offer(result.score, evaluation.weights, metadata):
+            log.info("The best weights are those of step %d.", evaluation.step)
         assert self._best.score is not None
         return self._best.score[0]
 
-    def _play(self, learner: Learner) -> None:
-        """What the thread does; whatever it ends with is raised where the result is fetched."""
-        self._result = self._error = None
-        try:
-            self._result = self._evaluate(learner)
-        except BaseException as error:  # a SystemExit of somebody's library, for instance
-            self._error = error
+    def _lost(self, lost: Lost) -> None:
+        """The process is gone: begin another one, but not for ever."""
+        process = self._process
+        if process is None:
+            return
+        self._end_process()
+        missing = " A video is not made." if process.recording else ""
+        if self._evaluation is not None and self._evaluation.remote:
+            missing += f" The evaluation of step {self._evaluation.step} is not made."
+            self._evaluation = None
+        self._losses += 1
+        if self._losses < MAX_LOSSES:
+            log.warning("The process that evaluates is replaced. %s%s", lost.reason, missing)
+            self._start_process()
+            return
+        self._video = None
+        log.warning(
+            "The process that evaluates was lost %d times in a row, so the training process "
+            "evaluates from now on, without videos. %s%s",
+            self._losses,
+            lost.reason,
+            missing,
+        )
 
-    def _evaluate(self, learner: Learner) -> _Result:
-        config, begin = self._config, time.monotonic()
-        torch.set_num_threads(torch_threads(config))  # a new thread begins with all cores
-        kwargs = self._algorithm.env_kwargs(config)
-        results = []
-        for sticky in (0.0, STICKY):
-            policy = trained_policy(self._algorithm, config, learner, self._device)
-            protocol = EvalProtocol(config.eval_episodes, sticky=sticky, seed=config.seed)
-            results.append(evaluate(policy, kwargs, protocol, max_envs=MAX_ENVS))
-        result = _Result(results[0], results[1], time.monotonic() - begin, time.time())
-        # The best score changes only when a result is fetched: not while this thread lives.
-        policy = trained_policy(self._algorithm, config, learner, self._device)
-        self._recorder.offer(result.both, result.score, self._best.score, policy, self._step)
-        return result
+    def _take_over(self) -> None:
+        """Do here what the process has not done."""
+        process, self._deadline = self._process, None
+        if process is None:
+            return
+        self._end_process()
+        if process.recording and self._video is None:
+            self._video = self._recording
+        known = not self._outcomes.empty()  # it has come in the meantime
+        if self._evaluation is not None and self._evaluation.remote and not known:
+            self._play_here(self._evaluation)
+
+    # -- who plays --------------------------------------------------------------------------------
+
+    def _take(self, learner: Learner, step: int, *, remote: bool) -> _Evaluation:
+        """Take a copy of the weights as they are now."""
+        state = self._algorithm.player(learner).state_dict()
+        weights = {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in state.items()
+        }
+        now = time.monotonic()
+        self._step = step
+        self._evaluation = _Evaluation(step, self._clock.seconds, weights, now, remote)
+        return self._evaluation
+
+    @property
+    def _busy_here(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _play_here(self, evaluation: _Evaluation) -> None:
+        player = self._player_here()
+        self._evaluation = evaluation._replace(remote=False)
+
+        def play() -> None:
+            try:
+                self._deliver(player.evaluate(evaluation.weights))
+            except BaseException as error:  # a SystemExit of somebody's library, for instance
+                self._deliver(error)
+
+        self._do_here(play)
+
+    def _record(self, video: _Video) -> None:
+        """Make a video as soon as somebody has time for it."""
+        process, (step, weights) = self._process, (video.evaluation.step, video.evaluation.weights)
+        if process is not None:
+            if process.ready and not process.recording:
+                self._video, self._recording = None, video
+                process.record(weights, step, video.result, video.best)
+        elif not self._busy_here:
+            self._video, player = None, self._player_here()
+            arguments = self._run.videos_path, weights, step, video.result, video.best
+            self._do_here(lambda: player.record(*arguments))
+
+    def _do_here(self, work: Callable[[], object]) -> None:
+        self._thread = Thread(target=work, daemon=True)
+        self._thread.start()
+
+    def _player_here(self) -> EvaluationPlayer:
+        """Made when it is needed, and not in a thread: who initialises weights sets seeds."""
+        if self._player is None:
+            self._player = EvaluationPlayer(
+                self._algorithm, self._config, self._spaces, self._device
+            )
+        return self._player
+
+    def _start_process(self) -> None:
+        plan = self._plan()
+        if plan is None:
+            return
+        try:
+            self._process = EvaluatorProcess(plan, self._deliver, self._news.set)
+        except OSError as error:  # no memory, for instance
+            log.info("The training process evaluates: none can be started for that (%s).", error)
+
+    def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+
+    def _plan(self) -> Prepare | None:
+        """What the process is to know; None if it could not make the same algorithm of it."""
+        algorithm, config = self._algorithm, self._config
+        same = type(config) is algorithm.config_class and not getattr(algorithm, "__dict__", None)
+        if not (available() and same):
+            return None
+        try:
+            name = name_of(algorithm)
+        except TrainerError:
+            return None
+        return Prepare(
+            name,
+            to_plain(config),
+            self._spaces.obs_shape,
+            self._spaces.actions,
+            str(self._device),
+            str(self._run.videos_path.absolute()),
+        )
+
+
+def _of_a_library(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}."

@@ -10,14 +10,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mario_agents.runtime.transport import Numbers
 from mario_envkit.errors import TrainerError
 
 _EXACT = (torch.float32, torch.bfloat16, torch.float16)
+_ALIGNED = 16
+"""Floats in 64 bytes, a line of the processor's cache: where PyTorch's own tensors begin. Matrix
+products are faster there, and always the same (MKL's depend on it)."""
 
 
 def _round_up(floats: int) -> int:
-    """To the 16 bytes of the widest type there is."""
-    return -(-floats // 4) * 4
+    return -(-floats // _ALIGNED) * _ALIGNED
+
+
+def numbers(vector: Numbers) -> Tensor:
+    """The same memory as a tensor of float32 or bfloat16."""
+    if vector.dtype == np.uint16:
+        return torch.from_numpy(vector.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(vector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,8 @@ class TensorLayout:
     counters of batch norm) are stored bit by bit, in as many floats as they fill; vectors with such
     tensors may be copied, but not be averaged or rounded.
 
+    Each begins at 64 bytes; what is in between belongs to none of them.
+
     Args:
         tensors: names and tensors, such as ``model.named_parameters()``; the order counts.
         numeric: insist on numbers, as gradients must.
@@ -67,31 +79,30 @@ class TensorLayout:
                         f"The gradient of {name!r} is {tensor.dtype}; workers can share those of "
                         "float32, float16 and bfloat16 parameters only, so make it one of these."
                     )
-                # Aligned and padded, so that the floats can be viewed as that type.
-                start = _round_up(start)
+                # Padded, so that the floats can be viewed as that type.
                 floats = _round_up(-(-tensor.numel() * tensor.element_size() // 4))
             stop = start + floats
             specs.append(TensorSpec(name, tuple(tensor.shape), tensor.dtype, start, stop))
-            start = stop
+            start = _round_up(stop)
         if start == 0:
             raise TrainerError("The model has no numbers to share: it needs trainable parameters.")
-        self.specs, self.size = tuple(specs), start
+        self.specs, self.size, self._numeric = tuple(specs), start, numeric
 
     @torch.no_grad()
-    def pack(
-        self, tensors: Sequence[Tensor], out: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
-        """Copy the tensors, on any device, into ``out`` ``(size,)``, or a new vector.
+    def pack(self, tensors: Sequence[Tensor], out: Numbers | None = None) -> Numbers:
+        """Copy the tensors, on any device, into ``out`` ``(size,)``, or a new vector of float32.
+
+        Numbers of a ``numeric`` layout may be rounded to bfloat16.
 
         Raises:
             TrainerError: if the tensors or ``out`` do not fit the layout.
         """
         vector = np.zeros(self.size, dtype=np.float32) if out is None else out
-        self._check(tensors, vector)
-        target = torch.from_numpy(vector)
+        self._check(tensors, vector, narrow=self._numeric)
+        target = numbers(vector)
         device = tensors[0].device
         # One transfer from the device, not one for each tensor.
-        flat = target if device.type == "cpu" else torch.empty(self.size, device=device)
+        flat = target if device.type == "cpu" else torch.empty_like(target, device=device)
         for spec, tensor in zip(self.specs, tensors, strict=True):
             self._view(flat, spec).copy_(tensor)
         if flat is not target:
@@ -123,8 +134,9 @@ class TensorLayout:
             part = part.view(torch.uint8).view(spec.dtype)[:count]
         return part.view(spec.shape)
 
-    def _check(self, tensors: Sequence[Tensor], vector: NDArray[np.float32]) -> None:
-        if vector.shape != (self.size,) or vector.dtype != np.float32:
+    def _check(self, tensors: Sequence[Tensor], vector: Numbers, *, narrow: bool = False) -> None:
+        kinds = (np.float32, np.uint16) if narrow else (np.float32,)
+        if vector.shape != (self.size,) or vector.dtype not in kinds:
             raise TrainerError(
                 f"A vector of this layout is float32 of shape ({self.size},), not {vector.dtype} "
                 f"of shape {vector.shape}."

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from mario_agents.core.gradients import Gradients, trainable
 from mario_agents.core.types import Learner
-from mario_agents.runtime.flatten import TensorLayout
+from mario_agents.runtime.flatten import TensorLayout, numbers
+from mario_agents.runtime.transport import Numbers
 from mario_envkit.errors import TrainerError
 
 _PARTS = 3
@@ -39,12 +40,13 @@ class PacketLayout:
         self._counts = [tensor.numel() for tensor in self._statistics]
         self.size = self._gradients.size + _PARTS * sum(self._counts)
 
-    def pack(self, gradients: Gradients, out: NDArray[np.float32]) -> None:
-        """Copy gradients, and the present statistics, into ``out`` ``(size,)``."""
+    def pack(self, gradients: Gradients, out: Numbers) -> None:
+        """Copy gradients, and the present statistics, into ``out`` ``(size,)``; bfloat16 is rounded
+        to the nearest, ties to even."""
         self._gradients.pack(gradients, out=out[: self._gradients.size])
         if self._statistics:
             flat = torch.cat([tensor.detach().flatten() for tensor in self._statistics]).cpu()
-            parts = torch.from_numpy(out[self._gradients.size :]).view(_PARTS, -1)
+            parts = numbers(out[self._gradients.size :]).view(_PARTS, -1)
             for part in parts:
                 part.copy_(flat.to(torch.bfloat16))
                 flat -= part

@@ -10,6 +10,8 @@ from mario_agents.run import RunDir
 from mario_agents.runtime.worker_envs import SnapshotUsage
 from mario_agents.telemetry import (
     COORDINATOR_SHARES,
+    EXPERIENCE_METRICS,
+    EXPERIENCE_SHARES,
     TIME_SHARES,
     CsvSink,
     MetricDef,
@@ -60,7 +62,7 @@ def run_sinks(
 
 def headline(hub: EventHub) -> dict[str, float]:
     """Those of all workers' metrics together that a progress line has room for, by label."""
-    values = hub.workers.combined()
+    values = hub.combined()
     return {metric.label: values[metric.name] for metric in hub.metrics.headlines}
 
 
@@ -184,18 +186,35 @@ class WorkerReporter(ProcessReporter):
 
 
 class CoordinatorReporter(ProcessReporter):
-    """What the owner of the weights reports; arguments as in :class:`ProcessReporter`."""
+    """What the owner of the weights reports.
 
-    def __init__(self, run: RunDir, publisher: Publisher, *, resume_step: int | None) -> None:
-        super().__init__(
-            run,
-            COORDINATOR,
-            RunMetrics().coordinator,
-            COORDINATOR_SHARES,
-            publisher,
-            resume_step=resume_step,
-        )
+    Args:
+        metrics: of the run: what is not defined there is left out.
+        The others are those of :class:`ProcessReporter`.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        metrics: RunMetrics,
+        publisher: Publisher,
+        *,
+        resume_step: int | None,
+    ) -> None:
+        defs = metrics.coordinator
+        shares = [each for each in (*COORDINATOR_SHARES, *EXPERIENCE_SHARES) if each in defs]
+        super().__init__(run, COORDINATOR, defs, tuple(shares), publisher, resume_step=resume_step)
         self.collector = CoordinatorCollector(self.logger)
+        learned = {*EXPERIENCE_METRICS, *metrics.algorithm}
+        self._learner = LearnerCollector(self.logger, learned.intersection(defs))
+
+    def trained(self, metrics: Mapping[str, float]) -> None:
+        """Take in what the learner measured on a batch."""
+        self._learner.on_train_step({**metrics, "train_steps": 1})
+
+    def inserted(self, metrics: Mapping[str, float]) -> None:
+        """Take in what was measured on steps that came in, and of the dataset."""
+        self._learner.on_train_step(metrics)
 
     def updated(self, metrics: Mapping[str, float]) -> None:
         """Take in one update."""

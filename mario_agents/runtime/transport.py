@@ -1,26 +1,36 @@
 """How the processes of a run reach one another: three protocols, and nothing else.
 
 * A :class:`Channel` carries packets of bytes from one producer to one consumer: gradients with the
-  learner's statistics, or steps.
-* :class:`Weights` carry the newest weights from their owner to everybody.
+  learner's statistics, or steps. A :class:`GradientPool` is one for each worker, with packets of
+  numbers.
+* :class:`Weights` carry the newest weights from their owner's model to everybody's.
 * A :class:`Board` has a row for each process, with signs of life and counters, and says when the
   run ends.
 
-Each has a version within one process (``private``) and one in shared memory (``create`` and
-``attach``), see :mod:`mario_agents.runtime.shm`. Beside them a process knows
-the run directory, where it writes its rows, and the address that its events go to.
+Their versions in shared memory are in :mod:`mario_agents.runtime.shm` and
+:mod:`mario_agents.runtime.weights`. Beside them a process knows the run directory, where it writes
+its rows, and the address that its events go to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:  # processes that carry numbers only start without torch
+    from torch import nn
+
 Bytes = NDArray[np.uint8]
 """One-dimensional."""
+
+PacketType = Literal["float32", "bfloat16"]
+"""Number format of gradients on their way."""
+
+Numbers = NDArray[Any]
+"""One-dimensional; float32, or the bits of bfloat16 as uint16: numpy has no such type."""
 
 
 class Packet(Protocol):
@@ -85,19 +95,103 @@ class Channel(Protocol):
         may have been since the last call."""
 
 
-class Weights(Protocol):
-    """A vector of float32 with a version. One publishes, any number reads; nobody waits."""
+class GradientPacket(Protocol):
+    """One worker's gradients; good until :meth:`release`."""
+
+    @property
+    def worker(self) -> int:
+        """Who computed them."""
 
     @property
     def version(self) -> int:
-        """Of the newest whole vector: 1 for the first one, 0 if there is none yet."""
+        """Of the weights that they were computed on."""
 
-    def publish(self, vector: NDArray[np.float32]) -> int:
-        """Give everybody ``vector``, and return its version: one more than the last."""
+    @property
+    def empty(self) -> bool:
+        """Whether there are none: the worker waits."""
 
-    def read(self, out: NDArray[np.float32], newer_than: int = 0) -> int | None:
-        """Copy the newest vector into ``out``, and return its version; None, with ``out`` as it
-        was, if there is none newer than ``newer_than``."""
+    def copy_to(self, out: NDArray[np.float32]) -> None:
+        """Write the gradients into ``out`` ``(size,)``."""
+
+    def add_to(self, total: NDArray[np.float32]) -> None:
+        """Add the gradients to ``total`` ``(size,)``."""
+
+    def release(self) -> None:
+        """Give the packet's place back to the worker, and with it those of its earlier packets."""
+
+
+class GradientPool(Protocol):
+    """A :class:`Channel` for each worker, to one consumer, whose packets are vectors of ``size``
+    numbers; an empty packet says that its worker has none to give, and waits."""
+
+    @property
+    def workers(self) -> int:
+        """Number of workers."""
+
+    @property
+    def size(self) -> int:
+        """Numbers in a packet."""
+
+    @property
+    def dtype(self) -> PacketType:
+        """Of these numbers on their way."""
+
+    def publish(self, worker: int, write: Callable[[Numbers], object] | None, version: int) -> bool:
+        """Send a packet, which ``write`` fills in, of gradients of the weights ``version``; without
+        ``write`` it is empty. False if there is no room."""
+
+    def has_room(self, worker: int) -> bool:
+        """Whether the worker's next :meth:`publish` will be taken (it stays so until then)."""
+
+    def waiting(self, worker: int) -> int:
+        """Packets of a worker that are published and not yet released."""
+
+    def wait_for_release(self, worker: int, seconds: float) -> bool:
+        """For a worker: as :meth:`Channel.wait_for_release`."""
+
+    def poll(self, worker: int) -> GradientPacket | None:
+        """The next packet of a worker, or None if there is none; several may be out at a time."""
+
+    def wait_for_packet(self, seconds: float) -> bool:
+        """For the consumer: as :meth:`Channel.wait_for_packet`, of any worker."""
+
+
+class WeightsWriter(Protocol):
+    """The end of :class:`Weights` that the owner's model is at."""
+
+    @property
+    def version(self) -> int:
+        """Of the newest weights: 1 for the first ones, 0 if there are none yet."""
+
+    def publish(self) -> int:
+        """Give everybody the model's weights, and return their version: one more than the last."""
+
+
+class WeightsReader(Protocol):
+    """An end of :class:`Weights` that a worker's model is at."""
+
+    @property
+    def version(self) -> int:
+        """Of the newest weights: 1 for the first ones, 0 if there are none yet."""
+
+    def read(self, newer_than: int = 0) -> int | None:
+        """Bring the model to the newest weights, and return their version; None if there are none
+        newer than ``newer_than``."""
+
+
+class Weights(Protocol):
+    """Carry a model's weights, targets and buffers included, from one owner to any number of
+    models of the same kind; nobody waits.
+
+    Both ends hold on to the memory of their model, so that they are made once it is on its device.
+    A parameter stays the same object, but its memory may be another one afterwards.
+    """
+
+    def writer(self, model: nn.Module) -> WeightsWriter:
+        """The owner's end; there is one."""
+
+    def reader(self, model: nn.Module) -> WeightsReader:
+        """A worker's end."""
 
 
 class BoardRow(Protocol):

@@ -15,10 +15,10 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 from mario_agents.acting.environments import backward_starts, make_vector
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm
-from mario_agents.playback.first_success import FirstFlagRecorder
 from mario_agents.run import RunDir
 from mario_agents.run.storage import Deferrable
 from mario_agents.runtime.cores import cores_per_worker
+from mario_agents.runtime.first_flag import FirstFlagRecorder
 from mario_agents.telemetry import Stopwatch
 from mario_envkit.closing import close_all
 from mario_envkit.curriculum.backward import BackwardStarts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -134,7 +135,16 @@ class EventHub:
         for aggregator in (self.workers, self.coordinator):
             for source in aggregator.sources:
                 self._write(source, aggregator.step(source), aggregator.values(source))
-        self._write("run", step, self.workers.combined())
+        self._write("run", step, self.combined())
+
+    def combined(self) -> dict[str, float]:
+        """All workers as one. What the coordinator measures for the algorithm, because it learns
+        from their experience, belongs to it."""
+        found, coordinator = self.workers.combined(), self.coordinator.combined()
+        for name in (metric.name for metric in self.metrics.algorithm):
+            if math.isnan(found[name]):
+                found[name] = coordinator.get(name, math.nan)
+        return found
 
     def _write(self, prefix: str, step: int, values: Mapping[str, float]) -> None:
         told = repr(values)  # as text, in which NaN equals NaN

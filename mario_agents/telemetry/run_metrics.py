@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ from mario_agents.run.decoding import decode_json
 from mario_agents.telemetry.schema import (
     COORDINATOR_METRICS,
     EVAL_METRICS,
+    EXPERIENCE_METRICS,
     MARIO_METRICS,
     SYSTEM_METRICS,
     TIME_SHARES,
@@ -49,20 +50,33 @@ class RunMetrics:
     coordinator: tuple[MetricDef, ...] = (*COORDINATOR_METRICS, *EVAL_METRICS)
 
     @classmethod
-    def of(cls, algorithm: Sequence[MetricDef]) -> RunMetrics:
+    def of(cls, algorithm: Sequence[MetricDef], *, central: bool = False) -> RunMetrics:
         """Those of every run, and an algorithm's own.
 
+        Args:
+            algorithm: its metrics.
+            central: whether the coordinator learns, from the experience of workers: then it has
+                the algorithm's metrics as well.
+
         Raises:
-            TrainerError: if the algorithm defines a metric twice, or one that every worker has.
+            TrainerError: if the algorithm defines a metric twice, or one that every worker, or the
+                coordinator that learns, has.
         """
         metrics = cls(algorithm=tuple(algorithm))
-        names = Counter([*ROW_COLUMNS, *(metric.name for metric in metrics.worker)])
-        twice = [name for name, count in names.items() if count > 1]
-        if twice:
-            raise TrainerError(
-                f"Defined twice: {', '.join(twice)}. An algorithm's metrics need names of their "
-                "own, which no other metric of a worker has; rename them."
-            )
+        own = {metric.name for metric in algorithm}
+        if central:
+            # An algorithm may have its own definition of what a dataset measures.
+            experience = tuple(each for each in EXPERIENCE_METRICS if each.name not in own)
+            coordinator = (*COORDINATOR_METRICS, *experience, *metrics.algorithm, *EVAL_METRICS)
+            metrics = replace(metrics, coordinator=coordinator)
+        for process in (metrics.worker, metrics.coordinator):
+            names = Counter([*ROW_COLUMNS, *(metric.name for metric in process)])
+            twice = [name for name, count in names.items() if count > 1]
+            if twice:
+                raise TrainerError(
+                    f"Defined twice: {', '.join(twice)}. An algorithm's metrics need names of "
+                    "their own, which no other metric of a process has; rename them."
+                )
         return metrics
 
     @property

@@ -206,10 +206,38 @@ WORKER_METRICS: tuple[MetricDef, ...] = (
 COORDINATOR_SHARES: tuple[MetricDef, ...] = (
     gauge("optimizing", "share of the time since the last row in optimizer steps", panel=None),
     gauge(
-        "waiting", "share of the time since the last row spent waiting for gradients", panel=None
+        "waiting",
+        "share of the time since the last row spent waiting for gradients, or steps",
+        panel=None,
     ),
 )
 """Where the time of the coordinator goes."""
+
+EXPERIENCE_SHARES: tuple[MetricDef, ...] = (
+    gauge("learning", "share of the time since the last row in batches and gradients", panel=None),
+    gauge("inserting", "share of the time since the last row taking in steps", panel=None),
+)
+"""Where the time of a coordinator goes that learns from the experience of workers."""
+
+EXPERIENCE_METRICS: tuple[MetricDef, ...] = (
+    counter("inserted", "agent steps that the learner took in"),
+    counter("train_steps", "batches that gradients were computed on"),
+    gauge(
+        "samples_per_insert",
+        "how often a step has been drawn on average",
+        label="samples per insert",
+        panel="Samples per insert",
+    ),
+    rolling(
+        "lag",
+        "updates that the weights were behind with which the steps were played that came in",
+        label="lag of the weights",
+        panel="Lag of the weights",
+    ),
+    gauge("chunks_waiting", "packets of steps that the learner has not taken in", panel=None),
+    *EXPERIENCE_SHARES,
+)
+"""Of a coordinator that learns from the experience of workers."""
 
 COORDINATOR_METRICS: tuple[MetricDef, ...] = (
     gauge("seconds", "wall-clock seconds of training, those before a resume included", panel=None),

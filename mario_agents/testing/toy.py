@@ -118,6 +118,7 @@ class ToyDataset(Dataset):
 class ToyAlgorithm(Algorithm[ToyConfig, ToyLearner]):
     """Implements :class:`mario_agents.core.algorithm.Algorithm`."""
 
+    shares = ("gradients", "experience")
     config_class = ToyConfig
     metrics = (rolling("loss", "squared error of rewards", headline=True),)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ FORMAT_VERSION = 2  # 2: with the kind of environment
 _MAGIC = b"MEKA"
 _HEADER = struct.Struct("<4sHI")  # magic, format, length of the description
 _CRC = struct.Struct("<I")
+
+T = TypeVar("T")
 
 
 class OtherFormat(SnapshotMismatch):
@@ -131,19 +134,15 @@ class ArchivedSnapshot:
 
     def to_bytes(self) -> bytes:
         """This snapshot as bytes: a description in JSON, console and arrays, a checksum."""
-        blobs: list[bytes] = [self.saved.console.to_bytes()]
+        blobs: list[bytes] = []
         description = {
             "place": self.place,
             "info": self.info,
             "practice": asdict(self.practice),
-            "noise": self.saved.noise,
+            **_describe(self.saved, blobs),
             "observation": _plain(self.observation, blobs),
-            "layers": _plain(self.saved.layers, blobs),
-            "kind": self.saved.kind,
         }
-        text = json.dumps({**description, "blobs": [len(blob) for blob in blobs]}).encode()
-        whole = _HEADER.pack(_MAGIC, FORMAT_VERSION, len(text)) + text + b"".join(blobs)
-        return whole + _CRC.pack(zlib.crc32(whole))
+        return _packed(description, blobs)
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> ArchivedSnapshot:
@@ -153,46 +152,91 @@ class ArchivedSnapshot:
             OtherFormat: if another version of this package wrote them.
             SnapshotMismatch: if these bytes are not a whole, undamaged snapshot.
         """
-        if len(raw) < _HEADER.size + _CRC.size or raw[:4] != _MAGIC:
-            raise SnapshotMismatch("This is not a snapshot of an archive; take it again.")
-        _, version, length = _HEADER.unpack_from(raw)
-        if version != FORMAT_VERSION:
-            raise OtherFormat(
-                f"The snapshot has format {version}, of another version of mario-envkit, and this "
-                f"one reads format {FORMAT_VERSION}; delete it, and play takes it again."
-            )
-        if zlib.crc32(raw[: -_CRC.size]) != _CRC.unpack(raw[-_CRC.size :])[0]:
-            raise SnapshotMismatch(
-                "The snapshot is damaged: its checksum does not fit its bytes; take it again."
-            )
-        try:
-            return cls._read(parse_json(raw[_HEADER.size : _HEADER.size + length]), raw, length)
-        except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
-            raise SnapshotMismatch(
-                f"The snapshot is not laid out as this version writes it ({error}); take it again."
-            ) from error
+        return _read(raw, cls._of)
 
     @classmethod
-    def _read(cls, content: dict[str, Any], raw: bytes, length: int) -> ArchivedSnapshot:
-        blobs, start = [], _HEADER.size + length
-        for size in content["blobs"]:
-            blobs.append(raw[start : start + size])
-            start += size
+    def _of(cls, content: dict[str, Any], blobs: list[bytes]) -> ArchivedSnapshot:
         level, area, x_bucket, y_band, loops = content["place"]
         correct, passed = loops
-        saved = Saved(
-            Snapshot.from_bytes(blobs[0]),
-            tuple(content["noise"]),
-            _revived(content["layers"], blobs),
-            tuple((name, value) for name, value in content["kind"]),
-        )
         return cls(
             Place(level, area, x_bucket, y_band, (correct, passed)),
-            saved,
+            _saved(content, blobs),
             _revived(content["observation"], blobs),
             content["info"],
             Practice(**content["practice"]),
         )
+
+
+def saved_to_bytes(saved: Saved) -> bytes:
+    """An environment as bytes, without a place in an archive, for another process.
+
+    Raises:
+        SnapshotMismatch: if a wrapper remembers what cannot be stored.
+    """
+    blobs: list[bytes] = []
+    return _packed(_describe(saved, blobs), blobs)
+
+
+def saved_from_bytes(raw: bytes) -> Saved:
+    """Read what :func:`saved_to_bytes` wrote.
+
+    Raises:
+        SnapshotMismatch: if these bytes are not a whole, undamaged environment of this version.
+    """
+    return _read(raw, _saved)
+
+
+def _describe(saved: Saved, blobs: list[bytes]) -> dict[str, Any]:
+    """An environment as JSON can hold it; the console goes to ``blobs``, which is empty, and then
+    the arrays."""
+    blobs.append(saved.console.to_bytes())
+    return {
+        "noise": saved.noise,
+        "layers": _plain(saved.layers, blobs),
+        "kind": saved.kind,
+    }
+
+
+def _saved(content: dict[str, Any], blobs: list[bytes]) -> Saved:
+    return Saved(
+        Snapshot.from_bytes(blobs[0]),
+        tuple(content["noise"]),
+        _revived(content["layers"], blobs),
+        tuple((name, value) for name, value in content["kind"]),
+    )
+
+
+def _packed(description: dict[str, Any], blobs: list[bytes]) -> bytes:
+    text = json.dumps({**description, "blobs": [len(blob) for blob in blobs]}).encode()
+    whole = _HEADER.pack(_MAGIC, FORMAT_VERSION, len(text)) + text + b"".join(blobs)
+    return whole + _CRC.pack(zlib.crc32(whole))
+
+
+def _read(raw: bytes, make: Callable[[dict[str, Any], list[bytes]], T]) -> T:
+    """What ``make`` makes of a description and the blobs that it names."""
+    if len(raw) < _HEADER.size + _CRC.size or raw[:4] != _MAGIC:
+        raise SnapshotMismatch("This is not a snapshot of an archive; take it again.")
+    _, version, length = _HEADER.unpack_from(raw)
+    if version != FORMAT_VERSION:
+        raise OtherFormat(
+            f"The snapshot has format {version}, of another version of mario-envkit, and this "
+            f"one reads format {FORMAT_VERSION}; delete it, and play takes it again."
+        )
+    if zlib.crc32(raw[: -_CRC.size]) != _CRC.unpack(raw[-_CRC.size :])[0]:
+        raise SnapshotMismatch(
+            "The snapshot is damaged: its checksum does not fit its bytes; take it again."
+        )
+    try:
+        content = parse_json(raw[_HEADER.size : _HEADER.size + length])
+        blobs, start = [], _HEADER.size + length
+        for size in content["blobs"]:
+            blobs.append(raw[start : start + size])
+            start += size
+        return make(content, blobs)
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
+        raise SnapshotMismatch(
+            f"The snapshot is not laid out as this version writes it ({error}); take it again."
+        ) from error
 
 
 def _plain(value: Any, blobs: list[bytes]) -> Any:

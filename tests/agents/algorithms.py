@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import threading
 import time
 from typing import Any, ClassVar
@@ -9,6 +12,7 @@ from typing import Any, ClassVar
 from mario_agents.algos.dqn.algorithm import ApexAlgorithm, DDQNAlgorithm
 from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.core.updater import Updater
+from mario_agents.runtime.processes.background import ENTRY
 from mario_agents.testing.corridor import CORRIDOR
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyDataset, ToyLearner, ToyPolicy
 
@@ -65,8 +69,29 @@ class BrokenEvaluation(ToyAlgorithm):
         return super().policy(*args)
 
 
+class EvaluatedHereOnly(ToyAlgorithm):
+    """A process of its own cannot evaluate what was trained."""
+
+    def policy(self, *args: Any) -> ToyPolicy:
+        if elsewhere():
+            raise KeyError("only there")
+        return super().policy(*args)
+
+
+class EvaluationThatKills(ToyAlgorithm):
+    """A process that evaluates is killed."""
+
+    def policy(self, *args: Any) -> ToyPolicy:
+        if elsewhere():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().policy(*args)
+
+
 class HeldUpEvaluation(ToyAlgorithm):
-    """An evaluation goes on until there have been 21 updates."""
+    """An evaluation goes on until there have been 21 updates; it is one of the same process."""
+
+    def __init__(self) -> None:
+        self.own = True  # what a process could not know
 
     updaters: ClassVar[list[Updater]] = []
 
@@ -80,6 +105,11 @@ class HeldUpEvaluation(ToyAlgorithm):
             assert time.monotonic() < deadline, "the updates wait for the evaluation"
             time.sleep(0.01)
         return super().policy(*args)
+
+
+def elsewhere() -> bool:
+    """Whether this is a process that only evaluates."""
+    return getattr(sys.modules["__main__"].__spec__, "name", "") == ENTRY
 
 
 def evaluating() -> bool:

@@ -40,6 +40,18 @@ class Pattern:
         return self._all[start : start + self.size]
 
 
+def fill(
+    vector: NDArray[np.float32], copy: Callable[[Any, Any], object] = np.copyto
+) -> Callable[[NDArray[Any]], None]:
+    """What writes ``vector`` into a packet; of bfloat16 if that is what it holds."""
+
+    def write(out: NDArray[Any]) -> None:
+        narrow = out.dtype == np.uint16
+        copy(out, (vector.view(np.uint32) >> 16).astype(np.uint16) if narrow else vector)
+
+    return write
+
+
 @contextlib.contextmanager
 def running(target: Callable[..., None], *args: Any) -> Iterator[Any]:
     """A spawned process that runs ``target(*args)``; killed if it is still there at the end."""
@@ -60,7 +72,7 @@ def publish_gradients(pool: SharedGradientPool, heartbeat_name: str, worker: int
     pattern = Pattern(pool.size)
     number = 0
     while not heartbeat.stopping:
-        taken = pool.publish(worker, pattern.of(number, worker), version=row.count("packets"))
+        taken = pool.publish(worker, fill(pattern.of(number, worker)), row.count("packets"))
         row.add("packets")
         number += taken
         if not taken:
@@ -145,11 +157,11 @@ def crash_gradient_writers(original: SharedGradientPool, rounds: int) -> None:
 
     def publish(fence: Any = None, copy: Any = None, count: int = 1) -> None:
         pool = SharedGradientPool.attach(original.name, original.notifiers)
-        pool.rings[0].fence, pool._copy = fence or pool.rings[0].fence, copy or pool._copy
+        pool.rings[0].fence = fence or pool.rings[0].fence
         for _ in range(count):
             while not pool.has_room(0):
                 time.sleep(0)
-            pool.publish(0, pattern.of(pool.stats(0).published), version=1)
+            pool.publish(0, fill(pattern.of(pool.stats(0).published), copy or np.copyto), version=1)
 
     _crash(publish, fences=4, rounds=rounds)
 

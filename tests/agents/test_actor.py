@@ -16,7 +16,8 @@ from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.acting.plugin_policy import PluginPolicy
 from mario_agents.core.policy import Policy
 from mario_agents.core.types import clear_state
-from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
+from mario_agents.evaluation.evaluate import evaluate
+from mario_agents.evaluation.results import EvalProtocol
 from mario_agents.telemetry.episodes import CollectResult, Death
 from mario_agents.testing.corridor import CORRIDOR, DEATH, DIE, RIGHT, STAY
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate

@@ -90,6 +90,8 @@ class WalkingLearner:
 class WalkingAlgorithm:
     """Of an algorithm only what an evaluator asks for."""
 
+    config_class = None
+
     def env_kwargs(self, config):
         return {"id": CORRIDOR}
 

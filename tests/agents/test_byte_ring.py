@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 from mario_agents.runtime.shm.byte_ring import ByteRing
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import SharedSegments
-from mario_agents.runtime.shm.shared_weights import SharedWeights
-from mario_agents.runtime.transport import Board, Channel, Packet, Weights
+from mario_agents.runtime.transport import Board, Channel, Packet
 from mario_envkit.errors import OptionError, RunError
 
 from .hammering import running
@@ -168,16 +167,11 @@ def test_senseless_rings_and_packets_are_refused(tmp_path) -> None:
         ByteRing(np.zeros(4096, np.uint8), producer=None, consumer=None)
 
 
-def test_all_three_have_a_version_within_one_process() -> None:
+def test_channel_and_board_have_a_version_within_one_process() -> None:
     """mypy reads this, too: they implement the protocols."""
     channel: Channel = ByteRing.private(slots=2, capacity=4)
-    weights: Weights = SharedWeights.private(size=3)
     board: Board = SharedHeartbeat.private(workers=1)
     assert send(channel, b"1234")
-    assert weights.publish(np.ones(3, np.float32)) == weights.version == 1
-    out = np.zeros(3, np.float32)
-    assert weights.read(out) == 1
-    assert out.tolist() == [1, 1, 1]
     assert board.row(0).join() == 1
     board.row(0).add("steps", 3)
     assert board.total("steps") == 3

@@ -15,7 +15,8 @@ from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
 from mario_agents.algos.dqn.config import ApexConfig, DDQNConfig
 from mario_agents.config import check_resume, make_config, to_plain
-from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
+from mario_agents.evaluation.evaluate import evaluate
+from mario_agents.evaluation.results import EvalProtocol
 from mario_agents.run import CheckpointStore, RunDir, read_weights
 from mario_agents.run.records import read_evaluations
 from mario_agents.runtime.build import open_hub

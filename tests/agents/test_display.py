@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import imageio.v2 as imageio
 import numpy as np
 import pytest
 from rich.console import Console
@@ -124,6 +125,21 @@ def test_the_terminal_keeps_the_games_time_and_drops_frames(clock: Clock) -> Non
     drawn = out.getvalue().count("\x1b[H")
     assert 15 <= drawn <= 21
     assert out.getvalue().count("\n") == drawn * 18  # 19 lines of 20, in the shape of the picture
+
+
+@pytest.mark.parametrize(("scale", "size"), [(1, (26, 34)), (2, (52, 68)), (3, (78, 102))])
+def test_a_video_shows_every_pixel_enlarged(
+    tmp_path: Path, scale: int, size: tuple[int, int]
+) -> None:
+    picture = np.zeros((26, 34, 3), np.uint8)
+    picture[4:12, 8:16] = 250
+    with mp4_writer(tmp_path / "a.mp4", 30, scale, quick=True) as video:
+        for _ in range(3):
+            video.show(picture)
+    *_, shown = imageio.get_reader(tmp_path / "a.mp4")
+    assert shown.shape == (*size, 3)
+    larger = picture.repeat(scale, 0).repeat(scale, 1)
+    assert np.abs(shown.astype(int) - larger).mean() < 6
 
 
 def test_a_failed_video_leaves_nothing(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from mario_agents.acting.episodes import EpisodeTracker, StepInfo
-from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol, Evaluation, evaluate
+from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.original_child import ending_with_the_last_axe
+from mario_agents.evaluation.results import EvalEpisode, EvalProtocol, Evaluation
 from mario_agents.evaluation.standard import Standard, StandardReport
-from mario_agents.playback.first_success import FlagWatch
-from mario_agents.playback.video_recorder import ActionTrace, Trajectory, record_first_flag
+from mario_agents.playback.camera import Trajectory
+from mario_agents.playback.first_success import ActionTrace, FlagWatch, record_first_flag
 from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import level_success, stage_series
@@ -23,7 +24,7 @@ from mario_agents.run.records import (
     evaluation_line,
     read_videos,
 )
-from mario_agents.runtime.evaluator import _Result
+from mario_agents.runtime.evaluation import EvaluationResult
 from mario_agents.telemetry.episodes import CollectResult
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.emulator import native
@@ -109,10 +110,10 @@ def test_a_lost_life_is_not_the_end_of_the_full_game(monkeypatch: pytest.MonkeyP
 
 
 def test_the_best_weights_of_the_full_game_cleared_the_most_stages() -> None:
-    def result(stages: int, x: int) -> _Result:
+    def result(stages: int, x: int) -> EvaluationResult:
         episode = EvalEpisode("2-1", False, 1.0, x, 9, "pit", stages)
         found = Evaluation(EvalProtocol(episodes=1), (episode,), full_game=True)
-        return _Result(found, found, 1.0, 1.0)
+        return EvaluationResult(found, found)
 
     near, far = result(5, 100), result(4, 3500)
     assert near.score > far.score

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from mario_agents.acting.environments import make_env
-from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol, Evaluation, evaluate
-from mario_agents.playback.player import FrameTap, play_episode
+from mario_agents.evaluation.evaluate import evaluate
+from mario_agents.evaluation.results import EvalEpisode, EvalProtocol, Evaluation
+from mario_agents.playback.player import FrameTap
+from mario_agents.playback.policy_player import play_episode
 
 TOY: dict[str, Any] = {"id": "toy_trainer:Toy-v0"}
 

@@ -109,7 +109,9 @@ def test_a_worker_elsewhere_and_one_here_report_alike(run, hub, sink):
         reporter.write(128)
         reporter.write(128)
         reporter.close()
-    coordinator = CoordinatorReporter(run, hub.publisher(COORDINATOR), resume_step=None)
+    coordinator = CoordinatorReporter(
+        run, hub.metrics, hub.publisher(COORDINATOR), resume_step=None
+    )
     coordinator.updated({"lr": 0.5, "grad_norm": 1.0})
     coordinator.flush(130)
     coordinator.close()
@@ -256,7 +258,7 @@ def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
 
 
 def test_the_coordinator_tells_version_and_staleness(run, hub):
-    reporter = CoordinatorReporter(run, hub.publisher(COORDINATOR), resume_step=None)
+    reporter = CoordinatorReporter(run, hub.metrics, hub.publisher(COORDINATOR), resume_step=None)
     reporter.updated({"packets": 2, "staleness": 1.0})
     reporter.updated({"packets": 1, "staleness": 2.0})
     reporter.logger.track("stale", 3)
@@ -269,7 +271,7 @@ def test_the_coordinator_tells_version_and_staleness(run, hub):
 
 def test_an_evaluation_after_the_last_row_has_a_row(run, hub, sink):
     """As with worker processes: a row of the last step may be due before they have ended."""
-    reporter = CoordinatorReporter(run, hub.publisher(COORDINATOR), resume_step=None)
+    reporter = CoordinatorReporter(run, hub.metrics, hub.publisher(COORDINATOR), resume_step=None)
     reporter.flush(130)
     hub.write(130)
     reporter.evaluated({"eval_success": 0.5})

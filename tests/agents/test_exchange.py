@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import time
@@ -18,12 +19,15 @@ from torch import nn
 from mario_agents.core.gradients import trainable
 from mario_agents.core.types import Batch, Learner
 from mario_agents.runtime.aggregation import GradientAggregator
-from mario_agents.runtime.exchange import SharedExchange, weight_layout
+from mario_agents.runtime.exchange import SharedExchange
 from mario_agents.runtime.packet import PacketLayout
-from mario_agents.runtime.shm.gradient_pool import PacketType, SharedGradientPool
+from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import SharedSegments
+from mario_agents.runtime.shm.shared_vector import SharedVector
 from mario_agents.runtime.shm.shared_weights import SharedWeights
+from mario_agents.runtime.transport import PacketType, Weights, WeightsWriter
+from mario_agents.runtime.weights import CopiedWeights, InPlaceWeights, weight_layout
 from mario_agents.telemetry import Stopwatch
 from tests.waiting import PATIENCE, until
 
@@ -59,7 +63,8 @@ class Ends:
     learner: FakeLearner
     owner: FakeLearner
     pool: SharedGradientPool
-    weights: SharedWeights
+    weights: Weights
+    writer: WeightsWriter
     heartbeat: SharedHeartbeat
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(["time_waiting"]))
 
@@ -74,24 +79,26 @@ class Ends:
             stopwatch=self.stopwatch,
         )
 
-    def publish(self) -> None:
-        tensors = list(self.owner.model.state_dict().values())
-        self.weights.publish(weight_layout(self.owner).pack(tensors))
-
     def gradients(self, value: float) -> list[torch.Tensor]:
         return [torch.full_like(p, value) for p in trainable(self.learner.model)]
 
 
-@pytest.fixture
-def ends(tmp_path: Path) -> Iterator[Ends]:
+@pytest.fixture(params=["copied", "in place"])
+def ends(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ends]:
     learner, owner = FakeLearner(), FakeLearner()
     with SharedSegments(tmp_path / "leases") as segments:
-        size = PacketLayout(learner).size
+        size, weights_size = PacketLayout(learner).size, weight_layout(learner.model).size
+        weights: Weights = (
+            CopiedWeights(SharedWeights.create(segments, size=weights_size))
+            if request.param == "copied"
+            else InPlaceWeights(SharedVector.create(segments, size=weights_size))
+        )
         yield Ends(
             learner,
             owner,
             SharedGradientPool.create(segments, workers=1, size=size, slots=2),
-            SharedWeights.create(segments, size=weight_layout(learner).size),
+            weights,
+            weights.writer(owner.model),
             SharedHeartbeat.create(segments, workers=1),
         )
 
@@ -117,7 +124,7 @@ def test_weights_targets_and_buffers_arrive(ends: Ends) -> None:
     wait = in_background(exchange.sync)  # there are no weights yet
     time.sleep(0.05)
     assert exchange.version == 0
-    ends.publish()
+    ends.writer.publish()
     wait()
     assert exchange.version == 1
     ours, theirs = ends.learner.model.state_dict(), ends.owner.model.state_dict()
@@ -130,7 +137,7 @@ def test_weights_targets_and_buffers_arrive(ends: Ends) -> None:
 
 def test_a_full_ring_makes_a_worker_wait_and_beat(ends: Ends) -> None:
     exchange = ends.exchange(synchronous=False)
-    ends.publish()
+    ends.writer.publish()
     exchange.sync()
     assert all(exchange.submit(ends.gradients(value)) for value in (1.0, 2.0))
     wait = in_background(lambda: exchange.submit(ends.gradients(3.0)))
@@ -154,7 +161,7 @@ def test_a_full_ring_makes_a_worker_wait_and_beat(ends: Ends) -> None:
 
 def test_who_waits_leaves_when_the_run_stops(ends: Ends) -> None:
     exchange = ends.exchange(synchronous=True)
-    ends.publish()
+    ends.writer.publish()
     exchange.sync()
     assert exchange.submit(ends.gradients(1.0))
     syncing = in_background(exchange.sync)
@@ -171,7 +178,7 @@ def test_a_round_begins_when_all_have_ended_theirs(ends: Ends) -> None:
     aggregator = GradientAggregator(
         ends.pool, lambda worker: True, max_staleness=0, synchronous=True
     )
-    ends.publish()
+    ends.writer.publish()
     beginning = in_background(exchange.begin_round)
     until(lambda: ends.pool.waiting(0) == 1)
     assert exchange.version == 0
@@ -190,20 +197,20 @@ def test_new_synchronous_weights_are_those_of_the_own_gradients(ends: Ends) -> N
     aggregator = GradientAggregator(
         ends.pool, lambda worker: True, max_staleness=0, synchronous=True
     )
-    ends.publish()
+    ends.writer.publish()
     exchange.sync()
     for version in range(1, 30):
         assert exchange.version == version
         assert exchange.submit(ends.gradients(float(version)))
         syncing = in_background(exchange.sync)
-        while not aggregator.take(ends.weights.version):
+        while not aggregator.take(ends.writer.version):
             pass
         assert all(
             torch.all(g == version) for g in PacketLayout(ends.owner).gradients(aggregator.mean)
         )
         with torch.no_grad():
             ends.owner.model.online.weight.fill_(version + 1)
-        ends.publish()
+        ends.writer.publish()
         aggregator.release()
         syncing()
         assert torch.all(ends.learner.model.online.weight == version + 1)
@@ -225,10 +232,9 @@ def test_statistics_travel_with_gradients_exactly_and_are_averaged(
         for sent in (values[:1].expand(2, 2), values):
             for worker, learner in enumerate(learners):
                 learner.model.scale.copy_(sent[worker])
-                packet = np.empty(layout.size, dtype=np.float32)
                 gradients = [torch.full_like(p, worker + 1.0) for p in trainable(learner.model)]
-                PacketLayout(learner).pack(gradients, out=packet)
-                assert pool.publish(worker, packet, 1)
+                pack = functools.partial(PacketLayout(learner).pack, gradients)
+                assert pool.publish(worker, pack, 1)
             assert aggregator.take(1) == 2
             layout.take_statistics(aggregator.mean)
             aggregator.release()

@@ -12,16 +12,17 @@ import pytest
 
 from mario_agents.acting.environments import make_bare, make_vector
 from mario_agents.playback import first_success as first_flag
-from mario_agents.playback.first_success import FirstFlagRecorder, FlagWatch
-from mario_agents.playback.player import FrameTap, go_back, replay_actions
-from mario_agents.playback.video_recorder import (
+from mario_agents.playback.first_success import (
     FIRST_FLAG_VIDEO,
     ActionTrace,
-    VideoRecorder,
+    FlagWatch,
     record_first_flag,
 )
+from mario_agents.playback.player import FrameTap, go_back, replay_actions
+from mario_agents.playback.video_recorder import VideoRecorder
 from mario_agents.run.log_levels import NOTICE
 from mario_agents.run.records import read_videos
+from mario_agents.runtime.first_flag import FirstFlagRecorder
 from mario_envkit.curriculum.search import solve
 
 KWARGS = {

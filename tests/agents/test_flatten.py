@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mario_agents.runtime.flatten import TensorLayout
-from mario_agents.runtime.shm.bfloat16 import BLOCK, narrow, widen
+from mario_agents.runtime.shm.bfloat16 import BLOCK, widen
 from mario_envkit.errors import TrainerError
 
 DTYPES = (
@@ -68,16 +68,17 @@ def test_a_model_in_a_vector_and_back_in_place():
 
 def test_views_are_the_vector():
     layout = TensorLayout([("a", torch.zeros(2, 2)), ("b", torch.zeros(3))], numeric=True)
-    vector = np.arange(7, dtype=np.float32)
+    assert layout.size == 32  # each at 64 bytes
+    vector = np.arange(32, dtype=np.float32)
     a, b = layout.views(vector)
-    vector[3], vector[4] = 30, 40
+    vector[3], vector[16] = 30, 40
     assert a.tolist() == [[0, 1], [2, 30]]
-    assert b.tolist() == [40, 5, 6]
+    assert b.tolist() == [40, 17, 18]
 
 
 def test_what_does_not_fit_is_refused():
     layout = TensorLayout([("a", torch.zeros(2, 2)), ("b", torch.zeros(3))])
-    vector = np.zeros(7, dtype=np.float32)
+    vector = np.zeros(32, dtype=np.float32)
     for wrong in (
         [torch.zeros(2, 2)],
         [torch.zeros(3), torch.zeros(2, 2)],
@@ -87,34 +88,35 @@ def test_what_does_not_fit_is_refused():
             layout.pack(wrong)
         with pytest.raises(TrainerError, match="layout of 2"):
             layout.unpack(vector, wrong)
-    for shape in ((6,), (8,), (7, 1)):
-        with pytest.raises(TrainerError, match=r"shape \(7,\)"):
+    for shape in ((31,), (33,), (32, 1)):
+        with pytest.raises(TrainerError, match=r"shape \(32,\)"):
             layout.unpack(np.zeros(shape, dtype=np.float32), layout.views(vector))
-    with pytest.raises(TrainerError, match=r"\(7,\)"):
-        layout.pack(layout.views(vector), out=np.zeros(7))
+    with pytest.raises(TrainerError, match=r"\(32,\)"):
+        layout.pack(layout.views(vector), out=np.zeros(32))
     with pytest.raises(TrainerError, match="no numbers"):
         TensorLayout([])
     with pytest.raises(TrainerError, match=r"'w' is torch\.float64"):
         TensorLayout([("w", torch.zeros(1, dtype=torch.float64))], numeric=True)
 
 
-def assert_narrow_is_what_torch_does(values: np.ndarray) -> None:
-    found = np.empty(values.shape, dtype=np.uint16)
-    narrow(values, found)
-    theirs = torch.from_numpy(values).to(torch.bfloat16).view(torch.int16).numpy().view(np.uint16)
-    # Torch itself has two bit patterns for what was a NaN.
-    nan = np.isnan(values)
-    assert (found[nan] == 0x7FC0).all()
-    np.testing.assert_array_equal(found[~nan], theirs[~nan])
+def assert_rounded_as_torch_does(values: np.ndarray) -> None:
+    """Packed into packets of bfloat16."""
+    found = np.zeros(-(-values.size // 16) * 16, dtype=np.uint16)
+    tensor = torch.from_numpy(values)
+    TensorLayout([("w", tensor)], numeric=True).pack([tensor], out=found)
+    theirs = tensor.to(torch.bfloat16).float().numpy()
+    wide = np.empty(found.shape, dtype=np.float32)
+    widen(found, wide)
+    np.testing.assert_array_equal(wide[: values.size], theirs)  # NaN is equal to NaN
 
 
 bits = arrays(np.uint32, st.integers(1, 200), elements=st.integers(0, 2**32 - 1))
 
 
 @given(bits=bits)
-def test_narrow_is_what_torch_does(bits):
+def test_packets_of_bfloat16_are_rounded_to_the_nearest(bits):
     """On any bit pattern: ties, subnormals, infinities and NaNs included."""
-    assert_narrow_is_what_torch_does(bits.view(np.float32))
+    assert_rounded_as_torch_does(bits.view(np.float32))
 
 
 def test_every_bfloat16_and_its_neighbours():
@@ -123,7 +125,7 @@ def test_every_bfloat16_and_its_neighbours():
     for lower in (0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF):
         values = (upper | np.uint32(lower)).view(np.float32)
         assert values.size > BLOCK
-        assert_narrow_is_what_torch_does(values)
+        assert_rounded_as_torch_does(values)
     wide = np.empty(1 << 16, dtype=np.float32)
     every = (upper >> 16).astype(np.uint16)
     widen(every, wide)

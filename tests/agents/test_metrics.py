@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,20 @@ def test_a_new_csv_replaces_and_a_missing_one_is_no_error(tmp_path: Path) -> Non
     assert rows(tmp_path / "a.csv") == []
     CsvSink(tmp_path / "b.csv", ["x"], resume_step=5).close()
     assert rows(tmp_path / "b.csv") == []
+
+
+def test_event_files_are_read_in_the_order_they_were_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorBoard sorts their names as texts; several runs may begin in one second."""
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.5)
+    monkeypatch.setattr("mario_agents.telemetry.sinks.tensorboard._numbers", count(8))
+    begun = []
+    for _ in range(4):
+        TensorBoardSink(tmp_path).close()
+        begun += sorted({path.name for path in tmp_path.iterdir()} - set(begun))
+    assert len(begun) == 4
+    assert begun == sorted(begun)
 
 
 def test_tensorboard_scalars(tmp_path: Path) -> None:

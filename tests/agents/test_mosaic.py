@@ -11,7 +11,8 @@ import pytest
 
 from mario_agents.acting.environments import make_env
 from mario_agents.playback.mosaic import play_mosaic
-from mario_agents.playback.player import FrameTap, play_episode
+from mario_agents.playback.player import FrameTap
+from mario_agents.playback.policy_player import play_episode
 from tests.agents.walking import GAME, Walk
 
 

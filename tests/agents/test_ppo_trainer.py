@@ -12,7 +12,8 @@ import torch
 
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import make_config, to_plain
-from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
+from mario_agents.evaluation.evaluate import evaluate
+from mario_agents.evaluation.results import EvalProtocol
 from mario_agents.run import CheckpointStore, RunDir, read_weights
 from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_envkit.curriculum.search import solve

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mario_agents.evaluation.evaluate import EvalProtocol, Evaluation, evaluate
+from mario_agents.evaluation.evaluate import evaluate
+from mario_agents.evaluation.results import EvalProtocol, Evaluation
 from mario_agents.run import RunDir
 from mario_agents.testing.conformance import check_algorithm
 from tests.agents import cue_trainer

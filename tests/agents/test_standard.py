@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mario_agents.evaluation.conditions import CONDITIONS
-from mario_agents.evaluation.evaluate import EvalEpisode, EvalProtocol, Evaluation, evaluate
+from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.original import OriginalGame, original_vectors
+from mario_agents.evaluation.results import EvalEpisode, EvalProtocol, Evaluation
 from mario_agents.evaluation.standard import Standard, StandardReport, evaluate_levels
 from mario_envkit.errors import BackendUnavailable, OptionError, RunError
 from tests.agents.test_evaluate import TOY, Always

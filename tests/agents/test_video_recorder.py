@@ -15,8 +15,9 @@ from mario_agents.commands.train import _logging
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Spaces
 from mario_agents.core.policy import Policy
-from mario_agents.evaluation.evaluate import EvalProtocol, Evaluation, evaluate
-from mario_agents.playback import video_recorder as recorder_module
+from mario_agents.evaluation.evaluate import evaluate
+from mario_agents.evaluation.results import EvalProtocol, Evaluation
+from mario_agents.playback import camera as camera_module
 from mario_agents.playback.video_recorder import VideoRecorder, record_episode
 from mario_agents.run import RunDir
 from mario_agents.run.log_levels import NOTICE
@@ -94,7 +95,7 @@ def test_a_video_that_cannot_be_made_is_a_warning(tmp_path, caplog, monkeypatch)
     def no_ffmpeg(*args: Any, **options: Any) -> Any:
         raise BackendUnavailable("There is no ffmpeg.")
 
-    monkeypatch.setattr(recorder_module, "mp4_writer", no_ffmpeg)
+    monkeypatch.setattr(camera_module, "mp4_writer", no_ffmpeg)
     recorder = VideoRecorder(tmp_path, GAME)
     assert recorder.offer([measured(Walk())], (1.0,), None, Walk(), 10) is None
     assert "There is no video of step 10: There is no ffmpeg." in caplog.text
@@ -156,6 +157,8 @@ class WalkLearner:
 
 class WalkAlgorithm:
     """Of an algorithm only what an evaluator asks for."""
+
+    config_class = None
 
     def env_kwargs(self, config: Any) -> dict[str, Any]:
         return GAME

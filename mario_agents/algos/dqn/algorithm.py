@@ -25,9 +25,6 @@ from mario_agents.replay.selectors import PrioritizedSelector, Selector, Uniform
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.transitions import TransitionReplay, ValueErrors
 
-MOST_BATCHES_BEHIND = 16
-"""So many batches may be due before actors that share experience wait for the learner."""
-
 ConfigT = TypeVar("ConfigT", bound=DQNConfig)
 
 
@@ -80,7 +77,7 @@ class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
             learning_starts=sizes.learning_starts,
             train_every=config.train_every,
             save=config.save_replay,
-            error_buffer=config.error_buffer or config.train_every * MOST_BATCHES_BEHIND,
+            error_buffer=config.error_buffer or 8 * config.collect_steps,
         )
 
     @abstractmethod

@@ -19,11 +19,11 @@ from mario_agents.config import TrainConfig, make_config
 from mario_agents.core.algorithm import Algorithm, Spaces, algorithm_named
 from mario_agents.run import RunDir
 from mario_agents.runtime.cores import torch_threads
-from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
+from mario_agents.runtime.experience import StepChannels
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import remove_after_owner
-from mario_agents.runtime.shm.shared_weights import SharedWeights
 from mario_agents.runtime.signals import stop_signals
+from mario_agents.runtime.transport import GradientPool, Weights
 from mario_agents.telemetry.events import EventLogHandler, EventPublisher
 from mario_envkit.errors import MarioEnvkitError
 
@@ -39,8 +39,8 @@ class ProcessPlan:
         algorithm: by its name, see :func:`~mario_agents.core.algorithm.name_of`.
         options: the configuration as plain values.
         spaces: of the environments.
-        pool, weights, heartbeat: the ways to the others, see
-            :mod:`mario_agents.runtime.transport`.
+        pool, steps: the ways of the workers' gradients, or of their steps; the other is None.
+        weights, heartbeat: the ways to the others, see :mod:`mario_agents.runtime.transport`.
         events, token: where events go, and the token they carry.
         checkpoint: name of the checkpoint that the run continues from, or None.
         step: agent steps of that checkpoint, or 0.
@@ -52,8 +52,9 @@ class ProcessPlan:
     algorithm: str
     options: dict[str, Any]
     spaces: Spaces
-    pool: SharedGradientPool
-    weights: SharedWeights
+    pool: GradientPool | None
+    steps: StepChannels | None
+    weights: Weights
     heartbeat: SharedHeartbeat
     events: str
     token: str
@@ -73,7 +74,7 @@ class AttachedRun:
             self.algorithm.config_class, plan.options, source=f"{plan.run}/config.json"
         )
         self.run = RunDir.open(Path(plan.run))
-        self.pool, self.weights, self.heartbeat = plan.pool, plan.weights, plan.heartbeat
+        self.weights, self.heartbeat = plan.weights, plan.heartbeat
         self.publisher = EventPublisher(
             plan.events, run=plan.token, source=source, generation=generation
         )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
+from collections import deque
 from multiprocessing.connection import Connection
 
-import numpy as np
+import torch
 
+from mario_agents.core.algorithm import WorkerContext
 from mario_agents.nn.device import resolve_device
-from mario_agents.run import CheckpointStore
+from mario_agents.run import Checkpoint, CheckpointStore
 from mario_agents.runtime.aggregation import GradientAggregator
 from mario_agents.runtime.coordinator import TrainingCoordinator
-from mario_agents.runtime.exchange import WAIT_SECONDS, weight_layout
+from mario_agents.runtime.exchange import WAIT_SECONDS
+from mario_agents.runtime.experience import StepIntake
+from mario_agents.runtime.learning import BatchLearning
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
+from mario_agents.runtime.saved import SavedDataset
 from mario_agents.telemetry.events import COORDINATOR
 from mario_envkit.closing import close_at_end
 
@@ -21,6 +27,9 @@ SWITCH_SECONDS = 0.0001
 """An evaluation in the other thread lets an update go on after this time. All workers wait for it,
 and Python's default of 5 ms, which several operations of an update may have to wait for, is longer
 than the whole of it."""
+REMEMBERED = 10_000
+"""Versions of weights of which it is known how many updates had been made; a worker that still has
+older ones counts as having the oldest of these."""
 
 
 def coordinator_main(plan: ProcessPlan, failure: Connection) -> None:
@@ -30,7 +39,8 @@ def coordinator_main(plan: ProcessPlan, failure: Connection) -> None:
 
 def _coordinate(attached: AttachedRun) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
-    with close_at_end(SharedCoordinator(attached)) as coordinator:
+    kind = GradientCoordinator if attached.plan.steps is None else ExperienceCoordinator
+    with close_at_end(kind(attached, _checkpoint(attached))) as coordinator:
         coordinator.begin()
         while not attached.heartbeat.finishing:
             if not coordinator.update():
@@ -42,37 +52,31 @@ def _coordinate(attached: AttachedRun) -> None:
         coordinator.flush("stopped")
 
 
-class SharedCoordinator(TrainingCoordinator):
-    """A coordinator that takes gradients from shared memory, and publishes weights there."""
+def _checkpoint(attached: AttachedRun) -> Checkpoint | None:
+    """What a resumed run goes on from."""
+    if attached.plan.checkpoint is None:
+        return None
+    keep = attached.config.keep_checkpoints
+    return CheckpointStore(attached.run.checkpoint_path, keep=keep).load(attached.plan.checkpoint)
 
-    def __init__(self, attached: AttachedRun) -> None:
-        plan, config, algorithm = attached.plan, attached.config, attached.algorithm
-        checkpoint = None
-        if plan.checkpoint is not None:
-            store = CheckpointStore(attached.run.checkpoint_path, keep=config.keep_checkpoints)
-            checkpoint = store.load(plan.checkpoint)
+
+class SharedCoordinator(TrainingCoordinator):
+    """A coordinator that publishes weights for the workers."""
+
+    def __init__(self, attached: AttachedRun, checkpoint: Checkpoint | None) -> None:
+        plan = attached.plan
         super().__init__(
-            algorithm,
-            config,
+            attached.algorithm,
+            attached.config,
             attached.run,
             plan.spaces,
-            resolve_device(config.device),
+            resolve_device(attached.config.device),
             attached.publisher,
             attached.heartbeat,
             checkpoint,
             began=plan.began,
         )
-        self._weights = attached.weights
-        self._weight_layout = weight_layout(self.learner)
-        self._vector = np.empty(self._weight_layout.size, dtype=np.float32)
-        self._packet_layout = PacketLayout(self.learner)
-        self._pool = attached.pool
-        self._aggregator = GradientAggregator(
-            self._pool,
-            self._awaited,
-            max_staleness=config.max_staleness,
-            synchronous=config.synchronous,
-        )
+        self._weights = attached.weights.writer(self.learner.model)
 
     def begin(self) -> None:
         """Save the beginning; let the workers go.
@@ -82,25 +86,56 @@ class SharedCoordinator(TrainingCoordinator):
         """
         super().begin()
         self._row.join()
-        self._publish()
+        self._weights.publish()
+
+    @abstractmethod
+    def update(self) -> bool:
+        """Do what workers have sent something for; returns whether there was anything."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """There is nothing to do: sleep until workers send something."""
+
+
+class GradientCoordinator(SharedCoordinator):
+    """Makes updates from the gradients of the workers."""
+
+    def __init__(self, attached: AttachedRun, checkpoint: Checkpoint | None) -> None:
+        super().__init__(attached, checkpoint)
+        assert attached.plan.pool is not None
+        self._packet_layout = PacketLayout(self.learner)
+        self._pool = attached.plan.pool
+        self._aggregator = GradientAggregator(
+            self._pool,
+            self._awaited,
+            max_staleness=self.config.max_staleness,
+            synchronous=self.config.synchronous,
+        )
 
     def update(self) -> bool:
-        """Make the next update, if there are gradients for one."""
-        stale = self._aggregator.stale
-        packets = self._aggregator.take(self._weights.version)
-        if self._aggregator.stale > stale:
-            self._row.add("stale", self._aggregator.stale - stale)
-            self.reporter.logger.track("stale", self._aggregator.stale - stale)
-        if not packets:
-            return False
-        self._packet_layout.take_statistics(self._aggregator.mean)
-        gradients = self._packet_layout.gradients(self._aggregator.mean)
-        self.submit(gradients, packets, self._aggregator.staleness)
-        self._publish()
-        self._aggregator.release()
-        self._row.add("updates")
-        self._row.add("packets", packets)
-        return True
+        """Make the next update, if there are gradients for one.
+
+        Synchronous workers wait for it: what can be done after they were let go is done then.
+        """
+        aggregator = self._aggregator
+        stale = aggregator.stale
+        packets = aggregator.take(self._weights.version)
+        if packets:
+            with self.reporter.stopwatch.measure("optimizing"):
+                self._packet_layout.take_statistics(aggregator.mean)
+                gradients = self._packet_layout.gradients(aggregator.mean)
+                metrics = self.updater.apply(gradients, packets)
+            self._weights.publish()
+            aggregator.release()
+            self.reporter.updated(
+                {**metrics, "packets": packets, "staleness": aggregator.staleness}
+            )
+            self._row.add("updates")
+            self._row.add("packets", packets)
+        if aggregator.stale > stale:
+            self._row.add("stale", aggregator.stale - stale)
+            self.reporter.logger.track("stale", aggregator.stale - stale)
+        return packets > 0
 
     def wait(self) -> None:
         """There is no update to make: sleep until gradients come."""
@@ -112,6 +147,87 @@ class SharedCoordinator(TrainingCoordinator):
         row = self._heartbeat.row(worker)
         return row.taken or not (row.ever_taken or self._heartbeat.stopping)
 
-    def _publish(self) -> None:
-        tensors = list(self.learner.model.state_dict().values())
-        self._weights.publish(self._weight_layout.pack(tensors, out=self._vector))
+
+class ExperienceCoordinator(SharedCoordinator):
+    """Learns from the steps of all workers: it has the one dataset, and the learner.
+
+    Between two batches it takes in what has come. Steps wait in their channels, and then the
+    workers, while the dataset is full; the learner waits while no batch is due.
+    """
+
+    def __init__(self, attached: AttachedRun, checkpoint: Checkpoint | None) -> None:
+        super().__init__(attached, checkpoint)
+        plan, config = attached.plan, self.config
+        assert plan.steps is not None
+        # Workers have shares of the cores; the learner has as many as it was told.
+        torch.set_num_threads(config.torch_threads)
+        context = WorkerContext(
+            0, config.workers, config.seed, plan.step, 0, self.device, central=True
+        )
+        dataset = attached.algorithm.dataset(config, self.learner, plan.spaces, context)
+        self.dataset = SavedDataset(dataset, context.shards)
+        if checkpoint is not None:
+            self.dataset.restore(self.store, checkpoint)
+        self._channels, self._dataset = plan.steps.rings, dataset
+        self._intake = StepIntake(self._channels, plan.steps.layout, dataset)
+        self._learning = BatchLearning(
+            self.learner,
+            self.device,
+            dataset,
+            self._heartbeat,
+            self._row,
+            self.reporter.trained,
+            accumulate=config.accumulate_grads,
+        )
+        self._published: deque[int] = deque(maxlen=REMEMBERED)
+        """Updates that had been made when weights were published, the newest last."""
+        self._unpublished = 0
+        """Agent steps that came in since then."""
+
+    def begin(self) -> None:
+        """Save the beginning; let the workers go."""
+        super().begin()
+        self._published.append(self.version)
+
+    def update(self) -> bool:
+        """Take in steps, and learn from the next batch if one is due."""
+        measure = self.reporter.stopwatch.measure
+        with measure("inserting"):
+            steps = self._intake.take()
+            if steps:
+                self._inserted(steps)
+        learned = False
+        # Who is interrupted learns no more; who has come to the end makes all updates that are due.
+        if not self._heartbeat.stopping or self._heartbeat.completing:
+            with measure("learning"):
+                learned = self._learn()
+        return steps > 0 or learned
+
+    def wait(self) -> None:
+        """Neither steps nor a batch: sleep until steps come."""
+        with self.reporter.stopwatch.measure("waiting"):
+            self._channels[0].wait_for_packet(WAIT_SECONDS)  # of any of them
+
+    def _learn(self) -> bool:
+        batches = self._row.count("train_steps")
+        for gradients in self._learning.gradients(self.step, most=1):
+            self.submit(gradients)
+            self._row.add("updates")
+            self._row.add("packets")
+            # Workers look once for so many of their own steps: more often would help nobody.
+            if self._unpublished >= self.config.sync_every:
+                self._weights.publish()
+                self._published.append(self.version)
+                self._unpublished = 0
+        return self._row.count("train_steps") > batches
+
+    def _inserted(self, steps: int) -> None:
+        """Take note of steps that came in."""
+        self._unpublished += steps
+        for version in self._intake.versions:
+            behind = min(self._weights.version - version, len(self._published) - 1)
+            lag = self.version - self._published[-1 - behind]
+            self.reporter.inserted({"lag": lag})
+        waiting = sum(channel.waiting for channel in self._channels)
+        measured = {"inserted": steps, "chunks_waiting": waiting, **self._dataset.gauges()}
+        self.reporter.inserted(measured)

@@ -73,7 +73,7 @@ class ProcessHandle:
             return sentence
         status = self.exit_status
         if status is not None and status < 0:
-            return f"It was killed by {_signal_name(-status)}."
+            return f"It was killed by {signal_name(-status)}."
         return f"It ended with status {status}."
 
 
@@ -84,7 +84,7 @@ def _read(failure: Connection) -> str:
         return ""
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:

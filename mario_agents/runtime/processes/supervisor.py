@@ -13,10 +13,10 @@ import torch
 
 from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig, to_plain
-from mario_agents.core.algorithm import Algorithm, Spaces, name_of
+from mario_agents.core.algorithm import Algorithm, Spaces, name_of, share_of
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.runtime.build import build_learner, workers_ever
-from mario_agents.runtime.exchange import weight_layout
+from mario_agents.runtime.experience import StepChannels, step_layout
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import ProcessPlan
 from mario_agents.runtime.processes.coordinator_process import coordinator_main
@@ -26,14 +26,14 @@ from mario_agents.runtime.saved import restore_counters
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import SharedSegments
-from mario_agents.runtime.shm.shared_weights import SharedWeights
+from mario_agents.runtime.weights import open_weights
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import COORDINATOR
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import RunError, TrainerError
 
 SLOTS = 3
-"""Packets that a worker may have sent and not seen applied before it has to wait."""
+"""Packets of gradients that a worker may have sent and not seen applied before it has to wait."""
 WATCH_SECONDS = 0.1
 QUICK_DEATH_SECONDS = 30.0
 """A worker that lives no longer than this after its first sign of life has died at once."""
@@ -144,21 +144,26 @@ class Supervisor:
         self.heartbeat = SharedHeartbeat.create(segments, workers=workers)
         if checkpoint is not None:
             restore_counters(self.heartbeat, run, checkpoint)
-        pool = SharedGradientPool.create(
-            segments,
-            workers=config.workers,
-            size=PacketLayout(learner).size,
-            slots=SLOTS,
-            dtype=config.gradient_dtype,
-        )
-        weights = SharedWeights.create(segments, size=weight_layout(learner).size)
+        pool, steps = None, None
+        if share_of(algorithm, config) == "experience":
+            layout = step_layout(algorithm, config, learner, spaces)
+            steps = StepChannels.create(segments, layout, workers=config.workers)
+        else:
+            pool = SharedGradientPool.create(
+                segments,
+                workers=config.workers,
+                size=PacketLayout(learner).size,
+                slots=SLOTS,
+                dtype=config.gradient_dtype,
+            )
         self.plan = ProcessPlan(
             run=str(run.path),
             algorithm=algorithm_name,
             options=to_plain(config),
             spaces=spaces,
             pool=pool,
-            weights=weights,
+            steps=steps,
+            weights=open_weights(learner, config, segments),
             heartbeat=self.heartbeat,
             events=hub.address,
             token=hub.token,

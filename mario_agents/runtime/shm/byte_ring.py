@@ -124,8 +124,20 @@ class ByteRing:
         write_header(memory, _KIND, [slots, capacity])
 
     @classmethod
-    def create(cls, segments: SharedSegments, *, slots: int, capacity: int) -> ByteRing:
+    def create(
+        cls,
+        segments: SharedSegments,
+        *,
+        slots: int,
+        capacity: int,
+        consumer: Notifier | None = None,
+    ) -> ByteRing:
         """A new ring between two processes; it travels to a process that is started.
+
+        Args:
+            segments: the run's, which removes the memory at its end.
+            slots, capacity: packets that it holds, and bytes that each may have.
+            consumer: what wakes the consumer, if several rings are to; None is one of its own.
 
         Raises:
             OptionError: as :meth:`format`.
@@ -133,7 +145,8 @@ class ByteRing:
         """
         name, memory = segments.create(cls.bytes(slots, capacity))
         cls.format(memory, slots, capacity)
-        return cls(memory, producer=ProcessNotifier(), consumer=ProcessNotifier(), name=name)
+        consumer = consumer or ProcessNotifier()
+        return cls(memory, producer=ProcessNotifier(), consumer=consumer, name=name)
 
     @classmethod
     def attach(cls, name: str, producer: Notifier, consumer: Notifier) -> ByteRing:

@@ -8,28 +8,28 @@ coordinator is woken by a packet of any worker.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mario_agents.runtime.shm.atomics import LINE, Memory, kind_of, read_header, write_header
-from mario_agents.runtime.shm.bfloat16 import BLOCK, narrow, widen
+from mario_agents.runtime.shm.bfloat16 import BLOCK, widen
 from mario_agents.runtime.shm.byte_ring import ByteRing, RingPacket, RingStats
-from mario_agents.runtime.shm.notifier import Notifier, ProcessNotifier, ThreadNotifier
+from mario_agents.runtime.shm.notifier import Notifier, ProcessNotifier
 from mario_agents.runtime.shm.segments import SharedSegments, attach
+from mario_agents.runtime.transport import Numbers, PacketType
 from mario_envkit.errors import OptionError
-
-PacketType = Literal["float32", "bfloat16"]
 
 _KIND = kind_of("marioGP2")
 _ITEM_BYTES: dict[PacketType, int] = {"float32": 4, "bfloat16": 2}
 _TYPES: tuple[PacketType, ...] = ("float32", "bfloat16")
 
 
-class GradientPacket:
-    """One worker's gradients, in the shared memory itself; good until :meth:`release`.
+class SharedPacket:
+    """Implements :class:`mario_agents.runtime.transport.GradientPacket`: one worker's gradients, in
+    the shared memory itself; good until :meth:`release`.
 
     Attributes:
         worker: who computed them.
@@ -80,7 +80,8 @@ class GradientPacket:
 
 
 class SharedGradientPool:
-    """The rings of all workers. See the module for how it works.
+    """Implements :class:`mario_agents.runtime.transport.GradientPool`: the rings of all workers.
+    See the module for how it works.
 
     One process makes it with :meth:`create`; it travels to the processes that are started. Each
     worker calls :meth:`publish` for its own ring only, from one thread; one process calls
@@ -94,8 +95,7 @@ class SharedGradientPool:
     """
 
     def __init__(self, name: str, memory: Memory, notifiers: Sequence[Notifier]) -> None:
-        """Of memory that is formatted already; use :meth:`create`, :meth:`attach` or
-        :meth:`private`."""
+        """Of memory that is formatted already; use :meth:`create` or :meth:`attach`."""
         fields = read_header(memory, _KIND, 4, "a gradient pool")
         self.name, self.notifiers = name, notifiers
         self.workers, self.size, self.slots = fields[:3]
@@ -106,7 +106,6 @@ class SharedGradientPool:
                 _parts(memory, self.workers, self.slots, self._bytes), notifiers[:-1], strict=True
             )
         ]
-        self._copy = self._narrow if self.dtype == "bfloat16" else np.copyto
 
     @classmethod
     def create(
@@ -146,48 +145,28 @@ class SharedGradientPool:
         """
         return cls(name, attach(name), notifiers)
 
-    @classmethod
-    def private(
-        cls, *, workers: int, size: int, slots: int = 4, dtype: PacketType = "float32"
-    ) -> SharedGradientPool:
-        """A pool in this process's own memory, for workers that are threads, or take turns.
-
-        Raises:
-            OptionError: if a number makes no sense.
-        """
-        memory = np.zeros(_pool_bytes(workers, size, slots, dtype), dtype=np.uint8)
-        _format(memory, workers, size, slots, dtype)
-        return cls("", memory, [ThreadNotifier() for _ in range(workers + 1)])
-
     def __reduce__(self) -> tuple[object, ...]:
         return SharedGradientPool.attach, (self.name, self.notifiers)
 
-    def publish(self, worker: int, vector: NDArray[np.float32] | None, version: int) -> bool:
-        """Copy ``vector`` ``(size,)`` float32, C-contiguous, into the worker's ring.
+    def publish(self, worker: int, write: Callable[[Numbers], object] | None, version: int) -> bool:
+        """Put a packet into the worker's ring.
 
         Args:
             worker: whose ring.
-            vector: gradients; None for an empty packet.
-            version: of the weights that they were computed on.
+            write: is given the packet's numbers, ``(size,)`` in the shared memory itself, with
+                whatever is in them, to fill them in: float32, or the bits of bfloat16 as uint16.
+                None for an empty packet.
+            version: of the weights that the gradients were computed on.
 
         Returns:
             False if the ring is full: nothing was written, and the packet counts as dropped. To
             wait instead, ask :meth:`has_room` first.
-
-        Raises:
-            OptionError: if the vector has another shape or type.
         """
-        if vector is None:
+        if write is None:
             return self.rings[worker].send(0, tag=version)
-        contiguous = vector.flags.c_contiguous
-        if vector.shape != (self.size,) or vector.dtype != np.float32 or not contiguous:
-            raise OptionError(
-                f"Gradients for this pool are contiguous float32 of shape ({self.size},), not "
-                f"{'' if contiguous else 'strided '}{vector.dtype} of shape {vector.shape}."
-            )
         kind = np.float32 if self.dtype == "float32" else np.uint16
         return self.rings[worker].send(
-            self._bytes, lambda data: self._copy(data.view(kind), vector), tag=version
+            self._bytes, lambda data: write(data.view(kind)), tag=version
         )
 
     def has_room(self, worker: int) -> bool:
@@ -199,14 +178,14 @@ class SharedGradientPool:
         whether one may have been since the last call."""
         return self.rings[worker].wait_for_release(seconds)
 
-    def poll(self, worker: int) -> GradientPacket | None:
+    def poll(self, worker: int) -> SharedPacket | None:
         """The next packet of a worker, in the order of publishing, or None if there is none.
 
         A packet polled and not yet released keeps its slot; several of a worker may be out at a
         time, up to ``slots``.
         """
         packet = self.rings[worker].receive()
-        return None if packet is None else GradientPacket(worker, packet, self.dtype)
+        return None if packet is None else SharedPacket(worker, packet, self.dtype)
 
     def wait_for_packet(self, seconds: float) -> bool:
         """For the process that polls: sleep until a packet of any worker is published, at most
@@ -224,10 +203,6 @@ class SharedGradientPool:
     @property
     def _bytes(self) -> int:
         return self.size * _ITEM_BYTES[self.dtype]
-
-    @staticmethod
-    def _narrow(out: NDArray[np.uint16], source: NDArray[np.float32]) -> None:
-        narrow(source, out)
 
 
 def _pool_bytes(workers: int, size: int, slots: int, dtype: PacketType) -> int:

@@ -1,4 +1,4 @@
-"""The newest weights, from the coordinator to every worker, in shared memory.
+"""The newest weights, copied from the coordinator to every worker through shared memory.
 
 Two buffers: version ``v`` lies in buffer ``v % 2``, so that a new version is written beside the one
 that is being read. Each buffer has a *mark*, the version that is in it or is being written to it.
@@ -33,8 +33,8 @@ _KIND = kind_of("marioSW1")
 
 
 class SharedWeights:
-    """Implements :class:`mario_agents.runtime.transport.Weights`, and travels to processes that
-    are started.
+    """A vector of float32 with a version: one process publishes, any number reads, nobody waits.
+    Travels to processes that are started.
 
     Attributes:
         name: of the segment, for :meth:`attach`.
@@ -65,17 +65,6 @@ class SharedWeights:
         name, memory = segments.create(_total_bytes(size))
         write_header(memory, _KIND, [size])
         return cls(name, memory)
-
-    @classmethod
-    def private(cls, *, size: int) -> SharedWeights:
-        """The same in this process's own memory.
-
-        Raises:
-            OptionError: if ``size`` is not positive.
-        """
-        memory = np.zeros(_total_bytes(size), dtype=np.uint8)
-        write_header(memory, _KIND, [size])
-        return cls("", memory)
 
     @classmethod
     def attach(cls, name: str) -> SharedWeights:

@@ -49,10 +49,12 @@ class TensorBoardSink:
         # Imported here: it costs a while, and whoever reads CSV files does not need it.
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-        # TensorBoard reads the files of a directory in the order of their names.
+        # TensorBoard reads the files of a directory in the order of their names, as texts: the
+        # moment to the nanosecond, since two may begin in one second, and all digits of it.
+        seconds, fraction = divmod(time.time_ns(), 10**9)
         name = (
-            f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}."
-            f"{next(_numbers)}"
+            f"events.out.tfevents.{seconds:010d}.{fraction:09d}.{socket.gethostname()}."
+            f"{os.getpid()}.{next(_numbers):09d}"
         )
         self._metrics = metrics or RunMetrics()
         self._described: set[str] = set()

@@ -1,0 +1,148 @@
+"""What an evaluation during training is, in whichever process it is played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mario_agents.acting.plugin_policy import PluginPolicy
+from mario_agents.config import TrainConfig
+from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
+from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.types import State
+from mario_agents.evaluation.evaluate import evaluate
+from mario_agents.evaluation.results import EvalProtocol, Evaluation
+from mario_agents.playback.camera import tell_missing
+from mario_agents.playback.video_recorder import VideoRecorder
+from mario_agents.run.records import EvaluationRecord, PlayedEpisode
+from mario_agents.runtime.cores import torch_threads
+
+STICKY = 0.25
+"""Probability of repeating an action in the perturbed half of an evaluation. Without it all greedy
+episodes are nearly one and the same, and their success says little (Machado et al., "Revisiting the
+Arcade Learning Environment", JAIR 2018, section 5)."""
+MAX_ENVS = 64
+"""Episodes played at once: beside training, steps take long, and not the games in them."""
+
+_STAGE = 100_000
+"""Pixels that a cleared stage counts for: more than any stage is long."""
+
+
+class EvaluationResult(NamedTuple):
+    """Episodes on a console that obeys, and on one with sticky actions."""
+
+    plain: Evaluation
+    sticky: Evaluation
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """Mean success, and how far they came: of the full game, above all in stages."""
+        success = sum(each.success_rate.mean for each in self) / 2
+        stages = sum(each.stages_cleared.mean for each in self if each.full_game) / 2
+        return success, sum(each.mean_x.mean for each in self) / 2 + _STAGE * stages
+
+    def text(self) -> str:
+        """One line for people."""
+        said = []
+        for name, found in (("obedient", self.plain), ("sticky", self.sticky)):
+            wins = sum(episode.success for episode in found.episodes)
+            x, reward = found.mean_x.mean, found.mean_reward.mean
+            flags = f"{wins} of {len(found.episodes)} to the flag"
+            if found.full_game:
+                flags = (
+                    f"{wins} of {len(found.episodes)} games won, stages cleared "
+                    f"{found.stages_cleared.mean:.1f} (most {found.most_stages})"
+                )
+            said.append(f"{name}: {flags}, mean x {x:.0f}, return {reward:.1f}")
+        return "; ".join(said)
+
+    def record(self, step: int, seconds: float, known: float, time: float) -> EvaluationRecord:
+        """What is kept of it: the weights were taken at ``step``, after ``seconds`` of training;
+        the last episode ended after ``known`` seconds, at the Unix time ``time``."""
+        plain, sticky = (tuple(map(PlayedEpisode.of, each.episodes)) for each in self)
+        return EvaluationRecord(step, plain, sticky, round(seconds, 3), round(known, 3), time)
+
+
+class EvaluationPlayer:
+    """Plays evaluations with a model of its own.
+
+    Args:
+        algorithm, config: whose weights are evaluated.
+        spaces: of the environments.
+        device: where the model computes.
+        between: called before every step that is played.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm[Any, Any],
+        config: TrainConfig,
+        spaces: Spaces,
+        device: torch.device,
+        between: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._algorithm, self._config, self._device = algorithm, config, device
+        self._between = between
+        self._learner = algorithm.learner(config, spaces)
+        self._learner.model.to(device)
+
+    def evaluate(self, weights: Mapping[str, Tensor]) -> EvaluationResult:
+        """Evaluate the weights of :meth:`Algorithm.player
+        <mario_agents.core.algorithm.Algorithm.player>`."""
+        config = self._config
+        torch.set_num_threads(torch_threads(config))  # a new thread begins with all cores
+        kwargs = self._algorithm.env_kwargs(config)
+        plain, sticky = (
+            evaluate(
+                self._policy(weights),
+                kwargs,
+                EvalProtocol(config.eval_episodes, sticky=chance, seed=config.seed),
+                max_envs=MAX_ENVS,
+            )
+            for chance in (0.0, STICKY)
+        )
+        return EvaluationResult(plain, sticky)
+
+    def record(
+        self,
+        videos: Path,
+        weights: Mapping[str, Tensor],
+        step: int,
+        result: EvaluationResult,
+        best: tuple[float, ...] | None,
+    ) -> None:
+        """Record the best episode of an evaluation of ``weights``, if it is one to remember, see
+        :meth:`VideoRecorder.offer
+        <mario_agents.playback.video_recorder.VideoRecorder.offer>`."""
+        try:
+            recorder = VideoRecorder(videos, self._algorithm.env_kwargs(self._config))
+            recorder.offer(result, result.score, best, self._policy(weights), step)
+        except Exception as error:  # of an algorithm that has played well until now
+            tell_missing(f"There is no video of step {step}", error)
+
+    def _policy(self, weights: Mapping[str, Tensor]) -> PluginPolicy:
+        self._algorithm.player(self._learner).load_state_dict(weights)
+        context = WorkerContext(0, 1, self._config.seed, 0, 0, self._device)
+        policy = self._algorithm.policy(self._config, self._learner, context)
+        return PluginPolicy(_Interrupted(policy, self._between))
+
+
+class _Interrupted(Policy):
+    """A policy before each of whose steps something else is done."""
+
+    def __init__(self, policy: Policy, between: Callable[[], object]) -> None:
+        self._policy, self._between = policy, between
+        self.device = policy.device
+
+    def initial(self, n: int) -> State:
+        return self._policy.initial(n)
+
+    def act(
+        self, obs: Tensor, state: State, is_first: Tensor, *, mode: Mode, step: int
+    ) -> tuple[Tensor, dict[str, Tensor], State]:
+        self._between()
+        return self._policy.act(obs, state, is_first, mode=mode, step=step)
