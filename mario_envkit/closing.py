@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +21,28 @@ class Closeable(Protocol):
 
 
 T = TypeVar("T", bound=Closeable)
+
+
+class ClosesItself(Protocol):
+    """For whoever derives from it: a context manager that calls ``close`` at the end, as
+    :func:`close_at_end` does."""
+
+    def close(self) -> None:
+        """Give back what it has; harmless when repeated."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            close_after_error(self.close)
 
 
 @contextmanager

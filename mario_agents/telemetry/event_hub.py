@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 
 from mario_agents.run import RunDir
 from mario_agents.telemetry import MetricAggregator, MetricSink, RunMetrics, write_metrics
@@ -30,7 +29,7 @@ from mario_agents.telemetry.events import (
 )
 from mario_agents.telemetry.events.publisher import Stamp
 from mario_agents.telemetry.log_relay import LogRelay
-from mario_envkit.closing import close_after_error, close_all
+from mario_envkit.closing import ClosesItself, close_all
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ LAST_POLLS = 100
 """Calls of poll() that closing makes at most, in case somebody never stops sending."""
 
 
-class EventHub:
+class EventHub(ClosesItself):
     """Takes every event of a run and does what is to be done with it.
 
     Metrics are aggregated, deaths counted, statuses remembered, log records logged, and everything
@@ -208,20 +207,6 @@ class EventHub:
         for _ in range(LAST_POLLS):
             if not self.poll():
                 break
-
-    def __enter__(self) -> EventHub:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            close_after_error(self.close)
 
 
 def _own_logger() -> logging.Logger:

@@ -26,12 +26,11 @@ import stat
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from mario_agents.runtime.shm.atomics import Memory
-from mario_envkit.closing import close_after_error
+from mario_envkit.closing import ClosesItself
 from mario_envkit.errors import RunError
 
 try:
@@ -52,7 +51,7 @@ def default_leases() -> Path:
     return Path(tempfile.gettempdir()) / f"mario-agents-{os.getuid()}"
 
 
-class SharedSegments:
+class SharedSegments(ClosesItself):
     """The shared memory of one run, made and removed by the process that supervises it.
 
     Making one also removes what dead runs of this user left behind. Use it as a context manager::
@@ -122,20 +121,6 @@ class SharedSegments:
     @property
     def _path(self) -> Path:
         return self._leases / f"{self._token}.lease"
-
-    def __enter__(self) -> SharedSegments:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            close_after_error(self.close)
 
 
 def attach(name: str) -> Memory:

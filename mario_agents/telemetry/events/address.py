@@ -9,13 +9,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 import zmq
 
 from mario_agents.run.decoding import decode_json
 from mario_agents.telemetry.events.messages import PROTOCOL_VERSION
+from mario_envkit.closing import ClosesItself
 from mario_envkit.errors import RunError
 from mario_envkit.files import replace_text
 
@@ -28,7 +28,7 @@ LOOPBACK = "tcp://127.0.0.1:*"
 """A port of the system's choice that only this machine reaches."""
 
 
-class EventDirectory:
+class EventDirectory(ClosesItself):
     """A private directory for a run's sockets, for as long as the run lasts.
 
     Paths of sockets are limited to about 100 characters, so they do not lie in the run directory.
@@ -72,17 +72,6 @@ class EventDirectory:
         if self.path is not None and self.path.exists():
             shutil.rmtree(self.path)
             os.close(self._lock)
-
-    def __enter__(self) -> EventDirectory:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _locked_file(directory: Path) -> int:
