@@ -12,10 +12,9 @@ from mario_agents.core.dataset import Dataset
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.policy import Policy
 from mario_agents.core.types import Learner
-from mario_agents.core.updater import ParameterGroup, Updater
+from mario_agents.core.updater import Updater
 from mario_agents.nn.encoders import NatureEncoder
-from mario_agents.ops.clipping import clip_by_global_norm
-from mario_agents.ops.schedules import cosine_with_warmup
+from mario_agents.nn.init import seeded
 from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_agents.telemetry.schema import rolling
 
@@ -83,9 +82,10 @@ class ReinforceAlgorithm(Algorithm):
     )
 
     def learner(self, config, spaces):
-        torch.manual_seed(config.seed)
-        encoder = NatureEncoder(spaces.obs_shape)
-        return ReinforceLearner(nn.Sequential(encoder, nn.Linear(encoder.features, spaces.actions)))
+        with seeded(config.seed):
+            encoder = NatureEncoder(spaces.obs_shape)
+            head = nn.Linear(encoder.features, spaces.actions)
+        return ReinforceLearner(nn.Sequential(encoder, head))
 
     def policy(self, config, learner, context):
         return ReinforcePolicy(learner.model, context.seed_for("actions"), context.device)
@@ -98,11 +98,7 @@ class ReinforceAlgorithm(Algorithm):
 
     def updater(self, config, learner):
         packets = max(config.total_steps // (config.rollout * config.num_envs), 1)
-        lr = cosine_with_warmup(config.lr, 0.0, warmup=0, total=packets)
-        clip = clip_by_global_norm(0.5)
-        return Updater(
-            learner, adamw(), ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
-        )
+        return Updater.with_cosine(learner, adamw(), lr=config.lr, packets=packets, max_norm=0.5)
 
 
 TRAINER = AlgorithmTrainer(ReinforceAlgorithm(), "REINFORCE: the policy gradient at its simplest.")

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from mario_agents.core.gradients import trainable
 from mario_agents.core.optimizers import OptimizerFactory
 from mario_agents.core.types import Learner, Metrics
-from mario_agents.ops.clipping import Clip
+from mario_agents.ops.clipping import Clip, clip_by_global_norm
+from mario_agents.ops.schedules import cosine_with_warmup
 from mario_envkit.errors import CheckpointError, TrainerError
 
 
@@ -70,6 +71,34 @@ class Updater:
         self._optimizer = optimizer(
             [{"params": group.parameters, "lr": group.lr(0), **group.options} for group in groups]
         )
+
+    @classmethod
+    def with_cosine(
+        cls,
+        learner: Learner,
+        optimizer: OptimizerFactory,
+        *,
+        lr: float,
+        lr_end: float = 0.0,
+        warmup: int = 0,
+        packets: int,
+        max_norm: float,
+    ) -> Updater:
+        """With all parameters in one group: a learning rate that falls by half a cosine, and a
+        limit for the norm of all gradients together.
+
+        Args:
+            learner, optimizer: as above.
+            lr, lr_end, warmup: of :func:`~mario_agents.ops.schedules.cosine_with_warmup`.
+            packets: of gradients in the whole run, after which the learning rate is ``lr_end``.
+            max_norm: of the gradients of an update.
+        """
+        group = ParameterGroup(
+            learner.model.parameters(),
+            lr=cosine_with_warmup(lr, lr_end, warmup=warmup, total=packets),
+            clip=clip_by_global_norm(max_norm),
+        )
+        return cls(learner, optimizer, group)
 
     def apply(self, gradients: Sequence[Tensor], packets: int = 1) -> Metrics:
         """One update from the mean gradients of ``packets`` packets, in the order of

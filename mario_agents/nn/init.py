@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 
@@ -18,3 +21,12 @@ def orthogonal(layer: nn.Conv2d | nn.Linear, gain: float = math.sqrt(2.0)) -> nn
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """A context in which initial weights, on the CPU, depend on ``seed`` alone; PyTorch's random
+    numbers go on after it as if nothing had been drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

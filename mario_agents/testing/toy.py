@@ -21,9 +21,7 @@ from mario_agents.core.dataset import Dataset, NumpyBatch
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.policy import Mode, Policy
 from mario_agents.core.types import Batch, Learner, State, Step
-from mario_agents.core.updater import ParameterGroup, Updater
-from mario_agents.ops.clipping import clip_by_global_norm
-from mario_agents.ops.schedules import cosine_with_warmup
+from mario_agents.core.updater import Updater
 from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_agents.telemetry.schema import rolling
 from mario_agents.testing.corridor import CORRIDOR
@@ -147,11 +145,7 @@ class ToyAlgorithm(Algorithm[ToyConfig, ToyLearner]):
     def updater(self, config: ToyConfig, learner: ToyLearner) -> Updater:
         """AdamW, with a learning rate that falls to zero."""
         packets = max(config.total_steps // config.collect_steps, 1)
-        lr = cosine_with_warmup(config.lr, 0.0, warmup=0, total=packets)
-        clip = clip_by_global_norm(10.0)
-        return Updater(
-            learner, adamw(), ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
-        )
+        return Updater.with_cosine(learner, adamw(), lr=config.lr, packets=packets, max_norm=10.0)
 
 
 TRAINER = AlgorithmTrainer(ToyAlgorithm(), "Learns which action brings which reward in a corridor.")

@@ -18,6 +18,7 @@ from mario_agents.core.policy import Mode, Policy
 from mario_agents.core.types import Batch, Learner, State, clear_state
 from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.nn.flat import BytesEncoder
+from mario_agents.nn.init import seeded
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.policy_gradient import (
     action_log_prob,
@@ -141,8 +142,7 @@ class CueAlgorithm(Algorithm[CueConfig, CueLearner]):
         return {"id": CUE}  # left out, Super Mario Bros by the options of the run
 
     def learner(self, config: CueConfig, spaces: Spaces) -> CueLearner:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
+        with seeded(config.seed):
             return CueLearner(CueModel(spaces, config.hidden, config.memory), config)
 
     def policy(self, config: CueConfig, learner: CueLearner, context: WorkerContext) -> CuePolicy:

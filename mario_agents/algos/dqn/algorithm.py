@@ -17,10 +17,10 @@ from mario_agents.algos.dqn.networks import DoubleDQN, QNetwork
 from mario_agents.algos.dqn.policy import DQNPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
-from mario_agents.core.updater import ParameterGroup, Updater
+from mario_agents.core.updater import Updater
+from mario_agents.nn.init import seeded
 from mario_agents.nn.registry import build_encoder
-from mario_agents.ops.clipping import clip_by_global_norm
-from mario_agents.ops.schedules import apex_epsilon, cosine_with_warmup, linear_schedule
+from mario_agents.ops.schedules import apex_epsilon, linear_schedule
 from mario_agents.replay.selectors import PrioritizedSelector, Selector, UniformSelector
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.transitions import TransitionReplay, ValueErrors
@@ -33,8 +33,7 @@ class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
 
     def learner(self, config: ConfigT, spaces: Spaces) -> DDQNLearner:
         """Online and target network, initialised by the seed alone."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
+        with seeded(config.seed):
             encoder = build_encoder(
                 config.network,
                 spaces.obs_shape,
@@ -86,12 +85,15 @@ class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
 
     def updater(self, config: ConfigT, learner: DDQNLearner) -> Updater:
         """AdamW with one learning rate for all, which falls by half a cosine."""
-        lr = cosine_with_warmup(
-            config.lr, config.lr_end, warmup=config.lr_warmup, total=config.total_packets
+        return Updater.with_cosine(
+            learner,
+            adamw(weight_decay=config.weight_decay),
+            lr=config.lr,
+            lr_end=config.lr_end,
+            warmup=config.lr_warmup,
+            packets=config.total_packets,
+            max_norm=config.max_grad_norm,
         )
-        clip = clip_by_global_norm(config.max_grad_norm)
-        everything = ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
-        return Updater(learner, adamw(weight_decay=config.weight_decay), everything)
 
     def player(self, learner: DDQNLearner) -> nn.Module:
         """The target network."""

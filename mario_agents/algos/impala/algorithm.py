@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from mario_agents.algos.impala.config import A3CConfig, ImpalaConfig
 from mario_agents.algos.impala.dataset import ImpalaUnrolls
 from mario_agents.algos.impala.learner import ImpalaLearner
@@ -12,11 +10,10 @@ from mario_agents.algos.impala.networks import RecurrentActorCritic
 from mario_agents.algos.impala.policy import ImpalaPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw, rmsprop
-from mario_agents.core.updater import ParameterGroup, Updater
+from mario_agents.core.updater import Updater
+from mario_agents.nn.init import seeded
 from mario_agents.nn.recurrent import build_core
 from mario_agents.nn.registry import build_encoder
-from mario_agents.ops.clipping import clip_by_global_norm
-from mario_agents.ops.schedules import cosine_with_warmup
 
 
 class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
@@ -27,8 +24,7 @@ class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
 
     def learner(self, config: ImpalaConfig, spaces: Spaces) -> ImpalaLearner:
         """A recurrent actor-critic network, initialised by the seed alone."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
+        with seeded(config.seed):
             encoder = build_encoder(
                 config.network,
                 spaces.obs_shape,
@@ -74,15 +70,15 @@ class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
 
     def updater(self, config: ImpalaConfig, learner: ImpalaLearner) -> Updater:
         """One learning rate for all, which falls by half a cosine."""
-        lr = cosine_with_warmup(
-            config.lr, config.lr_end, warmup=config.lr_warmup, total=config.total_packets
-        )
-        clip = clip_by_global_norm(config.clip_grad)
         adam = config.optimizer == "adamw"
-        return Updater(
+        return Updater.with_cosine(
             learner,
             adamw(weight_decay=config.weight_decay) if adam else rmsprop(),
-            ParameterGroup(learner.model.parameters(), lr=lr, clip=clip),
+            lr=config.lr,
+            lr_end=config.lr_end,
+            warmup=config.lr_warmup,
+            packets=config.total_packets,
+            max_norm=config.clip_grad,
         )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.dataset import Rollout
 from mario_agents.algos.ppo.learner import PPOLearner
@@ -12,10 +10,9 @@ from mario_agents.algos.ppo.networks import ActorCritic
 from mario_agents.algos.ppo.policy import PPOPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
-from mario_agents.core.updater import ParameterGroup, Updater
+from mario_agents.core.updater import Updater
+from mario_agents.nn.init import seeded
 from mario_agents.nn.registry import build_encoder
-from mario_agents.ops.clipping import clip_by_global_norm
-from mario_agents.ops.schedules import cosine_with_warmup
 
 
 class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
@@ -26,8 +23,7 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
 
     def learner(self, config: PPOConfig, spaces: Spaces) -> PPOLearner:
         """An actor-critic network, initialised by the seed alone."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
+        with seeded(config.seed):
             encoder = build_encoder(
                 config.network,
                 spaces.obs_shape,
@@ -57,10 +53,12 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
 
     def updater(self, config: PPOConfig, learner: PPOLearner) -> Updater:
         """AdamW with one learning rate for all, which falls by half a cosine."""
-        lr = cosine_with_warmup(
-            config.lr, config.lr_end, warmup=config.lr_warmup, total=config.total_packets
-        )
-        clip = clip_by_global_norm(config.max_grad_norm)
-        return Updater(
-            learner, adamw(), ParameterGroup(learner.model.parameters(), lr=lr, clip=clip)
+        return Updater.with_cosine(
+            learner,
+            adamw(),
+            lr=config.lr,
+            lr_end=config.lr_end,
+            warmup=config.lr_warmup,
+            packets=config.total_packets,
+            max_norm=config.max_grad_norm,
         )
