@@ -17,6 +17,7 @@ from mario_agents.config.scalars import (
     Frames,
     HeightWidth,
     IdleFrames,
+    LrScaling,
     NonNegativeInt,
     Palette,
     PositiveFloat,
@@ -226,6 +227,7 @@ class SharingOptions(OptionGroup):
         {
             "workers",
             "max_staleness",
+            "lr_scaling",
             "gradient_dtype",
             "heartbeat_timeout",
             "sync_every",
@@ -254,11 +256,23 @@ class SharingOptions(OptionGroup):
     """Gradients of weights that are older by more updates than this are dropped."""
     synchronous: bool = False
     """Make each update from one packet of gradients of every worker, none of them stale."""
+    lr_scaling: LrScaling = "none"
+    """How the learning rate grows with the number of synchronous workers whose gradients an update
+    is the mean of: not at all, with its square root (Krizhevsky, 2014), or linear with it (Goyal et
+    al., 2017, who let it rise slowly at first: lr_warmup)."""
     gradient_dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of gradients on their way to the coordinator; bfloat16 is half as large."""
     heartbeat_timeout: PositiveFloat = 60.0
     """Seconds without a sign of life after which a worker is replaced; a round of playing, and a
     batch, must take less."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lr_scaling != "none" and self.workers and not self.synchronous:
+            raise ConfigError(
+                "lr_scaling is for gradients that are averaged, which workers that do not wait for "
+                "one another share as they come; add --synchronous, or leave it out."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -28,5 +28,6 @@ Chance = Annotated[float, Meta(ge=0, lt=1)]
 Grey = Annotated[int, Meta(ge=0, le=255)]
 Greys = Annotated[tuple[Grey, ...], Meta(min_length=PALETTE_SLOTS, max_length=PALETTE_SLOTS)]
 Palette = Literal["luma", "contrast"] | Greys
+LrScaling = Literal["none", "sqrt", "linear"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Share = Literal["gradients", "experience"]

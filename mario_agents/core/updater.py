@@ -8,11 +8,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mario_agents.config import LrScaling
 from mario_agents.core.gradients import trainable
 from mario_agents.core.optimizers import OptimizerFactory
 from mario_agents.core.types import Learner, Metrics
 from mario_agents.ops.clipping import Clip, clip_by_global_norm
-from mario_agents.ops.schedules import cosine_with_warmup
+from mario_agents.ops.schedules import cosine_with_warmup, lr_factor
 from mario_envkit.errors import CheckpointError, TrainerError
 
 
@@ -60,6 +61,8 @@ class Updater:
         self, learner: Learner, optimizer: OptimizerFactory, *groups: ParameterGroup
     ) -> None:
         self.learner, self.groups = learner, groups
+        self.lr_scaling: LrScaling = "none"
+        """How learning rates grow with the number of packets that an update is made of."""
         self.updates = self.packets = 0
         self._parameters = trainable(learner.model)
         grouped = [id(parameter) for group in groups for parameter in group.parameters]
@@ -115,7 +118,8 @@ class Updater:
         """
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = gradient
-        rates = [group.lr(self.packets) for group in self.groups]
+        factor = lr_factor(self.lr_scaling, packets)
+        rates = [factor * group.lr(self.packets) for group in self.groups]
         norms = [float(group.clip(group.parameters)) for group in self.groups]
         if not all(map(math.isfinite, norms)):
             self._optimizer.zero_grad(set_to_none=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from mario_agents.config import LrScaling
+
 
 def linear_schedule(start: float, end: float, duration: int) -> Callable[[int], float]:
     """A straight line from ``start`` at step 0 to ``end`` at step ``duration``, then constant.
@@ -39,6 +41,15 @@ def cosine_with_warmup(
         return peak * (low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
     return value
+
+
+def lr_factor(scaling: LrScaling, count: int) -> float:
+    """What the learning rate of an update from the mean of ``count`` gradients is multiplied by:
+    1; the square root of ``count``, which keeps the variance of updates (Krizhevsky, "One weird
+    trick for parallelizing convolutional neural networks", 2014, section 5); or ``count``, which
+    keeps the length of the way (Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.1).
+    """
+    return {"none": 1.0, "sqrt": math.sqrt(count), "linear": float(count)}[scaling]
 
 
 def apex_epsilon(index: int, count: int, base: float = 0.4, alpha: float = 7.0) -> float:

@@ -66,6 +66,7 @@ class TrainingCoordinator:
         self.config, self.run, self.device = config, run, device
         self.learner = build_learner(algorithm, config, spaces, device)
         self.updater: Updater = algorithm.updater(config, self.learner)
+        self.updater.lr_scaling = config.lr_scaling
         self.store = CheckpointStore(run.checkpoint_path, keep=config.keep_checkpoints)
         resume_step = checkpoint.step if checkpoint else None
         metrics = run_metrics(algorithm, config)

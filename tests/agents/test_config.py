@@ -282,3 +282,10 @@ def test_what_is_left_out_follows_what_is_given() -> None:
     stored = DDQNConfig(device="cpu").resolved()
     assert (stored.lr_min, stored.buffer_size, stored.crop_top) == (1e-5, 100_000, 32)
     assert PPOConfig(device="cpu").resolved().minibatch_size == 256
+
+
+def test_learning_rates_grow_with_workers_that_wait_for_one_another_only() -> None:
+    assert TrainConfig(workers=2, synchronous=True, lr_scaling="sqrt").lr_scaling == "sqrt"
+    assert TrainConfig(lr_scaling="sqrt").workers == 0
+    with pytest.raises(ConfigError, match="add --synchronous, or leave it out"):
+        TrainConfig(workers=2, lr_scaling="linear")

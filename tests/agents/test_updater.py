@@ -62,6 +62,18 @@ def ones(learner: Learner, value: float = 1.0) -> list[Tensor]:
     return [torch.full_like(parameter, value) for parameter in trainable(learner.model)]
 
 
+@pytest.mark.parametrize(("scaling", "factor"), [("none", 1), ("sqrt", 2), ("linear", 4)])
+def test_the_learning_rate_grows_with_the_packets_of_an_update(scaling, factor):
+    """Of this update: one that lacks a worker that is being replaced takes a smaller step."""
+    learner = TwoHeadLearner()
+    updater = one_group(learner, torch.optim.SGD, lr=lambda packets: 0.5**packets)
+    updater.lr_scaling = scaling
+    before = learner.model.body.bias.detach().clone()
+    assert updater.apply(ones(learner), packets=4)["lr"] == factor
+    assert torch.equal(learner.model.body.bias, before - factor)
+    assert updater.apply(ones(learner), packets=1)["lr"] == 0.5**4
+
+
 def test_gradients_that_are_not_finite_stop_training_and_change_nothing():
     learner = TwoHeadLearner()
     updater = one_group(learner)
