@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mario_agents.config import LrScaling
@@ -117,7 +118,7 @@ class Updater:
             TrainerError: if they are not finite; the weights are unchanged.
         """
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = _laid_out(gradient, parameter)
         factor = lr_factor(self.lr_scaling, packets)
         rates = [factor * group.lr(self.packets) for group in self.groups]
         norms = [float(group.clip(group.parameters)) for group in self.groups]
@@ -175,3 +176,14 @@ class Updater:
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.updates, self.packets = int(state["updates"]), int(state["packets"])
+
+
+def _laid_out(gradient: Tensor, parameter: nn.Parameter) -> Tensor:
+    """``gradient`` in memory as ``parameter`` is; a copy if it was not.
+
+    That of a convolution over pictures with their channels last is laid out like them, and a fused
+    optimizer goes through memory in order, whatever is where.
+    """
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)

@@ -12,6 +12,7 @@ from mario_agents.core.gradients import GradientComputer, trainable
 from mario_agents.core.optimizers import OptimizerFactory, adamw, rmsprop
 from mario_agents.core.types import Batch, Learner
 from mario_agents.core.updater import ParameterGroup, Updater
+from mario_agents.nn.registry import NetworkName, build_encoder
 from mario_agents.ops.clipping import clip_by_global_norm
 from mario_agents.ops.schedules import cosine_with_warmup
 from mario_envkit.errors import TrainerError
@@ -209,3 +210,32 @@ def test_rmsprop_is_that_of_its_paper():
     assert learner.model.value.bias.item() == pytest.approx(
         before.item() - 0.1 * 2 / (0.4**0.5 + 0.5)
     )
+
+
+class Pictures(Learner):
+    """A network over pictures learns to say 1."""
+
+    def __init__(self, network: NetworkName, *, channels_last: bool) -> None:
+        torch.manual_seed(5)
+        self.model = build_encoder(network, (2, 36, 36), 8, channels_last=channels_last)
+
+    def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        return (self.model(batch["obs"]) - 1).square().mean(), {}
+
+
+@pytest.mark.parametrize("network", ["small", "nature", "impala"])
+def test_weights_move_against_their_own_gradients_in_every_layout_of_pictures(network: NetworkName):
+    """A fused optimizer takes numbers in the order in which they are in memory."""
+    obs = torch.randint(256, (4, 2, 36, 36), dtype=torch.uint8)
+    for channels_last in (False, True):
+        learner = Pictures(network, channels_last=channels_last)
+        before = [each.detach().clone() for each in trainable(learner.model)]
+        computer, updater = GradientComputer(learner, CPU), one_group(learner)
+        computer.add({"obs": obs.numpy()})
+        gradients = computer.take()
+        kept = [each.clone() for each in gradients]
+        updater.apply(gradients)
+        # The first step of Adam is one of the learning rate, against the sign of the gradient.
+        for old, new, gradient in zip(before, trainable(learner.model), kept, strict=True):
+            large = gradient.abs() > 1e-3
+            assert torch.equal((new - old)[large].sign(), -gradient[large].sign())
