@@ -11,28 +11,33 @@ import numpy as np
 import torch
 
 from mario_agents.core.types import Step
+from mario_agents.replay.memory import available_memory, gigabytes
 from mario_agents.replay.saving import StorageSaver
 from mario_agents.replay.selectors import PrioritizedSelector, Selector, UniformSelector
-from mario_agents.replay.storage import Storage
-from mario_agents.replay.transitions import TransitionReplay
+from mario_agents.replay.storage import Storage, storage_bytes
+from mario_agents.replay.transitions import VALUE_COLUMNS, TransitionReplay, ValueErrors
 from mario_agents.replay.windows import sequences, unrolls
 from mario_agents.run import CheckpointStore
 
 GAMES, BATCH, ROWS = 8, 128, 500
 SHAPES = {"pixels": (4, 84, 84), "tiles": (2, 16, 16)}
 
+CENTRAL = {"tiles": (2, 16, 16), "pixels 52x64": (2, 52, 64), "pixels 84x84": (4, 84, 84)}
+MILLION, WORKERS, CENTRAL_GAMES, CENTRAL_BATCH = 1_000_000, 8, 16, 512
 
-def play(shape: tuple[int, ...], steps: int) -> list[Step]:
+
+def play(shape: tuple[int, ...], steps: int, games: int = GAMES) -> list[Step]:
     """Steps of games of noise, whose episodes do not end."""
     rng = np.random.default_rng(0)
-    obs = rng.integers(255, size=(GAMES, *shape)).astype(np.uint8)
-    zeros, no = np.zeros(GAMES), np.zeros(GAMES, np.bool_)
+    obs = rng.integers(255, size=(games, *shape)).astype(np.uint8)
+    zeros, no = np.zeros(games), np.zeros(games, np.bool_)
     action, reward = zeros.astype(np.int64), zeros.astype(np.float32)
     found = []
     for _ in range(steps):
-        frame = rng.integers(255, size=(GAMES, 1, *shape[1:])).astype(np.uint8)
+        frame = rng.integers(255, size=(games, 1, *shape[1:])).astype(np.uint8)
         final = np.concatenate([obs[:, 1:], frame], axis=1)
-        found.append(Step(obs, action, reward, no, no, final, no, {}))
+        kept = {name: rng.random(games).astype(np.float32) for name in VALUE_COLUMNS}
+        found.append(Step(obs, action, reward, no, no, final, no, kept))
         obs = final
     return found
 
@@ -107,6 +112,45 @@ def saving(shape: tuple[int, ...], rows: int) -> None:
     )
 
 
+def central(shape: tuple[int, ...], capacity: int) -> None:
+    """The replay of Ape-X: steps of several workers in, with first priorities, and batches out,
+    with new ones; by CPU time, since one core does both."""
+    workers = range(WORKERS)
+    storage = Storage(capacity, CENTRAL_GAMES, shape, workers=workers, extras=VALUE_COLUMNS)
+    initial = ValueErrors(storage, n_step=3, gamma=0.9)
+    selector = PrioritizedSelector(
+        storage, np.random.default_rng(0), alpha=0.6, beta=lambda at: 0.4, initial=initial
+    )
+    sizes = {"batch_size": CENTRAL_BATCH, "learning_starts": 1, "train_every": 1}
+    replay = TransitionReplay(storage, selector, n_step=3, gamma=0.9, save=False, **sizes)
+    steps = play(shape, 64, CENTRAL_GAMES)
+    errors = {"priority": torch.rand(CENTRAL_BATCH)}
+
+    def insert(rounds: int) -> float:
+        """Steps a second; a round is a packet of 64 steps from every worker."""
+        start = time.process_time()
+        for count in range(rounds):
+            for worker in workers:
+                for step in steps[count % 16 * 4 : count % 16 * 4 + 4]:
+                    replay.add(step, worker)
+            selector.select(1, 0)  # sets the first priorities
+        return rounds * 4 * WORKERS * CENTRAL_GAMES / (time.process_time() - start)
+
+    def sample(batches: int) -> float:
+        start = time.process_time()
+        for _ in range(batches):
+            replay.feedback(replay.draw(0), errors)
+        return batches * CENTRAL_BATCH / (time.process_time() - start)
+
+    filling = insert(capacity // (4 * WORKERS * CENTRAL_GAMES) + 1)
+    full, out = insert(100), sample(100)
+    size = (storage.nbytes + selector.trees.nbytes) / capacity * MILLION
+    print(
+        f"{capacity:>9,} filling {filling:>8,.0f}/s in, full {full:>8,.0f}/s in and "
+        f"{out:>8,.0f}/s out; a million are {gigabytes(size)}"
+    )
+
+
 def main() -> None:
     print(f"{GAMES} games, batches of {BATCH}, microseconds")
     print(f"{'':>20}  {'add':>7}  {'sample':>7}")
@@ -119,6 +163,15 @@ def main() -> None:
         unroll, sequence = windows(shape)
         print(f"{name:>7}: 16 unrolls of 20 {unroll:.0f}, 16 sequences of 64 {sequence:.0f}")
     saving(SHAPES["pixels"], 2_500)
+    print(
+        f"central replay, {WORKERS} workers of {CENTRAL_GAMES} games, batches of {CENTRAL_BATCH} "
+        "(Horgan et al. 2018, 376 cores and a GPU: 12,500/s in and 9,700/s out)"
+    )
+    for name, shape in CENTRAL.items():
+        free = (available_memory() or 4 * 10**9) // 2
+        size = storage_bytes(MILLION, WORKERS * CENTRAL_GAMES, shape, extras=VALUE_COLUMNS)
+        print(f"{name:>12}: ", end="", flush=True)
+        central(shape, min(MILLION, MILLION * free // size))
 
 
 if __name__ == "__main__":
