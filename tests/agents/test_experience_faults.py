@@ -107,7 +107,7 @@ def test_a_dead_learner_ends_the_run_which_goes_on_with_as_many_actors_as_one_li
 
 DDQN = ("--num-envs", 2, "--observation", "tiles", "--hidden", 8, "--buffer-size", 2000,
         "--learning-starts", 32, "--batch-size", 8, "--collect-steps", 16, "--save-replay",
-        "--sync-every", 32, "--eval-interval", 0)  # fmt: skip
+        "--sync-every", 32, "--eval-interval", 0, "--prefetch", 2)  # fmt: skip
 
 
 def test_the_replay_of_as_many_actors_is_taken_over(start: Start) -> None:

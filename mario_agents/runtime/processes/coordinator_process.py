@@ -18,10 +18,11 @@ from mario_agents.runtime.exchange import WAIT_SECONDS
 from mario_agents.runtime.experience import StepIntake
 from mario_agents.runtime.learning import BatchLearning
 from mario_agents.runtime.packet import PacketLayout
+from mario_agents.runtime.prefetch import PrefetchingDataset
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.runtime.saved import SavedDataset
 from mario_agents.telemetry.events import COORDINATOR
-from mario_envkit.closing import close_at_end
+from mario_envkit.closing import close_all, close_at_end
 
 SWITCH_SECONDS = 0.0001
 """An evaluation in the other thread lets an update go on after this time. All workers wait for it,
@@ -165,6 +166,10 @@ class ExperienceCoordinator(SharedCoordinator):
             0, config.workers, config.seed, plan.step, 0, self.device, central=True
         )
         dataset = attached.algorithm.dataset(config, self.learner, plan.spaces, context)
+        on_gpu = self.device.type == "cuda"
+        depth = config.prefetch if config.prefetch is not None else 2 * on_gpu
+        self._prefetching = PrefetchingDataset(dataset, self.device, depth) if depth else None
+        dataset = self._prefetching or dataset
         self.dataset = SavedDataset(dataset, context.shards)
         if checkpoint is not None:
             self.dataset.restore(self.store, checkpoint)
@@ -207,6 +212,10 @@ class ExperienceCoordinator(SharedCoordinator):
         """Neither steps nor a batch: sleep until steps come."""
         with self.reporter.stopwatch.measure("waiting"):
             self._channels[0].wait_for_packet(WAIT_SECONDS)  # of any of them
+
+    def close(self) -> None:
+        """Close the files, and end the thread; harmless when repeated."""
+        close_all(*([self._prefetching.close] if self._prefetching else []), super().close)
 
     def _learn(self) -> bool:
         batches = self._row.count("train_steps")
