@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,6 +42,7 @@ class UnrollQueue(Dataset):
         beta: how far the bias of drawing some more often is corrected by ``weight``.
         initial: columns that are kept of the first step only, such as recurrent states; those of
             the storage come for every step.
+        most_waiting: new unrolls beyond those of a batch that may wait before the queue is full.
 
     Raises:
         ConfigError: if the storage has no room for an unroll of each game.
@@ -57,6 +59,7 @@ class UnrollQueue(Dataset):
         alpha: float = 0.0,
         beta: float = 0.0,
         initial: Schema | None = None,
+        most_waiting: float = math.inf,
     ) -> None:
         if storage.rows < length:
             raise ConfigError(
@@ -66,6 +69,7 @@ class UnrollQueue(Dataset):
         self.storage, self.rng = storage, rng
         self._length, self._batch_size, self._replayed = length, batch_size, replayed
         self._alpha, self._beta = alpha, beta
+        self._most_waiting = batch_size + most_waiting
         # A place is used again when the unroll in it has left: one is for that which is growing.
         places = storage.rows // length + 1, storage.games
         self._start = np.full(places, -1, dtype=np.int64)
@@ -83,7 +87,6 @@ class UnrollQueue(Dataset):
         self._waiting = np.zeros(0, dtype=np.int64)
         """First steps of new unrolls, as the storage calls them."""
         self.dropped = 0
-        """Unrolls that were overwritten before a batch was made of them."""
 
     def __len__(self) -> int:
         """Number of unrolls that wait."""
@@ -112,6 +115,11 @@ class UnrollQueue(Dataset):
         self.storage.cut(worker)
         self._next[worker] = self.storage.shards[worker].steps
 
+    @property
+    def full(self) -> bool:
+        """Whether so many unrolls wait that who plays should wait too."""
+        return len(self) >= self._most_waiting
+
     def batches(self, at: int) -> Iterator[NumpyBatch]:
         """What :func:`~mario_agents.replay.windows.unrolls` gives, ``(T, B)``, while there are
         enough new unrolls, which come first; and of each, ``(B, ...)``, ``is_replayed`` bool,
@@ -137,8 +145,9 @@ class UnrollQueue(Dataset):
             self._largest = max(self._largest, float(priority.max()))
 
     def gauges(self) -> dict[str, float]:
-        """``buffer_size``: steps in the storage."""
-        return {"buffer_size": len(self.storage)}
+        """``buffer_size``: steps in the storage; ``dropped``: unrolls that were overwritten before
+        a batch was made of them."""
+        return {"buffer_size": len(self.storage), "dropped": self.dropped}
 
     def state(self) -> dict[str, Any]:
         """The state of the generator that draws."""

@@ -13,7 +13,7 @@ import torch
 from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
 from mario_agents.algos.impala.algorithm import A3CAlgorithm
-from mario_agents.algos.impala.config import A3CConfig
+from mario_agents.algos.impala.config import ImpalaConfig
 from mario_agents.algos.impala.dataset import ImpalaUnrolls
 from mario_agents.algos.impala.learner import ImpalaLearner
 from mario_agents.algos.impala.loss import impala_loss
@@ -30,9 +30,11 @@ from tests.agents.cue_game import CUE
 
 CPU = torch.device("cpu")
 CORES = ["none", "gru", "lstm", "transformer"]
-CONFIG = A3CConfig(
+CONFIG = ImpalaConfig(
     num_envs=6,
     rollout_steps=7,
+    replay_share=0.0,
+    lr=1e-3,
     hidden=16,
     transformer_heads=2,
     transformer_memory=5,
@@ -48,7 +50,7 @@ CONFIG = A3CConfig(
 class Player:
     """A learner, the policy that plays with it in the corridor, and where its steps go."""
 
-    def __init__(self, config: A3CConfig, **env_kwargs: Any) -> None:
+    def __init__(self, config: ImpalaConfig, **env_kwargs: Any) -> None:
         algorithm, context = A3CAlgorithm(), WorkerContext(0, 1, 0, 0, 0, CPU)
         env_kwargs = {"id": CORRIDOR, "length": 4, "limit": 9, "size": 4, **env_kwargs}
         self.envs = make_vector(env_kwargs, config.num_envs)
@@ -154,7 +156,7 @@ def test_noise_is_one_draw_for_an_unroll_and_each_game_and_off_when_greedy():
     assert torch.equal(kept["logits"], plain)
 
 
-def invented(config: A3CConfig) -> tuple[Unrolled, Batch]:
+def invented(config: ImpalaConfig) -> tuple[Unrolled, Batch]:
     rng = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> torch.Tensor:
@@ -244,7 +246,7 @@ def test_it_learns_the_corridor(options):
 class CueAlgorithm(A3CAlgorithm):
     """A3C in a game that only memory wins."""
 
-    def env_kwargs(self, config: A3CConfig) -> dict[str, Any]:
+    def env_kwargs(self, config: ImpalaConfig) -> dict[str, Any]:
         return {"id": CUE}
 
 

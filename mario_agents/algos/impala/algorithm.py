@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from mario_agents.algos.impala.config import A3CConfig, ImpalaConfig
+from mario_agents.algos.impala.config import ImpalaConfig
 from mario_agents.algos.impala.dataset import ImpalaUnrolls
 from mario_agents.algos.impala.learner import ImpalaLearner
 from mario_agents.algos.impala.metrics import METRICS
 from mario_agents.algos.impala.networks import RecurrentActorCritic
 from mario_agents.algos.impala.policy import ImpalaPolicy
+from mario_agents.config import Share
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw, rmsprop
 from mario_agents.core.updater import Updater
@@ -19,8 +20,9 @@ from mario_agents.nn.registry import build_encoder
 class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
     """Actor-critic with V-trace on unrolls, see the README of this package."""
 
-    config_class: type[ImpalaConfig] = ImpalaConfig
+    config_class = ImpalaConfig
     metrics = METRICS
+    shares: tuple[Share, ...] = ("experience", "gradients")
 
     def learner(self, config: ImpalaConfig, spaces: Spaces) -> ImpalaLearner:
         """A recurrent actor-critic network, initialised by the seed alone."""
@@ -83,6 +85,6 @@ class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
 
 
 class A3CAlgorithm(ImpalaAlgorithm):
-    """The same, with other defaults: workers share gradients."""
+    """The same, whose workers share gradients if nothing else is said."""
 
-    config_class = A3CConfig
+    shares = ("gradients", "experience")

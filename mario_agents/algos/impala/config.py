@@ -28,16 +28,20 @@ ReplayShare = Annotated[float, Meta(ge=0, le=0.9375)]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImpalaConfig(TrainConfig):
-    """Configuration of the trainer ``impala``; the reasons for the defaults are in its README."""
+    """Configuration of the trainers ``impala`` and ``a3c``; the reasons for the defaults are in the
+    README."""
 
     RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {"compile", "channels_last"}
 
     observation: Literal["pixels", "tiles"] = "tiles"
     """What the agent sees: the screen, or the tiles around Mario."""
-    num_envs: PositiveInt = 32
+    num_envs: PositiveInt = 16
     """Number of environments that a worker steps together."""
+    sync_every: PositiveInt = 1
+    """Agent steps after which a worker that shares experience looks for newer weights, before its
+    next round."""
 
-    rollout_steps: PositiveInt = 16
+    rollout_steps: PositiveInt = 8
     """Steps of an unroll, through which gradients flow back."""
     batch_unrolls: PositiveInt | None = None
     """New unrolls in a batch; None is one of each environment of a worker."""
@@ -57,9 +61,9 @@ class ImpalaConfig(TrainConfig):
     leak: Fraction = 0.0
     """V-trace: share of the unbounded ratio in each bounded one (leaky V-trace)."""
 
-    replay_share: ReplayShare = 0.0
+    replay_share: ReplayShare = 0.75
     """Share of old unrolls in a batch, beside the new ones."""
-    replay_size: PositiveInt = 100_000
+    replay_size: PositiveInt = 8_000
     """Agent steps of each worker that old unrolls are drawn from."""
     per: bool = False
     """Draw old unrolls by how wrong their values were, instead of all alike."""
@@ -86,7 +90,7 @@ class ImpalaConfig(TrainConfig):
     """AdamW, or RMSProp with the numbers of IMPALA."""
     weight_decay: NonNegativeFloat = 0.0
     """Of AdamW."""
-    lr: PositiveFloat = 1e-3
+    lr: PositiveFloat = 1.5e-3
     """Learning rate after the warm-up."""
     lr_min: NonNegativeFloat | None = None
     """Learning rate at the end of the cosine decay, which lasts total_steps; None is a tenth."""
@@ -155,10 +159,18 @@ class ImpalaConfig(TrainConfig):
         return round(self.batch * self.replay_share / (1.0 - self.replay_share))
 
     @property
+    def most_waiting(self) -> int:
+        """New unrolls beyond those of a batch that may wait for a learner that workers feed."""
+        if self.error_buffer is None:
+            return self.batch
+        return -(-self.error_buffer // self.rollout_steps)
+
+    @property
     def storage_steps(self) -> int:
-        """Agent steps of a worker that are kept: at least those of two rounds and of a batch that
-        is not complete yet."""
-        waiting = self.rollout_steps * (2 * self.num_envs + self.batch)
+        """Agent steps of a worker that are kept: at least those of two rounds, and of all unrolls
+        that may wait."""
+        unrolls = 2 * self.num_envs + self.batch + self.most_waiting
+        waiting = self.rollout_steps * unrolls
         return max(waiting, self.replay_size) if self.replayed else waiting
 
     @property
@@ -166,8 +178,3 @@ class ImpalaConfig(TrainConfig):
         """Packets of gradients in a whole run, which the learning rate's schedule spans."""
         batches = -(-self.total_steps // (self.batch * self.rollout_steps))
         return -(-batches // self.accumulate_grads)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class A3CConfig(ImpalaConfig):
-    """Configuration of the trainer ``a3c``; the reasons for the defaults are in its README."""

@@ -39,10 +39,10 @@ class ImpalaUnrolls(UnrollQueue):
         if model.noise_size:
             initial = {**initial, "noise": ((model.noise_size,), np.float32)}
         storage = Storage(
-            config.storage_steps,
+            config.storage_steps * len(context.shards),
             config.num_envs,
             spaces.obs_shape,
-            workers=(context.worker,),
+            workers=context.shards,
             stacked=config.frame_stack > 1,
             extras={"logits": ((spaces.actions,), np.float32)},
             short_episodes=True,
@@ -56,6 +56,7 @@ class ImpalaUnrolls(UnrollQueue):
             alpha=config.per_alpha if config.per else 0.0,
             beta=config.per_beta,
             initial=initial,
+            most_waiting=config.most_waiting,
         )
         self._entropy_beta = linear_schedule(
             config.entropy_beta, config.entropy_beta_end, config.total_steps

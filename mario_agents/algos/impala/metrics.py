@@ -32,6 +32,7 @@ METRICS = (
     ),
     rolling("policy_loss", "policy gradient loss", panel="Loss"),
     rolling("value_loss", "error of the values", panel="Loss"),
+    gauge("dropped", "new unrolls that were overwritten before they were learned from", panel=None),
     gauge("buffer_size", "steps that unrolls are made of", panel=None),
 )
-"""The rolling ones are tracked for each batch, the gauge for each round."""
+"""The rolling ones are tracked for each batch, the gauges for each round."""
