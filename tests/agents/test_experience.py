@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,11 +19,15 @@ from mario_agents.core.types import Step
 from mario_agents.replay.selectors import PrioritizedSelector
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.transitions import TransitionReplay
+from mario_agents.run import CheckpointStore, RunDir
 from mario_agents.runtime.experience import ActorExchange, StepIntake, StepSender
+from mario_agents.runtime.run import train
+from mario_agents.runtime.shm import segments
 from mario_agents.runtime.shm.byte_ring import ByteRing
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.step_layout import StepLayout
 from mario_agents.telemetry import Stopwatch
+from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 from tests.agents.replay_reference import EVENTS, EXTRAS, InventedGames
 
 
@@ -223,3 +231,48 @@ def test_a_full_dataset_makes_workers_wait_and_batches_let_them_go_on() -> None:
     assert replay.full
     assert sum(1 for _ in replay.batches(0)) == 2
     assert replay.gauges()["samples_per_insert"] == 4 * 3 / 12
+
+
+def test_too_little_shared_memory_is_an_error_before_anything_starts(
+    cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, sizes = segments._make, []
+
+    def full(name: str, size: int) -> Any:
+        sizes.append(size)
+        if len(sizes) == 3:  # the second ring; the heartbeats come first
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return make(name, size)
+
+    monkeypatch.setattr(segments, "_make", full)
+    done = cli("train", "walk", "--run-dir", "run", "--workers", 2, "--share", "experience",
+               "--device", "cpu")  # fmt: skip
+    assert done.returncode == 2
+    assert "Cannot get" in done.stderr
+    assert "of shared memory (No space left on device); use fewer workers" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("ppo", "--share", "experience"), "This trainer cannot share experience"),
+        (("walk", "--share", "experience", "--synchronous"), "do not wait for one another"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(cli: Any, words: Any, reason: str) -> None:
+    done = cli("train", *words, "--run-dir", "run", "--workers", 2)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert not Path("run").exists()
+
+
+def test_in_one_process_it_makes_no_difference_what_is_shared(tmp_path: Path) -> None:
+    found = []
+    for share in ("gradients", "experience"):
+        config = ToyConfig(share=share, total_steps=640, device="cpu", ui=False)
+        run = RunDir.create(tmp_path / share, trainer="walk", config=config)
+        train(ToyAlgorithm(), config, run, resume=False)
+        found.append(CheckpointStore(run.checkpoint_path).load_latest())
+    assert found[0].state["updater"]["updates"] == 10
+    for name, tensor in found[0].tensors.items():
+        assert torch.equal(tensor, found[1].tensors[name]), name

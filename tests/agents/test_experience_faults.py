@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from mario_agents.runtime.experience import ActorExchange, StepIntake, StepSender
+from mario_agents.runtime.shm.byte_ring import ByteRing
+from mario_agents.runtime.shm.segments import SharedSegments
+from mario_agents.runtime.step_layout import StepLayout
 from mario_agents.telemetry.events import COORDINATOR
+from tests.agents.hammering import running
 from tests.agents.living_run import LivingRun
+from tests.agents.replay_reference import EVENTS, EXTRAS, InventedGames
+from tests.agents.test_experience import Recorder, assert_step
 from tests.agents.test_faults import ENDLESS, Start, go_on, start, stop
 
 pytestmark = [
@@ -155,3 +165,59 @@ def test_two_runs_at_once_do_not_touch_each_other(start: Start) -> None:
     first.assert_nothing_left()
     go_on(second)
     stop(second)
+
+
+class Patient(ActorExchange):
+    """Waits for room for ever."""
+
+    def __init__(self, ring: ByteRing) -> None:
+        self._ring, self.version = ring, 1
+
+    def wait(self) -> bool:
+        self._ring.wait_for_release(0.05)
+        return True
+
+
+def play_for_ever(ring: ByteRing, layout: StepLayout, generation: int) -> None:
+    """What a worker sends, which its generation decides on."""
+    sender = StepSender(ring, layout, generation, Patient(ring))
+    games, chance = InventedGames(2, 2, generation, colours=9), random.Random(generation)
+    while True:
+        for _ in range(chance.randint(1, 5)):
+            sender.add(games.step(chance.choices(EVENTS, k=2)), 0)
+        list(sender.batches(0))
+
+
+def test_what_a_killed_actor_has_sent_is_whole(tmp_path: Path) -> None:
+    """One after another is killed while it sends: a beginning of what each would have sent arrives,
+    in order, each step once, and the gap between two of them is told of."""
+    layout = StepLayout((2, 2, 3), 2, EXTRAS, steps=3)
+    dataset = Recorder()
+    with SharedSegments(tmp_path / "leases") as segments:
+        ring = ByteRing.create(segments, slots=2, capacity=layout.capacity)
+        intake = StepIntake([ring], layout, dataset)
+        for generation in range(3):
+            with running(play_for_ever, ring, layout, generation):
+                taken = 0
+                while taken < 600:
+                    taken += intake.take()
+                for _ in range(random.randint(0, 500)):
+                    intake.take()
+                time.sleep(random.uniform(0, 0.002))
+            while intake.take():  # what it left behind
+                pass
+    parts: list[list] = []
+    for _, step in dataset.heard:
+        if step is None:
+            parts.append([])
+        else:
+            parts[-1].append(step)
+    assert len(parts) == 3
+    for generation, steps in enumerate(parts):
+        games, chance = InventedGames(2, 2, generation, colours=9), random.Random(generation)
+        due = 0
+        for step in steps:
+            if due == 0:
+                due = chance.randint(1, 5)
+            assert_step(step, games.step(chance.choices(EVENTS, k=2)))
+            due -= 1
