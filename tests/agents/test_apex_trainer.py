@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -166,8 +167,8 @@ def run(path: Path, config: ApexConfig) -> AlgorithmTrainer[ApexConfig]:
     return trainer
 
 
-def last_row(path: Path) -> dict[str, str]:
-    with (path / "worker_0.csv").open() as file:
+def last_row(path: Path, source: str = "worker_0") -> dict[str, str]:
+    with (path / f"{source}.csv").open() as file:
         return list(csv.DictReader(file))[-1]
 
 
@@ -180,6 +181,27 @@ def test_a_run_measures_what_it_should(tmp_path):
     assert float(last["epsilon"]) == pytest.approx(np.mean(epsilons))
     assert float(last["loss"]) > 0
     assert last["q_mean"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
+@pytest.mark.slow
+def test_workers_feed_one_replay_and_a_resumed_run_may_have_more_of_them(tmp_path):
+    config = dataclasses.replace(SMALL, workers=2, total_steps=1200, sync_every=32)
+    trainer = run(tmp_path / "run", config)
+    learner, actor = last_row(tmp_path / "run", "coordinator"), last_row(tmp_path / "run")
+    assert 400 < float(learner["buffer_size"]) <= 600
+    assert 2 < float(learner["samples_per_insert"]) <= 4
+    assert float(learner["lag"]) >= 0
+    assert 0.4 < float(learner["beta"]) <= 1
+    assert float(learner["loss"]) > 0
+    assert int(learner["updates"]) == int(learner["train_steps"]) > 100
+    assert int(actor["train_steps"]) == 0
+    assert 0 < float(actor["epsilon"]) < 0.4
+    more = dataclasses.replace(config, workers=3, total_steps=1600)
+    trainer.train(more, tmp_path / "run", resume=True)
+    again = last_row(tmp_path / "run", "coordinator")
+    assert int(again["updates"]) > int(learner["updates"])
+    assert sum(int(last_row(tmp_path / "run", f"worker_{n}")["steps"]) for n in range(3)) >= 1600
 
 
 @pytest.mark.slow
