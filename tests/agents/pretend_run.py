@@ -1,6 +1,6 @@
 """``python -m tests.agents.pretend_run``: runs on a device that is not there.
 
-Processes that such a run starts begin with importing this file, and so have the device as well.
+This process and those that it starts have the device by the folder ``pretend_site`` on their path.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import torch
 from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig, make_config
 from mario_agents.run import RunDir, read_weights
+from mario_agents.run.records import read_evaluations
 from mario_envkit.plugins import load_trainer
 from tests.agents import pretend_device
-from tests.gpu.options import fields_of, small_options
-
-pretend_device.install()
+from tests.gpu.options import known, small_options
 
 DEVICES = (("cpu", None), (pretend_device.NAME, None), (pretend_device.NAME, "cpu"))
 """Where it learns, and where it plays."""
@@ -36,6 +35,7 @@ def train(trainer: Any, config: TrainConfig, folder: Path, name: str) -> dict[st
     trainer.train(config, run.path, resume=False)
     config = dataclasses.replace(config, total_steps=2 * config.total_steps)
     trainer.train(config, run.with_config(config).path, resume=True)
+    assert read_evaluations(run.evaluations_path)[0], "an evaluation has failed"
     policy = trainer.load_policy(config, run.path, device=config.device, weights="latest")
     envs = make_vector(trainer.env_kwargs(config), 2)
     policy.reset(2)
@@ -64,8 +64,7 @@ def main() -> int:
         "workers": chosen.workers,
         **({"share": chosen.share} if chosen.share else {}),
     }
-    known = fields_of(trainer.config_class)
-    options = {name: value for name, value in options.items() if name in known}
+    options = known(trainer.config_class, options)
     weights = []
     # Which of several workers is the first to be heard makes a difference.
     for device, actor_device in DEVICES[1:2] if chosen.workers else DEVICES:

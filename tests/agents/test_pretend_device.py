@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,16 +48,20 @@ assert {str(each.device) for each in state.values()} == {'cuda:0'}
 
 def _python(*words: str) -> subprocess.CompletedProcess[str]:
     # A process of its own: the device is there for good.
+    path = os.pathsep.join([str(ROOT / "tests/agents/pretend_site"), str(ROOT)])
     return subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+        [sys.executable, *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
 
 
 def test_mistakes_are_errors_as_on_a_gpu():
     code = f"""
 import torch
-from tests.agents import pretend_device
-pretend_device.install()
 x = torch.ones(3).to('cuda:0')
 {FINE}
 for name, (mistake, said) in {MISTAKES!r}.items():

@@ -1,0 +1,1 @@
+"""What is checked: functions of a :class:`~tests.gpu.job.Job`, each in a process of its own."""

@@ -1,0 +1,57 @@
+"""Does it learn, and how soon? Training until the first greedy clear of 1-1."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from mario_agents.bench.measures import Clear, first_clear, points_of
+from mario_agents.cli import main
+from mario_agents.run import RunDir
+from mario_agents.run.records import read_evaluations
+from tests.gpu.job import CheckFailed, Found, Job, last_line
+from tests.gpu.options import LEARNING
+from tests.gpu.rows import speed_text, speeds
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def check(job: Job, name: str) -> Found:
+    """A preset; it is stopped when an evaluation has seen the flag, or at the end of the budget."""
+    what = LEARNING[name]
+    path = job.folder / "run"
+    stopped = threading.Event()
+    watching = threading.Thread(target=_stop_at_flag, args=[path, stopped], daemon=True)
+    watching.start()
+    status = main(["train", what.trainer, "--preset", what.preset, "--run-dir", str(path),
+                   "--config", str(job.options_file({"ui": False, **what.options})),
+                   "--device", job.device, "--max-minutes", str(job.seconds / 60)])  # fmt: skip
+    if status not in (0, INTERRUPTED) or (status and not stopped.is_set()):
+        raise CheckFailed(f"training ended with status {status}: {last_line(job.log)}")
+    stopped.set()
+    run, clear = RunDir.open(path), _clear(path)
+    figures = dict(speeds(run))
+    text = speed_text(figures) or "too slow for two rows"
+    if clear is None:
+        return Found(f"no greedy clear in {job.seconds:.0f} s; {text}", figures)
+    figures |= {"clear_step": clear.step}
+    if clear.seconds is not None:
+        figures["clear_seconds"] = clear.seconds
+    when = "" if clear.seconds is None else f" after {clear.seconds:.0f} s"
+    return Found(f"first greedy clear{when}, {clear.step:,} steps; {text}", figures)
+
+
+def _clear(path: Path) -> Clear | None:
+    file = path / "evaluations.jsonl"
+    return first_clear(points_of(read_evaluations(file)[0])) if file.exists() else None
+
+
+def _stop_at_flag(path: Path, stopped: threading.Event) -> None:
+    while not stopped.is_set():
+        if _clear(path) is not None:
+            stopped.set()
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)

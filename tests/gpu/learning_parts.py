@@ -1,0 +1,166 @@
+"""The parts of a trainer on a device, without a run: to see what an update computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from mario_agents.acting.actor import Actor
+from mario_agents.acting.environments import make_vector
+from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.core.gradients import GradientComputer
+
+MOST_ROUNDS = 200
+NumpyBatch = dict[str, NDArray[Any]]
+
+
+class Player:
+    """Plays with a trainer's policy and offers its dataset's batches; close it."""
+
+    def __init__(self, algorithm: Any, config: Any, device: torch.device) -> None:
+        envs = make_vector(algorithm.env_kwargs(config), config.num_envs)
+        self.spaces, self._algorithm, self._config = Spaces.of(envs), algorithm, config
+        self.learner = algorithm.learner(config, self.spaces)
+        self.learner.model.to(device)
+        context = WorkerContext(0, 1, config.seed, 0, 0, device)
+        policy = algorithm.policy(config, self.learner, context)
+        self._actor = Actor(envs, policy, seed=config.seed)
+        self._dataset = algorithm.dataset(config, self.learner, self.spaces, context)
+        self.close = envs.close
+
+    def learn(self, updates: Updates) -> Iterator[Update]:
+        """Play, and learn from each batch that is due, without end."""
+        for batch in self._batches():
+            measured = updates.update({name: np.array(a) for name, a in batch.items()})
+            self._dataset.feedback(batch, measured)
+            yield updates.made[-1]
+
+    def first_batch(self) -> NumpyBatch:
+        """Play until there is one."""
+        return {name: np.array(array) for name, array in next(self._batches()).items()}
+
+    def _batches(self) -> Iterator[Mapping[str, NDArray[Any]]]:
+        steps, at = self._algorithm.collect_steps(self._config), 0
+        for _ in range(MOST_ROUNDS):
+            at += self._actor.collect(steps, at, lambda step: self._dataset.add(step, 0)).steps
+            yield from self._dataset.batches(at)
+        raise AssertionError(f"{at} steps led to too few batches")
+
+
+def spaces_of(algorithm: Any, config: Any) -> Spaces:
+    """What the games of a configuration show and take."""
+    envs = make_vector(algorithm.env_kwargs(config), 1)
+    try:
+        return Spaces.of(envs)
+    finally:
+        envs.close()
+
+
+class Update(NamedTuple):
+    """One update; everything is on the CPU.
+
+    Attributes:
+        before, after: all tensors of the model.
+        batch: what was learned from.
+        loss: a number.
+        gradients: before they are clipped.
+    """
+
+    before: dict[str, Tensor]
+    batch: NumpyBatch
+    loss: float
+    gradients: list[Tensor]
+    after: dict[str, Tensor]
+
+
+class Updates:
+    """A learner and its optimizer on a device.
+
+    Args:
+        recording: keep :attr:`made`; random numbers of an update then depend on its number alone.
+
+    Attributes:
+        made: the updates so far.
+    """
+
+    def __init__(
+        self,
+        algorithm: Any,
+        config: Any,
+        learner: Any,
+        device: torch.device,
+        *,
+        recording: bool = True,
+    ) -> None:
+        self.made: list[Update] = []
+        self._learner = learner
+        self._updater = algorithm.updater(config, learner)
+        self._computer = GradientComputer(learner, device)
+        self._recording = recording
+        compute = learner.compute_loss
+
+        def keeping(batch: Any) -> Any:
+            loss, measured = compute(batch)
+            self._loss = loss.detach()
+            return loss, measured
+
+        learner.compute_loss = keeping
+
+    def update(self, batch: NumpyBatch) -> Mapping[str, Tensor]:
+        """Learn from a batch; returns what the learner measured."""
+        if not self._recording:
+            measured = self._computer.add(batch)
+            self._updater.apply(self._computer.take())
+            return measured
+        before, measured, gradients = self._weights(), *self._compute(batch)
+        kept = [each.detach().cpu().clone() for each in gradients]
+        self._updater.apply(gradients)
+        self.made.append(Update(before, batch, float(self._loss), kept, self._weights()))
+        return measured
+
+    def repeat(self, update: Update) -> None:
+        """Compute an update of another device with the weights that it had, then take its optimizer
+        step, from its gradients: a difference of one update is none of the next."""
+        self._learner.model.load_state_dict(update.before)
+        _, gradients = self._compute(update.batch)
+        kept = [each.detach().cpu().clone() for each in gradients]
+        loss = float(self._loss)
+        self._updater.apply(
+            [g.copy_(other) for g, other in zip(gradients, update.gradients, strict=True)]
+        )
+        self.made.append(Update(update.before, update.batch, loss, kept, self._weights()))
+
+    def _compute(self, batch: NumpyBatch) -> tuple[Mapping[str, Tensor], list[Tensor]]:
+        torch.manual_seed(len(self.made))
+        with SameNoise():
+            measured = self._computer.add(batch)
+        return measured, self._computer.take()
+
+    def _weights(self) -> dict[str, Tensor]:
+        state = self._learner.model.state_dict()
+        return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+
+class SameNoise(TorchDispatchMode):
+    """Random numbers are the CPU's, wherever they are used: every device draws the same ones."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if torch.Tag.nondeterministic_seeded not in func.tags:
+            return func(*args, **kwargs)
+        tensors = [each for each in args if isinstance(each, Tensor)]
+        device = kwargs.get("device") or (tensors[0].device if tensors else "cpu")
+        if "device" in kwargs:
+            kwargs["device"] = torch.device("cpu")
+        here = tree_map(lambda x: x.cpu() if isinstance(x, Tensor) else x, args)
+        drawn = func(*here, **kwargs)
+        if func.overloadpacket.__name__.endswith("_"):
+            return args[0].copy_(drawn)
+        return tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, drawn)

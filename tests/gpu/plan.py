@@ -1,0 +1,44 @@
+"""What is checked, for every trainer that is installed."""
+
+from __future__ import annotations
+
+from mario_envkit.plugins import available_trainers, load_trainer
+from tests.gpu.job import Check
+from tests.gpu.options import LEARNING, fields_of
+
+WORKERS = 2
+CHECKS = "tests.gpu.checks"
+OURS = "mario_agents."
+"""Trainers of other distributions are theirs to check."""
+
+
+def plan() -> list[Check]:
+    """All checks, those of speed last and by themselves."""
+    together: list[Check] = []
+    alone: list[Check] = []
+    names = [each.name for each in available_trainers() if each.target.startswith(OURS)]
+    for trainer in names:
+        plugin, one = load_trainer(trainer), {"trainer": trainer}
+        together.append(Check(f"losses:{trainer}", f"{CHECKS}.losses:check", one, 60))
+        together.append(Check(f"run:{trainer}", f"{CHECKS}.runs:one_process", one, 60))
+        for share in plugin.algorithm.shares:
+            arguments = {**one, "share": share, "count": WORKERS}
+            name = f"workers:{trainer}-{share}"
+            together.append(Check(name, f"{CHECKS}.runs:workers", arguments, 60))
+        together.append(
+            Check(f"actor-device:{trainer}", f"{CHECKS}.runs:actors_elsewhere", one, 40)
+        )
+        if "compile" in fields_of(plugin.config_class):
+            together.append(Check(f"compile:{trainer}", f"{CHECKS}.speed:compiled", one, 75))
+        alone.append(Check(f"speed:{trainer}", f"{CHECKS}.speed:training", one, 12, 14, True))
+        alone.append(Check(f"updates:{trainer}", f"{CHECKS}.speed:updates", one, 15, 5, True))
+    for name, what in LEARNING.items():
+        if what.trainer in names:
+            target = f"{CHECKS}.learning:check"
+            alone.append(Check(f"learn:{name}", target, {"name": name}, 15, what.seconds, True))
+    return together + alone
+
+
+def chosen(checks: list[Check], words: list[str]) -> list[Check]:
+    """Those whose name begins with one of the words; all of them without any."""
+    return [c for c in checks if not words or any(c.name.startswith(word) for word in words)]
