@@ -20,7 +20,8 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 _HEAT = ("#7a6a2a", "#b8912f", "#e0a030", "#ee7a28", "#f0502a", "#ff2a2a")
 """From a few deaths to the most."""
 _LEARNER = ("updates_per_second", "lr", "staleness", "stale")
-"""Metrics of the owner of the weights in the line about it."""
+_FED = ("updates_per_second", "lr", "lag", "samples_per_insert", "waiting")
+"""Metrics of the owner of the weights in the line about it, and of one that workers feed."""
 _TITLE = 21
 """Cells of a panel's title."""
 
@@ -148,7 +149,8 @@ def _owner(state: Dashboard, now: float) -> list[tuple[str, str]]:
     if status is None:
         return []
     pairs = [("learner", f"v{status.version}")]
-    pairs += _labelled([(state.metrics.find(name), state.of_learner(name)) for name in _LEARNER])
+    names = _LEARNER if math.isnan(state.of_learner("inserted")) else _FED
+    pairs += _labelled([(state.metrics.find(name), state.of_learner(name)) for name in names])
     if heartbeat is not None and status.state != "stopped":
         pairs.append(("beat", age(heartbeat.age + max(now - state.learner_heartbeat_time, 0.0))))
     return pairs

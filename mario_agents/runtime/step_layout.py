@@ -15,6 +15,8 @@ from mario_agents.runtime.transport import Bytes
 Schema = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
 """Shape and dtype of one game's value, by name."""
 
+Frames = NDArray[np.uint8]
+
 PACKET_BYTES = 2 << 20
 """Bytes that a packet is planned to have at most, unless a single step has more."""
 
@@ -26,7 +28,6 @@ _STEP: Schema = {
     "is_first": ((), np.bool_),
 }
 _FLAGS: Schema = {"begins": ((), np.bool_), "whole": ((), np.bool_)}
-_OBS = ("obs", "final_obs")
 _HEADER = 3
 """Numbers of 8 bytes: generation, version, steps."""
 
@@ -86,12 +87,25 @@ class StepLayout:
     ) -> Iterator[tuple[int, Callable[[Bytes], object]]]:
         """Steps as packets, each with its size and what writes it; one, unless many episodes ended
         in them."""
-        obs, final = (self._stacks([getattr(step, name) for step in steps]) for name in _OBS)
-        begins = np.ones(obs.shape[:2], dtype=np.bool_)
-        begins[1:] = _differ(obs[1:], final[:-1])
-        whole = _differ(obs[:, :, 1:], final[:, :, :-1])
-        frames = [obs[begins], final[~whole][:, -1:], final[whole]]
-        size = self._size(len(steps), sum(part.shape[0] * part.shape[1] for part in frames))
+        begins, whole = np.zeros((2, len(steps), self.num_envs), dtype=np.bool_)
+        begun, newest, wholes = list[Frames](), list[Frames](), list[Frames]()
+        before: Step | None = None
+        for number, step in enumerate(steps):
+            obs, final = self._stacks(step.obs), self._stacks(step.final_obs)
+            if before is None:
+                begins[number] = True
+            elif step.obs is not before.final_obs:
+                begins[number] = _differ(obs, self._stacks(before.final_obs))
+            whole[number] = _differ(obs[:, 1:], final[:, :-1])
+            if begins[number].any():
+                begun.append(obs[begins[number]])
+            if whole[number].any():
+                wholes.append(final[whole[number]])
+                final = final[~whole[number]]
+            newest.append(final[:, -1])
+            before = step
+        frames = [*begun, *newest, *wholes]
+        size = self._size(len(steps), sum(part.size for part in frames) // self._frame)
         if size > self.capacity:
             half = len(steps) // 2
             yield from self.pack(steps[:half], generation, version)
@@ -107,7 +121,7 @@ class StepLayout:
             for name in self.extras:
                 np.stack([step.extras[name] for step in steps], out=columns[_extra(name)])
             for part in frames:
-                place[: part.size] = part.reshape(-1)
+                np.copyto(place[: part.size].reshape(part.shape), part)
                 place = place[part.size :]
 
         yield size, write
@@ -140,9 +154,9 @@ class StepLayout:
             )
         return StepPacket(generation, version, steps)
 
-    def _stacks(self, obs: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """Observations of several steps as ``(steps, num_envs, stack, bytes of a frame)``."""
-        return np.stack(obs).reshape(len(obs), self.num_envs, self._stack, self._frame)
+    def _stacks(self, obs: Frames) -> Frames:
+        """Observations as ``(num_envs, stack, bytes of a frame)``."""
+        return obs.reshape(self.num_envs, self._stack, self._frame)
 
     def _split(
         self, data: Bytes, steps: int
@@ -174,15 +188,13 @@ def _aligned(size: int) -> int:
     return -(-size // 8) * 8
 
 
-def _differ(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """``(steps, num_envs)``: whether two stacks are not equal."""
-    different: NDArray[np.bool_] = (ours != theirs).any(axis=(2, 3))
+def _differ(ours: Frames, theirs: Frames) -> NDArray[np.bool_]:
+    """``(num_envs,)``: whether two stacks are not equal."""
+    different: NDArray[np.bool_] = (ours != theirs).any(axis=(1, 2))
     return different
 
 
-def _filled(
-    stacks: NDArray[np.uint8], where: NDArray[np.bool_], others: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _filled(stacks: Frames, where: NDArray[np.bool_], others: Frames) -> tuple[Frames, Frames]:
     """``stacks`` with the next of ``others`` in some places, and the rest of ``others``."""
     count = int(where.sum())
     if count == 0:

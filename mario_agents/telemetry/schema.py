@@ -225,13 +225,13 @@ EXPERIENCE_METRICS: tuple[MetricDef, ...] = (
     gauge(
         "samples_per_insert",
         "how often a step has been drawn on average",
-        label="samples per insert",
+        label="samples/insert",
         panel="Samples per insert",
     ),
     rolling(
         "lag",
         "updates that the weights were behind with which the steps were played that came in",
-        label="lag of the weights",
+        label="lag",
         panel="Lag of the weights",
     ),
     gauge("chunks_waiting", "packets of steps that the learner has not taken in", panel=None),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mario_agents.algos.dqn.metrics import METRICS as DDQN
 from mario_agents.algos.ppo.metrics import METRICS as PPO
 from mario_agents.monitor import draw
 from mario_agents.monitor.state import (
@@ -117,6 +118,28 @@ def test_what_nobody_has_defined_is_shown_too():
     state = told(Metrics(step=1, snapshot=MetricSnapshot({}, {"doubt": 0.25}, rolling, {})))
     text = draw.learner(state, START, 200).plain
     assert "policy loss 0.5  surprise 1.25  doubt 0.25" in text
+
+
+def test_a_learner_that_workers_feed_is_shown_with_what_it_measures_for_them():
+    measured = MetricSnapshot(
+        {"updates": 40, "inserted": 900},
+        {"lr": 2.5e-4, "updates_per_second": 40.0, "samples_per_insert": 7.5, "waiting": 0.25},
+        {"lag": RollingMean(12.0, 9), "loss": RollingMean(0.75, 9)},
+        {},
+    )
+    state = fold(
+        reduce,
+        [
+            envelope(Metrics(step=9, snapshot=MetricSnapshot({}, {"epsilon": 0.5}, {}, {}))),
+            envelope(Metrics(step=9, snapshot=measured), COORDINATOR),
+            envelope(learner_status(5), COORDINATOR),
+        ],
+        Dashboard(metrics=RunMetrics.of(DDQN, central=True)),
+    )
+    text = draw.learner(state, START, 120).plain
+    assert "lag 12  samples/insert 7.5  waiting 0.25" in text
+    assert "loss 0.75" in text
+    assert "ε 0.5" in text
 
 
 def test_where_there_is_room_each_panel_has_a_line():

@@ -1,4 +1,5 @@
-"""Shared memory of distributed training: gradients and weights, against memcpy in the same run.
+"""Shared memory of distributed training: gradients, weights and steps, against memcpy in the same
+run.
 
 The vectors are as long as the DDQN's real networks. GB are of float32 numbers delivered, also where
 packets are bfloat16 and half as long.
@@ -157,6 +158,32 @@ def packing(shape: tuple[int, int, int], hidden: int) -> tuple[int, float, float
     return layout.size, pack, unpack
 
 
+def sending_steps(name: str, steps: int) -> None:
+    """Print what sending rounds of so many steps of 16 games costs."""
+    # Here, and not above, so that the other processes start without torch.
+    from mario_agents.runtime.step_layout import StepLayout
+    from tests.benchmarks.replay import CENTRAL, CENTRAL_GAMES, play
+
+    shape = CENTRAL[name]
+    played = play(shape, steps, CENTRAL_GAMES)
+    extras = {kept: ((), values.dtype) for kept, values in played[0].extras.items()}
+    layout = StepLayout(shape, CENTRAL_GAMES, extras, steps=steps)
+    packet = np.zeros(layout.capacity, dtype=np.uint8)
+    played = played[: layout.most]
+
+    def send() -> int:
+        ((size, write),) = layout.pack(played, 0, 0)
+        write(packet[:size])
+        return size
+
+    size, count = send(), len(played) * CENTRAL_GAMES
+    copied = np.empty(size, dtype=np.uint8)
+    times = [per_call(send), per_call(lambda: layout.unpack(packet[:size].copy()))]
+    times.append(per_call(lambda: np.copyto(copied, packet[:size])))
+    each = "  ".join(f"{seconds / count * 1e6:6.2f}" for seconds in times)
+    print(f"  {f'{name}, packets of {count} steps':34} {size / count:8,.0f} bytes  {each} us")
+
+
 def compare(name: str, seconds: float, rounds: int) -> None:
     """Print one network's figures."""
     size, pack, unpack = packing(*NETWORKS[name])
@@ -202,4 +229,8 @@ def main(seconds: float = 1.0, rounds: int = 5) -> None:
     print(f"median of {rounds} rounds of {seconds:g} s for streams; best of several for the rest")
     for name in NETWORKS:
         compare(name, seconds, rounds)
+    print("steps, of one game each: bytes; to pack, to unpack, and to copy as many bytes")
+    for shape in ("tiles", "pixels 52x64", "pixels 84x84"):
+        for steps in (4, 16):
+            sending_steps(shape, steps)
     print(f"a fence: {per_call(Fence(), 0.02) * 1e6:.2f} us")
