@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.step_layout import StepLayout
 from mario_agents.telemetry import Stopwatch
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
-from tests.agents.replay_reference import EVENTS, EXTRAS, InventedGames
+from tests.agents.replay_reference import EVENTS, EXTRAS, InventedGames, NaiveReplay, plays
+from tests.agents.test_replay import assert_same, kept, storage_for
 
 
 def layout_for(games: InventedGames, *, steps: int) -> StepLayout:
@@ -106,6 +108,20 @@ class Recorder(Dataset):
         raise AssertionError("nobody asks")
 
 
+class Renumbered(Recorder):
+    """Workers by the numbers that a storage knows them by."""
+
+    def __init__(self, storage: Storage, workers: list[int]) -> None:
+        super().__init__()
+        self._storage, self._workers = storage, workers
+
+    def add(self, step: Step, worker: int) -> None:
+        self._storage.add(step, self._workers[worker])
+
+    def cut(self, worker: int) -> None:
+        self._storage.cut(self._workers[worker])
+
+
 class Learning(ActorExchange):
     """Who has to wait for room is waiting for this learner."""
 
@@ -179,6 +195,65 @@ def test_steps_arrive_in_order_each_once_and_a_gap_is_told_of(actions, most, slo
         ]
         places = np.cumsum([what is not None for what in heard])
         assert [int(places[i]) for i, what in enumerate(heard) if what is None] == gaps
+
+
+@settings(max_examples=100)
+@given(plays(), st.integers(1, 4), st.integers(0, 2**32))
+def test_batches_and_priorities_are_those_of_the_steps_that_were_made(play, most, seed):
+    """Of many workers, of which some are replaced, in a replay that old steps leave."""
+    chance = random.Random(seed)
+    storage, naive = storage_for(play), NaiveReplay(play.num_envs, list(play.games))
+    selector = PrioritizedSelector(
+        storage, np.random.default_rng(seed), alpha=0.6, beta=lambda at: 0.4
+    )
+    layout = StepLayout(play.obs_shape, play.num_envs, EXTRAS, steps=most)
+    places = {worker: place for place, worker in enumerate(play.games)}
+    rings = [ByteRing.private(slots=3, capacity=layout.capacity) for _ in places]
+    dataset = Renumbered(storage, list(play.games))
+    intake = StepIntake(rings, layout, dataset)
+    exchange = Learning(intake, dataset)
+    senders = {w: StepSender(rings[place], layout, 0, exchange) for w, place in places.items()}
+    made: dict[int, list[Step]] = {worker: [] for worker in places}
+    generations = dict.fromkeys(places, 0)
+    told: dict[int, float] = {}
+    for worker, events in play.script:
+        sender = senders[worker]
+        if events is None:
+            for step in made[worker][: len(made[worker]) - len(sender._steps)]:
+                naive.add(step, worker)
+            made[worker] = []
+            play.games[worker].reset()
+            generations[worker] += 1
+            sender = StepSender(rings[places[worker]], layout, generations[worker], exchange)
+            senders[worker] = sender
+            naive.cut(worker)
+        else:
+            made[worker].append(play.games[worker].step(events))
+            sender.add(made[worker][-1], worker)
+        if chance.random() < 0.3:
+            intake.take()
+        if chance.random() < 0.3 and len(storage):
+            index, _ = selector.select(4, 0)
+            # What a learner that knows each step by heart would measure on it.
+            step, game = storage.locate(index)
+            error = np.abs(storage.columns["reward"][game, step % storage.rows])
+            selector.feedback(index, error)
+            told |= dict(zip(index.tolist(), error.tolist(), strict=True))
+    for worker, sender in senders.items():
+        list(sender.batches(0))
+        for step in made[worker]:
+            naive.add(step, worker)
+    while intake.take():
+        pass
+    selector.arrays()  # brings the trees up to date
+    here = kept(storage)
+    assert_same(storage, naive, here, 3, 0.9)
+    for index in set(here.tolist()) & told.keys():
+        step, game = storage.locate(np.array([index]))
+        history, number = naive.at(index)
+        assert told[index] == abs(np.float32(history[number].reward))
+        priority = selector.trees[selector._leaf(step, game)]
+        assert priority == pytest.approx((told[index] + 1e-6) ** 0.6, rel=1e-4)
 
 
 def test_workers_are_taken_in_by_turns() -> None:
