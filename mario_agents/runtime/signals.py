@@ -5,7 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
+
+_ASKING = {signal.SIGINT, signal.SIGTERM}
+if sys.platform != "win32":
+    _ASKING.add(signal.SIGHUP)
 
 
 class Terminated(KeyboardInterrupt):
@@ -27,6 +33,25 @@ def stop_signals() -> tuple[signal.Signals, ...]:
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)
     return tuple(signals)
+
+
+@contextmanager
+def stop_signals_held() -> Iterator[None]:
+    """Stop signals to this thread wait meanwhile, and those to processes that are started: they are
+    to ignore or unblock them first."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def ignore_stop_signals() -> None:
+    """From now on this process, and those it starts, have no ear for them: the main process of a
+    run asks everybody else to stop."""
+    for number in _ASKING:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
 
 
 class StopRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import signal
@@ -110,6 +111,21 @@ def test_a_dead_coordinator_ends_the_run_which_can_be_resumed(start: Start) -> N
         assert later >= earlier
         steps = [int(row["step"]) for row in run.rows(f"worker_{number}")]
         assert steps == sorted(set(steps))
+
+
+@pytest.mark.slow
+def test_a_dead_fork_server_ends_the_run_and_nothing_is_left(start: Start) -> None:
+    run = start(*ENDLESS, workers=2)
+    run.until(lambda: run.running(2))
+    stat = Path(f"/proc/{run.pid(COORDINATOR)}/stat").read_text()
+    server = int(stat.rpartition(")")[2].split()[1])  # its parent
+    assert server != run.process.pid
+    os.kill(server, signal.SIGKILL)
+    status, errors = run.end()
+    assert status == 2
+    assert "The server that forked it is gone" in errors
+    assert "mario-agents train --resume" in errors
+    run.assert_nothing_left()
 
 
 def test_children_do_not_outlive_a_killed_main_process(start: Start) -> None:

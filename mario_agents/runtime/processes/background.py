@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
 from multiprocessing import Pipe
 
 from mario_agents.runtime.processes.process import signal_name
+from mario_agents.runtime.signals import stop_signals_held
 from mario_envkit.errors import MarioEnvkitError
 
 ENTRY = "mario_agents.runtime.processes.background_entry"
@@ -46,21 +46,18 @@ class BackgroundProcess:
         self._connection, theirs = Pipe()
         self._sending = threading.Lock()
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-        asking = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-        # Until it ignores them, they wait: a new process has the signal mask of its parent thread.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, asking)
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", ENTRY, module, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": path},
-                pass_fds=[theirs.fileno()],
-            )
+            with stop_signals_held():
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", ENTRY, module, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    env={**os.environ, "PYTHONPATH": path},
+                    pass_fds=[theirs.fileno()],
+                )
         except BaseException:
             self._connection.close()
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             theirs.close()
 
     @property

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 import traceback
 from importlib import import_module
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
+
+from mario_agents.runtime.signals import ignore_stop_signals
 
 NICENESS = 10
 """How much lower the priority is than that of the process that started this one."""
@@ -55,10 +56,7 @@ class Link:
 
 def main() -> None:
     """Run ``main`` of the module that the command line names."""
-    asking = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    for number in asking:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, asking)
+    ignore_stop_signals()
     os.nice(NICENESS)
     module, descriptor = sys.argv[1:]
     link = Link(Connection(int(descriptor)))

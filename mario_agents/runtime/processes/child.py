@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from mario_agents.config import TrainConfig, make_config
@@ -22,7 +22,7 @@ from mario_agents.runtime.cores import torch_threads
 from mario_agents.runtime.experience import StepChannels
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import remove_after_owner
-from mario_agents.runtime.signals import stop_signals
+from mario_agents.runtime.signals import ignore_stop_signals
 from mario_agents.runtime.transport import GradientPool, Weights
 from mario_agents.telemetry.events import EventLogHandler, EventPublisher
 from mario_envkit.errors import MarioEnvkitError
@@ -99,8 +99,8 @@ def run_child(
         failure: one sentence about an error is sent there.
         main: does the work.
     """
-    for number in stop_signals():
-        signal.signal(number, signal.SIG_IGN)
+    ignore_stop_signals()
+    np.random.seed()  # noqa: NPY002 - forks begin with one state, and somebody may draw from it
     threading.Thread(target=_die_with_parent, args=[plan], daemon=True).start()
     try:
         attached = AttachedRun(plan, source, generation)

@@ -2,46 +2,76 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
+from contextlib import suppress
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import BaseContext
 
 from mario_agents.runtime.shm.heartbeat import HeartbeatRow
+from mario_agents.runtime.signals import stop_signals_held
 
-_SPAWN = get_context("spawn")
+PRELOADED = "mario_agents.runtime.processes.preloaded"
+MAX_FORKED = 100
+"""Workers that a fork server is asked for: it passes 256 descriptors on to a process, and there are
+two for each worker."""
+_UNKNOWN = 255
+"""Exit status of every process, living or not, whose fork server is gone."""
 JOINING_SECONDS = 120.0
 """Time that a new process has to import torch and to give its first sign of life."""
+
+
+def process_context(workers: int) -> BaseContext:
+    """How the processes of a run with so many workers are started: as forks of a server that has
+    imported everything already, where there is such a thing, for three processes that import torch
+    at the same time take seconds. The server begins to import when this is called; it ends with
+    this process."""
+    if workers > MAX_FORKED or "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    from multiprocessing import forkserver  # which Windows does not have
+
+    context = get_context("forkserver")
+    context.set_forkserver_preload([PRELOADED])
+    with stop_signals_held():
+        forkserver.ensure_running()
+    return context
 
 
 class ProcessHandle:
     """One process: started, watched, killed.
 
     Args:
+        context: as :func:`process_context` gives it.
         name: of the process.
         row: its heartbeat.
         main: its entry point, which gets ``arguments`` and where to send a sentence about an error.
     """
 
     def __init__(
-        self, name: str, row: HeartbeatRow, main: Callable[..., None], *arguments: object
+        self,
+        context: BaseContext,
+        name: str,
+        row: HeartbeatRow,
+        main: Callable[..., None],
+        *arguments: object,
     ) -> None:
         self.name, self.row = name, row
         self._joined_before = row.read().generation
-        self._failure, sender = _SPAWN.Pipe(duplex=False)
-        self.process: SpawnProcess = _SPAWN.Process(
-            target=main, args=(*arguments, sender), name=name
-        )
+        self._failure, sender = context.Pipe(duplex=False)
+        self.process = context.Process(target=main, args=(*arguments, sender), name=name)  # type: ignore[attr-defined]
         self.started = time.monotonic()
-        self.process.start()
+        with stop_signals_held():
+            self.process.start()
         sender.close()
 
     @property
     def exit_status(self) -> int | None:
         """None while the process lives; negative if a signal killed it."""
-        return self.process.exitcode
+        status: int | None = self.process.exitcode
+        return status
 
     @property
     def joined(self) -> bool:
@@ -57,8 +87,9 @@ class ProcessHandle:
 
     def kill(self) -> None:
         """End the process at once, even if it is stopped, and leave its row empty."""
-        if self.process.is_alive():
-            self.process.kill()
+        if self.exit_status in (None, _UNKNOWN):
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
         self.join()
 
     def join(self) -> None:
@@ -72,6 +103,8 @@ class ProcessHandle:
         if sentence:
             return sentence
         status = self.exit_status
+        if status == _UNKNOWN:
+            return "The server that forked it is gone, perhaps killed for want of memory."
         if status is not None and status < 0:
             return f"It was killed by {signal_name(-status)}."
         return f"It ended with status {status}."

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +21,7 @@ from mario_agents.runtime.experience import StepChannels, step_layout
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import ProcessPlan
 from mario_agents.runtime.processes.coordinator_process import coordinator_main
-from mario_agents.runtime.processes.process import ProcessHandle
+from mario_agents.runtime.processes.process import ProcessHandle, process_context
 from mario_agents.runtime.processes.worker_process import worker_main
 from mario_agents.runtime.saved import restore_counters
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
@@ -53,13 +54,16 @@ class WorkerSlot:
 
     Args:
         number: of the worker.
+        context: how processes are started.
         plan: of the run.
         heartbeat: of the run.
     """
 
-    def __init__(self, number: int, plan: ProcessPlan, heartbeat: SharedHeartbeat) -> None:
+    def __init__(
+        self, number: int, context: BaseContext, plan: ProcessPlan, heartbeat: SharedHeartbeat
+    ) -> None:
         self.number, self.name = number, f"worker_{number}"
-        self._plan, self._row = plan, heartbeat.row(number)
+        self._context, self._plan, self._row = context, plan, heartbeat.row(number)
         self._generation = 0
         self._quick_deaths = 0
         self._due = 0.0
@@ -69,7 +73,13 @@ class WorkerSlot:
     def start(self) -> None:
         """Start a process."""
         self.process = ProcessHandle(
-            self.name, self._row, worker_main, self._plan, self.number, self._generation
+            self._context,
+            self.name,
+            self._row,
+            worker_main,
+            self._plan,
+            self.number,
+            self._generation,
         )
         self._generation += 1
 
@@ -135,6 +145,7 @@ class Supervisor:
         checkpoint: Checkpoint | None,
     ) -> None:
         self.config, self.run, self.hub = config, run, hub
+        self._context = process_context(config.workers)
         algorithm_name = name_of(algorithm)
         envs = make_vector(algorithm.env_kwargs(config), 1)
         spaces = Spaces.of(envs)
@@ -174,13 +185,16 @@ class Supervisor:
         )
         self.coordinator: ProcessHandle | None = None
         self.slots = [
-            WorkerSlot(number, self.plan, self.heartbeat) for number in range(config.workers)
+            WorkerSlot(number, self._context, self.plan, self.heartbeat)
+            for number in range(config.workers)
         ]
 
     def begin(self) -> None:
         """Start all processes."""
         row = self.heartbeat.row(self.heartbeat.coordinator)
-        self.coordinator = ProcessHandle(COORDINATOR, row, coordinator_main, self.plan)
+        self.coordinator = ProcessHandle(
+            self._context, COORDINATOR, row, coordinator_main, self.plan
+        )
         for slot in self.slots:
             slot.start()
 
