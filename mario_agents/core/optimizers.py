@@ -41,3 +41,64 @@ def rmsprop(*, decay: float = 0.99, eps: float = 0.01, momentum: float = 0.0) ->
         return torch.optim.RMSprop(groups, alpha=decay, eps=eps, momentum=momentum)
 
     return make
+
+
+class LaProp(torch.optim.Optimizer):
+    """Momentum over gradients that were scaled before, and not scaled momentum as in Adam.
+
+    Ziyin, Wang and Ueda, "LaProp: Separating Momentum and Adaptivity in Adam" (2020): stable also
+    where the squared gradients' mean is short-lived or tiny. Both means are corrected for their
+    beginning at zero.
+
+    Args:
+        groups: as of :mod:`torch.optim`; each needs ``lr``.
+        betas: decay of the momentum and of the mean of squares.
+        eps: added to the root of the squares.
+    """
+
+    def __init__(
+        self, groups: list[dict[str, Any]], *, betas: tuple[float, float], eps: float
+    ) -> None:
+        super().__init__(groups, {"betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Move the parameters that have gradients, which are used up."""
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            for parameter in parameters:
+                if not self.state[parameter]:
+                    self.state[parameter] = {
+                        "step": torch.zeros(()),
+                        "momentum": torch.zeros_like(parameter),
+                        "square": torch.zeros_like(parameter),
+                    }
+            if parameters:
+                self._move(parameters, group)
+
+    def _move(self, parameters: list[torch.nn.Parameter], group: dict[str, Any]) -> None:
+        states = [self.state[parameter] for parameter in parameters]
+        counts = [state["step"] for state in states]
+        squares, momenta = ([s[name] for s in states] for name in ("square", "momentum"))
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        momentum, decay = group["betas"]
+        torch._foreach_add_(counts, 1.0)
+        step = float(counts[0])
+        torch._foreach_mul_(squares, decay)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1.0 - decay)
+        scale = torch._foreach_sqrt(squares)
+        torch._foreach_div_(scale, (1.0 - decay**step) ** 0.5)
+        torch._foreach_add_(scale, group["eps"])
+        torch._foreach_div_(gradients, scale)
+        torch._foreach_lerp_(momenta, gradients, 1.0 - momentum)
+        torch._foreach_add_(parameters, momenta, alpha=-group["lr"] / (1.0 - momentum**step))
+
+
+def laprop(*, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-20) -> OptimizerFactory:
+    """:class:`LaProp`, with the numbers of Hafner et al., "Mastering diverse control tasks through
+    world models" (Nature 640, 2025)."""
+
+    def make(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return LaProp(groups, betas=betas, eps=eps)
+
+    return make
