@@ -26,60 +26,53 @@ class BytesEncoder(Encoder):
         return features
 
 
-class TileEncoder(Encoder):
-    """One layer of ``hidden`` units over tile pictures, see :mod:`mario_envkit.game.tiles`.
+class TileInputs(nn.Module):
+    """What networks see of tile pictures, see :mod:`mario_envkit.game.tiles`: ``(B, ...)`` uint8 to
+    ``(B, width)`` float32.
 
-    A tile's code is a name and no amount: the layer sees two properties of it, how solid and how
+    A tile's code is a name and no amount: there are two properties of it, how solid and how
     dangerous it is. Facts and positions of objects are scaled to about -1 to 1.
 
     Args:
         obs_shape: ``(stack, 16, 16)`` or ``(16, 16)``.
-        hidden: units.
+
+    Attributes:
+        width: numbers for each observation.
 
     Raises:
         ConfigError: if observations have another shape.
     """
 
     OBJECTS = 10
+    CELLS = tiles.GRID_ROWS * tiles.GRID_COLUMNS
+    FACTS = tiles.GRID_COLUMNS
     table: Tensor
 
-    def __init__(self, obs_shape: tuple[int, ...], hidden: int) -> None:
+    def __init__(self, obs_shape: tuple[int, ...]) -> None:
         super().__init__()
         if obs_shape[-2:] != tiles.SHAPE:
             raise ConfigError(
                 f"Tile pictures are {tiles.SHAPE}, but the environment gives {obs_shape}."
             )
-        pictures = math.prod(obs_shape[:-2])
-        self._cells = tiles.GRID_ROWS * tiles.GRID_COLUMNS
-        self._facts = tiles.GRID_COLUMNS
         codes = torch.zeros(256, 2)
         codes[: tiles.CODES] = torch.from_numpy(tiles.PROPERTIES)
         # Derived, and so no part of the weights.
         self.register_buffer("table", codes, persistent=False)
-        inputs = 2 * self._cells + self._facts + 4 * self.OBJECTS
-        self.layer = orthogonal(nn.Linear(pictures * inputs, hidden))
-        self.features = hidden
+        self.width = math.prod(obs_shape[:-2]) * (2 * self.CELLS + self.FACTS + 4 * self.OBJECTS)
 
     def forward(self, obs: Tensor) -> Tensor:
-        features: Tensor = self.layer(self.inputs(obs).flatten(1)).relu()
-        return features
-
-    def inputs(self, obs: Tensor) -> Tensor:
-        """``(B, stack, inputs)``: properties of the grid and of the objects, then the numbers."""
         flat = obs.reshape(len(obs), -1, tiles.SHAPE[0] * tiles.SHAPE[1])
-        objects_at = self._cells + self._facts
-        grid, facts = flat[..., : self._cells], flat[..., self._cells : objects_at]
+        objects_at = self.CELLS + self.FACTS
+        grid, facts = flat[..., : self.CELLS], flat[..., self.CELLS : objects_at]
         objects = flat[..., objects_at : objects_at + 3 * self.OBJECTS]
         objects = objects.reshape(*flat.shape[:2], self.OBJECTS, 3)
         numbers = torch.cat([facts, objects[..., 1:].flatten(2)], dim=2)
-        return torch.cat(
-            [
-                self._properties(grid),
-                self._properties(objects[..., 0]),
-                numbers.to(self.table.dtype) / 127.5 - 1.0,
-            ],
-            dim=2,
-        )
+        parts = [
+            self._properties(grid),
+            self._properties(objects[..., 0]),
+            numbers.to(self.table.dtype) / 127.5 - 1.0,
+        ]
+        return torch.cat(parts, dim=2).flatten(1)
 
     def _properties(self, codes: Tensor) -> Tensor:
         """``(B, stack, codes)`` uint8 to ``(B, stack, 2 * codes)``."""
@@ -87,6 +80,20 @@ class TileEncoder(Encoder):
         pairs = self.table.view(torch.float64).flatten()
         found = pairs.index_select(0, codes.flatten().int()).view(torch.float32)
         return found.view(*codes.shape[:2], -1)
+
+
+class TileEncoder(Encoder):
+    """One layer of ``hidden`` units over :class:`TileInputs`."""
+
+    def __init__(self, obs_shape: tuple[int, ...], hidden: int) -> None:
+        super().__init__()
+        self.inputs = TileInputs(obs_shape)
+        self.layer = orthogonal(nn.Linear(self.inputs.width, hidden))
+        self.features = hidden
+
+    def forward(self, obs: Tensor) -> Tensor:
+        features: Tensor = self.layer(self.inputs(obs)).relu()
+        return features
 
 
 def _dtype_of(layer: nn.Module) -> torch.dtype:
