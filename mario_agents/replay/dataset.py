@@ -30,7 +30,7 @@ class ReplayDataset(Dataset):
         storage: keeps the steps.
         rng: draws; its state is saved.
         learning_starts: steps in the storage before the first batch.
-        train_every: agent steps for each batch.
+        train_every: agent steps for each batch; it may be a fraction, as with several for a step.
         save: whether a checkpoint holds the steps too.
         error_buffer: agent steps beyond ``train_every`` that may wait for their batches.
     """

@@ -1,0 +1,1 @@
+"""DreamerV3: plans in a learned world model."""

@@ -1,0 +1,64 @@
+"""Sequences with the states that the world model was in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mario_agents.algos.dreamer.config import DreamerConfig
+from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.core.dataset import NumpyBatch
+from mario_agents.nn.rssm import RSSM
+from mario_agents.replay.sequence_replay import SequenceReplay
+from mario_agents.replay.storage import Storage
+
+CONTEXT = 1
+"""Observations before each sequence: the state at the last one is what it begins with."""
+
+
+class DreamerReplay(SequenceReplay):
+    """A worker's sequences, each batch with the seed of all that is random in its loss.
+
+    Batches are due for steps that come while there is enough to draw from: neither those before
+    nor a checkpoint leave a debt, which would be paid in a burst.
+    """
+
+    def __init__(
+        self, config: DreamerConfig, spaces: Spaces, context: WorkerContext, rssm: RSSM
+    ) -> None:
+        storage = Storage(
+            config.buffer_size,
+            config.num_envs,
+            spaces.obs_shape,
+            workers=(context.worker,),
+            stacked=False,
+            extras={"deter": ((rssm.deter,), np.float16), "stoch": ((rssm.stoch,), np.uint8)},
+            short_episodes=True,
+        )
+        super().__init__(
+            storage,
+            np.random.default_rng(context.seed_for("replay")),
+            batch_size=config.batch_size,
+            length=config.batch_length,
+            context=CONTEXT,
+            online=config.online,
+            learning_starts=config.learning_starts,
+            train_every=config.train_every,
+            save=config.save_replay,
+        )
+        self._config, self._learned = config, 0
+
+    def draw(self, at: int) -> NumpyBatch:
+        """What :meth:`SequenceReplay.draw` gives, and ``seed``, a number."""
+        batch = super().draw(at)
+        self._learned += self._config.batch_size * self._config.batch_length
+        return {**batch, "seed": self.rng.integers(2**62)}
+
+    def gauges(self) -> dict[str, float]:
+        """``buffer_size``; ``filled``, how much of what the first batch needs is there; and
+        ``train_ratio``, observations learned from for each step that was made in this process."""
+        made = int(self.storage.ends().sum())
+        return {
+            **super().gauges(),
+            "filled": min(len(self.storage) / self._config.learning_starts, 1.0),
+            "train_ratio": self._learned / max(made, 1),
+        }

@@ -1,0 +1,87 @@
+"""What plays: an actor that sees the game through the world model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mario_agents.algos.dreamer.batch import packed
+from mario_agents.algos.dreamer.behaviour import action_probs
+from mario_agents.algos.dreamer.networks import DreamerModel
+from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.types import State
+from mario_agents.nn.rssm import Latent
+from mario_agents.ops.categorical import sample_classes
+
+
+class Belief(NamedTuple):
+    """What is known of ``N`` games after their last observation.
+
+    Attributes:
+        deter, stoch: the state, see :class:`~mario_agents.nn.rssm.Latent`.
+        action: ``(N,)`` int64, what was done then.
+    """
+
+    deter: Tensor
+    stoch: Tensor
+    action: Tensor
+
+
+class DreamerPolicy(Policy):
+    """Keeps with each step the state behind its observation, from which replay goes on.
+
+    Args:
+        model: world model and actor.
+        uniform: share of actions that are chosen without looking, but when greedy.
+        seed: of the actions, and of the states.
+        device: where the model is.
+    """
+
+    def __init__(
+        self, model: DreamerModel, *, uniform: float, seed: int, device: torch.device
+    ) -> None:
+        self.device = device
+        self._model, self._uniform = model, uniform
+        self._rng = torch.Generator().manual_seed(seed)
+
+    def initial(self, n: int) -> State:
+        """Nothing is known, nothing was done."""
+        latent = self._model.world.rssm.initial(n)
+        return Belief(*latent, torch.zeros(n, dtype=torch.int64, device=self.device))
+
+    @torch.no_grad()
+    def act(
+        self, obs: Tensor, state: State, is_first: Tensor, *, mode: Mode, step: int
+    ) -> tuple[Tensor, dict[str, Tensor], State]:
+        """Actions, and ``deter`` and ``stoch`` for the replay buffer.
+
+        Greedy play is without chance: the likeliest state, and the likeliest action.
+        """
+        world, count = self._model.world, len(obs)
+        noise = None if mode == "greedy" else self._uniform_numbers(1, count, world.rssm.stoch)
+        tokens = world.senses.encoder(world.senses.inputs(obs))
+        observed = world.rssm.observe(
+            Latent(*state[:2]), state[2][None], is_first[None], tokens[None], noise
+        )
+        latent = Latent(*(part[0] for part in observed.latent))
+        probs = action_probs(self._model, latent.features(), self._uniform)
+        if mode == "greedy":
+            action = probs.argmax(dim=-1)
+        else:
+            action = sample_classes(probs, self._uniform_numbers(count))
+        kept = packed(latent, world.rssm) if mode == "explore" else {}
+        return action, kept, Belief(*latent, action)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state of the random numbers."""
+        return {"rng": self._rng.get_state()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over :meth:`tensors`."""
+        self._rng.set_state(tensors["rng"])
+
+    def _uniform_numbers(self, *shape: int) -> Tensor:
+        return torch.rand(shape, generator=self._rng).to(self.device)

@@ -1,0 +1,87 @@
+"""What the world model learns from: what it saw, what it was paid, and whether it went on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mario_agents.algos.dreamer.batch import Sequences
+from mario_agents.algos.dreamer.networks import DreamerModel
+from mario_agents.nn.rssm import Latent
+from mario_agents.ops.categorical import balanced_kl
+from mario_agents.ops.two_hot import two_hot_loss, two_hot_mean
+
+
+class WorldLoss(NamedTuple):
+    """The loss of a batch, and what was found on the way.
+
+    Attributes:
+        loss: scalar.
+        latent: states ``(T, B, ...)`` along the sequences, with gradients.
+        features: of them, ``(T, B, F)``, with gradients.
+        measured: detached scalars.
+    """
+
+    loss: Tensor
+    latent: Latent
+    features: Tensor
+    measured: dict[str, Tensor]
+
+
+def world_loss(
+    model: DreamerModel,
+    replayed: Sequences,
+    noise: Tensor,
+    *,
+    gamma: float,
+    free_nats: float,
+    dynamics: float,
+    representation: float,
+) -> WorldLoss:
+    """Reconstruction, reward, continuation and divergences, each a mean over all observations.
+
+    Args:
+        model: its world model.
+        replayed: the sequences.
+        noise: ``(T, B, S)`` uniform, for the samples of the states.
+        gamma: discount, which is a part of going on.
+        free_nats: divergences below this cost nothing more.
+        dynamics, representation: weights of the divergence, as a loss of the prior and as one of
+            the posterior.
+    """
+    world = model.world
+    shape = replayed.reward.shape
+    with torch.no_grad():
+        seen = world.senses.inputs(replayed.obs.flatten(0, 1))
+    tokens = world.senses.encoder(seen).unflatten(0, shape)
+    observed = world.rssm.observe(
+        replayed.before, replayed.action, replayed.is_first, tokens, noise
+    )
+    features = observed.latent.features()
+    kl = balanced_kl(observed.posterior, world.rssm.prior(observed.latent.deter), free_nats)
+    errors = (world.senses.decoder(features.flatten(0, 1)).float() - seen).square().flatten(1)
+    rewards = world.reward(features).float()
+    reward = two_hot_loss(functional.log_softmax(rewards, -1), replayed.reward, model.bins)
+    going_on = world.going_on(features).squeeze(-1).float()
+    alive = gamma * (~replayed.is_terminal).float()
+    going = functional.binary_cross_entropy_with_logits(going_on, alive, reduction="none")
+    losses = {
+        "recon_loss": errors.sum(dim=1).mean(),
+        "reward_loss": reward.mean(),
+        "continue_loss": going.mean(),
+        "kl_dynamics": kl.dynamics.mean(),
+        "kl_representation": kl.representation.mean(),
+    }
+    weights = {"kl_dynamics": dynamics, "kl_representation": representation}
+    loss = torch.stack([weights.get(name, 1.0) * each for name, each in losses.items()]).sum()
+    with torch.no_grad():
+        measured = {name: each.detach() for name, each in losses.items()} | {
+            "wm_loss": loss.detach(),
+            "wm_recon_mse": errors.mean(),
+            "reward_error": (two_hot_mean(rewards, model.bins) - replayed.reward).abs().mean(),
+            "continue_error": (going_on.sigmoid() - alive).abs().mean() / gamma,
+        }
+    return WorldLoss(loss, observed.latent, features, measured)
