@@ -65,7 +65,7 @@ class LaProp(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Move the parameters that have gradients, which are used up."""
         for group in self.param_groups:
-            parameters = [p for p in group["params"] if p.grad is not None]
+            parameters: list[torch.Tensor] = [p for p in group["params"] if p.grad is not None]
             for parameter in parameters:
                 if not self.state[parameter]:
                     self.state[parameter] = {
@@ -76,7 +76,7 @@ class LaProp(torch.optim.Optimizer):
             if parameters:
                 self._move(parameters, group)
 
-    def _move(self, parameters: list[torch.nn.Parameter], group: dict[str, Any]) -> None:
+    def _move(self, parameters: list[torch.Tensor], group: dict[str, Any]) -> None:
         states = [self.state[parameter] for parameter in parameters]
         counts = [state["step"] for state in states]
         squares, momenta = ([s[name] for s in states] for name in ("square", "momentum"))

@@ -197,7 +197,7 @@ class _Unroll(torch.autograd.Function):
             unnormed = torch.addmm(along.seen[step], done.deter, p.remembered.t())
             looked = rms_norm_silu(unnormed, p.scale)
             logits = functional.linear(looked, p.head, p.head_bias)
-            probs = logits.unflatten(-1, (-1, classes)).softmax(dim=-1)
+            probs = logits.view(len(logits), -1, classes).softmax(dim=-1)
             mixture = probs * (1.0 - uniform) + uniform / classes
             steps.append(_Saved(deter, stoch, *done, unnormed, looked, probs))
             noise = along.noise

@@ -79,15 +79,14 @@ class RSSM(nn.Module):
         """Width of :meth:`Latent.features`."""
         self.from_deter, self.from_stoch = linear(deter, hidden), linear(self.width, hidden)
         self.scales = nn.Parameter(torch.ones(2, hidden))
-        self.by_action = nn.Sequential(
-            linear(actions, hidden), NormSiLU(hidden), linear(hidden, deter)
-        )
+        by_action = linear(hidden, deter)
+        self.by_action = nn.Sequential(linear(actions, hidden), NormSiLU(hidden), by_action)
         self.own = nn.Parameter(torch.empty(blocks, deter // blocks, deter // blocks))
         self.shared = linear(2 * hidden, deter)
         self.hidden_scale = nn.Parameter(torch.ones(deter))
         # Each block sees its own part of the memory, and all that comes from memory, sample and
         # action: the matrices of the latter for all blocks together are one ordinary matrix.
-        for matrix in (self.own, self.shared.weight, self.by_action[2].weight):
+        for matrix in (self.own, self.shared.weight, by_action.weight):
             truncated_normal(matrix, deter // blocks + 3 * hidden)
         self.gates = nn.Parameter(torch.empty(blocks, deter // blocks, 3 * deter // blocks))
         truncated_normal(self.gates, deter // blocks)
@@ -148,19 +147,19 @@ class RSSM(nn.Module):
 
     def weights(self, dtype: torch.dtype) -> RecurrentWeights:
         """Those of the recurrent unit, its matrices in ``dtype``."""
-        matrices = (
-            self.from_deter.weight,
-            self.from_deter.bias,
-            self.from_stoch.weight,
-            self.from_stoch.bias,
-            self.own,
-            self.shared.weight,
-            self.shared.bias,
-            self.gates,
-        )
-        cast = [matrix.to(dtype) for matrix in matrices]
+        deter, stoch, shared = self.from_deter, self.from_stoch, self.shared
         return RecurrentWeights(
-            *cast[:4], self.scales, *cast[4:7], self.hidden_scale, cast[7], self.gates_bias
+            deter.weight.to(dtype),
+            deter.bias.to(dtype),
+            stoch.weight.to(dtype),
+            stoch.bias.to(dtype),
+            self.scales,
+            self.own.to(dtype),
+            shared.weight.to(dtype),
+            shared.bias.to(dtype),
+            self.hidden_scale,
+            self.gates.to(dtype),
+            self.gates_bias,
         )
 
     def prior(self, deter: Tensor) -> Tensor:

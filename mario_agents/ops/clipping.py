@@ -41,9 +41,11 @@ def clip_adaptively(share: float, *, floor: float = 1e-3) -> Clip:
         weights = torch._foreach_norm([weight.detach() for weight, _ in pairs])
         gradients = [gradient for _, gradient in pairs]
         norms = torch._foreach_norm(gradients)
-        size, limit = torch.stack(list(norms)), torch.stack(list(weights)).clamp_(min=floor)
+        size: Tensor = torch.stack(list(norms))
+        limit = torch.stack(list(weights)).clamp_(min=floor)
         factors = (limit * share / size.clamp(min=torch.finfo(size.dtype).tiny)).clamp_(max=1.0)
         torch._foreach_mul_(gradients, list(factors.unbind()))
-        return size.norm()
+        whole: Tensor = torch.linalg.vector_norm(size)
+        return whole
 
     return clip

@@ -38,7 +38,7 @@ from tests.agents.choice_game import CHOICE, SHUFFLED
 
 CONFIG = DreamerConfig(
     observation="pixels",
-    total_steps=512,
+    total_steps=256,
     num_envs=4,
     batch_size=4,
     batch_length=6,

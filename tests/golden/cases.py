@@ -36,6 +36,16 @@ _A3C: dict[str, Any] = {
     "rollout_steps": 16,
     "transformer_memory": 8,
 }
+_DREAMER: dict[str, Any] = {
+    "total_steps": 384,
+    "num_envs": 4,
+    "learning_starts": 128,
+    "buffer_size": 256,  # it wraps around
+    "batch_size": 4,
+    "batch_length": 8,
+    "imagined": 16,
+    "horizon": 4,
+}
 _TILES: dict[str, Any] = {"observation": "tiles", "network": "mlp"}
 _PIXELS: dict[str, Any] = {"observation": "pixels", "network": "small", "screen_size": 42}
 
@@ -80,6 +90,8 @@ def _cases() -> list[Case]:
                 for n_step in (1, 3)
             ]
     old = {"replay_share": 0.5, "replay_size": 1_024, "per": True, "trust_region": 0.5}
+    without = {name: value for name, value in _SHARED.items() if name != "hidden"}
+    cases.append(Case("dreamer-tiles", "dreamer", {**without, **_DREAMER, "observation": "tiles"}))
     return cases + [
         Case(f"a3c-{name}", "a3c", {**_SHARED, **_A3C, **options})
         for name, options in (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from mario_agents.algos.dreamer.config import DreamerConfig
 from mario_agents.algos.dreamer.dataset import DreamerReplay
 from mario_agents.algos.dreamer.learner import DreamerLearner
@@ -13,6 +11,7 @@ from mario_agents.algos.dreamer.policy import DreamerPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import laprop
 from mario_agents.core.updater import ParameterGroup, Updater
+from mario_agents.nn.init import seeded
 from mario_agents.ops.clipping import clip_adaptively
 from mario_agents.ops.schedules import cosine_with_warmup
 
@@ -21,12 +20,12 @@ class DreamerAlgorithm(Algorithm[DreamerConfig, DreamerLearner]):
     """DreamerV3, see the README of this package."""
 
     config_class = DreamerConfig
+    shares = ("gradients", "experience")
     metrics = METRICS
 
     def learner(self, config: DreamerConfig, spaces: Spaces) -> DreamerLearner:
         """World model, actor and critic, initialised by the seed alone."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
+        with seeded(config.seed):
             return DreamerLearner(build_model(config, spaces), config)
 
     def policy(

@@ -46,7 +46,7 @@ def time_first(batch: Batch, rssm: RSSM) -> Sequences:
 def packed(latent: Latent, rssm: RSSM) -> dict[str, Tensor]:
     """States ``(..., D)`` and ``(..., S * C)`` as they are stored: ``deter`` ``(..., D)`` float16
     and ``stoch`` ``(..., S)`` uint8, the numbers of the classes."""
-    classes = latent.stoch.unflatten(-1, (rssm.stoch, rssm.classes)).argmax(dim=-1)
+    classes = latent.stoch.view(*latent.stoch.shape[:-1], rssm.stoch, rssm.classes).argmax(-1)
     return {"deter": latent.deter.to(torch.float16), "stoch": classes.to(torch.uint8)}
 
 

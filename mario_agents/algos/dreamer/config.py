@@ -99,11 +99,12 @@ class DreamerConfig(TrainConfig):
                 "dreamer needs imagined <= batch_size * batch_length, not "
                 f"{self.imagined} > {self.batch_size} * {self.batch_length}."
             )
-        least = self.num_envs * (self.batch_length + 2)
+        games = self.num_envs * max(self.workers, 1)
+        least = games * (self.batch_length + 2)
         if not least <= self.buffer_size >= self.learning_starts:
             raise ConfigError(
-                "dreamer needs a buffer_size of at least learning_starts and num_envs * "
-                f"(batch_length + 2) = {least}, not {self.buffer_size}."
+                "dreamer needs a buffer_size of at least learning_starts, and batch_length + 2 for "
+                f"each environment, {least}, not {self.buffer_size}."
             )
 
     @property

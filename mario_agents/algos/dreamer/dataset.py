@@ -16,7 +16,7 @@ CONTEXT = 1
 
 
 class DreamerReplay(SequenceReplay):
-    """A worker's sequences, each batch with the seed of all that is random in its loss.
+    """Sequences, each batch with the seed of all that is random in its loss.
 
     Batches are due for steps that come while there is enough to draw from: neither those before
     nor a checkpoint leave a debt, which would be paid in a burst.
@@ -29,7 +29,7 @@ class DreamerReplay(SequenceReplay):
             config.buffer_size,
             config.num_envs,
             spaces.obs_shape,
-            workers=(context.worker,),
+            workers=context.shards,
             stacked=False,
             extras={"deter": ((rssm.deter,), np.float16), "stoch": ((rssm.stoch,), np.uint8)},
             short_episodes=True,
@@ -44,21 +44,20 @@ class DreamerReplay(SequenceReplay):
             learning_starts=config.learning_starts,
             train_every=config.train_every,
             save=config.save_replay,
+            error_buffer=config.error_buffer or 8 * config.collect_steps,
         )
-        self._config, self._learned = config, 0
+        self._config = config
 
     def draw(self, at: int) -> NumpyBatch:
         """What :meth:`SequenceReplay.draw` gives, and ``seed``, a number."""
-        batch = super().draw(at)
-        self._learned += self._config.batch_size * self._config.batch_length
-        return {**batch, "seed": self.rng.integers(2**62)}
+        return {**super().draw(at), "seed": np.array(self.rng.integers(2**62))}
 
     def gauges(self) -> dict[str, float]:
         """``buffer_size``; ``filled``, how much of what the first batch needs is there; and
-        ``train_ratio``, observations learned from for each step that was made in this process."""
-        made = int(self.storage.ends().sum())
+        ``train_ratio``, observations learned from for each step since then, in this process."""
+        gauges, length = super().gauges(), self._config.batch_length
         return {
-            **super().gauges(),
+            "buffer_size": gauges["buffer_size"],
             "filled": min(len(self.storage) / self._config.learning_starts, 1.0),
-            "train_ratio": self._learned / max(made, 1),
+            "train_ratio": gauges["samples_per_insert"] * length / (length + CONTEXT),
         }
