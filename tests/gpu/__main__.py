@@ -21,6 +21,7 @@ from mario_envkit.emulator import native
 from tests.gpu.plan import chosen, plan
 from tests.gpu.runner import ROOT, Result, Run
 
+MINUTES, MINUTES_CPU = 6.0, 30.0
 STYLES = {"ok": "green", "failed": "bold red", "hung": "bold red", "no time": "yellow"}
 
 
@@ -28,7 +29,11 @@ def main(words: Sequence[str] | None = None) -> int:
     """Make the checks; 0 if all of them are ok, 1 if not, 2 if they cannot be made."""
     parser = argparse.ArgumentParser(prog="python -m tests.gpu", description=__doc__)
     parser.add_argument("--device", default="cuda", help="cuda (the default), cuda:1, cpu")
-    parser.add_argument("--minutes", type=float, default=6.0, help="for all of it; default 6")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help=f"for all of it; default {MINUTES:g}, on the CPU {MINUTES_CPU:g}",
+    )
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME",
         help="checks whose name begins so, such as losses, run:ppo or learn; --list shows all",
@@ -36,6 +41,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("gpu-check.json"), help="the JSON file")
     parser.add_argument("--list", action="store_true", help="show what would be checked")
     options = parser.parse_args(words)
+    minutes = options.minutes or (MINUTES_CPU if options.device == "cpu" else MINUTES)
     checks = chosen(plan(), options.only)
     if options.list:
         print("\n".join(check.name for check in checks))
@@ -56,7 +62,7 @@ def main(words: Sequence[str] | None = None) -> int:
             bar.advance(task)
 
         run = Run(
-            options.device, 60 * options.minutes, done,
+            options.device, 60 * minutes, done,
             lambda names: bar.update(task, description=", ".join(names)),
         )  # fmt: skip
         results = run.run(checks)

@@ -20,28 +20,43 @@ _SMALL: dict[str, Any] = {
 }
 """Of every trainer that has them: a run of seconds."""
 
+_REPLAY: dict[str, Any] = {
+    "learning_starts": 64,
+    "buffer_size": 2_048,
+    "batch_size": 16,
+    "collect_steps": 32,
+    "save_replay": True,
+}
+_UNROLLS: dict[str, Any] = {"recurrent_type": "gru", "replay_size": 2_048, "noisy": True}
+
 SMALL: dict[str, dict[str, Any]] = {
-    "ddqn": {
-        "learning_starts": 64,
+    "ddqn": {**_REPLAY, "prioritized": True},
+    "apex": _REPLAY,
+    "ppo": {"rollout_steps": 16, "minibatch_size": 32},
+    "a3c": _UNROLLS,
+    "impala": _UNROLLS,
+    "dreamer": {
+        "learning_starts": 128,
         "buffer_size": 2_048,
-        "batch_size": 16,
-        "collect_steps": 32,
-        "prioritized": True,
+        "batch_size": 4,
+        "batch_length": 8,
+        "imagined": 16,
+        "horizon": 5,
         "save_replay": True,
     },
-    "ppo": {"rollout_steps": 16, "minibatch_size": 32},
-    "a3c": {"recurrent_type": "gru", "replay_share": 0.5, "replay_size": 2_048, "noisy": True},
 }
 """What a run of seconds needs beyond that, by trainer."""
 
 MEASURED: dict[str, dict[str, Any]] = {
     "ddqn": {"learning_starts": 512},
+    "apex": {"learning_starts": 512},
+    "dreamer": {"learning_starts": 512},
 }
 """What a trainer needs beyond its defaults so that it learns after a second."""
 
 OBSERVATIONS: dict[str, dict[str, Any]] = {
     "tiles": {"observation": "tiles"},
-    "pixels": {"observation": "pixels", "screen_size": 84, "frame_stack": 4},
+    "pixels": {"observation": "pixels", "screen_size": 84},
 }
 SMALL_SCREEN: dict[str, Any] = {"screen_size": 42}
 """For pixels on a CPU."""

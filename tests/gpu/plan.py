@@ -13,7 +13,8 @@ OURS = "mario_agents."
 
 
 def plan() -> list[Check]:
-    """All checks, those of speed last and by themselves."""
+    """All checks: first those that may run at once, the longest ones first, then those of whole
+    runs' speed, one by one."""
     together: list[Check] = []
     alone: list[Check] = []
     names = [each.name for each in available_trainers() if each.target.startswith(OURS)]
@@ -30,13 +31,13 @@ def plan() -> list[Check]:
         )
         if "compile" in fields_of(plugin.config_class):
             together.append(Check(f"compile:{trainer}", f"{CHECKS}.speed:compiled", one, 75))
-        alone.append(Check(f"speed:{trainer}", f"{CHECKS}.speed:training", one, 12, 14, True))
-        alone.append(Check(f"updates:{trainer}", f"{CHECKS}.speed:updates", one, 15, 5, True))
+        alone.append(Check(f"speed:{trainer}", f"{CHECKS}.speed:training", one, 8, 14, True))
+        together.append(Check(f"updates:{trainer}", f"{CHECKS}.speed:updates", one, 30, 6))
     for name, what in LEARNING.items():
         if what.trainer in names:
             target = f"{CHECKS}.learning:check"
-            alone.append(Check(f"learn:{name}", target, {"name": name}, 15, what.seconds, True))
-    return together + alone
+            alone.append(Check(f"learn:{name}", target, {"name": name}, 8, what.seconds, True))
+    return sorted(together, key=lambda check: -check.seconds) + alone
 
 
 def chosen(checks: list[Check], words: list[str]) -> list[Check]:

@@ -22,10 +22,10 @@ Status = Literal["ok", "failed", "hung", "no time"]
 ROOT = Path(__file__).parents[2]
 LEAST_BUDGET = 1.0
 """Seconds of training that are worth measuring."""
-TOGETHER_SHARE = 0.6
+TOGETHER_SHARE = 0.5
 """Of the time, for the checks that run at once, if others follow them."""
 LAST_LINES = 60
-CORES_EACH = 3
+CORES_EACH = 2
 
 
 class Result(NamedTuple):
@@ -127,9 +127,9 @@ class _Running:
         spec = folder / "spec.json"
         more = {"device": device, "folder": str(work), "log": str(self._log), "limit": limit}
         spec.write_text(json.dumps({**check._asdict(), **more}))
-        environment = dict(os.environ)
-        if slots > 1:
-            environment |= dict.fromkeys(THREAD_VARIABLES, str(CORES_EACH))
+        # A run sets its own number; other networks are faster without threads that wait for cores.
+        threads = str(CORES_EACH if slots > 1 else 1)
+        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads)}
         self._began = time.monotonic()
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
