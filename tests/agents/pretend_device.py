@@ -74,6 +74,9 @@ class _Pretending(TorchDispatchMode):
 def install() -> None:
     """From now on, and in every thread that is started from now on, ``cuda:0`` is there."""
     torch.cuda._lazy_init = lambda: None  # type: ignore[attr-defined]
+    Tensor.pin_memory = lambda tensor, device=None: tensor  # type: ignore[method-assign]
+    # These do not ask a mode where they copy what they made on the CPU.
+    torch.tensor, torch.as_tensor = _then_moved(torch.tensor), _then_moved(torch.as_tensor)
     run = threading.Thread.run
 
     def pretending(thread: threading.Thread) -> None:
@@ -82,6 +85,14 @@ def install() -> None:
 
     threading.Thread.run = pretending  # type: ignore[method-assign]
     _Pretending().__enter__()
+
+
+def _then_moved(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def moved(data: Any, *, device: Any = None, **options: Any) -> Tensor:
+        made = make(data, **options)
+        return made if device is None else made.to(device)
+
+    return moved
 
 
 def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

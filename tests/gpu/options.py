@@ -40,6 +40,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "buffer_size": 2_048,
         "batch_size": 4,
         "batch_length": 8,
+        "train_ratio": 2.0,
         "imagined": 16,
         "horizon": 5,
         "save_replay": True,
