@@ -60,8 +60,8 @@ class SharedSegments(ClosesItself):
             name, memory = segments.create(1 << 20)
 
     Other processes are given the name and call :func:`attach`; they need no object of this class
-    and have nothing to clean. Processes must be spawned, not forked (a forked child would keep the
-    lease locked).
+    and have nothing to clean. They must not be forks of this process: those would keep the lease
+    locked.
 
     Args:
         leases: directory of the lease files; all runs of one user should use the same.
