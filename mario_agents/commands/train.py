@@ -26,6 +26,7 @@ from mario_agents.run import RunDir
 from mario_agents.run.directory import default_run_path
 from mario_agents.run.log_levels import NOTICE
 from mario_agents.run.storage import GrowingLog
+from mario_agents.runtime.processes.process import process_context
 from mario_envkit.closing import close_at_end
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import ConfigError, OptionError
@@ -65,6 +66,8 @@ def main(words: Sequence[str]) -> None:
     known, _ = tyro.cli(
         StartOptions, args=rest, return_unknown_args=True, add_help=False, registry=REGISTRY
     )
+    if any(word.partition("=")[0] == "--workers" for word in rest):
+        process_context(1)  # what the workers will be forked from imports while this process does
     if known.resume is not None:
         opened = _stored_run(name, known.resume, rest, known)
     elif name is not None:

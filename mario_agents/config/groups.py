@@ -230,6 +230,7 @@ class SharingOptions(OptionGroup):
             "lr_scaling",
             "gradient_dtype",
             "heartbeat_timeout",
+            "cpu_affinity",
             "sync_every",
             "error_buffer",
             "prefetch",
@@ -256,6 +257,9 @@ class SharingOptions(OptionGroup):
     """Gradients of weights that are older by more updates than this are dropped."""
     synchronous: bool = False
     """Make each update from one packet of gradients of every worker, none of them stale."""
+    cpu_affinity: bool = True
+    """Let synchronous workers keep to cores of their own, where there are enough for all of them;
+    switch it off for several such runs at once that do not fill the machine."""
     lr_scaling: LrScaling = "none"
     """How the learning rate grows with the number of synchronous workers whose gradients an update
     is the mean of: not at all, with its square root (Krizhevsky, 2014), or linear with it (Goyal et

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
+
 from mario_agents.config import TrainConfig
 from mario_envkit.vector.cores import available_cores
+
+_AVAILABLE = available_cores()
+_ALLOWED = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+"""When this process began; :func:`keep_to_own_cores` changes what the system says later on."""
+
+
+def keep_to_own_cores(config: TrainConfig, worker: int) -> None:
+    """Let this process, which is a worker, run on its share of the cores only, if there are enough
+    for all workers and they are synchronous.
+
+    Synchronous workers sleep after every batch of gradients. Whenever they wake up, the scheduler
+    may have them meet on one core while another one idles, or move them away from their caches.
+    """
+    if config.cpu_affinity and config.synchronous and 2 <= config.workers <= len(_ALLOWED):
+        first, end = (len(_ALLOWED) * each // config.workers for each in (worker, worker + 1))
+        os.sched_setaffinity(0, _ALLOWED[first:end])
+
+
+def all_cores() -> Collection[int]:
+    """Numbers of the cores that the processes of the run may use; empty where nobody knows."""
+    return _ALLOWED
 
 
 def cores_per_worker(config: TrainConfig) -> int:
     """Cores that each worker has for itself, at least 1."""
-    return max(available_cores() // max(config.workers, 1), 1)
+    return max(_AVAILABLE // max(config.workers, 1), 1)
 
 
 def torch_threads(config: TrainConfig) -> int:

@@ -8,6 +8,7 @@ import sys
 import threading
 from multiprocessing import Pipe
 
+from mario_agents.runtime.cores import all_cores
 from mario_agents.runtime.processes.process import signal_name
 from mario_agents.runtime.signals import stop_signals_held
 from mario_envkit.errors import MarioEnvkitError
@@ -49,7 +50,14 @@ class BackgroundProcess:
         try:
             with stop_signals_held():
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", ENTRY, module, str(theirs.fileno())],
+                    [
+                        sys.executable,
+                        "-m",
+                        ENTRY,
+                        module,
+                        str(theirs.fileno()),
+                        *map(str, all_cores()),
+                    ],
                     stdin=subprocess.DEVNULL,
                     env={**os.environ, "PYTHONPATH": path},
                     pass_fds=[theirs.fileno()],

@@ -1,5 +1,5 @@
 """What a :class:`~mario_agents.runtime.processes.background.BackgroundProcess` runs:
-``python -m mario_agents.runtime.processes.background_entry MODULE DESCRIPTOR``.
+``python -m mario_agents.runtime.processes.background_entry MODULE DESCRIPTOR CORE...``.
 
 The main thread takes in messages, and ends the process as soon as nobody is at the other end of the
 pipe, whatever else is going on. Another thread does the work.
@@ -58,7 +58,9 @@ def main() -> None:
     """Run ``main`` of the module that the command line names."""
     ignore_stop_signals()
     os.nice(NICENESS)
-    module, descriptor = sys.argv[1:]
+    module, descriptor, *cores = sys.argv[1:]
+    if cores:  # whoever started it may keep to fewer
+        os.sched_setaffinity(0, map(int, cores))
     link = Link(Connection(int(descriptor)))
     threading.Thread(target=_work, args=(module, link), daemon=True).start()
     link.listen()

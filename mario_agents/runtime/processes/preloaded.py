@@ -1,8 +1,13 @@
 """What the fork server of a run imports once, so that the processes of the run need not: the server
 does this before it starts the first of them. Nobody else imports this module."""
 
+import torch
+
 from mario_agents.runtime.processes import coordinator_process, worker_process
 from mario_agents.runtime.signals import ignore_stop_signals
+
+# The first optimizer of a process takes a second, for what it imports.
+torch.optim.SGD([torch.zeros(1, requires_grad=True)])
 
 # Of the server: a closed terminal must not end it, which would look like the end of all.
 ignore_stop_signals()

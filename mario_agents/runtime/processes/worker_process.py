@@ -10,6 +10,7 @@ from mario_agents.core.dataset import Dataset
 from mario_agents.core.types import Learner
 from mario_agents.nn.device import resolve_device
 from mario_agents.runtime.build import build_learner, build_worker
+from mario_agents.runtime.cores import keep_to_own_cores
 from mario_agents.runtime.curriculum_file import CurriculumFile
 from mario_agents.runtime.exchange import GradientExchange, SharedExchange
 from mario_agents.runtime.experience import ActorExchange, StepSender
@@ -33,6 +34,7 @@ def worker_main(plan: ProcessPlan, number: int, generation: int, failure: Connec
 def _work(attached: AttachedRun, number: int, generation: int) -> None:
     plan, config, heartbeat = attached.plan, attached.config, attached.heartbeat
     row = heartbeat.row(number)
+    keep_to_own_cores(config, number)
     actor_only = plan.steps is not None
     device = resolve_device(config.actor_device or "cpu" if actor_only else config.device)
     learner = build_learner(attached.algorithm, config, plan.spaces, device)
