@@ -199,7 +199,7 @@ class RunOptions(OptionGroup):
     """Where the networks learn: cpu, cuda, cuda:1, ..., or auto (cuda if there is one)."""
     actor_device: str | None = None
     """Where they choose actions while training, with a copy of the weights that is renewed before
-    they play; None is where they learn."""
+    they play; None is where they learn, or the CPU in workers that share experience."""
     precision: Precision = "auto"
     """Numbers for the arithmetic of networks; auto is bfloat16 where the processor is fast at it.
     Weights are float32 anyhow."""

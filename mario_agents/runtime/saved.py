@@ -61,17 +61,19 @@ class SavedDataset:
         saved = checkpoint.state.get("dataset")
         if saved is None:
             return
+        tensors = select(checkpoint.tensors, "dataset.")
         if saved["shards"] != self._shards:
-            log.warning(
-                "The saved dataset has the steps of %d workers, and there are %d now: it begins "
-                "empty.",
-                len(saved["shards"]),
-                len(self._shards),
-            )
+            if tensors:
+                log.warning(
+                    "The saved dataset has the steps of %d workers, and there are %d now: it "
+                    "begins empty.",
+                    len(saved["shards"]),
+                    len(self._shards),
+                )
             return
         for chunk in store.read_chunks(checkpoint):
             self._dataset.read_chunk(chunk)
-        self._dataset.restore(select(checkpoint.tensors, "dataset."), saved["state"])
+        self._dataset.restore(tensors, saved["state"])
 
 
 def select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
