@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import (
@@ -25,9 +27,11 @@ from mario_agents.core.algorithm import (
 )
 from mario_agents.core.gradients import trainable
 from mario_agents.core.policy import Policy
-from mario_agents.core.types import State
+from mario_agents.core.types import State, Step
 from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_agents.runtime.experience import StepIntake, step_layout
 from mario_agents.runtime.run import train
+from mario_agents.runtime.shm.byte_ring import ByteRing
 from mario_agents.runtime.trainer import AlgorithmTrainer
 
 
@@ -36,8 +40,9 @@ def check_algorithm(algorithm: Algorithm[Any, Any], config: TrainConfig, folder:
     contract.
 
     Workers can import it; the seed decides on its weights; its policy forgets where a game begins;
-    training changes the weights and leaves numbers; the trained policy plays; and two runs that go
-    on from the same checkpoint, for as long again, end with the same weights.
+    training changes the weights and leaves numbers; the trained policy plays; two runs that go on
+    from the same checkpoint, for as long again, end with the same weights; and, if its workers can
+    share experience, one dataset takes the steps of two of them.
 
     Args:
         algorithm: to be checked.
@@ -62,6 +67,8 @@ def check_algorithm(algorithm: Algorithm[Any, Any], config: TrainConfig, folder:
     context = WorkerContext(0, 1, config.seed, 0, 0, torch.device("cpu"))
     make = partial(algorithm.policy, config, learner, context)
     _check_forgetting(make, np.array(observations))
+    if "experience" in algorithm.shares:
+        _check_central(algorithm, config, spaces)
 
     path = folder / "run"
     run = RunDir.create(path, trainer="algorithm", config=config)
@@ -103,6 +110,37 @@ def _check_forgetting(make: Callable[[], Policy], observations: NDArray[np.uint8
         assert torch.equal(ours, theirs), (
             "The policy does not clear its state where is_first says that a game begins."
         )
+
+
+def _check_central(algorithm: Algorithm[Any, Any], config: TrainConfig, spaces: Spaces) -> None:
+    """Feed the dataset of a learner as two workers would, until there is a batch."""
+    config, cpu = dataclasses.replace(config, workers=2), torch.device("cpu")
+    learner = algorithm.learner(config, spaces)
+    central = WorkerContext(0, 2, config.seed, 0, 0, cpu, central=True)
+    dataset = algorithm.dataset(config, learner, spaces, central)
+    layout = step_layout(algorithm, config, learner, spaces)
+    channels = [ByteRing.private(slots=2, capacity=layout.capacity) for _ in range(2)]
+    intake, batches, at = StepIntake(channels, layout, dataset), 0, 0
+    with ExitStack() as opened:
+        actors = []
+        for number in range(2):
+            context = WorkerContext(number, 2, config.seed, 0, 0, cpu)
+            envs = make_vector(algorithm.env_kwargs(config), config.num_envs)
+            opened.callback(envs.close)
+            actors.append(Actor(envs, algorithm.policy(config, learner, context), seed=number))
+        while at < 2 * config.total_steps and not batches:
+            for actor, channel in zip(actors, channels, strict=True):
+                steps: list[Step] = []
+                at += actor.collect(config.num_envs, at, steps.append).steps
+                ((size, write),) = layout.pack(steps, 0, 1)
+                channel.send(size, write)
+                intake.take()
+            for batch in dataset.batches(at):
+                tensors = {name: torch.as_tensor(array) for name, array in batch.items()}
+                dataset.feedback(batch, learner.compute_loss(tensors)[1])
+                batches += 1
+                break  # a learner has other things to do in between
+    assert batches, f"{at} steps of two workers led to no batch; give a larger total_steps."
 
 
 def _leaves(state: State) -> list[Tensor]:

@@ -32,9 +32,30 @@ class Careless(ToyAlgorithm):
 
 
 class Idle(ToyAlgorithm):
+    shares = ("gradients",)
+
     def dataset(self, *args: Any) -> ToyDataset:
         dataset = super().dataset(*args)
         dataset.batches = lambda at: iter(())  # type: ignore[method-assign]
+        return dataset
+
+
+class IdleLearner(Idle):
+    shares = ("gradients", "experience")
+
+
+class Single(ToyAlgorithm):
+    """Says that it learns from the experience of many, and knows one worker only."""
+
+    def dataset(self, config: Any, learner: Any, spaces: Any, context: Any) -> ToyDataset:
+        dataset = super().dataset(config, learner, spaces, context)
+        add = dataset.add
+
+        def add_own(step: Any, worker: int) -> None:
+            assert worker == context.worker, "a step of somebody else"
+            add(step, worker)
+
+        dataset.add = add_own  # type: ignore[method-assign]
         return dataset
 
 
@@ -78,6 +99,8 @@ def test_ours_pass(algorithm: Any, config: Any, tmp_path: Path) -> None:
     [
         (Unseeded(), "Two learners of one seed have different weights"),
         (Idle(), "led to no update"),
+        (IdleLearner(), "steps of two workers led to no batch"),
+        (Single(), "a step of somebody else"),
         (Clumsy(), "There is no action"),
         (Nostalgic(), "does not clear its state"),
     ],
