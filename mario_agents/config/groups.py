@@ -233,6 +233,7 @@ class SharingOptions(OptionGroup):
             "cpu_affinity",
             "sync_every",
             "error_buffer",
+            "rounds_ahead",
             "prefetch",
         }
     )
@@ -248,6 +249,9 @@ class SharingOptions(OptionGroup):
     error_buffer: PositiveInt | None = None
     """Agent steps whose batches the learner may owe before workers that share experience have to
     wait for it; None leaves it to the trainer."""
+    rounds_ahead: Annotated[int, Meta(ge=2)] = 8
+    """Rounds that a worker that shares experience may have played and the learner not taken in yet;
+    fewer keep its weights nearer to the newest. Where they take much memory there are at most 4."""
     prefetch: NonNegativeInt | None = None
     """Batches that a learner of shared experience draws ahead, in a thread; None is 2 on a GPU, and
     0 on the CPU, where there is nothing to gain."""

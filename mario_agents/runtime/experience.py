@@ -28,7 +28,7 @@ from mario_agents.runtime.transport import Board, Bytes, Channel, WeightsReader
 from mario_agents.telemetry import Stopwatch
 
 MOST_PACKETS = 8
-"""Packets that a worker may have sent, and that are taken in of each between two batches."""
+"""Packets that are taken in of each worker between two batches."""
 _RING_BYTES, _FEWEST = 8 << 20, 4
 """Where packets are large, a worker has fewer of them."""
 
@@ -72,13 +72,15 @@ class StepChannels:
     rings: tuple[ByteRing, ...]
 
     @classmethod
-    def create(cls, segments: SharedSegments, layout: StepLayout, *, workers: int) -> StepChannels:
-        """Empty ones, in shared memory.
+    def create(
+        cls, segments: SharedSegments, layout: StepLayout, *, workers: int, rounds_ahead: int
+    ) -> StepChannels:
+        """Empty ones, in shared memory, each for so many packets.
 
         Raises:
             RunError: if there is not so much.
         """
-        slots = min(max(_RING_BYTES // layout.capacity, _FEWEST), MOST_PACKETS)
+        slots = min(max(_RING_BYTES // layout.capacity, _FEWEST), rounds_ahead)
         wake = ProcessNotifier()
         return cls(
             layout,

@@ -104,6 +104,7 @@ def test_at_lag_0_the_learner_says_what_was_recorded(core, noisy):
         assert recorded.std() > 0.05
         measured = player.learner.compute_loss(batch)[1]
         assert measured["kl"] < 1e-6
+        assert measured["rho"] == pytest.approx(1.0, abs=1e-5)
     assert truncated
 
 
@@ -172,6 +173,7 @@ def invented(config: ImpalaConfig) -> tuple[Unrolled, Batch]:
         "logits": logits + 0.5 * normal(steps, games, 4),
         "weight": torch.tensor([1.0, 0.5, 0.25]),
         "entropy_beta": torch.full((games,), 0.03),
+        "is_replayed": torch.tensor([False, True, True]),
     }
     value = normal(steps + 1, games)
     return Unrolled(logits, value, torch.zeros(steps, games)), batch
@@ -211,6 +213,17 @@ def test_the_loss_is_the_sum_of_its_parts_and_the_target_is_gae_if_asked():
             errors[t, b] = size
     assert result.loss.item() == pytest.approx(total / 15, abs=1e-5)
     np.testing.assert_allclose(result.priority, errors.mean(axis=0), rtol=1e-4)
+
+
+def test_divergence_is_measured_of_new_and_old_unrolls():
+    now, batch = invented(CONFIG)
+    result = impala_loss(now, batch, CONFIG)
+    difference = now.logits.log_softmax(2) - batch["logits"].log_softmax(2)
+    moved = (difference * now.logits.softmax(2)).sum(2).mean(0)
+    assert result.kl == pytest.approx(float(moved[0]), rel=1e-4)
+    assert result.kl_old == pytest.approx(float(moved[1:].mean()), rel=1e-4)
+    ratio = difference.gather(2, batch["action"][..., None]).exp()
+    assert result.rho == pytest.approx(float(ratio.clamp(max=1).mean()), rel=1e-4)
 
 
 def test_old_unrolls_come_beside_new_ones():

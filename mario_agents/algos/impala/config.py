@@ -41,6 +41,10 @@ class ImpalaConfig(TrainConfig):
     """Agent steps after which a worker that shares experience looks for newer weights, before its
     next round."""
 
+    rounds_ahead: Annotated[int, Meta(ge=2)] = 2
+    """Rounds that a worker that shares experience may have played and the learner not taken in yet;
+    fewer keep its weights nearer to the newest. Where they take much memory there are at most 4."""
+
     rollout_steps: PositiveInt = 8
     """Steps of an unroll, through which gradients flow back."""
     batch_unrolls: PositiveInt | None = None

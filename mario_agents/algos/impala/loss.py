@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -30,7 +31,8 @@ class ImpalaLoss(NamedTuple):
     value_loss: Tensor
     entropy: Tensor
     kl: Tensor
-    clipped: Tensor
+    kl_old: Tensor
+    rho: Tensor
     trusted: Tensor
     explained_variance: Tensor
     priority: Tensor
@@ -44,8 +46,8 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
     Args:
         now: what the network says now.
         batch: ``action`` int64, ``reward`` float32, ``terminated`` and ``truncated`` bool
-            ``(T, B)``; ``logits`` ``(T, B, actions)`` of the policy that played; ``weight`` and
-            ``entropy_beta`` ``(B,)``.
+            ``(T, B)``; ``logits`` ``(T, B, actions)`` of the policy that played; ``weight``,
+            ``is_replayed`` and ``entropy_beta`` ``(B,)``.
         config: says how.
     """
     shape, action = batch["action"].shape, batch["action"].flatten()
@@ -86,9 +88,15 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
         policy_loss=policy_loss.detach(),
         value_loss=value_loss.detach(),
         entropy=entropy.mean().detach(),
-        kl=moved.mean(),
-        clipped=(log_rho.exp() > config.rho_bar).float().mean(),
+        kl=_mean(moved, ~batch["is_replayed"]),
+        kl_old=_mean(moved, batch["is_replayed"]),
+        rho=log_rho.clamp(max=math.log(config.rho_bar)).exp().mean(),
         trusted=torch.ones_like(policy_loss) if mask is None else mask.float().mean(),
         explained_variance=1.0 - error.var() / target.var(),
         priority=error.abs().mean(dim=0),
     )
+
+
+def _mean(values: Tensor, games: Tensor) -> Tensor:
+    """Of ``(T, B)`` over some games; 0 if there are none."""
+    return (values.mean(dim=0) * games).sum() / games.sum().clamp(min=1)

@@ -9,14 +9,20 @@ METRICS = (
     rolling("entropy", "entropy of the policy, in nats", headline=True),
     rolling(
         "kl",
-        "divergence of the policy from the one that played, in nats",
+        "divergence of the policy from the one that played new unrolls, in nats",
+        label="kl, new",
         panel="Change of the policy",
     ),
     rolling(
-        "clipped",
-        "share of actions whose probability ratio is above rho_bar",
-        panel="Ratios that are clipped",
-        share=True,
+        "kl_old",
+        "divergence of the policy from those that played old unrolls, in nats; 0 without any",
+        label="kl, old",
+        panel="Change of the policy",
+    ),
+    rolling(
+        "rho",
+        "mean probability ratio, bounded by rho_bar: 1 if all actions are the policy's own",
+        panel="Bounded ratios",
     ),
     rolling(
         "trusted",

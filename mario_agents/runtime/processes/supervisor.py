@@ -158,7 +158,9 @@ class Supervisor:
         pool, steps = None, None
         if share_of(algorithm, config) == "experience":
             layout = step_layout(algorithm, config, learner, spaces)
-            steps = StepChannels.create(segments, layout, workers=config.workers)
+            steps = StepChannels.create(
+                segments, layout, workers=config.workers, rounds_ahead=config.rounds_ahead
+            )
         else:
             pool = SharedGradientPool.create(
                 segments,
