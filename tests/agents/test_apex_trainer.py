@@ -17,7 +17,7 @@ from mario_agents.acting.environments import make_vector
 from mario_agents.algos.dqn.algorithm import ApexAlgorithm, DDQNAlgorithm
 from mario_agents.algos.dqn.config import ApexConfig, DDQNConfig
 from mario_agents.algos.dqn.trainer import APEX
-from mario_agents.config import make_config, to_plain
+from mario_agents.config import check_resume, make_config, to_plain
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
 from mario_agents.replay.transitions import transitions
@@ -240,6 +240,12 @@ def test_defaults_are_those_of_the_paper_and_of_the_original():
     assert config.replay == (512, 5_000, 1_000_000)
     assert APEX.algorithm.shares[0] == "experience"
     assert make_config(ApexConfig, to_plain(SMALL), source="test") == SMALL
+
+
+def test_a_machine_with_less_memory_may_go_on_with_a_smaller_buffer():
+    check_resume(SMALL, dataclasses.replace(SMALL, buffer_size=300))
+    with pytest.raises(ConfigError, match="epsilon_base"):
+        check_resume(SMALL, dataclasses.replace(SMALL, epsilon_base=0.5))
 
 
 @pytest.mark.parametrize(

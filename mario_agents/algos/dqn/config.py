@@ -51,6 +51,7 @@ class DQNConfig(TrainConfig):
     """
 
     RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {
+        "buffer_size",
         "eval_epsilon",
         "save_replay",
     }
