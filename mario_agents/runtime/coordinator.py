@@ -141,7 +141,8 @@ class TrainingCoordinator:
         row_due = False
         self._write_chunk_early()
         if step < self.config.total_steps and not self._heartbeat.stopping:
-            if self._evaluations.due(step):
+            # One that is due while another one is played begins when that has ended.
+            if self._evaluator.free and self._evaluations.due(step):
                 self._evaluator.start(self.learner, step)
             if row_due := self._rows.due(step):
                 self._write(step)

@@ -124,7 +124,7 @@ class Evaluator:
     def start(self, learner: Learner, step: int) -> None:
         """Begin to evaluate the weights as they are now, unless an evaluation is going on."""
         process = self._process
-        if self._evaluation is not None or self._busy_here:
+        if not self.free:
             return
         remote = process is not None and process.ready
         evaluation = self._take(learner, step, remote=remote)
@@ -146,6 +146,11 @@ class Evaluator:
         """
         if self._step != step and 0 < self._config.eval_interval <= step:
             self._play_here(self._take(learner, step, remote=False))
+
+    @property
+    def free(self) -> bool:
+        """Whether :meth:`start` would begin an evaluation."""
+        return self._evaluation is None and not self._busy_here
 
     @property
     def playing(self) -> bool:

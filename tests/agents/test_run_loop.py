@@ -15,6 +15,8 @@ import torch
 from mario_agents import cli
 from mario_agents.run import CheckpointStore, RunDir
 from mario_agents.run.records import EvaluationRecord, read_evaluations
+from mario_agents.runtime.evaluator import Evaluator
+from mario_agents.runtime.local import LocalTopology
 from mario_agents.runtime.run import train
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 from mario_envkit.errors import TrainerError
@@ -114,3 +116,26 @@ def test_an_evaluation_that_fails_ends_the_run_with_its_error(tmp_path: Path, wo
     assert said.endswith(f"mario-agents train --resume {run.path}")
     saved = CheckpointStore(run.checkpoint_path).load_latest().step
     assert saved >= int(said.split("step ")[1].split()[0]) > 0
+
+
+def test_an_evaluation_that_was_due_meanwhile_begins_when_the_last_one_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    watch, free = LocalTopology.watch, Evaluator.free.fget
+    assert free is not None
+
+    def watching(topology: LocalTopology) -> None:
+        steps.append(topology.coordinator.step)
+        watch(topology)
+        topology.coordinator.take_evaluation(wait=True)
+
+    # As if the evaluation of step 128 took until step 300.
+    busy = property(lambda self: free(self) and not 128 < steps[-1] < 300)
+    monkeypatch.setattr(LocalTopology, "watch", watching)
+    monkeypatch.setattr(Evaluator, "free", busy)
+    run = RunDir.create(tmp_path / "run", trainer="any", config=TOY)
+    train(ToyAlgorithm(), TOY, run, resume=False)
+    found = [record.step for record in read_evaluations(run.evaluations_path)[0]]
+    overdue = min(step for step in steps if step >= 300)
+    assert found == [128, overdue, 384, 512, 640]
