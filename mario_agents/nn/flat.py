@@ -74,6 +74,12 @@ class TileInputs(nn.Module):
         ]
         return torch.cat(parts, dim=2).flatten(1)
 
+    def planes(self, numbers: Tensor) -> Tensor:
+        """The grids in ``(B, width)`` numbers, ``(B, 2 * stack, rows, columns)``: solid, dangerous."""
+        whole = numbers.reshape(len(numbers), -1, 2 * self.CELLS + self.FACTS + 4 * self.OBJECTS)
+        cells = whole[..., : 2 * self.CELLS].unflatten(2, (self.CELLS, 2)).transpose(2, 3)
+        return cells.reshape(len(numbers), -1, tiles.GRID_ROWS, tiles.GRID_COLUMNS)
+
     def _properties(self, codes: Tensor) -> Tensor:
         """``(B, stack, codes)`` uint8 to ``(B, stack, 2 * codes)``."""
         # Two numbers of 4 bytes are looked up as one of 8: ten times as fast on a CPU.

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from mario_agents.nn.dense import NormSiLU, dense, truncated_normal
+from mario_agents.nn.encoders import check_size
+from mario_agents.nn.flat import TileInputs
+from mario_envkit.errors import ConfigError
+
+CHANNELS = (2, 3, 4, 4)
+"""Of the convolutions, as multiples of a depth: those of Hafner et al. (Nature 640, 2025)."""
+KERNEL = 4
+SMALLEST = 2 ** len(CHANNELS)
+"""Height and width of the smallest picture."""
 
 
 class Senses(nn.Module):
@@ -24,6 +36,14 @@ class Senses(nn.Module):
         super().__init__()
         self.inputs, self.encoder, self.decoder, self.tokens = inputs, encoder, decoder, tokens
 
+    def pictures(self, numbers: Tensor) -> Tensor | None:
+        """``(N, C, H, W)`` of 0 to 1: what of ``numbers`` can be looked at, if anything."""
+        if isinstance(self.inputs, PixelInputs):
+            return numbers + 0.5
+        if isinstance(self.inputs, TileInputs):
+            return self.inputs.planes(numbers) * 0.5 + 0.5
+        return None
+
 
 class ByteInputs(nn.Module):
     """All bytes of an observation, ``(N, width)``, as -1..1."""
@@ -34,3 +54,102 @@ class ByteInputs(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         return obs.flatten(1).to(torch.float32) / 127.5 - 1.0
+
+
+class PixelInputs(nn.Module):
+    """Pictures ``(N, H, W)`` or ``(N, stack, H, W)`` as ``(N, stack, H, W)`` of -0.5..0.5.
+
+    Raises:
+        ConfigError: if observations are no pictures, or too small ones.
+    """
+
+    def __init__(self, obs_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        if len(obs_shape) not in (2, 3):
+            raise ConfigError(f"Pictures are (height, width) or a stack of these, not {obs_shape}.")
+        self.shape = (1, *obs_shape)[-3:]
+        check_size("dreamer", list(self.shape[1:]), SMALLEST)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return obs.view(-1, *self.shape).to(torch.float32) / 255.0 - 0.5
+
+
+class _ChannelNorm(nn.Module):
+    """RMSNorm over the channels of each place, and SiLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = NormSiLU(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        normal: Tensor = self.norm(x.permute(0, 2, 3, 1))
+        return normal.permute(0, 3, 1, 2)
+
+
+class PixelEncoder(nn.Module):
+    """Four convolutions that halve height and width; their output is flattened.
+
+    Args:
+        shape: ``(stack, height, width)``.
+        depth: channels are :data:`CHANNELS` times this.
+
+    Attributes:
+        sizes: height and width of the picture, and behind each convolution.
+        tokens: width of the output.
+    """
+
+    def __init__(self, shape: Sequence[int], depth: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.sizes, layers = [(height, width)], []
+        for factor in CHANNELS:
+            wide = factor * depth
+            layer = nn.Conv2d(channels, wide, KERNEL, stride=2, padding=1)
+            truncated_normal(layer.weight, channels * KERNEL**2)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            layers += [layer, _ChannelNorm(wide)]
+            channels, height, width = wide, height // 2, width // 2
+            self.sizes.append((height, width))
+        self.layers = nn.Sequential(*layers)
+        self.tokens = channels * height * width
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x.contiguous(memory_format=torch.channels_last))
+        return out.flatten(1)
+
+
+class PixelDecoder(nn.Module):
+    """The way back: a layer, and four convolutions that double height and width.
+
+    Args:
+        features: width of the input.
+        stack: pictures of the output.
+        depth: as in :class:`PixelEncoder`.
+        sizes: those of the encoder.
+    """
+
+    def __init__(
+        self, features: int, stack: int, depth: int, sizes: Sequence[tuple[int, int]]
+    ) -> None:
+        super().__init__()
+        channels = CHANNELS[-1] * depth
+        self.shape = (channels, *sizes[-1])
+        self.layer = dense(features, math.prod(self.shape))
+        layers: list[nn.Module] = []
+        wides = [factor * depth for factor in CHANNELS[-2::-1]] + [stack]
+        for wide, small, large in zip(wides, sizes[:0:-1], sizes[-2::-1], strict=True):
+            odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
+            layer = nn.ConvTranspose2d(channels, wide, KERNEL, 2, 1, output_padding=odd)
+            # Each place of the output is reached by a quarter of the kernel.
+            truncated_normal(layer.weight, channels * KERNEL**2 // 4)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            layers.append(layer)
+            if len(layers) < 2 * len(CHANNELS) - 1:
+                layers.append(_ChannelNorm(wide))
+            channels = wide
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        small = self.layer(features).view(-1, *self.shape)
+        out: Tensor = self.layers(small.contiguous(memory_format=torch.channels_last))
+        return out.contiguous()

@@ -278,6 +278,42 @@ def test_sizes_have_about_the_parameters_that_they_are_called_by() -> None:
         assert 0.5 * millions < count < 1.5 * millions, (name, count)
 
 
+@pytest.mark.parametrize("observation", ["tiles", "pixels"])
+@pytest.mark.parametrize("stack", [1, 2])
+def test_what_is_seen_can_be_reconstructed(observation: str, stack: int) -> None:
+    """From a few pictures a decoder learns these; pictures of odd size come back as large."""
+    screen = (16, 16) if observation == "tiles" else (25, 34)
+    shape = screen if stack == 1 else (stack, *screen)
+    config = dataclasses.replace(CONFIG, observation=observation, frame_stack=stack)
+    torch.manual_seed(0)
+    senses = networks.build_senses(config, shape, SIZES["tiles"])
+    obs = torch.randint(0, 20, (3, *shape), dtype=torch.uint8)
+    if observation == "pixels":
+        obs = obs * 12
+    seen = senses.inputs(obs)
+    features = torch.eye(128)[:3]
+    optimizer = torch.optim.Adam(senses.parameters(), 3e-3)
+    errors = []
+    for _ in range(150):
+        error = (senses.decoder(features) - seen).square().mean()
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+        errors.append(error.item())
+    assert errors[-1] < 0.2 * errors[0]
+    assert senses.encoder(seen).shape == (3, senses.tokens)
+    pictures = senses.pictures(seen)
+    assert pictures is not None
+    assert pictures.shape[2:] == ((13, 16) if observation == "tiles" else screen)
+    assert 0.0 <= pictures.min() <= pictures.max() <= 1.0
+
+
+def test_the_smallest_pictures_are_refused() -> None:
+    config = dataclasses.replace(CONFIG, observation="pixels")
+    with pytest.raises(ConfigError, match="at least 16x16"):
+        networks.build_senses(config, (15, 64), SIZES["tiles"])
+
+
 LEARNING = dataclasses.replace(
     CONFIG,
     total_steps=2_000,

@@ -26,6 +26,7 @@ from mario_agents.ops.clipping import clip_adaptively
 from mario_agents.ops.lambda_returns import lambda_returns
 from mario_agents.ops.percentiles import moved_range, range_scale
 from mario_agents.ops.rms_norm import rms_norm_silu
+from mario_agents.ops.ssim import structural_similarity
 from mario_agents.ops.symlog import symexp, symlog
 from mario_agents.ops.two_hot import symexp_bins, two_hot_loss, two_hot_mean
 
@@ -202,3 +203,18 @@ def test_each_gradient_is_clipped_to_a_share_of_its_own_weights() -> None:
     assert norm.item() == pytest.approx(math.sqrt(4 + 3 + 2e-4))
     found = [weight.grad.norm().item() for weight in (*weights, small)]
     assert found == pytest.approx([0.3 * 4.0, 0.3 * 1e-3, 0.01 * math.sqrt(2)])
+
+
+def test_structural_similarity_is_its_formula_over_all_windows() -> None:
+    x, y = (torch.rand(2, 1, 8, 9, dtype=torch.float64) for _ in range(2))
+    found = []
+    for left, right in zip(x[:, 0].numpy(), y[:, 0].numpy(), strict=True):
+        for row in range(2):
+            for column in range(3):
+                a, b = (z[row : row + 7, column : column + 7] for z in (left, right))
+                covariance = ((a - a.mean()) * (b - b.mean())).mean()
+                alike = (2 * a.mean() * b.mean() + 1e-4) * (2 * covariance + 9e-4)
+                most = (a.mean() ** 2 + b.mean() ** 2 + 1e-4) * (a.var() + b.var() + 9e-4)
+                found.append(alike / most)
+    assert structural_similarity(x, y).item() == pytest.approx(np.mean(found))
+    assert structural_similarity(x, x).item() == pytest.approx(1.0)

@@ -14,6 +14,7 @@ from mario_agents.config import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Stacked,
     TrainConfig,
 )
 from mario_envkit.errors import ConfigError
@@ -27,8 +28,9 @@ class DreamerConfig(TrainConfig):
 
     observation: Literal["pixels", "tiles"] = "tiles"
     """What the agent sees: the screen, or the tiles around Mario."""
-    frame_stack: Literal[1] = 1
-    """One picture: how things move is what the world model remembers."""
+    frame_stack: Stacked = 1
+    """Number of pictures, one agent step apart, in an observation; one suffices: how things move is
+    what the world model remembers."""
     num_envs: PositiveInt = 8
     """Number of environments that a worker steps together."""
     total_steps: PositiveInt = 200_000

@@ -30,7 +30,7 @@ class DreamerReplay(SequenceReplay):
             config.num_envs,
             spaces.obs_shape,
             workers=context.shards,
-            stacked=False,
+            stacked=config.frame_stack > 1,
             extras={"deter": ((rssm.deter,), np.float16), "stoch": ((rssm.stoch,), np.uint8)},
             short_episodes=True,
         )

@@ -22,6 +22,12 @@ METRICS = (
         label="reconstruction error",
         panel="Reconstruction",
     ),
+    rolling(
+        "wm_ssim",
+        "structural similarity of that picture and what is seen, at most 1",
+        label="similarity",
+        panel="Similarity of the reconstruction",
+    ),
     rolling("reward_loss", "cross-entropy of the reward", panel=None),
     rolling(
         "reward_error", "mean absolute error of the predicted reward", panel="Reward prediction"

@@ -13,7 +13,13 @@ from mario_agents.core.algorithm import Spaces
 from mario_agents.nn.dense import MLP
 from mario_agents.nn.flat import TileInputs
 from mario_agents.nn.rssm import RSSM
-from mario_agents.nn.senses import ByteInputs, Senses
+from mario_agents.nn.senses import (
+    ByteInputs,
+    PixelDecoder,
+    PixelEncoder,
+    PixelInputs,
+    Senses,
+)
 from mario_agents.ops.averages import polyak_update
 from mario_agents.ops.two_hot import symexp_bins
 
@@ -87,6 +93,11 @@ def build_model(config: DreamerConfig, spaces: Spaces) -> DreamerModel:
 def build_senses(config: DreamerConfig, obs_shape: tuple[int, ...], size: Size) -> Senses:
     """Encoder and decoder of ``size`` for what an environment shows."""
     features = size.deter + size.stoch * size.classes
+    if config.observation == "pixels" and len(obs_shape) > 1:
+        pixels = PixelInputs(obs_shape)
+        eye = PixelEncoder(pixels.shape, size.depth)
+        back = PixelDecoder(features, pixels.shape[0], size.depth, eye.sizes)
+        return Senses(pixels, eye, back, eye.tokens)
     inputs = TileInputs(obs_shape) if config.observation == "tiles" else ByteInputs(obs_shape)
     encoder = MLP(inputs.width, size.units, size.sense_layers)
     decoder = MLP(features, size.units, size.sense_layers, inputs.width)

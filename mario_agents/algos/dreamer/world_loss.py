@@ -12,7 +12,11 @@ from mario_agents.algos.dreamer.batch import Sequences
 from mario_agents.algos.dreamer.networks import DreamerModel
 from mario_agents.nn.rssm import Latent
 from mario_agents.ops.categorical import balanced_kl
+from mario_agents.ops.ssim import structural_similarity
 from mario_agents.ops.two_hot import two_hot_loss, two_hot_mean
+
+SIMILAR = 16
+"""Pictures of a batch whose similarity is measured."""
 
 
 class WorldLoss(NamedTuple):
@@ -62,7 +66,8 @@ def world_loss(
     )
     features = observed.latent.features()
     kl = balanced_kl(observed.posterior, world.rssm.prior(observed.latent.deter), free_nats)
-    errors = (world.senses.decoder(features.flatten(0, 1)).float() - seen).square().flatten(1)
+    shown = world.senses.decoder(features.flatten(0, 1)).float()
+    errors = (shown - seen).square().flatten(1)
     rewards = world.reward(features).float()
     reward = two_hot_loss(functional.log_softmax(rewards, -1), replayed.reward, model.bins)
     going_on = world.going_on(features).squeeze(-1).float()
@@ -84,4 +89,7 @@ def world_loss(
             "reward_error": (two_hot_mean(rewards, model.bins) - replayed.reward).abs().mean(),
             "continue_error": (going_on.sigmoid() - alive).abs().mean() / gamma,
         }
+        pictures, again = (world.senses.pictures(each[:SIMILAR]) for each in (seen, shown))
+        if pictures is not None and again is not None:
+            measured["wm_ssim"] = structural_similarity(pictures, again)
     return WorldLoss(loss, observed.latent, features, measured)
