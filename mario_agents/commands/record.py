@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tyro.conf import FlagCreatePairsOff
+
 from mario_agents.acting.environments import make_env
 from mario_agents.commands.parsing import parse
 from mario_agents.commands.playing import (
@@ -40,6 +42,11 @@ class RecordOptions(PlayingOptions):
     """The file; without it a new one in the run's directory videos/."""
     grid: str | None = None
     """Columns x rows, such as 4x4: as many games at once, side by side, each with its own seed."""
+    dream: FlagCreatePairsOff[bool] = False
+    """Beside the game what the world model of the agent makes of it: its own picture, what it
+    expected some steps ahead, the difference, and real and imagined rewards below."""
+    ahead: int = 15
+    """With --dream the agent looks at one observation of so many, and imagines the others."""
 
 
 def main(words: Sequence[str]) -> None:
@@ -53,7 +60,11 @@ def main(words: Sequence[str]) -> None:
     grid = None if options.grid is None else _grid(options)
     policy = policy_of(run, options)
     kwargs = {**run.trainer.env_kwargs(run.config), **protocol.env_overrides()}
-    if grid is None:
+    if options.dream:
+        if grid is not None or options.ahead < 1:
+            raise OptionError("--dream shows one game, and needs --ahead of 1 or more.")
+        _record_dreams(policy, kwargs, protocol, options.ahead, path)
+    elif grid is None:
         _record_episodes(policy, kwargs, protocol, path)
     else:
         _record_mosaic(policy, kwargs, protocol, grid, path)
@@ -73,6 +84,34 @@ def _record_episodes(
             tap = FrameTap(env, video.show)
             for number in range(protocol.episodes):
                 print_episode(play(policy, env, protocol, number, tap))
+    except OSError as error:
+        raise OptionError(f"Cannot write the video {path}: {error.strerror}.") from error
+    finally:
+        env.close()
+    print(f"Wrote {path} ({video.frames} frames, {video.frames / fps:.1f} s).")
+
+
+def _record_dreams(
+    policy: Policy, kwargs: dict[str, Any], protocol: EvalProtocol, ahead: int, path: Path
+) -> None:
+    """Write a video of episodes beside what the agent's world model makes of them."""
+    from mario_agents.playback.dream import film_dream
+
+    env = make_env(kwargs, render_mode="rgb_array")
+    fps = 60 / kwargs.get("frame_skip", 4)  # a picture for each step of the agent
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with mp4_writer(path, fps, scale=1) as video:
+            for number in range(protocol.episodes):
+                episode = film_dream(
+                    policy,
+                    env,
+                    video.show,
+                    greedy=protocol.greedy,
+                    seed=protocol.seed + number,
+                    horizon=ahead,
+                )
+                print_episode(episode)
     except OSError as error:
         raise OptionError(f"Cannot write the video {path}: {error.strerror}.") from error
     finally:

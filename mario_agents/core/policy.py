@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -72,3 +72,33 @@ class Policy(Protocol):
             KeyError: if something is missing.
         """
         return
+
+
+class Dream(NamedTuple):
+    """What a world model makes of an episode of ``T`` observations.
+
+    Attributes:
+        reconstruction: ``(T, ...)`` uint8, each observation as the model sees it.
+        prediction: ``(T, ...)`` uint8, each as it was expected, some steps ahead.
+        reward: ``(T,)`` float32, what was expected to come with it.
+        ahead: ``(T,)`` int64, how many steps ahead that was; 0 where the model has looked.
+    """
+
+    reconstruction: NDArray[np.uint8]
+    prediction: NDArray[np.uint8]
+    reward: NDArray[np.float32]
+    ahead: NDArray[np.int64]
+
+
+@runtime_checkable
+class DreamingPolicy(Protocol):
+    """A policy that has a world model."""
+
+    def dream(self, obs: NDArray[Any], action: NDArray[np.int64], horizon: int) -> Dream:
+        """Go along an episode, looking at one observation of ``horizon``; the others are imagined.
+
+        Args:
+            obs: ``(T, ...)`` uint8, from its first observation to the one that it ended with.
+            action: ``(T - 1,)``, what was done between them.
+            horizon: at least 1.
+        """

@@ -54,6 +54,7 @@ class TileInputs(nn.Module):
             raise ConfigError(
                 f"Tile pictures are {tiles.SHAPE}, but the environment gives {obs_shape}."
             )
+        self.obs_shape = obs_shape
         codes = torch.zeros(256, 2)
         codes[: tiles.CODES] = torch.from_numpy(tiles.PROPERTIES)
         # Derived, and so no part of the weights.
@@ -74,10 +75,33 @@ class TileInputs(nn.Module):
         ]
         return torch.cat(parts, dim=2).flatten(1)
 
+    def undo(self, numbers: Tensor) -> Tensor:
+        """From ``(B, width)`` numbers to observations: of all codes those that look most alike."""
+        whole = numbers.reshape(-1, 2 * self.CELLS + self.FACTS + 4 * self.OBJECTS)
+        widths = [2 * self.CELLS, 2 * self.OBJECTS, self.FACTS, 2 * self.OBJECTS]
+        grid, objects, facts, places = torch.split(whole, widths, dim=1)
+        codes = self._codes(objects).unsqueeze(2)
+        places = to_bytes(places * 127.5 + 127.5).view(len(whole), self.OBJECTS, 2)
+        listed = torch.cat([codes, places], dim=2)
+        free = math.prod(tiles.SHAPE) - self.CELLS - self.FACTS - 3 * self.OBJECTS
+        parts = [
+            self._codes(grid),
+            to_bytes(facts * 127.5 + 127.5),
+            listed.flatten(1),
+            codes.new_zeros(len(whole), free),
+        ]
+        return torch.cat(parts, dim=1).view(-1, *self.obs_shape)
+
+    def _codes(self, properties: Tensor) -> Tensor:
+        """``(B, 2 * codes)`` to ``(B, codes)`` uint8."""
+        pairs = properties.reshape(len(properties), -1, 2).float()
+        return torch.cdist(pairs, self.table[: tiles.CODES]).argmin(dim=2).to(torch.uint8)
+
     def planes(self, numbers: Tensor) -> Tensor:
-        """The grids in ``(B, width)`` numbers, ``(B, 2 * stack, rows, columns)``: solid, dangerous."""
+        """The grids ``(B, 2 * stack, rows, columns)`` in such numbers: how solid, how dangerous."""
         whole = numbers.reshape(len(numbers), -1, 2 * self.CELLS + self.FACTS + 4 * self.OBJECTS)
-        cells = whole[..., : 2 * self.CELLS].unflatten(2, (self.CELLS, 2)).transpose(2, 3)
+        cells = whole[..., : 2 * self.CELLS].reshape(*whole.shape[:2], self.CELLS, 2)
+        cells = cells.transpose(2, 3)
         return cells.reshape(len(numbers), -1, tiles.GRID_ROWS, tiles.GRID_COLUMNS)
 
     def _properties(self, codes: Tensor) -> Tensor:
@@ -100,6 +124,11 @@ class TileEncoder(Encoder):
     def forward(self, obs: Tensor) -> Tensor:
         features: Tensor = self.layer(self.inputs(obs)).relu()
         return features
+
+
+def to_bytes(x: Tensor) -> Tensor:
+    """Numbers as uint8: rounded, and limited to 0 to 255."""
+    return x.round().clamp(0, 255).to(torch.uint8)
 
 
 def _dtype_of(layer: nn.Module) -> torch.dtype:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mario_agents.nn.dense import NormSiLU, dense, truncated_normal
 from mario_agents.nn.encoders import check_size
-from mario_agents.nn.flat import TileInputs
+from mario_agents.nn.flat import TileInputs, to_bytes
 from mario_envkit.errors import ConfigError
 
 CHANNELS = (2, 3, 4, 4)
@@ -36,6 +36,11 @@ class Senses(nn.Module):
         super().__init__()
         self.inputs, self.encoder, self.decoder, self.tokens = inputs, encoder, decoder, tokens
 
+    def observations(self, numbers: Tensor) -> Tensor:
+        """``(N, ...)`` uint8: the observations that the encoder would be given ``numbers`` for."""
+        observations: Tensor = self.inputs.undo(numbers)  # type: ignore[operator]
+        return observations
+
     def pictures(self, numbers: Tensor) -> Tensor | None:
         """``(N, C, H, W)`` of 0 to 1: what of ``numbers`` can be looked at, if anything."""
         if isinstance(self.inputs, PixelInputs):
@@ -50,10 +55,14 @@ class ByteInputs(nn.Module):
 
     def __init__(self, obs_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.width = math.prod(obs_shape)
+        self.obs_shape, self.width = obs_shape, math.prod(obs_shape)
 
     def forward(self, obs: Tensor) -> Tensor:
         return obs.flatten(1).to(torch.float32) / 127.5 - 1.0
+
+    def undo(self, numbers: Tensor) -> Tensor:
+        """From numbers to observations."""
+        return to_bytes(numbers * 127.5 + 127.5).view(-1, *self.obs_shape)
 
 
 class PixelInputs(nn.Module):
@@ -67,11 +76,15 @@ class PixelInputs(nn.Module):
         super().__init__()
         if len(obs_shape) not in (2, 3):
             raise ConfigError(f"Pictures are (height, width) or a stack of these, not {obs_shape}.")
-        self.shape = (1, *obs_shape)[-3:]
+        self.obs_shape, self.shape = obs_shape, (1, *obs_shape)[-3:]
         check_size("dreamer", list(self.shape[1:]), SMALLEST)
 
     def forward(self, obs: Tensor) -> Tensor:
         return obs.view(-1, *self.shape).to(torch.float32) / 255.0 - 0.5
+
+    def undo(self, numbers: Tensor) -> Tensor:
+        """From numbers to observations."""
+        return to_bytes((numbers + 0.5) * 255.0).view(-1, *self.obs_shape)
 
 
 class _ChannelNorm(nn.Module):

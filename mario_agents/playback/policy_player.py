@@ -10,16 +10,22 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from mario_agents.acting.actor import Actor
 from mario_agents.acting.plugin_policy import policy_of
+from mario_agents.core.types import Step
 from mario_agents.evaluation.results import EvalEpisode
 from mario_agents.playback.player import FrameTap, OneEpisode
 from mario_envkit.plugins import Policy
 
 
 def play_together(
-    policy: Policy, games: Sequence[OneEpisode], *, greedy: bool, seed: int
+    policy: Policy,
+    games: Sequence[OneEpisode],
+    *,
+    greedy: bool,
+    seed: int,
+    sink: Callable[[Step], object] | None = None,
 ) -> Iterator[None]:
     """Play all games at the same time until the last one is over; yields after the reset and after
-    every step. Game ``i`` is seeded with ``seed + i``."""
+    every step. Game ``i`` is seeded with ``seed + i``; ``sink`` gets each step of all of them."""
     waiting = iter(games)
     envs = SyncVectorEnv(
         [lambda: next(waiting)] * len(games), autoreset_mode=AutoresetMode.SAME_STEP
@@ -27,7 +33,7 @@ def play_together(
     actor = Actor(envs, policy_of(policy), seed=seed, mode="greedy" if greedy else "sample")
     yield
     while not all(game.over for game in games):
-        actor.collect(len(games))
+        actor.collect(len(games), sink=sink)
         yield
 
 

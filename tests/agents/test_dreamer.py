@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from mario_agents.acting.environments import make_env
+from mario_agents.acting.plugin_policy import PluginPolicy
 from mario_agents.algos.dreamer import networks
 from mario_agents.algos.dreamer.algorithm import DreamerAlgorithm
 from mario_agents.algos.dreamer.batch import time_first
@@ -26,14 +29,18 @@ from mario_agents.algos.dreamer.sizes import SIZES, Size
 from mario_agents.algos.dreamer.world_loss import world_loss
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.gradients import trainable
+from mario_agents.core.policy import DreamingPolicy
 from mario_agents.core.types import Batch, Step
 from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
+from mario_agents.nn.flat import TileInputs
 from mario_agents.nn.rssm import Latent
 from mario_agents.ops.two_hot import two_hot_mean
-from mario_agents.run import RunDir
+from mario_agents.playback.dream import film_dream
+from mario_agents.run import CheckpointStore, RunDir
+from mario_agents.runtime.run import train
 from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_agents.testing.conformance import check_algorithm
-from mario_envkit.errors import ConfigError
+from mario_envkit.errors import ConfigError, OptionError
 from tests.agents.choice_game import CHOICE, SHUFFLED
 
 CONFIG = DreamerConfig(
@@ -314,6 +321,64 @@ def test_the_smallest_pictures_are_refused() -> None:
         networks.build_senses(config, (15, 64), SIZES["tiles"])
 
 
+@pytest.mark.parametrize("horizon", [1, 4, 50])
+def test_a_dream_sees_nothing_between_two_looks(learner: DreamerLearner, horizon: int) -> None:
+    context = WorkerContext(0, 1, 0, 0, 0, torch.device("cpu"))
+    policy = DreamerAlgorithm().policy(CONFIG, learner, context)
+    assert isinstance(policy, DreamingPolicy)
+    rng = np.random.default_rng(0)
+    obs, action = rng.integers(0, 256, (10, 3), dtype=np.uint8), rng.integers(2, size=9)
+    dream = policy.dream(obs, action, horizon)
+    looked = dream.ahead == 0
+    assert looked.sum() == -(-10 // horizon)
+    assert np.array_equal(dream.prediction[looked], dream.reconstruction[looked])
+    assert dream.prediction.shape == dream.reconstruction.shape == obs.shape
+    assert dream.reward.shape == (10,)
+    other = obs.copy()
+    other[5] = 255 - other[5]
+    changed = policy.dream(other, action, horizon)
+    same = slice(4, 8) if horizon == 4 else slice(0, 5) if horizon == 1 else slice(None)
+    assert np.array_equal(changed.prediction[same], dream.prediction[same])
+    assert not np.array_equal(changed.reconstruction[5], dream.reconstruction[5])
+
+
+def test_a_film_of_a_dream_has_a_picture_for_every_observation(learner: DreamerLearner) -> None:
+    context = WorkerContext(0, 1, 0, 0, 0, torch.device("cpu"))
+    policy = PluginPolicy(DreamerAlgorithm().policy(CONFIG, learner, context))
+    env = make_env({"id": CHOICE}, render_mode="rgb_array")
+    pictures: list[np.ndarray[Any, Any]] = []
+    episode = film_dream(policy, env, pictures.append, greedy=True, seed=0, horizon=3)
+    assert len(pictures) == episode.steps + 1
+    assert {picture.shape for picture in pictures} == {(288, 1024, 3)}
+    assert {picture.dtype for picture in pictures} == {np.dtype(np.uint8)}
+    with pytest.raises(OptionError, match="world model"):
+        film_dream(Noop(), env, pictures.append, greedy=True, seed=0, horizon=3)
+    env.close()
+
+
+class Noop:
+    """A policy without a world model."""
+
+    def reset(self, num_envs: int) -> None:
+        """Nothing is remembered."""
+
+    def act(self, observations: Any, *, greedy: bool) -> Any:
+        return np.zeros(len(observations), np.int64)
+
+
+def test_tiles_come_back_from_what_networks_see_of_them() -> None:
+    env = make_env({"observation": "tiles", "level": "1-1", "frame_stack": 1})
+    obs, _ = env.reset(seed=0)
+    seen = [obs]
+    for _ in range(60):
+        obs, *_ = env.step(env.action_space.n - 1 if len(seen) % 3 else 1)
+        seen.append(obs)
+    env.close()
+    pictures = torch.from_numpy(np.stack(seen))
+    inputs = TileInputs(tuple(pictures.shape[1:]))
+    assert torch.equal(inputs.undo(inputs(pictures)), pictures)
+
+
 LEARNING = dataclasses.replace(
     CONFIG,
     total_steps=2_000,
@@ -339,6 +404,25 @@ def success(algorithm: DreamerAlgorithm, path: Path) -> tuple[float, float]:
         policy, trainer.env_kwargs(LEARNING), EvalProtocol(episodes=40), max_envs=40
     ).success_rate
     return rate.mean, rate.high
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
+def test_a_synchronous_worker_does_what_one_in_this_process_does(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, size="1m")  # as it is in every process
+    ends = []
+    for name, options in (("local", {}), ("apart", {"workers": 1, "synchronous": True})):
+        chosen = dataclasses.replace(config, **options)
+        run = RunDir.create(tmp_path / name, trainer="dreamer", config=chosen)
+        train(ChoiceDreamer(), chosen, run, resume=False)
+        ends.append(CheckpointStore(run.checkpoint_path).load_latest())
+    ours, theirs = ends
+    assert ours.state["updater"] == theirs.state["updater"]
+    assert ours.state["updater"]["updates"] > 50
+    learned = [name for name in ours.tensors if name.startswith(("model.", "optimizer."))]
+    assert "model.return_range" in learned
+    for name in learned:
+        assert torch.equal(ours.tensors[name], theirs.tensors[name]), name
 
 
 @pytest.mark.slow

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_agents.algos.dreamer.batch import packed
 from mario_agents.algos.dreamer.behaviour import action_probs
 from mario_agents.algos.dreamer.networks import DreamerModel
-from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.policy import Dream, Mode, Policy
 from mario_agents.core.types import State
+from mario_agents.nn.recurrence import recur
 from mario_agents.nn.rssm import Latent
-from mario_agents.ops.categorical import sample_classes
+from mario_agents.ops.categorical import most_likely, sample_classes
+from mario_agents.ops.two_hot import two_hot_mean
 
 
 class Belief(NamedTuple):
@@ -74,6 +78,35 @@ class DreamerPolicy(Policy):
             action = sample_classes(probs, self._uniform_numbers(count))
         kept = packed(latent, world.rssm) if mode == "explore" else {}
         return action, kept, Belief(*latent, action)
+
+    @torch.no_grad()
+    def dream(self, obs: NDArray[Any], action: NDArray[np.int64], horizon: int) -> Dream:
+        """Look at one observation of ``horizon``, and imagine the likeliest of the others."""
+        world, count = self._model.world, len(obs)
+        rssm, senses = world.rssm, world.senses
+        done = torch.zeros(count, 1, dtype=torch.int64, device=self.device)
+        done[1:, 0] = torch.from_numpy(action).to(self.device)
+        is_first = torch.arange(count, device=self.device)[:, None] == 0
+        tokens = senses.encoder(senses.inputs(torch.from_numpy(obs).to(self.device)))
+        seen = rssm.observe(rssm.initial(1), done, is_first, tokens[:, None], None).latent
+        features = seen.features()[:, 0]
+        expected = features.clone()
+        looked = torch.arange(0, count, horizon, device=self.device)
+        latent = Latent(seen.deter[looked, 0], seen.stoch[looked, 0])
+        weights, effects = rssm.weights(torch.float32), rssm.effects()
+        for ahead in range(1, min(horizon, count)):
+            here = looked + ahead
+            here = here[here < count]
+            latent = Latent(*(part[: len(here)] for part in latent))
+            deter = recur(weights, *latent, effects[done[here, 0]]).deter
+            latent = Latent(deter, most_likely(rssm.prior(deter)).flatten(1))
+            expected[here] = latent.features()
+        return Dream(
+            senses.observations(senses.decoder(features)).cpu().numpy(),
+            senses.observations(senses.decoder(expected)).cpu().numpy(),
+            two_hot_mean(world.reward(expected), self._model.bins).cpu().numpy(),
+            np.arange(count) % horizon,
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         """The state of the random numbers."""
