@@ -279,7 +279,7 @@ class SharingOptions(OptionGroup):
         if self.lr_scaling != "none" and self.workers and not self.synchronous:
             raise ConfigError(
                 "lr_scaling is for gradients that are averaged, which workers that do not wait for "
-                "one another share as they come; add --synchronous, or leave it out."
+                "one another share as they come; add --synchronous, or give --lr-scaling none."
             )
 
 

@@ -19,7 +19,6 @@ from mario_agents.evaluation.results import EvalProtocol, Evaluation
 from mario_agents.playback.camera import tell_missing
 from mario_agents.playback.video_recorder import VideoRecorder
 from mario_agents.run.records import EvaluationRecord, PlayedEpisode
-from mario_agents.runtime.cores import torch_threads
 
 STICKY = 0.25
 """Probability of repeating an action in the perturbed half of an evaluation. Without it all greedy
@@ -94,7 +93,7 @@ class EvaluationPlayer:
         """Evaluate the weights of :meth:`Algorithm.player
         <mario_agents.core.algorithm.Algorithm.player>`."""
         config = self._config
-        torch.set_num_threads(torch_threads(config))  # a new thread begins with all cores
+        torch.set_num_threads(1)  # more would wait for one another beside training
         kwargs = self._algorithm.env_kwargs(config)
         plain, sticky = (
             evaluate(

@@ -287,5 +287,5 @@ def test_what_is_left_out_follows_what_is_given() -> None:
 def test_learning_rates_grow_with_workers_that_wait_for_one_another_only() -> None:
     assert TrainConfig(workers=2, synchronous=True, lr_scaling="sqrt").lr_scaling == "sqrt"
     assert TrainConfig(lr_scaling="sqrt").workers == 0
-    with pytest.raises(ConfigError, match="add --synchronous, or leave it out"):
+    with pytest.raises(ConfigError, match="add --synchronous, or give --lr-scaling none"):
         TrainConfig(workers=2, lr_scaling="linear")

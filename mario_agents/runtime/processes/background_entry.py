@@ -18,8 +18,9 @@ from queue import Empty, SimpleQueue
 
 from mario_agents.runtime.signals import ignore_stop_signals
 
-NICENESS = 10
-"""How much lower the priority is than that of the process that started this one."""
+NICENESS = 5
+"""How much lower the priority is than that of the process that started this one: on a full machine
+it has a third of the time that it would have, for evaluations must not take for ever."""
 
 
 class Link:
