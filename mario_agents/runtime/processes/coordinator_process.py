@@ -25,9 +25,9 @@ from mario_agents.telemetry.events import COORDINATOR
 from mario_envkit.closing import close_all, close_at_end
 
 SWITCH_SECONDS = 0.0001
-"""An evaluation in the other thread lets an update go on after this time. All workers wait for it,
-and Python's default of 5 ms, which several operations of an update may have to wait for, is longer
-than the whole of it."""
+"""Another thread (one that evaluates where no process can, or draws batches ahead) lets an update
+go on after this time. Workers wait for it, and Python's default of 5 ms, which several operations
+of an update may have to wait for, is longer than the whole of it."""
 REMEMBERED = 10_000
 """Versions of weights of which it is known how many updates had been made; a worker that still has
 older ones counts as having the oldest of these."""
