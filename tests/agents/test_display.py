@@ -62,7 +62,7 @@ def test_the_display_keeps_what_workers_said_that_have_ended(tmp_path: Path) -> 
     said = {"loss": 0.5, "best_x": 311.0}
     shown: list[dict[str, float]] = []
     hub = SimpleNamespace(
-        workers=SimpleNamespace(combined=lambda: said),
+        combined=lambda: said,
         metrics=SimpleNamespace(
             headlines=[rolling("loss", "", label="loss"), rolling("best_x", "", label="best x")]
         ),

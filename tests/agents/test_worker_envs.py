@@ -124,7 +124,7 @@ def test_a_full_archive_is_for_the_log(tmp_path: Path, caplog, recwarn) -> None:
 def test_workers_share_the_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshots: bool
 ) -> None:
-    monkeypatch.setattr("mario_agents.runtime.cores.available_cores", lambda: 8)
+    monkeypatch.setattr("mario_agents.runtime.cores._AVAILABLE", 8)
     for workers, threads in ((3, 2), (16, 1)):
         config = DDQNConfig(num_envs=4, workers=workers, snapshots=snapshots)
         run = RunDir.create(tmp_path / f"{workers}", trainer="ddqn", config=config)
@@ -145,5 +145,5 @@ def test_workers_share_the_cores(
 def test_workers_have_no_more_threads_than_cores(
     monkeypatch: pytest.MonkeyPatch, workers: int, wanted: int, threads: int
 ) -> None:
-    monkeypatch.setattr("mario_agents.runtime.cores.available_cores", lambda: 8)
+    monkeypatch.setattr("mario_agents.runtime.cores._AVAILABLE", 8)
     assert torch_threads(DDQNConfig(workers=workers, torch_threads=wanted)) == threads
