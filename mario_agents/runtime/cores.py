@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 
 from mario_agents.config import TrainConfig
 from mario_envkit.vector.cores import available_cores
@@ -22,7 +23,8 @@ def keep_to_own_cores(config: TrainConfig, worker: int) -> None:
     """
     if config.cpu_affinity and config.synchronous and 2 <= config.workers <= len(_ALLOWED):
         first, end = (len(_ALLOWED) * each // config.workers for each in (worker, worker + 1))
-        os.sched_setaffinity(0, _ALLOWED[first:end])
+        with suppress(OSError):  # somebody else has taken cores away since, or forbids it
+            os.sched_setaffinity(0, _ALLOWED[first:end])
 
 
 def all_cores() -> Collection[int]:

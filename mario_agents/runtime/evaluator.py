@@ -258,7 +258,12 @@ class Evaluator:
     def _lost(self, lost: Lost) -> None:
         """The process is gone: begin another one, but not for ever."""
         process = self._process
-        if process is None:
+        if process is None or self._deadline is not None:
+            # Nobody trains any more: what it has not done is done here.
+            self._end_process()
+            self._deadline = None
+            if self._evaluation is not None and self._evaluation.remote:
+                self._play_here(self._evaluation)
             return
         self._end_process()
         missing = " A video is not made." if process.recording else ""

@@ -22,6 +22,8 @@ from mario_envkit.snapshots.entry import saved_to_bytes
 from mario_envkit.vector import MarioVectorEnv
 
 RECORDER = "mario_agents.runtime.processes.flag_recorder"
+END_SECONDS = 40.0
+"""A worker that ends waits no longer for the video: without a sign of life it would be killed."""
 LONGEST_SECONDS = 300.0
 """A video that is not there after this time is given up."""
 
@@ -47,6 +49,7 @@ class FirstFlagRecorder:
         """The games, watched."""
         self._trace: ActionTrace | None = None
         self._thread: Thread | None = None
+        self._process: BackgroundProcess | None = None
         if flag_recorded(directory):
             self.envs.stop()
 
@@ -70,9 +73,13 @@ class FirstFlagRecorder:
             self.envs.stop()
 
     def close(self) -> None:
-        """Wait for a video that is being made."""
-        if self._thread is not None:
-            self._thread.join()
+        """Wait for a video that is being made, but no longer than :data:`END_SECONDS`."""
+        if self._thread is None:
+            return
+        self._thread.join(END_SECONDS)
+        if self._thread.is_alive() and self._process is not None:
+            self._process.kill()
+        self._thread.join()
 
     def _record(self, trace: ActionTrace, step: int) -> None:
         try:
@@ -84,9 +91,8 @@ class FirstFlagRecorder:
         except (MarioEnvkitError, OSError) as error:
             log.warning("There is no video of the first flag: %s", error)
 
-    @staticmethod
-    def _record_elsewhere(message: bytes) -> None:
-        process = BackgroundProcess(RECORDER)
+    def _record_elsewhere(self, message: bytes) -> None:
+        process = self._process = BackgroundProcess(RECORDER)
         try:
             process.send(message)
             while (said := process.receive(LONGEST_SECONDS)) is not None:

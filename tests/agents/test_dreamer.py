@@ -381,7 +381,7 @@ def test_tiles_come_back_from_what_networks_see_of_them() -> None:
 
 LEARNING = dataclasses.replace(
     CONFIG,
-    total_steps=2_000,
+    total_steps=4_000,
     num_envs=8,
     batch_size=16,
     batch_length=12,

@@ -6,9 +6,11 @@ import os
 import signal
 from multiprocessing import get_all_start_methods
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 
+import mario_agents
 from mario_agents.runtime.processes.process import MAX_FORKED, process_context
 from tests.waiting import PATIENCE
 
@@ -37,6 +39,16 @@ def test_the_fork_server_does_not_hear_signals_of_the_terminal(number: signal.Si
         child.join(PATIENCE)
         assert child.exitcode == 0
     assert len(servers) == 1
+
+
+def test_processes_never_import_another_package_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mario_agents").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert process_context(1).get_start_method() == "spawn"
+    monkeypatch.chdir(Path(mario_agents.__file__).parents[1])
+    assert process_context(1).get_start_method() == "forkserver"
 
 
 def test_so_many_descriptors_do_not_pass_through_a_fork_server() -> None:

@@ -14,6 +14,8 @@ from mario_agents.runtime.signals import stop_signals_held
 from mario_envkit.errors import MarioEnvkitError
 
 ENTRY = "mario_agents.runtime.processes.background_entry"
+_SAFE = ["-P"] if sys.version_info >= (3, 11) else []
+"""Modules are not looked for in the working directory, unless this process does so."""
 END_SECONDS = 5.0
 """Time that a process has to be gone when it has been killed, or has closed its pipe."""
 
@@ -52,6 +54,7 @@ class BackgroundProcess:
                 self._process = subprocess.Popen(
                     [
                         sys.executable,
+                        *_SAFE,
                         "-m",
                         ENTRY,
                         module,

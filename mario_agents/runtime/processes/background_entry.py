@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
@@ -61,7 +62,8 @@ def main() -> None:
     os.nice(NICENESS)
     module, descriptor, *cores = sys.argv[1:]
     if cores:  # whoever started it may keep to fewer
-        os.sched_setaffinity(0, map(int, cores))
+        with suppress(OSError):
+            os.sched_setaffinity(0, map(int, cores))
     link = Link(Connection(int(descriptor)))
     threading.Thread(target=_work, args=(module, link), daemon=True).start()
     link.listen()

@@ -20,7 +20,7 @@ from mario_agents.runtime.learning import BatchLearning
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.prefetch import PrefetchingDataset
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
-from mario_agents.runtime.saved import SavedDataset
+from mario_agents.runtime.saved import SavedDataset, incomplete
 from mario_agents.telemetry.events import COORDINATOR
 from mario_envkit.closing import close_all, close_at_end
 
@@ -172,7 +172,10 @@ class ExperienceCoordinator(SharedCoordinator):
         dataset = self._prefetching or dataset
         self.dataset = SavedDataset(dataset, context.shards)
         if checkpoint is not None:
-            self.dataset.restore(self.store, checkpoint)
+            try:
+                self.dataset.restore(self.store, checkpoint)
+            except KeyError as error:
+                raise incomplete(self.run, error) from error
         self._channels, self._dataset = plan.steps.rings, dataset
         self._intake = StepIntake(self._channels, plan.steps.layout, dataset)
         self._learning = BatchLearning(

@@ -10,7 +10,9 @@ from contextlib import suppress
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
+from pathlib import Path
 
+import mario_agents
 from mario_agents.runtime.shm.heartbeat import HeartbeatRow
 from mario_agents.runtime.signals import stop_signals_held
 
@@ -29,15 +31,23 @@ def process_context(workers: int) -> BaseContext:
     imported everything already, where there is such a thing, for three processes that import torch
     at the same time take seconds. The server begins to import when this is called; it ends with
     this process."""
-    if workers > MAX_FORKED or "forkserver" not in get_all_start_methods():
+    if workers > MAX_FORKED or "forkserver" not in get_all_start_methods() or _shadowed():
         return get_context("spawn")
-    from multiprocessing import forkserver  # which Windows does not have
+    from multiprocessing import forkserver, resource_tracker  # which Windows does not have
 
     context = get_context("forkserver")
     context.set_forkserver_preload([PRELOADED])
+    resource_tracker.ensure_running()  # unblocks signals when it starts, which is not to be below
     with stop_signals_held():
         forkserver.ensure_running()
     return context
+
+
+def _shadowed() -> bool:
+    """Whether a fork server would import another package of our name than this process: it looks in
+    the working directory first."""
+    here = Path("mario_agents")
+    return here.is_dir() and not here.samefile(Path(mario_agents.__file__).parent)
 
 
 class ProcessHandle:
@@ -88,7 +98,7 @@ class ProcessHandle:
     def kill(self) -> None:
         """End the process at once, even if it is stopped, and leave its row empty."""
         if self.exit_status in (None, _UNKNOWN):
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # it may be somebody else by now
                 os.kill(self.process.pid, signal.SIGKILL)
         self.join()
 
