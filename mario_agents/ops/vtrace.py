@@ -14,11 +14,15 @@ class VTrace(NamedTuple):
 
     Attributes:
         target: what the values should become.
-        advantage: what the log-probabilities of the actions are multiplied by.
+        advantage: of the actions over what the policy that learns does.
+        pg_rho: bounded ratios; ``pg_rho * advantage`` is what the log-probabilities of the actions
+            are multiplied by. Whoever normalises advantages does so before: a constant that is
+            taken from the product is no baseline, for it has no ratio.
     """
 
     target: Tensor
     advantage: Tensor
+    pg_rho: Tensor
 
 
 @torch.no_grad()
@@ -47,9 +51,9 @@ def vtrace(
         error[t]     = delta[t] + gamma * trace_lambda * c[t] * error[t + 1]
         target[t]    = value[t] + error[t]
         q[t]         = reward[t] + gamma * (lambda * target[t + 1] + (1 - lambda) * next[t])
-        advantage[t] = rho_pg[t] * (q[t] - value[t])
+        advantage[t] = q[t] - value[t]
 
-    where rho, c and rho_pg are the ratios ``exp(log_rho)`` of the target policy's probabilities to
+    where rho, c and pg_rho are the ratios ``exp(log_rho)`` of the target policy's probabilities to
     those of the behaviour policy, each clipped by a bound of its own. Without a difference between
     the two, and with bounds of 1 and more, both are those of GAE
     (:func:`mario_agents.ops.gae.gae`).
@@ -82,9 +86,9 @@ def vtrace(
     following = torch.where(truncated, final_value, value[1:])
     # ``where`` and no products with masks: NaN times 0 is NaN.
     following = torch.where(terminated, 0.0, following)
-    rho, c, rho_pg = (_bounded(log_rho, bar, leak) for bar in (rho_bar, c_bar, pg_rho_bar))
+    rho, c, pg_rho = (_bounded(log_rho, bar, leak) for bar in (rho_bar, c_bar, pg_rho_bar))
     if mask is not None:
-        rho, c, rho_pg = (torch.where(mask, ratio, 0.0) for ratio in (rho, c, rho_pg))
+        rho, c, pg_rho = (torch.where(mask, ratio, 0.0) for ratio in (rho, c, pg_rho))
     cut = terminated | truncated
     cut[-1] = True  # nothing is known of what comes behind the last step
     delta = rho * (reward + gamma * following - value[:-1])
@@ -96,7 +100,7 @@ def vtrace(
     error = torch.stack(errors[::-1])
     later = torch.cat([error[1:], torch.zeros_like(error[:1])])
     q = reward + gamma * (following + torch.where(cut, 0.0, trace_lambda * later))
-    return VTrace(value[:-1] + error, rho_pg * (q - value[:-1]))
+    return VTrace(value[:-1] + error, q - value[:-1], pg_rho)
 
 
 def _bounded(log_ratio: Tensor, bar: float, leak: float) -> Tensor:

@@ -193,6 +193,22 @@ def test_steps_outside_of_the_trust_region_count_nothing():
     assert result.trusted == pytest.approx(float(inside.float().mean()))
 
 
+@pytest.mark.parametrize("normalize", [False, True])
+def test_an_action_that_would_not_be_taken_any_more_counts_nothing(normalize: bool):
+    """Its ratio is 0, whatever the advantages are made to."""
+    config = dataclasses.replace(CONFIG, trust_region=None, normalize_advantage=normalize)
+    now, batch = invented(config)
+    batch["entropy_beta"] = torch.zeros(3)
+    logits = now.logits.clone()
+    for game in range(3):
+        logits[2, game, batch["action"][2, game]] = -40.0
+    logits.requires_grad_()
+    result = impala_loss(Unrolled(logits, now.value, now.final_value), batch, config)
+    (gradient,) = torch.autograd.grad(result.loss, [logits])
+    assert gradient[2].abs().max() < 1e-12
+    assert gradient[1].abs().max() > 1e-3
+
+
 def test_the_loss_is_the_sum_of_its_parts_and_the_target_is_gae_if_asked():
     config = dataclasses.replace(CONFIG, returns="gae", normalize_advantage=False, gamma=0.8)
     now, batch = invented(config)

@@ -68,7 +68,7 @@ def computed(log_rho, reward, value, final_value=None, terminated=None, truncate
         for name, each in options.items()
     }
     result = vtrace(*map(torch.from_numpy, arrays), **tensors)
-    return result.target.numpy(), result.advantage.numpy()
+    return result.target.numpy(), (result.pg_rho * result.advantage).numpy()
 
 
 @settings(max_examples=60)

@@ -59,7 +59,7 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
     limit = config.trust_region
     mask = None if limit is None else moved <= limit
     corrected = config.returns == "vtrace"
-    target, advantage = vtrace(
+    target, advantage, pg_rho = vtrace(
         log_rho if corrected else torch.zeros_like(log_rho),
         batch["reward"],
         now.value.detach(),
@@ -79,7 +79,7 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
     if mask is not None:
         weight = weight * mask
     signal = normalized(advantage) if config.normalize_advantage else advantage
-    policy_loss = -(weight * log_prob * signal).mean()
+    policy_loss = -(weight * pg_rho * log_prob * signal).mean()
     value_loss = (weight * regression_error(value, target, huber=config.value_huber)).mean()
     entropy = categorical_entropy(logits).reshape(shape)
     bonus = (weight * batch["entropy_beta"] * entropy).mean()
