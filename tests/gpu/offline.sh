@@ -3,6 +3,7 @@
 #
 #   bash tests/gpu/offline.sh pack [3.12]     with a network: wheels of what that Python may lack
 #   bash tests/gpu/offline.sh run [OPTIONS]   there: builds the checkout, then python -m tests.gpu OPTIONS
+#   bash tests/gpu/offline.sh exec COMMAND    there: builds the checkout, then COMMAND with its python
 #
 # The wheels (5 MB; x86-64, the Python version as given) are in the folder .wheels of the checkout.
 # What is large and hardly needed is left out: OpenCV draws maps, ffmpeg encodes videos.
@@ -26,7 +27,7 @@ pack() {
   du -sh .wheels
 }
 
-run() {
+build() {
   local base site pip
   base=$(command -v python3)
   venv=$(mktemp -d)
@@ -38,11 +39,12 @@ run() {
   pip=("$base" -m pip --python "$venv/bin/python" install --quiet --no-index --no-deps)
   "${pip[@]}" .wheels/*.whl
   PATH="$venv/bin:$PATH" "${pip[@]}" --no-build-isolation --editable .
-  "$venv/bin/python" -m tests.gpu "$@"
+  export PATH="$venv/bin:$PATH"
 }
 
 case ${1:-} in
   pack) pack "${2:-3.12}" ;;
-  run) shift; run "$@" ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  run) shift; build; python -m tests.gpu "$@" ;;
+  exec) shift; build; "$@" ;;
+  *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
