@@ -57,13 +57,12 @@ class RecurrentActorCritic(nn.Module):
         super().__init__()
         self.encoder, self.core = encoder, core
         self.trunk = orthogonal(nn.Linear(encoder.features, hidden))
-        policy, value = (_head(core.features, outputs, noise_sigma) for outputs in (actions, 1))
+        self.policy = orthogonal(_head(core.features, actions, noise_sigma), gain=0.01)
+        self.value = orthogonal(_head(core.features, 1, noise_sigma), gain=1.0)
         self._noise_sizes = [
-            head.noise_size for head in (policy, value) if isinstance(head, NoisyLinear)
+            head.noise_size for head in (self.policy, self.value) if isinstance(head, NoisyLinear)
         ]
         self.noise_size = sum(self._noise_sizes)
-        self.policy = orthogonal(policy, gain=0.01)
-        self.value = orthogonal(value, gain=1.0)
 
     def encode(self, obs: Tensor) -> Tensor:
         """Features ``(N, hidden)`` of observations ``(N, ...)`` uint8, of whichever games."""
