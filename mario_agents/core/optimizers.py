@@ -31,14 +31,66 @@ def adamw(
     return make
 
 
-def rmsprop(*, decay: float = 0.99, eps: float = 0.01, momentum: float = 0.0) -> OptimizerFactory:
-    """RMSProp (Tieleman and Hinton, 2012), with the numbers of IMPALA (Espeholt et al., 2018).
+class RMSProp(torch.optim.Optimizer):
+    """RMSProp as TensorFlow has it, and so the published IMPALA and A3C::
 
-    ``decay`` is that of the mean of squared gradients.
+        square = decay * square + (1 - decay) * gradient**2
+        step   = momentum * step + lr * gradient / sqrt(square + eps)
+        parameter -= step
+
+    ``eps`` is added to the mean of squares, which begins at 1. :class:`torch.optim.RMSprop` adds it
+    to the root of that, which begins at 0: there the numbers of those papers mean something else (a
+    step is up to ten times as large, and the first ones are as large as ``1 / sqrt(1 - decay)``
+    learning rates).
+
+    Args:
+        groups: as of :mod:`torch.optim`; each needs ``lr``.
+        decay: of the mean of squares.
+        eps: added to it.
+        momentum: 0 is without.
     """
 
+    def __init__(
+        self, groups: list[dict[str, Any]], *, decay: float, eps: float, momentum: float
+    ) -> None:
+        super().__init__(groups, {"decay": decay, "eps": eps, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Move the parameters that have gradients, which are used up."""
+        for group in self.param_groups:
+            parameters: list[torch.Tensor] = [p for p in group["params"] if p.grad is not None]
+            for parameter in parameters:
+                if not self.state[parameter]:
+                    self.state[parameter]["square"] = torch.ones_like(parameter)
+                    if group["momentum"]:
+                        self.state[parameter]["step"] = torch.zeros_like(parameter)
+            if parameters:
+                self._move(parameters, group)
+
+    def _move(self, parameters: list[torch.Tensor], group: dict[str, Any]) -> None:
+        states = [self.state[parameter] for parameter in parameters]
+        squares = [state["square"] for state in states]
+        steps = [p.grad for p in parameters if p.grad is not None]
+        torch._foreach_mul_(squares, group["decay"])
+        torch._foreach_addcmul_(squares, steps, steps, 1.0 - group["decay"])
+        scale = torch._foreach_add(squares, group["eps"])
+        torch._foreach_sqrt_(scale)
+        torch._foreach_div_(steps, scale)
+        torch._foreach_mul_(steps, group["lr"])
+        if group["momentum"]:
+            before = [state["step"] for state in states]
+            torch._foreach_mul_(before, group["momentum"])
+            torch._foreach_add_(before, steps)
+            steps = before
+        torch._foreach_sub_(parameters, steps)
+
+
+def rmsprop(*, decay: float = 0.99, eps: float = 0.01, momentum: float = 0.0) -> OptimizerFactory:
+    """:class:`RMSProp`, with the numbers of Espeholt et al., "IMPALA" (ICML 2018), for Atari."""
+
     def make(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(groups, alpha=decay, eps=eps, momentum=momentum)
+        return RMSProp(groups, decay=decay, eps=eps, momentum=momentum)
 
     return make
 

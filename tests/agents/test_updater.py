@@ -201,15 +201,30 @@ def test_a_restored_updater_goes_on_bit_for_bit(optimizer: OptimizerFactory):
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_rmsprop_is_that_of_its_paper():
-    learner = TwoHeadLearner()
-    updater = one_group(learner, rmsprop(decay=0.9, eps=0.5))
-    before = learner.model.value.bias.clone()
-    updater.apply(ones(learner, 2.0))
-    # The mean of squares is 0.1 * 4.
-    assert learner.model.value.bias.item() == pytest.approx(
-        before.item() - 0.1 * 2 / (0.4**0.5 + 0.5)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_rmsprop_is_that_of_tensorflow(momentum: float):
+    """Number by number, as its kernel ApplyRMSProp computes it."""
+    learner, rng = TwoHeadLearner(), torch.Generator().manual_seed(4)
+    updater = one_group(
+        learner,
+        rmsprop(decay=0.9, eps=0.01, momentum=momentum),
+        lr=lambda packets: 0.1 / 2**packets,
     )
+    parameters = trainable(learner.model)
+    ours = [[float(number) for number in p.detach().flatten()] for p in parameters]
+    square = [[1.0] * len(numbers) for numbers in ours]
+    step = [[0.0] * len(numbers) for numbers in ours]
+    for update in range(6):
+        gradients = [torch.randn(p.shape, generator=rng) for p in parameters]
+        for i, gradient in enumerate(gradients):
+            for j, g in enumerate(map(float, gradient.flatten())):
+                square[i][j] = 0.9 * square[i][j] + 0.1 * g**2
+                step[i][j] *= momentum
+                step[i][j] += 0.1 / 2**update * g / (square[i][j] + 0.01) ** 0.5
+                ours[i][j] -= step[i][j]
+        updater.apply(gradients)
+    for numbers, parameter in zip(ours, parameters, strict=True):
+        assert parameter.flatten().tolist() == pytest.approx(numbers, abs=1e-6)
 
 
 class Pictures(Learner):
