@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from mario_agents.ops.gae import gae
 from mario_agents.ops.policy_gradient import action_log_prob
-from mario_agents.ops.vtrace import vtrace
+from mario_agents.ops.vtrace import OF_PAPER, Bounds, vtrace
 
 
 def by_definition(
     log_rho, reward, value, final_value, terminated, truncated, *, gamma, trace_lambda=1.0,
-    rho_bar=1.0, c_bar=1.0, pg_rho_bar=1.0, leak=0.0, mask=None,
+    bounds=OF_PAPER, mask=None,
 ):  # fmt: skip
     """The sum of equation 1 of the paper for each step, game by game, in O(T^2)."""
     steps, games = reward.shape
@@ -26,7 +26,7 @@ def by_definition(
     target, advantage = np.zeros((2, steps, games))
 
     def ratio(t, b, bar):
-        whole = math.exp(log_rho[t, b])
+        whole, leak = math.exp(log_rho[t, b]), bounds.leak
         return mask[t, b] * ((1 - leak) * min(whole, bar) + leak * whole)
 
     def after(t, b, wanted):
@@ -38,17 +38,17 @@ def by_definition(
         for s in reversed(range(steps)):
             total = value[s, b]
             for t in range(s, steps):
-                product = np.prod([gamma[i, b] * trace_lambda * ratio(i, b, c_bar)
+                product = np.prod([gamma[i, b] * trace_lambda * ratio(i, b, bounds.c)
                                    for i in range(s, t)])  # fmt: skip
                 error = reward[t, b] + gamma[t, b] * after(t, b, value) - value[t, b]
-                total += product * ratio(t, b, rho_bar) * error
+                total += product * ratio(t, b, bounds.rho) * error
                 if terminated[t, b] or truncated[t, b]:
                     break
             target[s, b] = total
             targets = np.concatenate([target, value[-1:]])
             mixed = trace_lambda * targets + (1 - trace_lambda) * value
             q = reward[s, b] + gamma[s, b] * after(s, b, mixed)
-            advantage[s, b] = ratio(s, b, pg_rho_bar) * (q - value[s, b])
+            advantage[s, b] = ratio(s, b, bounds.pg_rho) * (q - value[s, b])
     return target, advantage
 
 
@@ -91,10 +91,9 @@ def test_it_is_the_sum_of_its_definition(
     options = {
         "gamma": gamma * rng.random(shape) if wide else gamma,
         "trace_lambda": trace_lambda,
-        "rho_bar": rng.uniform(0.3, 2),
-        "c_bar": rng.uniform(0.3, 2),
-        "pg_rho_bar": rng.choice([0.5, 1.0, 3.0, math.inf]),
-        "leak": leak,
+        "bounds": Bounds(
+            rng.uniform(0.3, 2), rng.uniform(0.3, 2), rng.choice([0.5, 1.0, 3.0, math.inf]), leak
+        ),
         "mask": rng.random(shape) < 0.7 if masked else None,
     }
     for ours, theirs in zip(
@@ -140,7 +139,7 @@ def test_it_is_the_sum_of_its_definition_on_the_numbers_of_scalable_agent(games)
         "value": np.concatenate([counted / games, np.arange(games)[None] + 1.0]),
     }
     gamma = np.tile(0.9 / (np.arange(games) + 1), (steps, 1))
-    options = {"gamma": gamma, "rho_bar": 3.7, "pg_rho_bar": 2.2}
+    options = {"gamma": gamma, "bounds": Bounds(rho=3.7, pg_rho=2.2)}
     nothing = np.zeros((steps, games), bool)
     expected = by_definition(*arguments.values(), counted, nothing, nothing, **options)
     for ours, theirs in zip(computed(**arguments, **options), expected, strict=True):
@@ -156,7 +155,7 @@ def test_on_policy_it_is_gae(seed, steps, gamma, trace_lambda):
     arguments = (rng.normal(size=shape), value, rng.normal(size=shape), terminated, truncated)
     expected = gae(*arguments, gamma, trace_lambda)
     target, advantage = computed(
-        np.zeros(shape), *arguments, gamma=gamma, trace_lambda=trace_lambda, c_bar=1.5
+        np.zeros(shape), *arguments, gamma=gamma, trace_lambda=trace_lambda, bounds=Bounds(c=1.5)
     )
     np.testing.assert_allclose(target - value[:-1], expected, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(advantage, expected, rtol=1e-9, atol=1e-9)

@@ -17,7 +17,7 @@ from mario_agents.ops.policy_gradient import (
     normalized,
 )
 from mario_agents.ops.regression import regression_error
-from mario_agents.ops.vtrace import vtrace
+from mario_agents.ops.vtrace import Bounds, vtrace
 
 if TYPE_CHECKING:
     from mario_agents.algos.impala.config import ImpalaConfig
@@ -68,10 +68,7 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
         batch["truncated"],
         gamma=config.gamma,
         trace_lambda=config.trace_lambda,
-        rho_bar=config.rho_bar,
-        c_bar=config.c_bar,
-        pg_rho_bar=config.pg_rho_bar,
-        leak=config.leak,
+        bounds=Bounds(config.rho_bar, config.c_bar, config.pg_rho_bar, config.leak),
         mask=mask,
     )
     value, error = now.value[:-1], target - now.value[:-1].detach()
