@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import re
 import sys
@@ -21,12 +20,12 @@ from mario_agents.config import check_resume, make_config, to_plain
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
 from mario_agents.replay.transitions import transitions
-from mario_agents.run import RunDir
 from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_agents.testing.conformance import check_algorithm
 from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import load_trainer
 from tests.agents.algorithms import ApexCorridorAlgorithm
+from tests.agents.trained_run import rows, train
 
 SMALL = ApexConfig(
     observation="pixels",
@@ -45,14 +44,6 @@ SMALL = ApexConfig(
     lr_warmup=10,
     ui=False,
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def context(worker: int = 0, workers: int = 1, *, central: bool = False) -> WorkerContext:
@@ -160,20 +151,15 @@ def test_it_keeps_what_an_algorithm_promises(tmp_path):
     check_algorithm(ApexCorridorAlgorithm(), dataclasses.replace(SMALL, total_steps=160), tmp_path)
 
 
-def run(path: Path, config: ApexConfig) -> AlgorithmTrainer[ApexConfig]:
-    trainer = AlgorithmTrainer(ApexCorridorAlgorithm(), "Walk to the flag.")
-    RunDir.create(path, trainer="apex", config=config)
-    trainer.train(config, path, resume=False)
-    return trainer
+TRAINER = AlgorithmTrainer(ApexCorridorAlgorithm(), "Walk to the flag.")
 
 
 def last_row(path: Path, source: str = "worker_0") -> dict[str, str]:
-    with (path / f"{source}.csv").open() as file:
-        return list(csv.DictReader(file))[-1]
+    return rows(path, source)[-1]
 
 
 def test_a_run_measures_what_it_should(tmp_path):
-    run(tmp_path / "run", dataclasses.replace(SMALL, per_beta_steps=800))
+    train(TRAINER, dataclasses.replace(SMALL, per_beta_steps=800), tmp_path / "run")
     last = last_row(tmp_path / "run")
     assert float(last["beta"]) == pytest.approx(0.4 + 0.6 * 400 / 800)
     assert float(last["buffer_size"]) == 400
@@ -187,7 +173,7 @@ def test_a_run_measures_what_it_should(tmp_path):
 @pytest.mark.slow
 def test_workers_feed_one_replay_and_a_resumed_run_may_have_more_of_them(tmp_path):
     config = dataclasses.replace(SMALL, workers=2, total_steps=1200, sync_every=32)
-    trainer = run(tmp_path / "run", config)
+    train(TRAINER, config, tmp_path / "run")
     learner, actor = last_row(tmp_path / "run", "coordinator"), last_row(tmp_path / "run")
     assert 400 < float(learner["buffer_size"]) <= 600
     assert 2 < float(learner["samples_per_insert"]) <= 4
@@ -198,7 +184,7 @@ def test_workers_feed_one_replay_and_a_resumed_run_may_have_more_of_them(tmp_pat
     assert int(actor["train_steps"]) == 0
     assert 0 < float(actor["epsilon"]) < 0.4
     more = dataclasses.replace(config, workers=3, total_steps=1600)
-    trainer.train(more, tmp_path / "run", resume=True)
+    TRAINER.train(more, tmp_path / "run", resume=True)
     again = last_row(tmp_path / "run", "coordinator")
     assert int(again["updates"]) > int(learner["updates"])
     assert sum(int(last_row(tmp_path / "run", f"worker_{n}")["steps"]) for n in range(3)) >= 1600
@@ -207,9 +193,9 @@ def test_workers_feed_one_replay_and_a_resumed_run_may_have_more_of_them(tmp_pat
 @pytest.mark.slow
 def test_it_learns_to_walk_to_the_flag(tmp_path):
     config = dataclasses.replace(SMALL, total_steps=4000, tau=0.02, checkpoint_interval=10_000)
-    trainer = run(tmp_path / "run", config)
-    policy = trainer.load_policy(config, tmp_path / "run", device="cpu")
-    result = evaluate(policy, trainer.env_kwargs(config), EvalProtocol(episodes=2))
+    train(TRAINER, config, tmp_path / "run")
+    policy = TRAINER.load_policy(config, tmp_path / "run", device="cpu")
+    result = evaluate(policy, TRAINER.env_kwargs(config), EvalProtocol(episodes=2))
     assert result.success_rate.mean == 1.0
     # What is shown is the success of the one game that hardly explores.
     assert float(last_row(tmp_path / "run")["success"]) > 0.9

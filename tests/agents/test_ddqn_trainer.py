@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import shutil
 import signal
@@ -17,7 +16,7 @@ from mario_agents.algos.dqn.config import ApexConfig, DDQNConfig
 from mario_agents.config import check_resume, make_config, to_plain
 from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.results import EvalProtocol
-from mario_agents.run import CheckpointStore, RunDir, read_weights
+from mario_agents.run import CheckpointStore, RunDir
 from mario_agents.run.records import read_evaluations
 from mario_agents.runtime.build import open_hub
 from mario_agents.runtime.local import LocalTopology
@@ -29,6 +28,7 @@ from mario_agents.testing.corridor import RIGHT
 from mario_envkit.errors import CheckpointError, ConfigError, RunError
 from mario_envkit.plugins import Trainer
 from tests.agents.algorithms import ApexCorridorAlgorithm, CorridorAlgorithm
+from tests.agents.trained_run import assert_equal, rows, train, weights
 
 CPU = torch.device("cpu")
 SMALL = DDQNConfig(
@@ -60,33 +60,8 @@ APEX_SMALL = ApexConfig(
 TRAINER = AlgorithmTrainer(CorridorAlgorithm(), "Walk to the flag.")
 
 
-@pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def start(path, config=SMALL, trainer=TRAINER):
-    RunDir.create(path, trainer="ddqn", config=config)
-    trainer.train(config, path, resume=False)
-    return path
-
-
-def rows(path, name):
-    with (path / f"{name}.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def weights(path):
-    return read_weights(RunDir.open(path))[0]
-
-
-def assert_equal(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    for name in ours:
-        assert torch.equal(ours[name], theirs[name]), name
+    return train(trainer, config, path, name="ddqn")
 
 
 def test_it_is_a_trainer():

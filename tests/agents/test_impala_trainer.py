@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import sys
 from pathlib import Path
@@ -16,11 +15,12 @@ from mario_agents.algos.impala.algorithm import A3CAlgorithm, ImpalaAlgorithm
 from mario_agents.algos.impala.config import ImpalaConfig
 from mario_agents.config import make_config
 from mario_agents.core.algorithm import Spaces, WorkerContext
-from mario_agents.run import CheckpointStore, RunDir
+from mario_agents.run import CheckpointStore
 from mario_agents.testing.conformance import check_algorithm
 from mario_agents.testing.corridor import CORRIDOR
 from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import Trainer, load_trainer
+from tests.agents.trained_run import rows, train
 
 SMALL = ImpalaConfig(
     total_steps=384,
@@ -81,15 +81,13 @@ def test_workers_share_gradients_or_experience(name: str, tmp_path: Path) -> Non
     config = dataclasses.replace(
         SMALL, workers=2, total_steps=2_560, recurrent_type="gru", noisy=True, per=True
     )
-    run = RunDir.create(tmp_path / "run", trainer=name, config=config)
-    load_trainer(name).train(config, run.path, resume=False)
-    checkpoint = CheckpointStore(run.checkpoint_path).load_latest()
+    path = train(load_trainer(name), config, tmp_path / "run", name=name)
+    checkpoint = CheckpointStore(path / "checkpoint").load_latest()
     assert checkpoint.step >= 2_560
     assert checkpoint.state["updater"]["updates"] > 20
     sources = ("worker_0", "worker_1") if name == "a3c" else ("coordinator",)
     for source in sources:
-        with (run.path / f"{source}.csv").open() as file:
-            last = list(csv.DictReader(file))[-1]
+        last = rows(path, source)[-1]
         assert 0 < float(last["entropy"]) < 2
         assert 0 <= float(last["kl"]) < 1
     if name == "impala":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import shutil
 
@@ -20,6 +19,7 @@ from mario_envkit.curriculum.search import solve
 from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import Trainer, load_trainer
 from tests.agents.algorithms import PPOCorridorAlgorithm
+from tests.agents.trained_run import assert_equal, rows, train, weights
 
 SMALL = PPOConfig(
     total_steps=640,
@@ -43,24 +43,7 @@ TRAINER = AlgorithmTrainer(PPOCorridorAlgorithm(), "Walk to the flag.")
 
 
 def start(path, config=SMALL):
-    RunDir.create(path, trainer="ppo", config=config)
-    TRAINER.train(config, path, resume=False)
-    return path
-
-
-def rows(path, name):
-    with (path / f"{name}.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def weights(path, which="latest"):
-    return read_weights(RunDir.open(path), which)[0]
-
-
-def assert_equal(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    for name in ours:
-        assert torch.equal(ours[name], theirs[name]), name
+    return train(TRAINER, config, path, name="ppo")
 
 
 def test_metrics_say_how_far_a_backward_curriculum_has_come(tmp_path):
