@@ -29,8 +29,12 @@ def resolve_device(name: str) -> torch.device:
 
 def arithmetic(precision: Precision, device: torch.device) -> torch.autocast:
     """A context in which networks on ``device`` compute in ``precision``."""
-    low = precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=low)
+    return torch.autocast(device.type, torch.bfloat16, enabled=rounds(precision, device))
+
+
+def rounds(precision: Precision, device: torch.device) -> bool:
+    """Whether ``precision`` means bfloat16 on ``device``."""
+    return precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device))
 
 
 def fast_bfloat16(device: torch.device) -> bool:

@@ -35,6 +35,8 @@ class TileInputs(nn.Module):
 
     Args:
         obs_shape: ``(stack, 16, 16)`` or ``(16, 16)``.
+        motion: whether networks see the facts in :data:`MOTION`, which one picture of the screen
+            would not show; without, they are 0.
 
     Attributes:
         width: numbers for each observation.
@@ -46,9 +48,11 @@ class TileInputs(nn.Module):
     OBJECTS = 10
     CELLS = tiles.GRID_ROWS * tiles.GRID_COLUMNS
     FACTS = tiles.GRID_COLUMNS
+    MOTION = ("x_speed", "y_speed", "air", "a_held")
     table: Tensor
+    still: Tensor
 
-    def __init__(self, obs_shape: tuple[int, ...]) -> None:
+    def __init__(self, obs_shape: tuple[int, ...], *, motion: bool = True) -> None:
         super().__init__()
         if obs_shape[-2:] != tiles.SHAPE:
             raise ConfigError(
@@ -59,6 +63,8 @@ class TileInputs(nn.Module):
         codes[: tiles.CODES] = torch.from_numpy(tiles.PROPERTIES)
         # Derived, and so no part of the weights.
         self.register_buffer("table", codes, persistent=False)
+        moving = [] if motion else [tiles.FACTS.index(name) for name in self.MOTION]
+        self.register_buffer("still", torch.tensor(moving, dtype=torch.int64), persistent=False)
         self.width = math.prod(obs_shape[:-2]) * (2 * self.CELLS + self.FACTS + 4 * self.OBJECTS)
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -68,11 +74,10 @@ class TileInputs(nn.Module):
         objects = flat[..., objects_at : objects_at + 3 * self.OBJECTS]
         objects = objects.reshape(*flat.shape[:2], self.OBJECTS, 3)
         numbers = torch.cat([facts, objects[..., 1:].flatten(2)], dim=2)
-        parts = [
-            self._properties(grid),
-            self._properties(objects[..., 0]),
-            numbers.to(self.table.dtype) / 127.5 - 1.0,
-        ]
+        numbers = numbers.to(self.table.dtype) / 127.5 - 1.0
+        if len(self.still):
+            numbers = numbers.index_fill(2, self.still, 0.0)
+        parts = [self._properties(grid), self._properties(objects[..., 0]), numbers]
         return torch.cat(parts, dim=2).flatten(1)
 
     def undo(self, numbers: Tensor) -> Tensor:
@@ -115,9 +120,9 @@ class TileInputs(nn.Module):
 class TileEncoder(Encoder):
     """One layer of ``hidden`` units over :class:`TileInputs`."""
 
-    def __init__(self, obs_shape: tuple[int, ...], hidden: int) -> None:
+    def __init__(self, obs_shape: tuple[int, ...], hidden: int, *, motion: bool = True) -> None:
         super().__init__()
-        self.inputs = TileInputs(obs_shape)
+        self.inputs = TileInputs(obs_shape, motion=motion)
         self.layer = orthogonal(nn.Linear(self.inputs.width, hidden))
         self.features = hidden
 

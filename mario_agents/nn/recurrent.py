@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +23,9 @@ RecurrentType = Literal["none", "gru", "lstm", "transformer"]
 
 CoreState = dict[str, Tensor]
 """What a core remembers of ``B`` games, each float32 and ``(B, ...)``."""
+
+CORE = "core_"
+"""Names of columns with the state of a core begin so."""
 
 
 class Core(nn.Module):
@@ -43,6 +47,14 @@ class Core(nn.Module):
         return {
             name: torch.zeros(n, *shape, device=self.device) for name, shape in self.shapes.items()
         }
+
+    def columns(self) -> dict[str, tuple[tuple[int, ...], type[np.float32]]]:
+        """Names of the columns with a state, and shape and dtype of a game's."""
+        return {f"{CORE}{name}": (shape, np.float32) for name, shape in self.shapes.items()}
+
+    def state_of(self, columns: Mapping[str, Tensor]) -> CoreState:
+        """The state in columns of these names."""
+        return {name: columns[f"{CORE}{name}"] for name in self.shapes}
 
     @property
     def device(self) -> torch.device:
@@ -71,6 +83,11 @@ class Core(nn.Module):
         self, features: Tensor, state: CoreState, is_first: Tensor
     ) -> tuple[Tensor, CoreState]:
         """:meth:`forward` in float32."""
+
+
+def state_columns(state: CoreState) -> dict[str, Tensor]:
+    """A state by names of columns, which :meth:`Core.state_of` takes back."""
+    return {f"{CORE}{name}": part for name, part in state.items()}
 
 
 class NoCore(Core):

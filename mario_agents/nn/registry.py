@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from mario_agents.nn.device import resolve_device
 from mario_agents.nn.encoders import Encoder, NatureEncoder, SmallEncoder
@@ -19,6 +19,26 @@ NetworkChoice = Literal["auto", "small", "nature", "impala", "impala-large", "ml
 """A :data:`NetworkName`, or auto: by kind of observation and device, see :func:`choose_network`."""
 
 Observation = Literal["pixels", "tiles"]
+
+
+class EncoderOptions(Protocol):
+    """What a configuration says of an encoder, see :func:`build_encoder`."""
+
+    @property
+    def network(self) -> NetworkChoice:
+        """Which."""
+
+    @property
+    def hidden(self) -> int:
+        """Width of a layer that is no convolution."""
+
+    @property
+    def observation(self) -> Observation:
+        """What the environment shows."""
+
+    @property
+    def device(self) -> str:
+        """Which trains."""
 
 
 def choose_network(choice: NetworkChoice, observation: Observation, device: str) -> NetworkName:
@@ -70,6 +90,7 @@ def build_encoder(
     observation: Observation = "pixels",
     device: str = "cpu",
     channels_last: bool | None = None,
+    motion: bool = True,
 ) -> Encoder:
     """A network from observations to features, with fresh random weights.
 
@@ -81,12 +102,13 @@ def build_encoder(
         device: that trains, as the option of this name; decides what auto means.
         channels_last: layout of pictures, see :class:`~mario_agents.nn.pixels.PixelConv`; None is
             what is faster for this network on a CPU.
+        motion: see :class:`~mario_agents.nn.flat.TileInputs`.
 
     Raises:
         ConfigError: if the network cannot see such observations, or there is no such device.
     """
     name = choose_network(choice, observation, resolve_device(device).type)
-    encoder = _encoder(name, obs_shape, hidden, observation)
+    encoder = _encoder(name, obs_shape, hidden, observation, motion)
     if channels_last is None:
         channels_last = isinstance(encoder, ImpalaEncoder)
     for module in encoder.modules():
@@ -95,12 +117,36 @@ def build_encoder(
     return encoder
 
 
-def _encoder(
-    name: NetworkName, obs_shape: tuple[int, ...], hidden: int, observation: Observation
+def configured_encoder(
+    options: EncoderOptions,
+    obs_shape: tuple[int, ...],
+    *,
+    channels_last: bool | None = None,
+    motion: bool = True,
 ) -> Encoder:
+    """:func:`build_encoder` by the options of a configuration."""
+    return build_encoder(
+        options.network,
+        obs_shape,
+        options.hidden,
+        observation=options.observation,
+        device=options.device,
+        channels_last=channels_last,
+        motion=motion,
+    )
+
+
+def _encoder(
+    name: NetworkName,
+    obs_shape: tuple[int, ...],
+    hidden: int,
+    observation: Observation,
+    motion: bool,
+) -> Encoder:
+    if name == "mlp" and observation == "tiles":
+        return TileEncoder(obs_shape, hidden, motion=motion)
     if name == "mlp":
-        kind = TileEncoder if observation == "tiles" else BytesEncoder
-        return kind(obs_shape, hidden)
+        return BytesEncoder(obs_shape, hidden)
     if name == "small":
         return SmallEncoder(obs_shape)
     if name == "nature":

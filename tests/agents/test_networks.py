@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from mario_agents.nn.encoders import NatureEncoder, SmallEncoder
-from mario_agents.nn.flat import TileEncoder
+from mario_agents.nn.flat import TileEncoder, TileInputs
 from mario_agents.nn.impala import ImpalaEncoder
 from mario_agents.nn.pixels import PixelConv
 from mario_agents.nn.registry import (
@@ -140,6 +140,23 @@ def test_tiles_are_seen_as_their_properties_and_numbers():
     torch.testing.assert_close(encoder.inputs(picture), inputs.flatten(1))
     assert encoder(picture).shape == (2, 7)
     assert "table" not in encoder.state_dict()
+
+
+def test_a_network_without_motion_sees_the_rest_of_tiles():
+    picture = pictures(2, 1, 16, 16)
+    picture[:, :, : tiles.GRID_ROWS] %= tiles.CODES
+    picture[:, :, tiles.GRID_ROWS + 1 :].reshape(2, 1, 32)[..., 0:30:3] %= tiles.CODES
+    whole, still = (TileInputs((16, 16), motion=motion) for motion in (True, False))
+    same = whole(picture[:, 0]) == still(picture[:, 0])
+    assert not still.state_dict()
+    for game in same:
+        first = 2 * (TileInputs.CELLS + TileInputs.OBJECTS)
+        hidden = (~game).nonzero().flatten() - first
+        assert {tiles.FACTS[place] for place in hidden} == set(TileInputs.MOTION)
+    changed = picture.clone()
+    for name in TileInputs.MOTION:
+        changed[:, :, tiles.GRID_ROWS, tiles.FACTS.index(name)] ^= 255
+    assert torch.equal(still(changed[:, 0]), still(picture[:, 0]))
 
 
 def test_tiles_of_another_shape_are_refused():

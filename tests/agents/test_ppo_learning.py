@@ -18,10 +18,10 @@ from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.learner import PPOLearner
 from mario_agents.algos.ppo.loss import ppo_loss
-from mario_agents.algos.ppo.networks import ActorCritic, PolicyValue
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.gradients import GradientComputer
-from mario_agents.nn.flat import BytesEncoder
+from mario_agents.nn.actor_critic import PolicyValue
+from mario_agents.nn.recurrent import CoreState, NoCore
 from mario_agents.telemetry.episodes import CollectResult
 from mario_agents.testing.corridor import CORRIDOR, RIGHT
 
@@ -46,10 +46,11 @@ class Table(nn.Module):
         super().__init__()
         self.logits = nn.Parameter(torch.zeros(places, 3))
         self.value = nn.Parameter(torch.linspace(1.0, 2.0, places))
+        self.core = NoCore(0)
 
-    def forward(self, obs: torch.Tensor) -> PolicyValue:
-        place = obs[:, -1, 0, 0].long() // 20
-        return PolicyValue(self.logits[place], self.value[place])
+    def unroll(self, obs: torch.Tensor, state: CoreState, is_first: torch.Tensor) -> PolicyValue:
+        place = obs[:, :, -1, 0, 0].long() // 20
+        return PolicyValue(self.logits[place], self.value[place], state)
 
 
 class Recorder(gymnasium.vector.VectorWrapper):
@@ -129,10 +130,10 @@ def test_advantages_of_a_rollout_are_those_of_its_transitions():
         (place, int(action), advantage, value)
         for batch in playing.batches()
         for place, action, advantage, value in zip(
-            place_of(batch["obs"]),
-            batch["action"],
-            batch["advantage"],
-            batch["old_value"],
+            place_of(batch["obs"][0]),
+            batch["action"][0],
+            batch["advantage"][0],
+            batch["old_value"][0],
             strict=True,
         )
     ]
@@ -145,16 +146,16 @@ def test_minibatches_go_through_the_rollout_once_an_epoch_in_another_order():
     batches = playing.batches()
     assert len(batches) == 3 * 4
     epochs = [
-        np.concatenate([batch["advantage"] for batch in batches[start : start + 4]])
+        np.concatenate([batch["advantage"][0] for batch in batches[start : start + 4]])
         for start in (0, 4, 8)
     ]
     assert all(np.array_equal(np.sort(epochs[0]), np.sort(epoch)) for epoch in epochs)
     assert not np.array_equal(epochs[0], epochs[1])
     assert playing.batches() == []
     for batch in batches:
-        policy_value = model(torch.from_numpy(batch["obs"]))
-        log_prob = policy_value.logits.log_softmax(1)[torch.arange(16), batch["action"]]
-        torch.testing.assert_close(log_prob, torch.from_numpy(batch["old_log_prob"]))
+        said = model.unroll(torch.from_numpy(batch["obs"]), {}, torch.zeros(1, 16))
+        log_prob = said.logits[0].log_softmax(1)[torch.arange(16), batch["action"][0]]
+        torch.testing.assert_close(log_prob, torch.from_numpy(batch["old_log_prob"][0]))
         target = batch["advantage"] + batch["old_value"]
         np.testing.assert_allclose(batch["value_target"], target, rtol=1e-5)
 
@@ -185,7 +186,7 @@ def test_advantages_are_normalized_over_the_rollout_if_asked():
     config = dataclasses.replace(CONFIG, normalize_advantage="rollout", epochs=1)
     playing, _, _ = player(config)
     playing.collect()
-    advantage = np.concatenate([batch["advantage"] for batch in playing.batches()])
+    advantage = np.concatenate([batch["advantage"][0] for batch in playing.batches()])
     assert advantage.mean() == pytest.approx(0, abs=1e-6)
     assert advantage.std() == pytest.approx(1, abs=1e-4)
 
@@ -233,25 +234,30 @@ def test_the_loss_is_the_sum_of_its_parts():
         "entropy_coef": torch.full((6,), 0.03),
     }
     options = {"clip": 0.2, "value_coef": 0.7, "value_clip": None, "value_huber": None}
-    result = ppo_loss(PolicyValue(logits, value), batch, normalize=False, **options)
+    said = PolicyValue(logits.view(3, 2, 3), value.view(3, 2), {})
+    batch = {name: column.view(3, 2) for name, column in batch.items()}
+    result = ppo_loss(said, batch, normalize=False, **options)
     expected = []
     for i in range(6):
         probability = logits[i].softmax(0)
-        ratio = probability[batch["action"][i]] / batch["old_log_prob"][i].exp()
-        advantage = batch["advantage"][i]
+        flat = {name: column.flatten()[i] for name, column in batch.items()}
+        ratio = probability[flat["action"]] / flat["old_log_prob"].exp()
+        advantage = flat["advantage"]
         gain = min(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage)
-        error = (value[i] - batch["value_target"][i]) ** 2 / 2
+        error = (value[i] - flat["value_target"]) ** 2 / 2
         entropy = -(probability * probability.log()).sum()
         expected.append(float(-gain + 0.7 * error - 0.03 * entropy))
     assert result.loss.item() == pytest.approx(np.mean(expected), abs=1e-5)
-    normalized = ppo_loss(PolicyValue(logits, value), batch, normalize=True, **options)
+    normalized = ppo_loss(said, batch, normalize=True, **options)
     assert normalized.policy_loss.item() != pytest.approx(result.policy_loss.item())
 
 
 def test_actions_are_nearly_equally_likely_at_first():
-    model = ActorCritic(BytesEncoder((4, 36, 36), 64), 7, hidden=64)
-    obs = torch.randint(256, (32, 4, 36, 36)).to(torch.uint8)
-    probability = model(obs).logits.softmax(1)
+    learner = PPOAlgorithm().learner(
+        dataclasses.replace(CONFIG, hidden=64), Spaces(OBS.obs_shape, 7)
+    )
+    obs = torch.randint(256, (1, 32, *OBS.obs_shape)).to(torch.uint8)
+    probability = learner.evaluate(obs, {}, torch.ones(1, 32, dtype=torch.bool)).logits.softmax(2)
     assert probability.min() > 0.12
     assert probability.max() < 0.17
 
@@ -259,8 +265,9 @@ def test_actions_are_nearly_equally_likely_at_first():
 def test_bfloat16_judges_nearly_alike_and_learns_in_float32():
     learner = PPOAlgorithm().learner(dataclasses.replace(CONFIG, network="small"), OBS)
     low = PPOLearner(learner.model, dataclasses.replace(CONFIG, precision="bfloat16"))
-    obs = torch.randint(256, (8, 4, 36, 36)).to(torch.uint8)
-    ours, theirs = learner.evaluate(obs), low.evaluate(obs)
+    obs = torch.randint(256, (1, 8, *OBS.obs_shape)).to(torch.uint8)
+    first = torch.ones(1, 8, dtype=torch.bool)
+    ours, theirs = learner.evaluate(obs, {}, first), low.evaluate(obs, {}, first)
     assert theirs.logits.dtype == theirs.value.dtype == torch.float32
     torch.testing.assert_close(ours.value, theirs.value, atol=0.05, rtol=0.05)
     assert not torch.equal(ours.value, theirs.value)
@@ -276,7 +283,8 @@ def test_it_is_evaluated_in_the_precision_that_it_learns_in(precision):
     learner.model.trunk.register_forward_hook(lambda *args: computed.append(args[-1].dtype))
     policy = trained_policy(PPOAlgorithm(), config, learner, CPU)
     policy.act(np.zeros((2, *OBS.obs_shape), np.uint8), greedy=True)
-    learner.evaluate(torch.zeros((2, *OBS.obs_shape), dtype=torch.uint8))
+    obs = torch.zeros((1, 2, *OBS.obs_shape), dtype=torch.uint8)
+    learner.evaluate(obs, {}, torch.ones(1, 2, dtype=torch.bool))
     assert computed == [getattr(torch, precision)] * 2
 
 

@@ -88,8 +88,9 @@ def batch_of(shape: tuple[int, ...]) -> dict[str, np.ndarray[Any, Any]]:
     """A minibatch of PPO: random observations and actions, and advantages of either sign."""
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(4, LEARNED)).astype(np.float32)
-    return {
+    steps = {
         "obs": observations(LEARNED, shape),
+        "is_first": np.zeros(LEARNED, np.bool_),
         "action": rng.integers(ACTIONS, size=LEARNED),
         "old_log_prob": np.full(LEARNED, -np.log(ACTIONS), np.float32),
         "advantage": numbers[0],
@@ -97,6 +98,7 @@ def batch_of(shape: tuple[int, ...]) -> dict[str, np.ndarray[Any, Any]]:
         "value_target": numbers[2],
         "entropy_coef": np.full(LEARNED, 0.01, np.float32),
     }
+    return {name: column[None] for name, column in steps.items()}
 
 
 def observations(count: int, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -119,11 +121,12 @@ def measure(row: Row, device: torch.device, *, compiled: bool) -> str:
     learner.model.to(device)
     size = sum(parameter.numel() for parameter in learner.model.parameters())
     gradients, batch = GradientComputer(learner, device), batch_of(shape)
-    obs = torch.as_tensor(observations(PLAYED, shape))
+    obs = torch.as_tensor(observations(PLAYED, shape))[None]
+    first = torch.zeros(1, PLAYED, dtype=torch.bool)
 
     def play() -> None:
         with torch.no_grad():
-            learner.evaluate(obs.to(device)).logits.cpu()
+            learner.evaluate(obs.to(device), {}, first.to(device)).logits.cpu()
 
     def learn() -> None:
         gradients.add(batch)

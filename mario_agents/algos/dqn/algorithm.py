@@ -19,7 +19,7 @@ from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import Updater
 from mario_agents.nn.init import seeded
-from mario_agents.nn.registry import build_encoder
+from mario_agents.nn.registry import configured_encoder
 from mario_agents.ops.schedules import apex_epsilon, linear_schedule
 from mario_agents.replay.selectors import PrioritizedSelector, Selector, UniformSelector
 from mario_agents.replay.storage import Storage
@@ -34,15 +34,8 @@ class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
     def learner(self, config: ConfigT, spaces: Spaces) -> DDQNLearner:
         """Online and target network, initialised by the seed alone."""
         with seeded(config.seed):
-            encoder = build_encoder(
-                config.network,
-                spaces.obs_shape,
-                config.hidden,
-                observation=config.observation,
-                device=config.device,
-            )
             network = QNetwork(
-                encoder,
+                configured_encoder(config, spaces.obs_shape),
                 spaces.actions,
                 hidden=config.hidden,
                 q_scale=config.q_scale,

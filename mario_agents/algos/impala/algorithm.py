@@ -6,15 +6,13 @@ from mario_agents.algos.impala.config import ImpalaConfig
 from mario_agents.algos.impala.dataset import ImpalaUnrolls
 from mario_agents.algos.impala.learner import ImpalaLearner
 from mario_agents.algos.impala.metrics import METRICS
-from mario_agents.algos.impala.networks import RecurrentActorCritic
 from mario_agents.algos.impala.policy import ImpalaPolicy
 from mario_agents.config import Share
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw, rmsprop
 from mario_agents.core.updater import Updater
+from mario_agents.nn.actor_critic import build_actor_critic
 from mario_agents.nn.init import seeded
-from mario_agents.nn.recurrent import build_core
-from mario_agents.nn.registry import build_encoder
 
 
 class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
@@ -25,33 +23,12 @@ class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
     shares: tuple[Share, ...] = ("experience", "gradients")
 
     def learner(self, config: ImpalaConfig, spaces: Spaces) -> ImpalaLearner:
-        """A recurrent actor-critic network, initialised by the seed alone."""
+        """An actor-critic network, initialised by the seed alone."""
         with seeded(config.seed):
-            encoder = build_encoder(
-                config.network,
-                spaces.obs_shape,
-                config.hidden,
-                observation=config.observation,
-                device=config.device,
-                channels_last=config.channels_last,
+            noise_sigma = config.noise_sigma if config.noisy else None
+            model = build_actor_critic(
+                config, spaces.obs_shape, spaces.actions, noise_sigma=noise_sigma
             )
-            core = build_core(
-                config.recurrent_type,
-                config.hidden,
-                config.hidden,
-                layers=config.transformer_layers,
-                heads=config.transformer_heads,
-                memory=config.transformer_memory,
-            )
-            model = RecurrentActorCritic(
-                encoder,
-                core,
-                spaces.actions,
-                hidden=config.hidden,
-                noise_sigma=config.noise_sigma if config.noisy else None,
-            )
-        if config.compile:
-            model.encoder.compile()
         return ImpalaLearner(model, config)
 
     def policy(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
@@ -13,11 +13,8 @@ from mario_agents.config import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    TrainConfig,
 )
-from mario_agents.nn.device import resolve_device
-from mario_agents.nn.recurrent import RecurrentType
-from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
+from mario_agents.nn.actor_critic import ActorCriticConfig
 from mario_envkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,14 +24,10 @@ ReplayShare = Annotated[float, Meta(ge=0, le=0.9375)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImpalaConfig(TrainConfig):
+class ImpalaConfig(ActorCriticConfig):
     """Configuration of the trainers ``impala`` and ``a3c``; the reasons for the defaults are in the
     README."""
 
-    RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {"compile", "channels_last"}
-
-    observation: Literal["pixels", "tiles"] = "tiles"
-    """What the agent sees: the screen, or the tiles around Mario."""
     num_envs: PositiveInt = 16
     """Number of environments that a worker steps together."""
     sync_every: PositiveInt = 1
@@ -103,49 +96,19 @@ class ImpalaConfig(TrainConfig):
     clip_grad: PositiveFloat = 0.5
     """Gradients with a larger norm are scaled down to it."""
 
-    recurrent_type: RecurrentType = "none"
-    """What remembers: none, gru, lstm, or transformer."""
-    network: NetworkChoice = "auto"
-    """small, nature, impala, impala-large, or mlp (for tiles); auto chooses by observation and
-    device."""
-    hidden: PositiveInt = 256
-    """Width of the layer behind the encoder, of the layers of mlp, and of what is remembered."""
-    transformer_layers: PositiveInt = 2
-    """Layers of the transformer."""
-    transformer_heads: PositiveInt = 4
-    """Heads of its attention; hidden must be an even multiple of it."""
-    transformer_memory: PositiveInt = 16
-    """Steps before the present one that each of its layers sees."""
     noisy: bool = False
     """Explore by noise in the weights of the last layers, drawn once for an unroll."""
     noise_sigma: PositiveFloat = 0.5
     """Size of this noise at first."""
-    compile: bool = False
-    """Compile the encoder with torch.compile: a slow start, then faster on a GPU."""
-    channels_last: bool | None = None
-    """Keep pictures as (height, width, channels) in memory; None does so with residual networks,
-    which it makes twice as fast on a CPU."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_screen(self.network, self.observation, self.screen_size)
         if self.lr_end > self.lr:
             raise ConfigError(f"lr_min must not be more than lr, {self.lr_end:g} > {self.lr:g}.")
-        if self.recurrent_type == "transformer" and self.hidden % (2 * self.transformer_heads):
-            raise ConfigError(
-                "hidden must be an even multiple of transformer_heads, not "
-                f"{self.hidden} and {self.transformer_heads}."
-            )
 
     def resolved(self) -> Self:
         """The same options with ``auto`` and None decided for this machine."""
-        device = resolve_device(self.device).type
-        return dataclasses.replace(
-            super().resolved(),
-            network=choose_network(self.network, self.observation, device),
-            lr_min=self.lr_end,
-            batch_unrolls=self.batch,
-        )
+        return dataclasses.replace(super().resolved(), lr_min=self.lr_end, batch_unrolls=self.batch)
 
     @property
     def lr_end(self) -> float:

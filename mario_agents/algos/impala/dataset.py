@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from mario_agents.algos.impala.config import ImpalaConfig
-from mario_agents.algos.impala.networks import RecurrentActorCritic
-from mario_agents.algos.impala.unrolled import CORE
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.dataset import NumpyBatch
+from mario_agents.nn.actor_critic import ActorCritic
 from mario_agents.ops.schedules import linear_schedule
 from mario_agents.replay.storage import Schema, Storage
 from mario_agents.replay.unroll_queue import UnrollQueue
@@ -29,13 +28,11 @@ class ImpalaUnrolls(UnrollQueue):
     def __init__(
         self,
         config: ImpalaConfig,
-        model: RecurrentActorCritic,
+        model: ActorCritic,
         spaces: Spaces,
         context: WorkerContext,
     ) -> None:
-        initial: Schema = {
-            f"{CORE}{name}": (shape, np.float32) for name, shape in model.core.shapes.items()
-        }
+        initial: Schema = model.core.columns()
         if model.noise_size:
             initial = {**initial, "noise": ((model.noise_size,), np.float32)}
         storage = Storage(

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from mario_agents.algos.impala.config import ImpalaConfig
 from mario_agents.algos.impala.loss import impala_loss
-from mario_agents.algos.impala.networks import PolicyValue, RecurrentActorCritic
-from mario_agents.algos.impala.unrolled import unrolled
+from mario_agents.algos.impala.unrolled import Unrolled, unrolled
 from mario_agents.core.types import Batch, Learner
-from mario_agents.nn.device import arithmetic
+from mario_agents.nn.actor_critic import ActorCritic, PolicyValue
+from mario_agents.nn.device import arithmetic, rounds
 from mario_agents.nn.recurrent import CoreState
+from mario_agents.ops.policy_gradient import action_log_prob
 
 
 class ImpalaLearner(Learner):
     """What gradients are computed with; owns no optimizer and no environment."""
 
-    model: RecurrentActorCritic
+    model: ActorCritic
 
-    def __init__(self, model: RecurrentActorCritic, config: ImpalaConfig) -> None:
+    def __init__(self, model: ActorCritic, config: ImpalaConfig) -> None:
         self.model, self.config = model, config
 
     def evaluate(
@@ -28,9 +30,7 @@ class ImpalaLearner(Learner):
     ) -> PolicyValue:
         """The network's output for one step ``(1, B)`` of games, in the chosen precision."""
         with arithmetic(self.config.precision, obs.device):
-            features = self.model.encode(obs)[None]
-            policy_value: PolicyValue = self.model(features, state, is_first[None], noise)
-        return policy_value
+            return self.model.unroll(obs[None], state, is_first[None], noise)
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss, and detached metrics; see :func:`~mario_agents.algos.impala.loss.impala_loss`.
@@ -40,4 +40,21 @@ class ImpalaLearner(Learner):
         with arithmetic(self.config.precision, batch["obs"].device):
             now = unrolled(self.model, batch)
         result = impala_loss(now, batch, self.config)
-        return result.loss, {**result._asdict(), "loss": result.loss.detach()}
+        measured = {**result._asdict(), "loss": result.loss.detach()}
+        return result.loss, {**measured, "rounding": self._rounding(now, batch)}
+
+    @torch.no_grad()
+    def _rounding(self, now: Unrolled, batch: Batch) -> Tensor:
+        """By how much bfloat16 changes the log-probabilities of the actions of a batch's first
+        unroll: so far from 1 are ratios with the probabilities of an actor that computes in
+        float32, before the policy has changed at all."""
+        device = batch["obs"].device
+        if not rounds(self.config.precision, device):
+            return torch.zeros((), device=device)
+        state = {name: part[:1] for name, part in self.model.core.state_of(batch).items()}
+        noise = batch["noise"][:1] if "noise" in batch else None
+        with arithmetic("float32", device):
+            exact = self.model.unroll(batch["obs"][:-1, :1], state, batch["is_first"][:, :1], noise)
+        action = batch["action"][:, 0]
+        ours = action_log_prob(now.logits[:, 0], action)
+        return (ours - action_log_prob(exact.logits[:, 0], action)).abs().mean()

@@ -25,6 +25,13 @@ METRICS = (
         panel="Bounded ratios",
     ),
     rolling(
+        "rounding",
+        "change of log-probabilities by bfloat16, in which the learner computes, in nats; 0 in "
+        "float32",
+        label="by bfloat16",
+        panel="Change of the policy",
+    ),
+    rolling(
         "trusted",
         "share of steps within the trust region",
         panel="Steps within the trust region",

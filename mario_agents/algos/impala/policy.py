@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from mario_agents.algos.impala.learner import ImpalaLearner
-from mario_agents.algos.impala.unrolled import CORE
 from mario_agents.core.policy import Mode, Policy
 from mario_agents.core.types import State
 from mario_agents.nn.noisy import draw_noise
+from mario_agents.nn.recurrent import state_columns
 from mario_agents.ops.policy_gradient import sample_categorical
 
 
@@ -23,7 +23,7 @@ class ImpalaPolicy(Policy):
     steps noise is drawn anew, as another unroll begins. Only exploration is noisy.
 
     Keeps the ``logits`` of the actions ``(N, actions)``, the state before the step by the names of
-    the core's with :data:`~.unrolled.CORE` before them, and ``noise``.
+    the core's with :data:`~mario_agents.nn.recurrent.CORE` before them, and ``noise``.
     """
 
     def __init__(self, learner: ImpalaLearner, *, seed: int, device: torch.device) -> None:
@@ -53,7 +53,7 @@ class ImpalaPolicy(Policy):
         if mode == "greedy":
             return logits.argmax(dim=1), {}, following
         action = sample_categorical(logits, self._rng)
-        kept = {f"{CORE}{name}": part for name, part in state["core"].items()}
+        kept = state_columns(state["core"])
         if noise is not None:
             kept["noise"] = noise
         return action, {**kept, "logits": logits}, following

@@ -7,11 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mario_agents.algos.impala.networks import RecurrentActorCritic
 from mario_agents.core.types import Batch
-
-CORE = "core_"
-"""Names of columns with the state of the core before a step begin so."""
+from mario_agents.nn.actor_critic import ActorCritic
 
 
 class Unrolled(NamedTuple):
@@ -29,7 +26,7 @@ class Unrolled(NamedTuple):
     final_value: Tensor
 
 
-def unrolled(model: RecurrentActorCritic, batch: Batch) -> Unrolled:
+def unrolled(model: ActorCritic, batch: Batch) -> Unrolled:
     """Go through a batch of :class:`~mario_agents.replay.unroll_queue.UnrollQueue` as in play.
 
     Each unroll begins with the state and the noise that were recorded. An observation that a
@@ -39,7 +36,7 @@ def unrolled(model: RecurrentActorCritic, batch: Batch) -> Unrolled:
     obs, cut = batch["obs"], batch["cut"]
     steps, games = batch["action"].shape
     features = model.encode(obs.flatten(0, 1))
-    state = {name: batch[f"{CORE}{name}"] for name in model.core.shapes}
+    state = model.core.state_of(batch)
     noise = batch.get("noise")
     is_first = torch.cat([batch["is_first"], torch.zeros_like(batch["is_first"][:1])])
     final_value = torch.zeros_like(batch["reward"])

@@ -6,13 +6,12 @@ from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.dataset import Rollout
 from mario_agents.algos.ppo.learner import PPOLearner
 from mario_agents.algos.ppo.metrics import METRICS
-from mario_agents.algos.ppo.networks import ActorCritic
 from mario_agents.algos.ppo.policy import PPOPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import Updater
+from mario_agents.nn.actor_critic import build_actor_critic
 from mario_agents.nn.init import seeded
-from mario_agents.nn.registry import build_encoder
 
 
 class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
@@ -24,17 +23,7 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
     def learner(self, config: PPOConfig, spaces: Spaces) -> PPOLearner:
         """An actor-critic network, initialised by the seed alone."""
         with seeded(config.seed):
-            encoder = build_encoder(
-                config.network,
-                spaces.obs_shape,
-                config.hidden,
-                observation=config.observation,
-                device=config.device,
-                channels_last=config.channels_last,
-            )
-            model = ActorCritic(encoder, spaces.actions, hidden=config.hidden)
-        if config.compile:
-            model.compile()
+            model = build_actor_critic(config, spaces.obs_shape, spaces.actions)
         return PPOLearner(model, config)
 
     def policy(self, config: PPOConfig, learner: PPOLearner, context: WorkerContext) -> PPOPolicy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
@@ -14,17 +14,15 @@ from mario_agents.config import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    TrainConfig,
 )
-from mario_agents.nn.device import resolve_device
-from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
+from mario_agents.nn.actor_critic import ActorCriticConfig
 from mario_envkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-_LR_MIN, _STEPS, _BATCH = 1e-3, 64, 256
+_LR_MIN, _STEPS, _BATCH, _SEQUENCE = 1e-3, 64, 256, 16
 
 
 def nearest_divisor(number: int, wanted: int) -> int:
@@ -35,16 +33,9 @@ def nearest_divisor(number: int, wanted: int) -> int:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PPOConfig(TrainConfig):
+class PPOConfig(ActorCriticConfig):
     """Configuration of the trainer ``ppo``; the reasons for the defaults are in its README."""
 
-    RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {
-        "compile",
-        "channels_last",
-    }
-
-    observation: Literal["pixels", "tiles"] = "tiles"
-    """What the agent sees: the screen, or the tiles around Mario."""
     num_envs: PositiveInt = 64
     """Number of environments that a worker steps together."""
     synchronous: bool = True
@@ -58,6 +49,10 @@ class PPOConfig(TrainConfig):
     minibatch_size: Annotated[int, Meta(ge=2)] | None = None
     """Steps in a batch; rollout_steps * num_envs must be a multiple of it. None is 256, or what
     divides them and is nearest to that."""
+    sequence_steps: PositiveInt | None = None
+    """With memory (recurrent_type): steps of an environment that stay together in a batch, and
+    through which gradients flow back; rollout_steps and minibatch_size must be multiples of it.
+    None is 16, or what divides them and is nearest to that."""
     gamma: Fraction = 0.9
     """Discount for each agent step."""
     gae_lambda: Fraction = 0.95
@@ -91,20 +86,18 @@ class PPOConfig(TrainConfig):
     max_grad_norm: PositiveFloat = 0.5
     """Gradients with a larger norm are scaled down to it."""
 
-    network: NetworkChoice = "auto"
-    """small, nature, impala, impala-large, or mlp (for tiles); auto chooses by observation and
-    device."""
-    hidden: PositiveInt = 256
-    """Width of the layer behind the convolutions, and of the layers of mlp."""
-    compile: bool = False
-    """Compile the network with torch.compile: a slow start, then faster on a GPU."""
-    channels_last: bool | None = None
-    """Keep pictures as (height, width, channels) in memory; None does so with residual networks,
-    which it makes twice as fast on a CPU."""
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_screen(self.network, self.observation, self.screen_size)
+        if self.sequence_steps is not None and not self.remembers:
+            raise ConfigError(
+                "sequence_steps is for networks that remember; give a recurrent_type, such as gru, "
+                "or leave it out."
+            )
+        if self.steps % self.sequence or self.batch % self.sequence:
+            raise ConfigError(
+                "ppo needs rollout_steps and minibatch_size to be multiples of sequence_steps, but "
+                f"{self.steps} and {self.batch} are not both multiples of {self.sequence}."
+            )
         if self.rollout % self.batch or self.batch < 2:
             raise ConfigError(
                 "ppo needs rollout_steps * num_envs to be a multiple of minibatch_size, 2 or more, "
@@ -125,13 +118,12 @@ class PPOConfig(TrainConfig):
 
     def resolved(self) -> Self:
         """The same options with ``auto`` and None decided for this machine."""
-        device = resolve_device(self.device).type
         return dataclasses.replace(
             super().resolved(),
-            network=choose_network(self.network, self.observation, device),
             lr_min=self.lr_end,
             rollout_steps=self.steps,
             minibatch_size=self.batch,
+            sequence_steps=self.sequence if self.remembers else None,
         )
 
     @property
@@ -153,7 +145,23 @@ class PPOConfig(TrainConfig):
         """What ``minibatch_size`` means."""
         if self.minibatch_size is not None:
             return self.minibatch_size
-        return nearest_divisor(self.rollout, _BATCH)
+        return self.sequence * nearest_divisor(
+            self.rollout // self.sequence, max(1, _BATCH // self.sequence)
+        )
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the network has a memory."""
+        return self.recurrent_type != "none"
+
+    @property
+    def sequence(self) -> int:
+        """What ``sequence_steps`` means; 1 without memory, where steps need not stay together."""
+        if not self.remembers:
+            return 1
+        if self.sequence_steps is not None:
+            return self.sequence_steps
+        return nearest_divisor(math.gcd(self.steps, self.minibatch_size or 0), _SEQUENCE)
 
     @property
     def rollout(self) -> int:

@@ -51,6 +51,13 @@ class Rollout(Dataset):
             short_episodes=True,
         )
         shape = (config.steps + 1, config.num_envs)
+        self._states = {
+            name: np.zeros((*shape, *one), dtype)
+            for name, (one, dtype) in learner.model.core.columns().items()
+        }
+        """What is remembered before each step, and behind the last one."""
+        self._is_first = np.zeros((config.steps, config.num_envs), np.bool_)
+        """Where that was cleared; the storage, which is emptied, says so of every first step."""
         self._obs = np.zeros((*shape, *spaces.obs_shape), np.uint8)
         self._rollout: dict[str, NDArray[Any]] = {}
         self._value = np.zeros(shape, np.float32)
@@ -60,6 +67,12 @@ class Rollout(Dataset):
 
     def add(self, step: Step, worker: int) -> None:
         """Append a step of all games; the last one of a rollout makes it ready."""
+        before = len(self._storage) // self._config.num_envs
+        self._is_first[before] = step.is_first
+        for name, states in self._states.items():
+            if before == 0:
+                states[0] = states[-1]
+            states[before + 1] = step.extras[name]
         self._storage.add(step, worker)
         if len(self._storage) == self._config.rollout:
             games = np.arange(self._config.num_envs)
@@ -74,6 +87,8 @@ class Rollout(Dataset):
         """Drop what has been collected: half a rollout is of no use."""
         self._storage.clear()
         self._rollout = {}
+        for states in self._states.values():
+            states[-1] = 0
 
     @torch.no_grad()
     def _evaluate_ends(self) -> None:
@@ -82,30 +97,56 @@ class Rollout(Dataset):
         rollout = self._rollout
         self._value[:-1] = rollout["value"]
         with self._stopwatch.measure("time_inference"):
-            self._value[-1] = self._values(rollout["obs"][-1])
+            last = {name: states[-1] for name, states in self._states.items()}
+            self._value[-1] = self._values(rollout["obs"][-1], last)
             if len(rollout["cut"]):
-                self._final_value.reshape(-1)[rollout["cut"]] = self._values(rollout["cut_obs"])
+                step, game = np.divmod(rollout["cut"], self._config.num_envs)
+                behind = {name: states[step + 1, game] for name, states in self._states.items()}
+                values = self._values(rollout["cut_obs"], behind)
+                self._final_value.reshape(-1)[rollout["cut"]] = values
 
-    def _values(self, obs: NDArray[np.uint8]) -> NDArray[np.float32]:
-        value = self._learner.evaluate(torch.as_tensor(obs).to(self._device)).value
-        values: NDArray[np.float32] = value.cpu().numpy()
+    def _values(
+        self, obs: NDArray[np.uint8], columns: Mapping[str, NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """Of observations ``(N, ...)`` that no action is chosen on, and states before them."""
+        state = self._learner.model.core.state_of(
+            {name: torch.as_tensor(array).to(self._device) for name, array in columns.items()}
+        )
+        seen = torch.as_tensor(obs).to(self._device)[None]
+        goes_on = torch.zeros(seen.shape[:2], dtype=torch.bool, device=self._device)
+        values: NDArray[np.float32] = (
+            self._learner.evaluate(seen, state, goes_on).value[0].cpu().numpy()
+        )
         return values
 
     def batches(self, at: int) -> Iterator[NumpyBatch]:
-        """The minibatches of all epochs, in an order that is drawn anew for each."""
+        """The minibatches of all epochs, in an order that is drawn anew for each.
+
+        They are made of whole sequences of ``T`` steps, each ``(T, B, ...)``, with the states
+        ``(B, ...)`` before them; without memory ``T`` is 1.
+        """
         if not self._rollout:
             return
         self._stop = False
         learned = self._finish(at)
         flat = {name: array.reshape(-1, *array.shape[2:]) for name, array in learned.items()}
-        size = self._config.batch
+        games, length = self._config.num_envs, self._config.sequence
+        first = np.arange(self._config.rollout).reshape(-1, length, games)[:, 0].reshape(-1)
+        along = np.arange(length)[:, None] * games
+        before = {
+            name: states[:-1:length].reshape(-1, *states.shape[2:])
+            for name, states in self._states.items()
+        }
+        size = self._config.batch // length
         for _ in range(self._config.epochs):
-            order = self._shuffling.permutation(self._config.rollout)
+            order = self._shuffling.permutation(len(first))
             for start in range(0, len(order), size):
                 if self._stop:
                     return
                 chosen = order[start : start + size]
-                yield {name: array[chosen] for name, array in flat.items()}
+                steps = first[chosen] + along
+                batch = {name: array[steps] for name, array in flat.items()}
+                yield {**batch, **{name: states[chosen] for name, states in before.items()}}
 
     def _finish(self, at: int) -> dict[str, NDArray[Any]]:
         """Turn what happened into what is learned, each ``(T, N, ...)``."""
@@ -126,6 +167,7 @@ class Rollout(Dataset):
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         return {
             "obs": rollout["obs"][:-1],
+            "is_first": self._is_first,
             "action": rollout["action"],
             "old_log_prob": rollout["log_prob"],
             "old_value": value[:-1],

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.loss import ppo_loss
-from mario_agents.algos.ppo.networks import ActorCritic, PolicyValue
 from mario_agents.core.types import Batch, Learner
+from mario_agents.nn.actor_critic import ActorCritic, PolicyValue
 from mario_agents.nn.device import arithmetic
+from mario_agents.nn.recurrent import CoreState
 
 
 class PPOLearner(Learner):
@@ -22,17 +23,17 @@ class PPOLearner(Learner):
         self.model = model
         self._config = config
 
-    def evaluate(self, obs: Tensor) -> PolicyValue:
-        """The network's output on uint8 observations on its device, in the chosen precision."""
+    def evaluate(self, obs: Tensor, state: CoreState, is_first: Tensor) -> PolicyValue:
+        """The network's output for ``T`` steps of ``B`` games, whose uint8 observations ``(T, B,
+        ...)`` are on its device, in the chosen precision."""
         with arithmetic(self._config.precision, obs.device):
-            policy_value: PolicyValue = self.model(obs)
-        return policy_value
+            return self.model.unroll(obs, state, is_first)
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss, and detached metrics; see :func:`~mario_agents.algos.ppo.loss.ppo_loss`."""
         config = self._config
         result = ppo_loss(
-            self.evaluate(batch["obs"]),
+            self.evaluate(batch["obs"], self.model.core.state_of(batch), batch["is_first"]),
             batch,
             clip=config.clip,
             value_coef=config.value_coef,

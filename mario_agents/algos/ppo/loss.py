@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from mario_agents.algos.ppo.networks import PolicyValue
 from mario_agents.core.types import Batch
+from mario_agents.nn.actor_critic import PolicyValue
 from mario_agents.ops.policy_gradient import (
     action_log_prob,
     approximate_kl,
@@ -45,28 +45,31 @@ def ppo_loss(
     Args:
         policy_value: of ``batch["obs"]`` by the network as it is now.
         batch: ``action`` int64, and float32 ``old_log_prob``, ``old_value``, ``advantage``,
-            ``value_target`` and ``entropy_coef``, each ``(B,)``.
+            ``value_target`` and ``entropy_coef``, each ``(T, B)``.
         clip, value_coef, value_clip, value_huber: see :class:`~.config.PPOConfig`.
         normalize: bring the advantages of the batch to mean 0 and deviation 1.
     """
-    log_prob = action_log_prob(policy_value.logits, batch["action"])
-    advantage = normalized(batch["advantage"]) if normalize else batch["advantage"]
-    policy = clipped_policy_loss(log_prob, batch["old_log_prob"], advantage, clip)
+    logits, values = policy_value.logits.flatten(0, 1), policy_value.value.flatten()
+    old_log_prob, advantage = batch["old_log_prob"].flatten(), batch["advantage"].flatten()
+    log_prob = action_log_prob(logits, batch["action"].flatten())
+    if normalize:
+        advantage = normalized(advantage)
+    policy = clipped_policy_loss(log_prob, old_log_prob, advantage, clip)
     value = value_loss(
-        policy_value.value,
-        batch["value_target"],
-        old_value=batch["old_value"],
+        values,
+        batch["value_target"].flatten(),
+        old_value=batch["old_value"].flatten(),
         clip=value_clip,
         huber=value_huber,
     )
-    entropy = categorical_entropy(policy_value.logits)
-    bonus = (batch["entropy_coef"] * entropy).mean()
+    entropy = categorical_entropy(logits)
+    bonus = (batch["entropy_coef"].flatten() * entropy).mean()
     measured = log_prob.detach()
     return PPOLoss(
         loss=policy + value_coef * value - bonus,
         policy_loss=policy.detach(),
         value_loss=value.detach(),
         entropy=entropy.mean().detach(),
-        approx_kl=approximate_kl(measured, batch["old_log_prob"]),
-        clip_fraction=clip_fraction(measured, batch["old_log_prob"], clip),
+        approx_kl=approximate_kl(measured, old_log_prob),
+        clip_fraction=clip_fraction(measured, old_log_prob, clip),
     )
