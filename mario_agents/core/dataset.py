@@ -61,12 +61,15 @@ class Dataset(Protocol):
         """Metrics of the dataset (``buffer_size``...) as it is now."""
         return {}
 
-    def write_chunk(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
+    def write_chunk(
+        self, write: Callable[[Mapping[str, Tensor]], str], *, saving: bool = False
+    ) -> bool:
         """Let ``write`` keep a piece of what is too large for every checkpoint; called again and
         again while training goes on, and before a checkpoint until there is none. By default none.
 
         Args:
             write: keeps the tensors for good, and returns the name that they have from then on.
+            saving: whether a checkpoint comes next: what changes often is best written then.
 
         Returns:
             Whether there was enough for a piece, so that ``write`` was called.

@@ -99,7 +99,7 @@ class Learner(Protocol):
         """Float32 buffers of the model, by name, that :meth:`compute_loss` moves in place (running
         means of returns, PopArt); by default none.
 
-        They travel with the gradients: the owner of the weights takes the mean over the workers'
-        buffers, and sends it back to them with the weights.
+        They travel with the gradients: the owner of the weights moves its own by the mean of what
+        the workers' moved by, and sends them back with the weights.
         """
         return {}

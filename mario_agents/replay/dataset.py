@@ -104,9 +104,23 @@ class ReplayDataset(Dataset):
         rate = self._sampled / self._inserted if self._inserted else math.nan
         return {"buffer_size": len(self.storage), "samples_per_insert": rate}
 
-    def write_chunk(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
+    def replace(self, index: NDArray[np.int64], values: Mapping[str, NDArray[Any]]) -> None:
+        """Replace values of columns, such as recurrent states computed with newer weights.
+
+        Args:
+            index: ``(*shape)``; steps that have left, and -1, are skipped.
+            values: ``(*shape, ...)`` by name of the column.
+        """
+        for name, each in values.items():
+            self.storage.write(name, index, each)
+        if values and self._saver is not None:
+            self._saver.changed(index)
+
+    def write_chunk(
+        self, write: Callable[[Mapping[str, Tensor]], str], *, saving: bool = False
+    ) -> bool:
         """Let ``write`` keep the next piece of the storage, if steps are saved."""
-        return self._saver is not None and self._saver.write_chunk(write)
+        return self._saver is not None and self._saver.write_chunk(write, saving=saving)
 
     def chunks(self) -> tuple[str, ...]:
         """Names of the pieces that hold steps which are still in the storage."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_agents.replay.frames import StackRef
+from mario_agents.replay.revisions import Revisions
 from mario_agents.replay.storage import Storage, ranges
 from mario_envkit.errors import CheckpointError
 
@@ -30,13 +32,22 @@ class _Chunk:
     frames: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Revision:
+    """A piece with newer values of steps in the pieces before it, of this ``number``."""
+
+    name: str
+    number: int
+
+
 class StorageSaver:
     """Splits what a storage holds into chunks and a tail.
 
     A chunk has the steps of all games, and the frames that came with them, since the chunk before;
     it is never changed. A checkpoint has what no chunk has yet (less than :data:`CHUNK_BYTES`), and
-    what changes: counters, and ``truncated``, which a later cut may set. Values that
-    :meth:`Storage.write` replaced after their chunk was written come back as they were written.
+    what changes: counters, and ``truncated``, which a later cut may set. Values that were replaced
+    after their chunk was written, of which :meth:`changed` was told, are in chunks of their own
+    (:mod:`mario_agents.replay.revisions`), which are written before a checkpoint.
 
     Args:
         storage: what is saved.
@@ -45,7 +56,9 @@ class StorageSaver:
 
     def __init__(self, storage: Storage, chunk_bytes: int | None = None) -> None:
         self.storage, self._chunk_bytes = storage, chunk_bytes or CHUNK_BYTES
-        self._chunks: list[_Chunk] = []
+        self._chunks: list[_Chunk | _Revision] = []
+        """In the order in which they are to be read: a later one has what is newer."""
+        self._revisions = Revisions(storage)
         self._steps = np.zeros(storage.games, dtype=np.int64)
         """By game, the first step that no chunk has."""
         self._frames = np.zeros(storage.games, dtype=np.int64)
@@ -58,11 +71,24 @@ class StorageSaver:
         """Names of the chunks that the storage consists of, oldest first."""
         return tuple(chunk.name for chunk in self._needed())
 
-    def write_chunk(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
+    def changed(self, index: NDArray[np.int64]) -> None:
+        """Values of these steps were replaced; those that have left, and -1, are passed over."""
+        self._revisions.changed(index)
+
+    def write_chunk(
+        self, write: Callable[[Mapping[str, Tensor]], str], *, saving: bool = False
+    ) -> bool:
         """Let ``write`` keep the next chunk, if there is enough for one; says whether it did.
 
         ``write`` returns the name of what it kept; if it raises, the chunk is still to be written.
+
+        Args:
+            saving: whether a checkpoint comes next: only then are values written that have been
+                replaced, because they may be replaced again before the next one.
         """
+        return self._write_steps(write) or (saving and self._write_revision(write))
+
+    def _write_steps(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
         begin, frames_begin = self._begin()
         storage = self.storage
         row, frame = self._sizes
@@ -79,6 +105,18 @@ class StorageSaver:
         name = write(self._piece(begin, end, frames_begin, frames_end))
         self._steps, self._frames = end, frames_end
         self._chunks.append(_Chunk(name, end, frames_end))
+        self._revisions.saved(begin, end)
+        return True
+
+    def _write_revision(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
+        revisions = self._revisions
+        revisions.limit(self._steps)
+        most = -(-self._chunk_bytes // revisions.row_bytes)
+        index = revisions.pending(self._steps)[:most]
+        if len(index) < most:
+            return False
+        name = write(revisions.values(index))
+        self._chunks.append(_Revision(name, revisions.add(index)))
         return True
 
     def tensors(self) -> dict[str, Tensor]:
@@ -89,7 +127,9 @@ class StorageSaver:
         found = {f"tail.{name}": tensor for name, tensor in tail.items()}
         found["truncated"] = torch.from_numpy(storage.columns["truncated"])
         found |= {name: torch.from_numpy(array) for name, array in self._counters().items()}
-        chunks = self._needed()
+        revised = self._revisions.values(self._revisions.pending(self._steps))
+        found |= {f"pending.{name}": tensor for name, tensor in revised.items()}
+        chunks = [chunk for chunk in self._needed() if isinstance(chunk, _Chunk)]
         for name in ("steps", "frames"):
             ends = [getattr(chunk, name) for chunk in chunks]
             array = np.array(ends, dtype=np.int64).reshape(-1, storage.games)
@@ -98,7 +138,8 @@ class StorageSaver:
 
     def state(self) -> dict[str, Any]:
         """JSON-able: what :meth:`restore` compares, and the chunks' names."""
-        return {"shape": self._shape(), "chunks": list(self.chunks())}
+        revisions = [chunk.name for chunk in self._needed() if isinstance(chunk, _Revision)]
+        return {"shape": self._shape(), "chunks": list(self.chunks()), "revisions": revisions}
 
     def read_chunk(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over a chunk, before :meth:`restore`, in the order of :meth:`chunks`.
@@ -109,6 +150,10 @@ class StorageSaver:
         storage = self.storage
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         try:
+            if "revised" in tensors:
+                self._revisions.add(self._revisions.take_over(tensors))
+                return
+            self._revisions.saved(arrays["begin"], arrays["end"])
             game, step = ranges(arrays["begin"], arrays["end"])
             for name, column in storage.columns.items():
                 column[game, step % storage.rows] = arrays[f"columns.{name}"]
@@ -135,15 +180,25 @@ class StorageSaver:
                 f"{' and '.join(different) or 'content'}; resume with the same buffer_size, "
                 "num_envs and screen size."
             )
-        tail = {n.removeprefix("tail."): t for n, t in tensors.items() if n.startswith("tail.")}
+        tail, pending = (
+            {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            for prefix in ("tail.", "pending.")
+        )
         self.read_chunk(tail)
+        if pending:  # checkpoints of older versions do not have it
+            self._revisions.restore_pending(pending)
         self.storage.columns["truncated"][:] = tensors["truncated"].numpy()
         for name, array in self._counters().items():
             array[:] = tensors[name].numpy()
         steps, frames = (tensors[f"chunks.{name}"].numpy().copy() for name in ("steps", "frames"))
-        self._chunks = [_Chunk(*each) for each in zip(state["chunks"], steps, frames, strict=True)]
-        if self._chunks:
-            self._steps, self._frames = self._chunks[-1].steps, self._chunks[-1].frames
+        ends, numbers = zip(steps, frames, strict=True), itertools.count(1)
+        revisions = set(state.get("revisions", ()))
+        self._chunks = [
+            _Revision(name, next(numbers)) if name in revisions else _Chunk(name, *next(ends))
+            for name in state["chunks"]
+        ]
+        if len(steps):
+            self._steps, self._frames = steps[-1], frames[-1]
         for shard in self.storage.shards.values():
             shard.resume()
 
@@ -162,14 +217,18 @@ class StorageSaver:
             "columns": columns,
         }
 
-    def _needed(self) -> list[_Chunk]:
+    def _needed(self) -> list[_Chunk | _Revision]:
         """The chunks that have something of a complete step; forgets the others."""
-        frames = self._needed_frames()
-        while self._chunks:
-            oldest = self._chunks[0]
-            if (oldest.steps > self.storage.first).any() or (oldest.frames > frames).any():
-                break
-            self._chunks.pop(0)
+        frames, revisions = self._needed_frames(), self._revisions.needed(self._steps)
+        self._chunks = [
+            chunk
+            for chunk in self._chunks
+            if (
+                chunk.number in revisions
+                if isinstance(chunk, _Revision)
+                else (chunk.steps > self.storage.first).any() or (chunk.frames > frames).any()
+            )
+        ]
         return self._chunks
 
     def _needed_frames(self) -> NDArray[np.int64]:

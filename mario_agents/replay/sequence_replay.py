@@ -87,9 +87,8 @@ class SequenceReplay(ReplayDataset):
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
         """Overwrite columns: ``(B, context + length, ...)`` under the name of one are its values
         from now on."""
-        for name in self.storage.extras:
-            if name in measured:
-                self.storage.write(name, batch["index"], measured[name].cpu().numpy())
+        names = [name for name in self.storage.extras if name in measured]
+        self.replace(batch["index"], {name: measured[name].cpu().numpy() for name in names})
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """By game, the first step that the online queue has not given out."""

@@ -199,18 +199,25 @@ def _spare_frames(rows: int, stack: int, short_episodes: bool) -> int:
 
 
 def storage_bytes(
-    capacity: int, games: int, obs_shape: tuple[int, ...], *, extras: Schema | None = None
+    capacity: int,
+    games: int,
+    obs_shape: tuple[int, ...],
+    *,
+    stacked: bool = True,
+    extras: Schema | None = None,
+    short_episodes: bool = False,
 ) -> int:
-    """Bytes that a :class:`Storage` of stacked observations grows to; it takes them as it fills.
+    """Bytes that a :class:`Storage` grows to; it takes them as it fills.
 
     Args:
-        capacity, obs_shape, extras: as there.
+        capacity, obs_shape, stacked, extras, short_episodes: as there.
         games: of all workers.
     """
-    rows, (stack, *frame) = capacity // games, obs_shape
+    rows = capacity // games
+    stack, frame = (obs_shape[0], obs_shape[1:]) if stacked else (1, obs_shape)
     schema = {**STEP_COLUMNS, **(extras or {})}
     step = sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in schema.values())
-    frames = rows + _spare_frames(rows, stack, short_episodes=False)
+    frames = rows + _spare_frames(rows, stack, short_episodes)
     return games * (rows * step + frames * math.prod(frame))
 
 

@@ -239,13 +239,13 @@ class TrainingCoordinator:
         If the disk refused the last time, the next checkpoint tries again.
         """
         if self._saving.problem is None:
-            self._saving.attempt(self._write_chunk)
+            self._saving.attempt(lambda: self._write_chunk(saving=False))
 
-    def _write_chunk(self) -> bool:
-        return self.dataset is not None and self.dataset.write_chunk(self.store)
+    def _write_chunk(self, *, saving: bool) -> bool:
+        return self.dataset is not None and self.dataset.write_chunk(self.store, saving=saving)
 
     def _write_chunks(self) -> None:
-        while self._write_chunk():
+        while self._write_chunk(saving=True):
             self._row.beat()
 
     def _save_checkpoint(self, step: int) -> None:

@@ -90,6 +90,7 @@ class SharedExchange:
         version = self._weights.read(newer_than=self.version)
         if version is not None:
             self.version = version
+            self._packet_layout.count_from_here()
 
     def _publish(self, write: Callable[[Numbers], object] | None = None) -> bool:
         while not self._pool.has_room(self._worker):

@@ -1,4 +1,4 @@
-"""What a worker sends after a few batches: gradients, and the learner's statistics."""
+"""What a worker sends after a few batches: gradients, and how the learner's statistics moved."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ class PacketLayout:
     """How the gradients and :meth:`~mario_agents.core.types.Learner.statistics` of a learner lie
     in a vector of ``size`` float32.
 
+    A worker sends what its statistics are, and what they were before the batches of the packet.
+    The owner of the weights moves its own by the difference, as it moves the weights by a gradient:
+    what others have found since this worker last had the newest statistics is kept. Where nothing
+    came in between, they are those of the worker, bit for bit.
+
     Vectors may be averaged, and rounded to bfloat16: a statistic that moves by a thousandth of
     itself would stand still in bfloat16, and so is sent as a sum of numbers that bfloat16 holds
     exactly.
@@ -38,18 +43,25 @@ class PacketLayout:
             if tensor.dtype != torch.float32:
                 raise TrainerError(f"The statistic {name!r} is {tensor.dtype}; it must be float32.")
         self._counts = [tensor.numel() for tensor in self._statistics]
-        self.size = self._gradients.size + _PARTS * sum(self._counts)
+        self.size = self._gradients.size + 2 * _PARTS * sum(self._counts)
+        self.count_from_here()
+
+    def count_from_here(self) -> None:
+        """The learner's statistics have been replaced by the newest: they move from there."""
+        self._before = self._flat()
 
     def pack(self, gradients: Gradients, out: Numbers) -> None:
-        """Copy gradients, and the present statistics, into ``out`` ``(size,)``; bfloat16 is rounded
-        to the nearest, ties to even."""
+        """Copy gradients, and how the statistics moved since the last packet, into ``out``
+        ``(size,)``; bfloat16 is rounded to the nearest, ties to even."""
         self._gradients.pack(gradients, out=out[: self._gradients.size])
         if self._statistics:
-            flat = torch.cat([tensor.detach().flatten() for tensor in self._statistics]).cpu()
+            after = self._flat()
+            rest = torch.cat([after, self._before])
             parts = numbers(out[self._gradients.size :]).view(_PARTS, -1)
             for part in parts:
-                part.copy_(flat.to(torch.bfloat16))
-                flat -= part
+                part.copy_(rest.to(torch.bfloat16))
+                rest -= part
+            self._before = after
 
     def gradients(self, vector: NDArray[np.float32]) -> Gradients:
         """The gradients in ``vector`` ``(size,)``, on the learner's device; on the CPU without a
@@ -63,12 +75,19 @@ class PacketLayout:
         return found
 
     @torch.no_grad()
-    def take_statistics(self, vector: NDArray[np.float32]) -> None:
-        """Give the learner the statistics in ``vector`` ``(size,)``."""
+    def move_statistics(self, vector: NDArray[np.float32]) -> None:
+        """Move the learner's statistics by as much as those in ``vector`` ``(size,)`` moved."""
         if not self._statistics:
             return
         parts = torch.from_numpy(vector[self._gradients.size :]).view(_PARTS, -1)
         # From the smallest on: the other way round the sum is not always exact.
-        flat: Tensor = (parts[2] + parts[1]) + parts[0]
+        after, before = ((parts[2] + parts[1]) + parts[0]).chunk(2)
+        # In this order the difference of equal numbers is 0, and nothing is rounded.
+        flat = after + (self._flat() - before)
         for tensor, values in zip(self._statistics, torch.split(flat, self._counts), strict=True):
             tensor.copy_(values.view(tensor.shape))
+
+    def _flat(self) -> Tensor:
+        """A copy of the learner's statistics as one vector, on the CPU."""
+        flat = [tensor.detach().flatten().cpu() for tensor in self._statistics]
+        return torch.cat(flat) if flat else torch.empty(0)

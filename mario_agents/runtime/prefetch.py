@@ -125,10 +125,12 @@ class PrefetchingDataset(Dataset):
         with self._changed:
             return self._dataset.gauges()
 
-    def write_chunk(self, write: Callable[[Mapping[str, Tensor]], str]) -> bool:
+    def write_chunk(
+        self, write: Callable[[Mapping[str, Tensor]], str], *, saving: bool = False
+    ) -> bool:
         """Let ``write`` keep a piece of the dataset."""
         with self._changed:
-            return self._dataset.write_chunk(write)
+            return self._dataset.write_chunk(write, saving=saving)
 
     def chunks(self) -> tuple[str, ...]:
         """Names of the pieces that are still needed."""

@@ -31,13 +31,17 @@ class SavedDataset:
     def __init__(self, dataset: Dataset, shards: Sequence[int]) -> None:
         self._dataset, self._shards = dataset, list(shards)
 
-    def write_chunk(self, store: CheckpointStore) -> bool:
+    def write_chunk(self, store: CheckpointStore, *, saving: bool) -> bool:
         """Write a piece of it, if there is enough for one; returns whether there was.
+
+        Args:
+            store: keeps it.
+            saving: whether a checkpoint comes next.
 
         Raises:
             CheckpointError: if the disk refuses.
         """
-        return self._dataset.write_chunk(store.write_chunk)
+        return self._dataset.write_chunk(store.write_chunk, saving=saving)
 
     def chunks(self) -> tuple[str, ...]:
         """Names of the pieces that a checkpoint needs."""

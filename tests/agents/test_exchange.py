@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import threading
 import time
@@ -11,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -26,7 +24,7 @@ from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import SharedSegments
 from mario_agents.runtime.shm.shared_vector import SharedVector
 from mario_agents.runtime.shm.shared_weights import SharedWeights
-from mario_agents.runtime.transport import PacketType, Weights, WeightsWriter
+from mario_agents.runtime.transport import Weights, WeightsWriter
 from mario_agents.runtime.weights import CopiedWeights, InPlaceWeights, weight_layout
 from mario_agents.telemetry import Stopwatch
 from tests.waiting import PATIENCE, until
@@ -214,41 +212,3 @@ def test_new_synchronous_weights_are_those_of_the_own_gradients(ends: Ends) -> N
         aggregator.release()
         syncing()
         assert torch.all(ends.learner.model.online.weight == version + 1)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_statistics_travel_with_gradients_exactly_and_are_averaged(
-    dtype: PacketType, tmp_path: Path
-) -> None:
-    """In packets of bfloat16, too, which hold 0.001 only to two digits."""
-    learners, owner = [FakeLearner(), FakeLearner()], FakeLearner()
-    layout = PacketLayout(owner)
-    values = torch.tensor([[0.1234567, -7e-12], [1e20, 5.4321]])
-    with SharedSegments(tmp_path / "leases") as segments:
-        pool = SharedGradientPool.create(segments, workers=2, size=layout.size, dtype=dtype)
-        aggregator = GradientAggregator(
-            pool, lambda worker: True, max_staleness=9, synchronous=True
-        )
-        for sent in (values[:1].expand(2, 2), values):
-            for worker, learner in enumerate(learners):
-                learner.model.scale.copy_(sent[worker])
-                gradients = [torch.full_like(p, worker + 1.0) for p in trainable(learner.model)]
-                pack = functools.partial(PacketLayout(learner).pack, gradients)
-                assert pool.publish(worker, pack, 1)
-            assert aggregator.take(1) == 2
-            layout.take_statistics(aggregator.mean)
-            aggregator.release()
-            mean = sent.double().mean(dim=0).float()
-            assert torch.allclose(owner.model.scale, mean, rtol=1e-6, atol=0)
-            assert all(torch.all(each == 1.5) for each in layout.gradients(aggregator.mean))
-
-
-def test_the_statistics_of_one_worker_arrive_bit_for_bit() -> None:
-    learner, owner = FakeLearner(), FakeLearner()
-    layout, packet = PacketLayout(owner), np.empty(PacketLayout(owner).size, dtype=np.float32)
-    for seed in range(100):
-        numbers = np.random.default_rng(seed).normal(size=2) * 10.0 ** (seed % 40 - 20)
-        learner.model.scale.copy_(torch.from_numpy(numbers))
-        PacketLayout(learner).pack([torch.zeros_like(p) for p in trainable(learner.model)], packet)
-        layout.take_statistics(packet)
-        assert torch.equal(owner.model.scale, learner.model.scale)

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mario_agents.algos.dqn.config import ApexConfig, DDQNConfig
 from mario_agents.algos.dqn.trainer import APEX
+from mario_agents.algos.dreamer.config import DreamerConfig
+from mario_agents.algos.dreamer.dataset import DreamerReplay
+from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.replay import memory
 from mario_agents.replay.memory import available_memory, check_memory
 from mario_agents.replay.selectors import PrioritizedSelector
@@ -89,6 +93,28 @@ def test_the_need_is_that_of_the_arrays(observation, workers, share):
     trees = PrioritizedSelector(storage, rng, alpha=0.6, beta=lambda at: 0.4).trees
     all_of_them = (needed + trees.nbytes) * buffers
     assert 0.9 * all_of_them < config.replay_bytes() <= 1.1 * all_of_them
+
+
+@pytest.mark.parametrize("observation", ["tiles", "pixels"])
+@pytest.mark.parametrize(("workers", "share"), [(0, None), (2, None), (2, "experience")])
+@pytest.mark.parametrize(("stack", "buffer_size"), [(1, 4_000), (1, 1_100), (3, 4_000)])
+def test_a_world_model_needs_its_states_as_well(observation, workers, share, stack, buffer_size):
+    config = DreamerConfig(
+        observation=observation,
+        workers=workers,
+        share=share,
+        frame_stack=stack,
+        buffer_size=buffer_size,
+        num_envs=4,
+    )
+    shards = workers if share == "experience" else 1
+    context = WorkerContext(
+        0, workers or 1, 0, 0, 0, torch.device("cpu"), central=share == "experience"
+    )
+    replay = DreamerReplay(config, Spaces(config.obs_shape, 7), context)
+    counters = 8 * (3 * 4 * shards + shards)
+    buffers = 2 if workers and share is None else 1
+    assert config.replay_bytes() == buffers * (replay.storage.nbytes - counters)
 
 
 @pytest.mark.parametrize("observation", ["tiles", "pixels"])

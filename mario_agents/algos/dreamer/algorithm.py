@@ -51,7 +51,7 @@ class DreamerAlgorithm(Algorithm[DreamerConfig, DreamerLearner]):
         context: WorkerContext,
     ) -> DreamerReplay:
         """A replay buffer of sequences."""
-        return DreamerReplay(config, spaces, context, learner.model.world.rssm)
+        return DreamerReplay(config, spaces, context)
 
     def updater(self, config: DreamerConfig, learner: DreamerLearner) -> Updater:
         """LaProp with one learning rate for all, which stays after the warm-up."""

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from mario_agents.algos.dreamer.sizes import SizeName
+from mario_agents.algos.dreamer.sizes import SIZES, SizeName
 from mario_agents.config import (
     Fraction,
     NonNegativeFloat,
@@ -17,6 +17,7 @@ from mario_agents.config import (
     Stacked,
     TrainConfig,
 )
+from mario_agents.replay.storage import storage_bytes
 from mario_envkit.errors import ConfigError
 
 
@@ -53,11 +54,14 @@ class DreamerConfig(TrainConfig):
     collect_steps: PositiveInt = 64
     """A worker's agent steps, summed over its environments, between two rounds of batches."""
     buffer_size: PositiveInt = 200_000
-    """Agent steps in each worker's replay buffer."""
+    """Agent steps in each worker's replay buffer, or with shared experience in the one for all
+    (200,000 take 170 MB from tiles)."""
     online: bool = True
     """Learn from every new step once, soon after it was made, beside those drawn at random."""
     save_replay: bool = False
-    """Save the replay buffer in checkpoints as well; those of worker processes are never saved."""
+    """Save the replay buffer in checkpoints as well: its steps are written once, while it fills,
+    and the states that the world model has refreshed since the last checkpoint with each; those of
+    workers that share gradients are never saved."""
 
     gamma: Fraction = 0.95
     """Discount for each agent step."""
@@ -113,3 +117,28 @@ class DreamerConfig(TrainConfig):
     def train_every(self) -> float:
         """A worker's agent steps for each of its batches."""
         return self.batch_size * self.batch_length / self.train_ratio
+
+    @property
+    def central(self) -> bool:
+        """Whether the steps of all workers come into one replay buffer."""
+        return self.workers == 0 or self.share == "experience"
+
+    @property
+    def short_episodes(self) -> bool:
+        """Whether the replay buffer has room for the pictures of as many steps where each ends an
+        episode. Elsewhere fewer steps fit then, but as many as the first batch waits for."""
+        least = max(self.learning_starts, self.num_envs * (self.batch_length + 2))
+        return 2 * self.frame_stack * least > self.buffer_size
+
+    def replay_bytes(self) -> int:
+        """Bytes of all replay buffers together, when they are full."""
+        workers = max(self.workers, 1)
+        buffers, games = (1, workers) if self.central else (workers, 1)
+        return buffers * storage_bytes(
+            self.buffer_size,
+            games * self.num_envs,
+            self.obs_shape,
+            stacked=self.frame_stack > 1,
+            extras=SIZES[self.size].state_columns,
+            short_episodes=self.short_episodes,
+        )

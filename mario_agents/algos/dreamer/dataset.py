@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mario_agents.algos.dreamer.config import DreamerConfig
+from mario_agents.algos.dreamer.sizes import SIZES
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.dataset import NumpyBatch
-from mario_agents.nn.rssm import RSSM
 from mario_agents.replay.sequence_replay import SequenceReplay
 from mario_agents.replay.storage import Storage
 
@@ -22,17 +22,15 @@ class DreamerReplay(SequenceReplay):
     nor a checkpoint leave a debt, which would be paid in a burst.
     """
 
-    def __init__(
-        self, config: DreamerConfig, spaces: Spaces, context: WorkerContext, rssm: RSSM
-    ) -> None:
+    def __init__(self, config: DreamerConfig, spaces: Spaces, context: WorkerContext) -> None:
         storage = Storage(
             config.buffer_size,
             config.num_envs,
             spaces.obs_shape,
             workers=context.shards,
             stacked=config.frame_stack > 1,
-            extras={"deter": ((rssm.deter,), np.float16), "stoch": ((rssm.stoch,), np.uint8)},
-            short_episodes=True,
+            extras=SIZES[config.size].state_columns,
+            short_episodes=config.short_episodes,
         )
         super().__init__(
             storage,

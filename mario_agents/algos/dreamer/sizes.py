@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+import numpy as np
+
+from mario_agents.replay.storage import Schema
+
 SizeName = Literal["tiles", "1m", "12m", "25m", "50m"]
 
 
@@ -32,6 +36,12 @@ class Size(NamedTuple):
     prior_layers: int = 2
     head_layers: int = 1
     behaviour_layers: int = 3
+
+    @property
+    def state_columns(self) -> Schema:
+        """How the state of a step is kept in the replay buffer, see
+        :func:`~mario_agents.algos.dreamer.batch.packed`."""
+        return {"deter": ((self.deter,), np.float16), "stoch": ((self.stoch,), np.uint8)}
 
 
 SIZES: dict[SizeName, Size] = {

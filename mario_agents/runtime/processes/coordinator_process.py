@@ -123,7 +123,7 @@ class GradientCoordinator(SharedCoordinator):
         packets = aggregator.take(self._weights.version)
         if packets:
             with self.reporter.stopwatch.measure("optimizing"):
-                self._packet_layout.take_statistics(aggregator.mean)
+                self._packet_layout.move_statistics(aggregator.mean)
                 gradients = self._packet_layout.gradients(aggregator.mean)
                 metrics = self.updater.apply(gradients, packets)
             self._weights.publish()

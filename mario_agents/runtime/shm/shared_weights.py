@@ -16,72 +16,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mario_agents.runtime.shm.atomics import (
-    LINE,
-    Fence,
-    Memory,
-    atomic_words,
-    kind_of,
-    read_header,
-    round_up,
-    write_header,
-)
-from mario_agents.runtime.shm.segments import SharedSegments, attach
+from mario_agents.runtime.shm.atomics import LINE, Memory, atomic_words, kind_of, round_up
+from mario_agents.runtime.shm.shared_numbers import SharedNumbers
 from mario_envkit.errors import OptionError
 
-_KIND = kind_of("marioSW1")
 
+class SharedWeights(SharedNumbers):
+    """Two copies of a vector: one process publishes, any number reads, nobody waits."""
 
-class SharedWeights:
-    """A vector of float32 with a version: one process publishes, any number reads, nobody waits.
-    Travels to processes that are started.
+    KIND = kind_of("marioSW1")
+    WHAT = "the weights of a run"
 
-    Attributes:
-        name: of the segment, for :meth:`attach`.
-        size: floats in the vector.
-    """
+    @classmethod
+    def _bytes(cls, size: int) -> int:
+        return 2 * (LINE + round_up(size * 4))
 
-    def __init__(self, name: str, memory: Memory) -> None:
-        """Of memory that is formatted already; use :meth:`create` or :meth:`attach`."""
-        (self.size,) = read_header(memory, _KIND, 1, "the weights of a run")
-        self.name = name
-        self._newest = atomic_words(memory, LINE, 1)
-        step = LINE + round_up(self.size * 4)
-        starts = (2 * LINE, 2 * LINE + step)
+    def _lay_out(self, memory: Memory) -> None:
+        starts = (0, LINE + round_up(self.size * 4))
         self._marks = [atomic_words(memory, start, 1) for start in starts]
         self._buffers = [
             memory[start + LINE : start + LINE + self.size * 4].view(np.float32) for start in starts
         ]
-        self._fence = Fence()
-
-    @classmethod
-    def create(cls, segments: SharedSegments, *, size: int) -> SharedWeights:
-        """Room for ``size`` floats; nothing is published yet.
-
-        Raises:
-            OptionError: if ``size`` is not positive.
-            RunError: if there is not so much shared memory.
-        """
-        name, memory = segments.create(_total_bytes(size))
-        write_header(memory, _KIND, [size])
-        return cls(name, memory)
-
-    @classmethod
-    def attach(cls, name: str) -> SharedWeights:
-        """The weights that another process publishes, or goes on publishing.
-
-        Raises:
-            RunError: if they are gone, or the segment is something else.
-        """
-        return cls(name, attach(name))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return SharedWeights.attach, (self.name,)
-
-    @property
-    def version(self) -> int:
-        """Of the newest whole vector: 1 for the first one, 0 if there is none yet."""
-        return self._newest[0]
 
     def publish(self, vector: NDArray[np.float32]) -> int:
         """Copy ``vector`` ``(size,)`` float32 in, and return its version: one more than the last.
@@ -129,9 +84,3 @@ class SharedWeights:
     @staticmethod
     def _copy(out: NDArray[np.float32], source: NDArray[np.float32]) -> None:
         np.copyto(out, source)
-
-
-def _total_bytes(size: int) -> int:
-    if size < 1:
-        raise OptionError(f"Weights need at least one number, but size is {size}.")
-    return 2 * LINE + 2 * (LINE + round_up(size * 4))

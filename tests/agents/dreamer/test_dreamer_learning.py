@@ -1,0 +1,72 @@
+"""Dreamer learns to remember, alone and beside a coordinator."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mario_agents.algos.dreamer.algorithm import DreamerAlgorithm
+from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
+from mario_agents.run import CheckpointStore, RunDir
+from mario_agents.runtime.run import train
+from mario_agents.runtime.trainer import AlgorithmTrainer
+from tests.agents.dreamer.toys import CONFIG, ChoiceDreamer, ShuffledDreamer
+
+LEARNING = dataclasses.replace(
+    CONFIG,
+    total_steps=4_000,
+    num_envs=8,
+    batch_size=16,
+    batch_length=12,
+    train_ratio=64.0,
+    learning_starts=256,
+    imagined=64,
+    lr=3e-3,
+    entropy_coef=1e-2,
+    buffer_size=4_000,
+)
+
+
+def success(algorithm: DreamerAlgorithm, path: Path) -> tuple[float, float]:
+    """Greedy success after training, and the low end of its interval."""
+    trainer = AlgorithmTrainer(algorithm, "")
+    RunDir.create(path, trainer="dreamer", config=LEARNING)
+    trainer.train(LEARNING, path, resume=False)
+    policy = trainer.load_policy(LEARNING, path, device="cpu", weights="latest")
+    rate = evaluate(
+        policy, trainer.env_kwargs(LEARNING), EvalProtocol(episodes=40), max_envs=40
+    ).success_rate
+    return rate.mean, rate.high
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
+def test_a_synchronous_worker_does_what_one_in_this_process_does(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, size="1m")  # as it is in every process
+    ends = []
+    for name, options in (("local", {}), ("apart", {"workers": 1, "synchronous": True})):
+        chosen = dataclasses.replace(config, **options)
+        run = RunDir.create(tmp_path / name, trainer="dreamer", config=chosen)
+        train(ChoiceDreamer(), chosen, run, resume=False)
+        ends.append(CheckpointStore(run.checkpoint_path).load_latest())
+    ours, theirs = ends
+    assert ours.state["updater"] == theirs.state["updater"]
+    assert ours.state["updater"]["updates"] > 50
+    learned = [name for name in ours.tensors if name.startswith(("model.", "optimizer."))]
+    assert "model.return_range" in learned
+    for name in learned:
+        assert torch.equal(ours.tensors[name], theirs.tensors[name]), name
+
+
+@pytest.mark.slow
+def test_it_learns_to_remember(tmp_path: Path) -> None:
+    assert success(ChoiceDreamer(), tmp_path / "run")[0] == 1.0
+
+
+@pytest.mark.slow
+def test_where_the_reward_is_shuffled_it_does_not(tmp_path: Path) -> None:
+    assert success(ShuffledDreamer(), tmp_path / "run")[0] < 0.9
