@@ -85,10 +85,14 @@ class SequenceReplay(ReplayDataset):
         return batch
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
-        """Overwrite columns: ``(B, context + length, ...)`` under the name of one are its values
-        from now on."""
+        """Overwrite columns: ``(B, length, ...)`` under the name of one are its values from now on.
+
+        Those of the context stay: it was not learned from, and may have changed since the batch was
+        drawn.
+        """
         names = [name for name in self.storage.extras if name in measured]
-        self.replace(batch["index"], {name: measured[name].cpu().numpy() for name in names})
+        values = {name: measured[name].cpu().numpy() for name in names}
+        self.replace(batch["index"][:, self._context :], values)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """By game, the first step that the online queue has not given out."""

@@ -162,7 +162,7 @@ def test_a_resumed_dataset_has_the_states_that_its_learner_refreshed(
         replay.write_chunk(store.write_chunk)
         for number, batch in enumerate(replay.batches(0)):
             value = (round_ + number) / 8
-            fresh = torch.full((3, 5, 2), value, dtype=torch.float16)
+            fresh = torch.full((3, 4, 2), value, dtype=torch.float16)
             replay.feedback(batch, {"state": fresh, "loss": torch.zeros(())})
         if round_ % 20 == 19:
             while replay.write_chunk(store.write_chunk, saving=True):

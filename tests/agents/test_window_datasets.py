@@ -90,7 +90,8 @@ def test_recurrent_states_are_refreshed_and_saved():
     for events in (["go", "go"],) * 9 + (["terminate", "go"],) + (["go", "go"],) * 9:
         replay.add(games.step(events), 0)
     batch = next(replay.batches(0))
-    state = torch.arange(3 * 5 * 2).reshape(3, 5, 2).to(torch.float16)
+    before = sequences(storage, batch["index"][:, 0], 5, extras=["state"])["state"]
+    state = 1 + torch.arange(3 * 4 * 2).reshape(3, 4, 2).to(torch.float16)
     replay.feedback(batch, {"state": state, "loss": torch.zeros(())})
     other = sequence_replay(Storage(80, 2, (1, 2, 3), extras=EXTRAS), online=False)
     saved = {name: tensor.clone() for name, tensor in replay.tensors().items()}
@@ -99,13 +100,29 @@ def test_recurrent_states_are_refreshed_and_saved():
         there = sequences(each.storage, batch["index"][:, 0], 5, extras=["state"])
         # Sequences may overlap: then the last one counts.
         assert np.array_equal(
-            there["state"][2], np.where(there["is_last"][2, :, None], 0, state[2])
+            there["state"][2, 1:], np.where(there["is_last"][2, 1:, None], 0, state[2])
         )
+        overlap = np.isin(batch["index"][2, 0], batch["index"][:2, 1:])
+        assert overlap or np.array_equal(there["state"][2, 0], before[2, 0])
     replay.cut(0)
     assert all(
         np.array_equal(ours["index"], theirs["index"])
         for ours, theirs in zip(replay.batches(0), other.batches(0), strict=True)
     )
+
+
+def test_what_was_refreshed_since_a_batch_was_drawn_stays():
+    """Of two batches that were drawn together, one ends where the other one begins."""
+    games, storage = InventedGames(1, 1, 0, 9), Storage(80, 1, (1, 2, 3), extras=EXTRAS)
+    replay = sequence_replay(storage, batch_size=1, length=2, train_every=2)
+    for _ in range(5):
+        replay.add(games.step(["go"]), 0)
+    first, second = replay.batches(0)  # drawn ahead, as for a device
+    assert first["index"][0, -1] == second["index"][0, 0]
+    for value, batch in ((1.0, first), (2.0, second)):
+        replay.feedback(batch, {"state": torch.full((1, 2, 2), value, dtype=torch.float16)})
+    found = sequences(storage, first["index"][:, 0], 5, extras=["state"])["state"]
+    assert found[0, 1:, 0].tolist() == [1.0, 1.0, 2.0, 2.0]
 
 
 def test_no_batch_is_due_before_there_is_a_sequence():

@@ -36,8 +36,8 @@ class DreamerLearner(Learner):
         self._config = config
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The loss; detached metrics; and ``deter`` and ``stoch``, the states along the batch with
-        the present weights, which take the place of those in the replay buffer."""
+        """The loss; detached metrics; and ``deter`` and ``stoch``, the states ``(B, T, ...)`` along
+        the batch with the present weights, which take the place of those in the replay buffer."""
         config, model = self._config, self.model
         rssm = model.world.rssm
         replayed = time_first(batch, rssm)
@@ -84,7 +84,7 @@ class DreamerLearner(Learner):
             )
         loss = world.loss + behaviour.actor + behaviour.critic + config.replay_coef * replay_loss
         measured |= {**world.measured, **behaviour.measured, "loss": loss.detach()}
-        return loss, {**measured, **self._refreshed(batch, world)}
+        return loss, {**measured, **self._refreshed(world)}
 
     def after_update(self) -> None:
         """Move the slow critic towards the critic."""
@@ -99,10 +99,7 @@ class DreamerLearner(Learner):
         by_state = torch.rand(steps, count, stoch, generator=rng).to(device)
         return ImaginationNoise(by_state, torch.rand(steps, count, generator=rng).to(device))
 
-    def _refreshed(self, batch: Batch, world: WorldLoss) -> dict[str, Tensor]:
-        """States by column ``(B, 1 + T, ...)``; the first one is as it was."""
+    def _refreshed(self, world: WorldLoss) -> dict[str, Tensor]:
+        """States by column ``(B, T, ...)``."""
         fresh = packed(Latent(*(part.detach() for part in world.latent)), self.model.world.rssm)
-        return {
-            name: torch.cat([batch[name][:, :1], states.transpose(0, 1)], dim=1)
-            for name, states in fresh.items()
-        }
+        return {name: states.transpose(0, 1) for name, states in fresh.items()}
