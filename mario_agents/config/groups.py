@@ -256,7 +256,8 @@ class SharingOptions(OptionGroup):
     """Batches that a learner of shared experience draws ahead, in a thread; None is 2 on a GPU, and
     0 on the CPU, where there is nothing to gain."""
     accumulate_grads: PositiveInt = 1
-    """Batches whose mean gradients are sent to the coordinator together."""
+    """Batches of a worker, whichever rounds they are of, whose mean gradient is one packet: in one
+    process, and of shared experience, one update."""
     max_staleness: NonNegativeInt = 16
     """Gradients of weights that are older by more updates than this are dropped."""
     synchronous: bool = False

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mario_agents.core.types import Learner
+from mario_envkit.errors import CheckpointError
 
 Gradients = list[Tensor]
 """One tensor for each trainable parameter, in the order of :func:`trainable`."""
@@ -53,3 +54,17 @@ class GradientComputer:
         if count > 1:
             torch._foreach_div_(gradients, float(count))
         return gradients
+
+    def pending(self) -> Gradients:
+        """The sum over the batches since the last :meth:`take`, for a checkpoint; perhaps empty."""
+        return self._sum
+
+    def restore(self, pending: Gradients, batches: int) -> None:
+        """Take over :meth:`pending`, and :attr:`batches`.
+
+        Raises:
+            CheckpointError: if they are not those of this model.
+        """
+        if [each.shape for each in pending] != [each.shape for each in self._parameters]:
+            raise CheckpointError("The checkpoint's gradients do not fit the model.")
+        self._sum, self.batches = [each.to(self.device) for each in pending], batches

@@ -18,7 +18,7 @@ from mario_agents.run.storage import Deferrable
 from mario_agents.runtime.build import build_learner, run_metrics
 from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.reporters import CoordinatorReporter, State
-from mario_agents.runtime.saved import SavedDataset, counters_of, incomplete
+from mario_agents.runtime.saved import SavedLearning, counters_of, incomplete
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.runtime.transport import Board
 from mario_agents.runtime.worker import FLUSH_SECONDS, TrainingWorker
@@ -74,8 +74,8 @@ class TrainingCoordinator:
         self.clock = TrainingClock(began)
         self.worker: TrainingWorker | None = None
         """The worker in this process, if there is one: it is saved with the weights."""
-        self.dataset: SavedDataset | None = None
-        """The dataset in this process, if there is one."""
+        self.learning: SavedLearning | None = None
+        """What learns in this process, if that is not the workers'."""
         self._player, self._metadata = algorithm.player(self.learner), spaces.metadata()
         self._evaluator = Evaluator(algorithm, config, run, spaces, device, self.clock)
         self._heartbeat, self._row = heartbeat, heartbeat.row(heartbeat.coordinator)
@@ -100,8 +100,8 @@ class TrainingCoordinator:
         """Agent steps of all workers so far."""
         return self._heartbeat.total("steps")
 
-    def submit(self, gradients: Gradients) -> bool:
-        """Make an update; always takes them.
+    def submit(self, gradients: Gradients, version: int) -> bool:
+        """Make an update; always takes them. No other update was made since ``version``.
 
         Raises:
             TrainerError: if they are not finite; the weights are unchanged.
@@ -242,7 +242,7 @@ class TrainingCoordinator:
             self._saving.attempt(lambda: self._write_chunk(saving=False))
 
     def _write_chunk(self, *, saving: bool) -> bool:
-        return self.dataset is not None and self.dataset.write_chunk(self.store, saving=saving)
+        return self.learning is not None and self.learning.write_chunk(self.store, saving=saving)
 
     def _write_chunks(self) -> None:
         while self._write_chunk(saving=True):
@@ -258,10 +258,10 @@ class TrainingCoordinator:
             "updater": self.updater.state(),
             "coordinator": self.reporter.logger.state(),
         }
-        if self.dataset is not None:
-            chunks = self.dataset.chunks()
-            tensors |= self.dataset.tensors()
-            state |= self.dataset.state()
+        if self.learning is not None:
+            chunks = self.learning.chunks()
+            tensors |= self.learning.tensors()
+            state |= self.learning.state()
         if self.worker is not None:
             tensors |= {f"worker.{name}": each for name, each in self.worker.tensors().items()}
             state["worker"] = self.worker.state()

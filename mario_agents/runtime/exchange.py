@@ -20,8 +20,13 @@ class GradientExchange(Protocol):
     """A worker's way to whoever owns the weights: in the same process that is the
     :class:`~mario_agents.runtime.coordinator.TrainingCoordinator` itself."""
 
-    def submit(self, gradients: Gradients) -> bool:
-        """Hand over gradients of the weights that the last :meth:`sync` brought.
+    @property
+    def version(self) -> int:
+        """Of the weights in the model: the number of updates that led to them."""
+
+    def submit(self, gradients: Gradients, version: int) -> bool:
+        """Hand over gradients, of weights of this version or newer ones: those of several batches
+        are as old as the first.
 
         They belong to the exchange from now on. Returns False if the run is stopping and they were
         not taken.
@@ -65,17 +70,23 @@ class SharedExchange:
         self._board, self._row = board, board.row(worker)
         self._packet_layout = PacketLayout(learner)
         self._synchronous, self._stopwatch = synchronous, stopwatch
-        self.version = 0
-        """Of the weights in the model."""
+        self._version = 0
 
-    def submit(self, gradients: Gradients) -> bool:
+    @property
+    def version(self) -> int:
+        """Of the weights in the model."""
+        return self._version
+
+    def submit(self, gradients: Gradients, version: int) -> bool:
         """Publish a packet as soon as the ring has room; False if the run stops before that."""
-        return self._publish(lambda numbers: self._packet_layout.pack(gradients, out=numbers))
+        return self._publish(
+            lambda numbers: self._packet_layout.pack(gradients, out=numbers), version
+        )
 
     def begin_round(self) -> bool:
         """End a synchronous worker's round by an empty packet; then :meth:`sync`."""
         if self._synchronous:
-            self._publish()
+            self._publish(None, self._version)
         self.sync()
         return not self._board.stopping
 
@@ -87,16 +98,17 @@ class SharedExchange:
         ):
             if not self._wait():
                 return
-        version = self._weights.read(newer_than=self.version)
+        moved = self._packet_layout.moved()
+        version = self._weights.read(newer_than=self._version)
         if version is not None:
-            self.version = version
-            self._packet_layout.count_from_here()
+            self._version = version
+            self._packet_layout.count_from_here(moved)
 
-    def _publish(self, write: Callable[[Numbers], object] | None = None) -> bool:
+    def _publish(self, write: Callable[[Numbers], object] | None, version: int) -> bool:
         while not self._pool.has_room(self._worker):
             if not self._wait():
                 return False
-        return self._pool.publish(self._worker, write, self.version)
+        return self._pool.publish(self._worker, write, version)
 
     def _wait(self) -> bool:
         """Wait until the coordinator has released a packet; False if the run is stopping."""

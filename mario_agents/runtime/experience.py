@@ -116,13 +116,16 @@ class ActorExchange:
     ) -> None:
         self._weights, self._board, self._row = weights, board, board.row(worker)
         self._channel, self._sync_every, self._stopwatch = channel, sync_every, stopwatch
-        self._due = 0
-        self.version = 0
+        self._due = self._version = 0
+
+    @property
+    def version(self) -> int:
         """Of the weights in the model."""
+        return self._version
 
     def begin_round(self) -> bool:
         """:meth:`sync`, if that is due; False if the run is stopping."""
-        if self.version == 0 or self._row.count("steps") >= self._due:
+        if self._version == 0 or self._row.count("steps") >= self._due:
             self.sync()
             self._due = self._row.count("steps") + self._sync_every
         return not self._board.stopping
@@ -132,9 +135,9 @@ class ActorExchange:
         while self._weights.version == 0:
             if not self.wait():
                 return
-        self.version = self._weights.read(newer_than=self.version) or self.version
+        self._version = self._weights.read(newer_than=self._version) or self._version
 
-    def submit(self, gradients: Gradients) -> NoReturn:
+    def submit(self, gradients: Gradients, version: int) -> NoReturn:
         """There are none."""
         raise AssertionError("a worker that shares experience has no batches")
 

@@ -24,6 +24,10 @@ class BatchLearning:
         row: of this process, where it beats and counts.
         trained: takes what the learner measured on a batch.
         accumulate: batches whose mean gradients belong together.
+
+    Attributes:
+        dataset: the same.
+        computer: has the gradients of batches that are not yet as many.
     """
 
     def __init__(
@@ -39,30 +43,25 @@ class BatchLearning:
     ) -> None:
         self.dataset, self._board, self._row = dataset, board, row
         self._trained, self._accumulate = trained, accumulate
-        self._computer = GradientComputer(learner, device)
+        self.computer = GradientComputer(learner, device)
 
     def gradients(self, at: int, *, most: int | None = None) -> Iterator[Gradients]:
-        """The mean gradients of so many batches together, of all batches that are due; less if the
-        run stops.
+        """The mean gradients of so many batches together, of all batches that are due.
 
-        Each is computed when it is asked for, with the weights as they are then.
+        Each is computed when it is asked for, with the weights as they are then. Batches that are
+        too few for a mean are completed by the next that are due, perhaps those of other rounds.
 
         Args:
             at: agent steps of the whole run so far.
-            most: batches at most, for a learner that has other things to do in between: what they
-                leave incomplete is completed by the next ones.
+            most: batches at most, for a learner that has other things to do in between.
         """
         for batch in islice(self.dataset.batches(at), most):
-            measured = self._computer.add(batch)
+            measured = self.computer.add(batch)
             self.dataset.feedback(batch, measured)
             self._row.add("train_steps")
             self._trained({name: float(x) for name, x in measured.items() if x.ndim == 0})
-            if self._computer.batches == self._accumulate:
+            if self.computer.batches == self._accumulate:
                 self._row.beat()
-                yield self._computer.take()
+                yield self.computer.take()
             if self._board.stopping:
                 return
-        # The rest of a round is not kept: its weights would be old after the next games.
-        if most is None and self._computer.batches:
-            self._row.beat()
-            yield self._computer.take()

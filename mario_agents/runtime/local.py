@@ -16,7 +16,7 @@ from mario_agents.runtime.build import build_worker, workers_ever
 from mario_agents.runtime.coordinator import TrainingCoordinator
 from mario_agents.runtime.curriculum_file import CurriculumFile
 from mario_agents.runtime.reporters import WorkerReporter
-from mario_agents.runtime.saved import SavedDataset, incomplete, restore_counters, select
+from mario_agents.runtime.saved import SavedLearning, incomplete, restore_counters, select
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_agents.telemetry.event_hub import EventHub
@@ -83,7 +83,7 @@ class LocalTopology:
             reporter,
         )
         self.coordinator.worker = self.worker
-        self.coordinator.dataset = SavedDataset(dataset, context.shards)
+        self.coordinator.learning = SavedLearning(self.worker.learning, context.shards)
         if checkpoint:
             self._restore(run, checkpoint)
         self.advance = self.worker.advance
@@ -128,9 +128,9 @@ class LocalTopology:
 
     def _restore(self, run: RunDir, checkpoint: Checkpoint) -> None:
         """The worker's half, and the dataset; the coordinator has its own already."""
-        assert self.coordinator.dataset is not None
+        assert self.coordinator.learning is not None
         try:
-            self.coordinator.dataset.restore(self.coordinator.store, checkpoint)
+            self.coordinator.learning.restore(self.coordinator.store, checkpoint)
             # A run that had worker processes saved nothing of theirs: the worker begins anew.
             if "worker" in checkpoint.state:
                 tensors = select(checkpoint.tensors, "worker.")

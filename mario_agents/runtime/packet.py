@@ -44,11 +44,18 @@ class PacketLayout:
                 raise TrainerError(f"The statistic {name!r} is {tensor.dtype}; it must be float32.")
         self._counts = [tensor.numel() for tensor in self._statistics]
         self.size = self._gradients.size + 2 * _PARTS * sum(self._counts)
-        self.count_from_here()
-
-    def count_from_here(self) -> None:
-        """The learner's statistics have been replaced by the newest: they move from there."""
         self._before = self._flat()
+
+    def moved(self) -> Tensor:
+        """How the statistics moved by the batches that are in no packet yet: a vector."""
+        return self._flat() - self._before
+
+    def count_from_here(self, moved: Tensor) -> None:
+        """The learner's statistics have been replaced by the newest: they move from there, first by
+        what they had :meth:`moved` before."""
+        self._before = self._flat()
+        if moved.any():
+            self._write(self._before + moved)
 
     def pack(self, gradients: Gradients, out: Numbers) -> None:
         """Copy gradients, and how the statistics moved since the last packet, into ``out``
@@ -83,7 +90,10 @@ class PacketLayout:
         # From the smallest on: the other way round the sum is not always exact.
         after, before = ((parts[2] + parts[1]) + parts[0]).chunk(2)
         # In this order the difference of equal numbers is 0, and nothing is rounded.
-        flat = after + (self._flat() - before)
+        self._write(after + (self._flat() - before))
+
+    @torch.no_grad()
+    def _write(self, flat: Tensor) -> None:
         for tensor, values in zip(self._statistics, torch.split(flat, self._counts), strict=True):
             tensor.copy_(values.view(tensor.shape))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from mario_agents.core.dataset import Dataset
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir
+from mario_agents.runtime.learning import BatchLearning
 from mario_agents.runtime.shm.heartbeat import COUNTERS
 from mario_agents.runtime.transport import Board
 from mario_envkit.errors import CheckpointError
@@ -17,19 +17,21 @@ from mario_envkit.errors import CheckpointError
 log = logging.getLogger(__name__)
 
 
-class SavedDataset:
-    """A dataset in this process, which is saved with the weights.
+class SavedLearning:
+    """What learns in this process, and is saved with the weights: a dataset, and gradients that are
+    not enough for an update yet.
 
     A dataset has a shard for each worker, of a size that depends on their number. So with other
     workers than those it was saved with it begins empty.
 
     Args:
-        dataset: what is saved.
-        shards: numbers of the workers whose steps it is given.
+        learning: what is saved.
+        shards: numbers of the workers whose steps its dataset is given.
     """
 
-    def __init__(self, dataset: Dataset, shards: Sequence[int]) -> None:
-        self._dataset, self._shards = dataset, list(shards)
+    def __init__(self, learning: BatchLearning, shards: Sequence[int]) -> None:
+        self._dataset, self._computer = learning.dataset, learning.computer
+        self._shards = list(shards)
 
     def write_chunk(self, store: CheckpointStore, *, saving: bool) -> bool:
         """Write a piece of it, if there is enough for one; returns whether there was.
@@ -49,35 +51,59 @@ class SavedDataset:
 
     def tensors(self) -> dict[str, Tensor]:
         """What is in no piece, by name."""
-        return {f"dataset.{name}": each for name, each in self._dataset.tensors().items()}
+        pending = enumerate(self._computer.pending())
+        return {
+            **{f"dataset.{name}": each for name, each in self._dataset.tensors().items()},
+            **{f"gradients.{number}": each for number, each in pending},
+        }
 
     def state(self) -> dict[str, Any]:
         """Counters and random states, JSON-able."""
-        return {"dataset": {"shards": self._shards, "state": self._dataset.state()}}
+        return {
+            "dataset": {"shards": self._shards, "state": self._dataset.state()},
+            "accumulated": self._computer.batches,
+        }
 
     def restore(self, store: CheckpointStore, checkpoint: Checkpoint) -> None:
-        """Take over what ``checkpoint`` has of it; nothing if it was not in that process.
+        """Take over what ``checkpoint`` has of them; nothing if they were in other processes.
 
         Raises:
             KeyError: if something is missing.
             CheckpointError: if something does not fit.
         """
+        if accumulated := checkpoint.state.get("accumulated"):
+            pending = select(checkpoint.tensors, "gradients.")
+            in_order = [pending[str(number)] for number in range(len(pending))]
+            self._computer.restore(in_order, accumulated)
         saved = checkpoint.state.get("dataset")
         if saved is None:
             return
         tensors = select(checkpoint.tensors, "dataset.")
         if saved["shards"] != self._shards:
-            if tensors:
-                log.warning(
-                    "The saved dataset has the steps of %d workers, and there are %d now: it "
-                    "begins empty.",
-                    len(saved["shards"]),
-                    len(self._shards),
-                )
+            then, now = len(saved["shards"]), len(self._shards)
+            reason = f"it has the steps of {then} workers, and there are {now} now"
+            tell_left(store, checkpoint, reason)
             return
         for chunk in store.read_chunks(checkpoint):
             self._dataset.read_chunk(chunk)
         self._dataset.restore(tensors, saved["state"])
+
+
+def tell_left(store: CheckpointStore, checkpoint: Checkpoint, reason: str) -> None:
+    """Say that a dataset was saved, and is not taken over: a log line with ``reason``."""
+    if not (checkpoint.chunks or select(checkpoint.tensors, "dataset.")):
+        return
+    shards = checkpoint.state["dataset"]["shards"]
+    how = f"--share experience --workers {len(shards)}" if len(shards) > 1 else "--workers 0"
+    log.warning(
+        "The saved replay is not taken over (%s): it begins empty. The checkpoint %s has it until "
+        "there are %d newer ones; to go on with it, stop this run, remove them, and resume with "
+        "%s.",
+        reason,
+        checkpoint.name,
+        store.keep,
+        how,
+    )
 
 
 def select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

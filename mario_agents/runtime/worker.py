@@ -64,7 +64,7 @@ class TrainingWorker:
         self._learner, self._player = learner, player
         self._row = heartbeat.row(context.worker)
         self._collect_steps = collect_steps
-        self._learning = BatchLearning(
+        self.learning = BatchLearning(
             learner,
             context.device,
             dataset,
@@ -73,6 +73,8 @@ class TrainingWorker:
             reporter.trained,
             accumulate=accumulate_grads,
         )
+        self._version = 0
+        """Of the weights that the oldest of the gradients belong to that are not handed over."""
         self._usage = SnapshotUsage()
         self._rows = StepInterval(log_interval, heartbeat.total("steps"))
         self._told = time.monotonic()
@@ -85,10 +87,12 @@ class TrainingWorker:
         """
         if not self._exchange.begin_round():
             return
+        if not self.learning.computer.batches:
+            self._version = self._exchange.version
         collected = self._collect()
         with self.context.stopwatch.measure("time_learning"):
-            for gradients in self._learning.gradients(self.heartbeat.total("steps")):
-                self._submitted(self._exchange.submit(gradients))
+            for gradients in self.learning.gradients(self.heartbeat.total("steps")):
+                self._submitted(self._exchange.submit(gradients, self._version))
         self._report(collected)
 
     def end(self) -> None:
@@ -142,6 +146,7 @@ class TrainingWorker:
             self._row.add("packets")
             self.reporter.submitted()
         self._exchange.sync()
+        self._version = self._exchange.version
 
     def _report(self, collected: CollectResult) -> None:
         """Take note of a round, and do what is due by now: videos, files, rows, messages."""

@@ -144,7 +144,8 @@ class ToyAlgorithm(Algorithm[ToyConfig, ToyLearner]):
 
     def updater(self, config: ToyConfig, learner: ToyLearner) -> Updater:
         """AdamW, with a learning rate that falls to zero."""
-        packets = max(config.total_steps // config.collect_steps, 1)
+        batches = config.total_steps // config.collect_steps
+        packets = max(batches // config.accumulate_grads, 1)
         return Updater.with_cosine(learner, adamw(), lr=config.lr, packets=packets, max_norm=10.0)
 
 

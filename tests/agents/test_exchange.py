@@ -137,8 +137,8 @@ def test_a_full_ring_makes_a_worker_wait_and_beat(ends: Ends) -> None:
     exchange = ends.exchange(synchronous=False)
     ends.writer.publish()
     exchange.sync()
-    assert all(exchange.submit(ends.gradients(value)) for value in (1.0, 2.0))
-    wait = in_background(lambda: exchange.submit(ends.gradients(3.0)))
+    assert all(exchange.submit(ends.gradients(value), exchange.version) for value in (1.0, 2.0))
+    wait = in_background(lambda: exchange.submit(ends.gradients(3.0), exchange.version))
     for _ in range(2):  # it rests between two beats
         before = ends.heartbeat.row(0).read().lived
         until(lambda before=before: ends.heartbeat.row(0).read().lived > before)
@@ -161,13 +161,13 @@ def test_who_waits_leaves_when_the_run_stops(ends: Ends) -> None:
     exchange = ends.exchange(synchronous=True)
     ends.writer.publish()
     exchange.sync()
-    assert exchange.submit(ends.gradients(1.0))
+    assert exchange.submit(ends.gradients(1.0), exchange.version)
     syncing = in_background(exchange.sync)
     time.sleep(0.05)
     ends.heartbeat.stop()
     syncing()
-    assert exchange.submit(ends.gradients(2.0))  # there was room
-    assert not exchange.submit(ends.gradients(3.0))
+    assert exchange.submit(ends.gradients(2.0), exchange.version)  # there was room
+    assert not exchange.submit(ends.gradients(3.0), exchange.version)
     assert ends.pool.waiting(0) == 2
 
 
@@ -199,7 +199,7 @@ def test_new_synchronous_weights_are_those_of_the_own_gradients(ends: Ends) -> N
     exchange.sync()
     for version in range(1, 30):
         assert exchange.version == version
-        assert exchange.submit(ends.gradients(float(version)))
+        assert exchange.submit(ends.gradients(float(version)), exchange.version)
         syncing = in_background(exchange.sync)
         while not aggregator.take(ends.writer.version):
             pass

@@ -92,7 +92,7 @@ class ImpalaConfig(ActorCriticConfig):
     lr_min: NonNegativeFloat | None = None
     """Learning rate at the end of the cosine decay, which lasts total_steps; None is a tenth."""
     lr_warmup: NonNegativeInt = 0
-    """Updates over which the learning rate rises from 0."""
+    """Packets of gradients (with one worker: updates) over which the learning rate rises from 0."""
     clip_grad: PositiveFloat = 0.5
     """Gradients with a larger norm are scaled down to it."""
 
@@ -144,4 +144,4 @@ class ImpalaConfig(ActorCriticConfig):
     def total_packets(self) -> int:
         """Packets of gradients in a whole run, which the learning rate's schedule spans."""
         batches = -(-self.total_steps // (self.batch * self.rollout_steps))
-        return -(-batches // self.accumulate_grads)
+        return max(batches // self.accumulate_grads, 1)

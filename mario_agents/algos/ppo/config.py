@@ -82,7 +82,7 @@ class PPOConfig(ActorCriticConfig):
     """Learning rate at the end of the cosine decay, which lasts total_steps; None is 1e-3, or lr if
     that is less."""
     lr_warmup: NonNegativeInt = 0
-    """Updates over which the learning rate rises from 0."""
+    """Packets of gradients (with one worker: updates) over which the learning rate rises from 0."""
     max_grad_norm: PositiveFloat = 0.5
     """Gradients with a larger norm are scaled down to it."""
 
@@ -172,5 +172,5 @@ class PPOConfig(ActorCriticConfig):
     def total_packets(self) -> int:
         """Packets of gradients in a whole run, which the learning rate's schedule spans."""
         rollouts = -(-self.total_steps // self.rollout)
-        batches = self.epochs * (self.rollout // self.batch)
-        return rollouts * -(-batches // self.accumulate_grads)
+        batches = rollouts * self.epochs * (self.rollout // self.batch)
+        return max(batches // self.accumulate_grads, 1)

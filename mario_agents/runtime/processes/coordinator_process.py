@@ -20,7 +20,7 @@ from mario_agents.runtime.learning import BatchLearning
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.prefetch import PrefetchingDataset
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
-from mario_agents.runtime.saved import SavedDataset, incomplete
+from mario_agents.runtime.saved import SavedLearning, incomplete, tell_left
 from mario_agents.telemetry.events import COORDINATOR
 from mario_envkit.closing import close_all, close_at_end
 
@@ -104,6 +104,9 @@ class GradientCoordinator(SharedCoordinator):
     def __init__(self, attached: AttachedRun, checkpoint: Checkpoint | None) -> None:
         super().__init__(attached, checkpoint)
         assert attached.plan.pool is not None
+        if checkpoint is not None:
+            reason = "workers that share gradients have replays of their own"
+            tell_left(self.store, checkpoint, reason)
         self._packet_layout = PacketLayout(self.learner)
         self._pool = attached.plan.pool
         self._aggregator = GradientAggregator(
@@ -170,12 +173,6 @@ class ExperienceCoordinator(SharedCoordinator):
         depth = config.prefetch if config.prefetch is not None else 2 * on_gpu
         self._prefetching = PrefetchingDataset(dataset, self.device, depth) if depth else None
         dataset = self._prefetching or dataset
-        self.dataset = SavedDataset(dataset, context.shards)
-        if checkpoint is not None:
-            try:
-                self.dataset.restore(self.store, checkpoint)
-            except KeyError as error:
-                raise incomplete(self.run, error) from error
         self._channels, self._dataset = plan.steps.rings, dataset
         self._intake = StepIntake(self._channels, plan.steps.layout, dataset)
         self._learning = BatchLearning(
@@ -187,6 +184,12 @@ class ExperienceCoordinator(SharedCoordinator):
             self.reporter.trained,
             accumulate=config.accumulate_grads,
         )
+        self.learning = SavedLearning(self._learning, context.shards)
+        if checkpoint is not None:
+            try:
+                self.learning.restore(self.store, checkpoint)
+            except KeyError as error:
+                raise incomplete(self.run, error) from error
         self._published: deque[int] = deque(maxlen=REMEMBERED)
         """Updates that had been made when weights were published, the newest last."""
         self._unpublished = 0
@@ -223,7 +226,7 @@ class ExperienceCoordinator(SharedCoordinator):
     def _learn(self) -> bool:
         batches = self._row.count("train_steps")
         for gradients in self._learning.gradients(self.step, most=1):
-            self.submit(gradients)
+            self.submit(gradients, self.version)
             self._row.add("updates")
             self._row.add("packets")
             # Workers look once for so many of their own steps: more often would help nobody.
