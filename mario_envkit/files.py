@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+_UNFINISHED = re.compile(r"\..+\.(\d+)\.tmp(\.\w+)?")
+"""Names that :func:`temporary_beside` gives."""
 
 
 def replace_file(
@@ -40,7 +44,7 @@ def replace_file(
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "It is a device or a pipe, and no file", str(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         # Some libraries make files that only their owner can read; ours follow the umask.
         temporary.touch()
@@ -56,6 +60,41 @@ def replace_file(
         raise
     if survives_power_cut:
         _sync_directory(path.parent)
+
+
+def temporary_beside(path: Path, suffix: str = "") -> Path:
+    """Where this process writes what is to become ``path``.
+
+    Args:
+        path: the file.
+        suffix: what the name has to end with, for libraries that go by it.
+    """
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp{suffix}")
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what processes were writing to ``directory``, or below it, when they were killed.
+
+    What living processes write stays, and so does what the disk refuses to remove.
+    """
+    for path in list(directory.rglob(".*.tmp*")):
+        match = _UNFINISHED.fullmatch(path.name)
+        if match is not None and not process_lives(int(match[1])):
+            with suppress(OSError):
+                path.unlink()
+
+
+def process_lives(pid: int) -> bool:
+    """Whether there is a process of this number, as far as can be told."""
+    if sys.platform == "win32":  # asking would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def replace_text(path: Path, text: str) -> None:

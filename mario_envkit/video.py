@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mario_envkit.closing import close_at_end
 from mario_envkit.errors import BackendUnavailable
-from mario_envkit.files import replace_file
+from mario_envkit.files import replace_file, temporary_beside
 
 
 class VideoWriter:
@@ -74,7 +74,7 @@ def gif_writer(path: Path, fps: float = 10) -> Iterator[VideoWriter]:
 
 @contextmanager
 def _writer(path: Path, suffix: str, **options: Any) -> Iterator[VideoWriter]:
-    temporary = path.with_name(f".{path.stem}.part.{suffix}")
+    temporary = temporary_beside(path, f".{suffix}")
     try:
         try:
             import imageio.v2 as imageio

@@ -188,7 +188,7 @@ def _told(path: Path, config: Any, *, resume: bool) -> Iterator[None]:
         except KeyboardInterrupt as stop:
             log.info("Stopped by a signal.")
             again = shell_words("mario-agents", "train", "--resume", path)
-            raise type(stop)(f"Continue with: {again}") from None
+            raise type(stop)(str(stop) or f"Continue with: {again}") from None
         except Exception:
             log.exception("Training ended with an error.")
             raise

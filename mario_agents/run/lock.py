@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mario_envkit.command_line import in_words
 from mario_envkit.errors import RunBusy, RunError
-from mario_envkit.files import LockWarning, has_no_locks
+from mario_envkit.files import LockWarning, has_no_locks, process_lives
 
 try:
     import fcntl
@@ -104,10 +104,4 @@ def _lives(holder: str) -> bool:
     match = re.fullmatch(r"process (\d+) on (.+)", holder)
     if match is None or match[2] != socket.gethostname() or int(match[1]) == os.getpid():
         return False
-    try:
-        os.kill(int(match[1]), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
+    return process_lives(int(match[1]))

@@ -26,6 +26,7 @@ from mario_agents.runtime.processes.evaluator_process import EvaluatorProcess, L
 from mario_agents.runtime.processes.messages import Failed, Prepare
 from mario_envkit.closing import close_all
 from mario_envkit.errors import MarioEnvkitError, TrainerError
+from mario_envkit.files import remove_unfinished
 
 log = logging.getLogger(__name__)
 
@@ -363,6 +364,7 @@ class Evaluator:
         process, self._process = self._process, None
         if process is not None:
             process.close()
+            remove_unfinished(self._run.videos_path)
 
     def _plan(self) -> Prepare | None:
         """What the process is to know; None if it could not make the same algorithm of it."""

@@ -15,9 +15,11 @@ from mario_agents.playback.first_success import (
     FlagWatch,
     record_first_flag,
 )
+from mario_agents.runtime.attended import wait_attended
 from mario_agents.runtime.processes.background import BackgroundProcess, ProcessLost, available
 from mario_agents.runtime.processes.messages import Logged, Recorded, RecordFlag, decode
 from mario_envkit.errors import MarioEnvkitError
+from mario_envkit.files import remove_unfinished
 from mario_envkit.snapshots.entry import saved_to_bytes
 from mario_envkit.vector import MarioVectorEnv
 
@@ -76,10 +78,15 @@ class FirstFlagRecorder:
         """Wait for a video that is being made, but no longer than :data:`END_SECONDS`."""
         if self._thread is None:
             return
-        self._thread.join(END_SECONDS)
-        if self._thread.is_alive() and self._process is not None:
+        if not wait_attended(self._over, END_SECONDS) and self._process is not None:
             self._process.kill()
         self._thread.join()
+
+    def _over(self, seconds: float) -> bool:
+        """Whether there is no more to wait for, after so many seconds at most."""
+        assert self._thread is not None
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _record(self, trace: ActionTrace, step: int) -> None:
         try:
@@ -103,6 +110,7 @@ class FirstFlagRecorder:
             raise ProcessLost(f"it was not there after {LONGEST_SECONDS:g} seconds.")
         finally:
             process.close()
+            remove_unfinished(self._directory)
 
     def _message(self, trace: ActionTrace, step: int) -> bytes | None:
         """What the process is told; None if the games have arguments that are no plain values."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
 from mario_agents.config import TrainConfig
@@ -21,6 +23,7 @@ from mario_agents.runtime.signals import StopRequest
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.progress import open_display
+from mario_envkit.files import remove_unfinished
 
 log = logging.getLogger(__name__)
 
@@ -67,27 +70,44 @@ def train(
         CheckpointError: if ``resume`` finds no checkpoint that is whole.
         RunError: if what must be there at the beginning, or the end, cannot be written; see
             :mod:`mario_agents.run.storage`.
-        KeyboardInterrupt: after saving, if Ctrl-C, SIGTERM or SIGHUP asked to stop.
+        KeyboardInterrupt: after saving, if Ctrl-C, SIGTERM or SIGHUP asked to stop; at once, as
+            long as nothing has begun.
     """
     share_of(algorithm, config)  # complains before anything is written
     checkpoint = _rewound(run, config) if resume else None
-    open_topology = process_topology if config.workers else local_topology
-    with (
-        open_hub(algorithm, config, run, checkpoint) as hub,
-        open_topology(algorithm, config, run, hub, checkpoint) as topology,
-        StopRequest() as stop,
-    ):
-        loop = Run(config, run, hub, topology)
-        with loop.display:
-            topology.begin()
-            while not (topology.done or stop.requested or loop.out_of_time):
-                topology.watch()
-                loop.show()
-                topology.advance()
-            topology.end(complete=not stop.requested)
-            loop.end()
+    open_topology: Callable[..., AbstractContextManager[Topology]] = (
+        process_topology if config.workers else local_topology
+    )
+    with ExitStack() as opened:
+        remove_unfinished(run.path)
+        opened.callback(remove_unfinished, run.path)
+        with _opening(run, resume=resume):
+            hub = opened.enter_context(open_hub(algorithm, config, run, checkpoint))
+            topology = opened.enter_context(open_topology(algorithm, config, run, hub, checkpoint))
+        with StopRequest() as stop:
+            loop = Run(config, run, hub, topology)
+            with loop.display:
+                topology.begin()
+                while not (topology.done or stop.requested or loop.out_of_time):
+                    topology.watch()
+                    loop.show()
+                    topology.advance()
+                topology.end(complete=not stop.requested)
+                loop.end()
     if stop.requested:
         raise stop.exception()
+
+
+@contextmanager
+def _opening(run: RunDir, *, resume: bool) -> Iterator[None]:
+    """Meanwhile a request to stop is obeyed at once: nothing has begun that could be half-made."""
+    try:
+        with StopRequest(at_once=True):
+            yield
+    except KeyboardInterrupt as stop:
+        if resume:
+            raise
+        raise type(stop)(f"Nothing was trained; remove {run.path}, and start again.") from None
 
 
 class Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -54,6 +55,25 @@ def ignore_stop_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
 
 
+@contextmanager
+def ended_with_parent() -> Iterator[None]:
+    """Meanwhile this process ends as soon as its parent has, whatever it is doing."""
+    parent, over = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            if os.getppid() != parent:
+                os._exit(1)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 class StopRequest:
     """While entered, the first SIGINT, SIGTERM or SIGHUP only sets :attr:`requested`.
 
@@ -61,9 +81,13 @@ class StopRequest:
     SIGTERM raises at once, for a trainer that hangs; a closed terminal is told of more than once
     (by the shell, by the system) and by nobody who is impatient: SIGHUP is ignored from then on.
     Outside the main thread signals stay as they are.
+
+    Args:
+        at_once: the first one raises too: nothing has begun that it could leave half-made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_once: bool = False) -> None:
+        self._at_once = at_once
         self.requested = False
         self._signal: signal.Signals | None = None
         self._asked = 0
@@ -91,7 +115,7 @@ class StopRequest:
         self._signal = self._signal or signal.Signals(number)
         self.requested = True
         self._asked += number in (signal.SIGINT, signal.SIGTERM)
-        if self._asked > 1:
+        if self._at_once or self._asked > 1:
             raise self.exception()
 
     def exception(self) -> KeyboardInterrupt:

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any, ClassVar
 
 from mario_agents.algos.dqn.algorithm import ApexAlgorithm, DDQNAlgorithm
@@ -85,6 +86,23 @@ class EvaluationThatKills(ToyAlgorithm):
         if elsewhere():
             os.kill(os.getpid(), signal.SIGKILL)
         return super().policy(*args)
+
+
+class EvaluationThatWaits(ToyAlgorithm):
+    """An evaluation begins by making a file, and goes on when there is another one."""
+
+    def policy(self, *args: Any) -> ToyPolicy:
+        policy = super().policy(*args)
+        if elsewhere():
+            act = policy.act
+            Path("evaluating").touch()
+
+            def acting(*args: Any, **kwargs: Any) -> Any:
+                time.sleep(0.0 if Path("go on").exists() else 0.1)
+                return act(*args, **kwargs)
+
+            policy.act = acting  # type: ignore[method-assign]
+        return policy
 
 
 class HeldUpEvaluation(ToyAlgorithm):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.processes import evaluator_process
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 from tests.agents.algorithms import EvaluatedHereOnly, EvaluationThatKills
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a thread evaluates there")
 
@@ -113,10 +115,14 @@ def test_a_process_finds_what_a_direct_evaluation_finds(
 
 @pytest.mark.slow
 def test_a_process_that_dies_or_hangs_is_replaced_and_then_done_without(
-    begin: Open, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    begin: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluator, learner = begin(ToyAlgorithm(), TOY)
-    os.kill(ready(evaluator), signal.SIGSTOP)
+    pid = ready(evaluator)
+    os.kill(pid, signal.SIGSTOP)
+    (tmp_path / "run" / "videos").mkdir()
+    for suffix in ("mp4", "gif"):
+        (tmp_path / "run" / "videos" / f".step-50.{suffix}.{pid}.tmp.{suffix}").touch()
     monkeypatch.setattr(evaluator_process, "SILENT_SECONDS", 0.5)
     assert evaluated(evaluator, learner, 100) is None
     assert (
@@ -124,6 +130,7 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_then_done_without(
         "The evaluation of step 100 is not made."
     ) in caplog.messages
     monkeypatch.undo()
+    assert list((tmp_path / "run" / "videos").iterdir()) == []  # what it was writing is gone too
     ready(evaluator)
     assert evaluated(evaluator, learner, 200) is not None
     for times in range(3):
@@ -135,6 +142,56 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_then_done_without(
         assert ("3 times in a row" in message) == (times == 2)
     assert evaluated(evaluator, learner, 300) is not None
     assert evaluator._process is None
+
+
+STOPPED = """
+import sys, time
+from contextlib import closing
+from pathlib import Path
+import torch
+from mario_agents.acting.environments import make_vector
+from mario_agents.core.algorithm import Spaces
+from mario_agents.run import RunDir
+from mario_agents.runtime.evaluator import Evaluator
+from mario_agents.runtime.processes import evaluator_process
+from mario_agents.testing.toy import ToyConfig
+from tests.agents.algorithms import EvaluationThatWaits
+
+evaluator_process.SILENT_SECONDS = 4.0
+algorithm = EvaluationThatWaits()
+config = ToyConfig(eval_episodes=1, eval_interval=100, total_steps=10_000, device="cpu", ui=False)
+with closing(make_vector(algorithm.env_kwargs(config), 1)) as envs:
+    spaces = Spaces.of(envs)
+run = RunDir.create(Path("run"), trainer="any", config=config)
+with closing(Evaluator(algorithm, config, run, spaces, torch.device("cpu"))) as evaluator:
+    evaluator.begin(0)
+    while not evaluator._process.ready:
+        time.sleep(0.02)
+    evaluator.start(algorithm.learner(config, spaces), 100)
+    print(evaluator.result(wait=True) is not None)
+"""
+
+
+@pytest.mark.slow
+def test_an_evaluation_survives_its_command_being_stopped_and_going_on(
+    tmp_path: Path, cli_env: dict[str, str]
+) -> None:
+    """As by Ctrl-Z and fg, for longer than a process may be silent."""
+    command = subprocess.Popen(
+        [sys.executable, "-c", STOPPED], cwd=tmp_path, env=cli_env, stdout=subprocess.PIPE,
+        start_new_session=True, text=True,
+    )  # fmt: skip
+    try:
+        until((tmp_path / "evaluating").exists)
+        os.killpg(command.pid, signal.SIGSTOP)
+        time.sleep(8)
+        (tmp_path / "go on").touch()
+        os.killpg(command.pid, signal.SIGCONT)
+        assert command.communicate(timeout=PATIENCE)[0] == "True\n"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(command.pid, signal.SIGKILL)
+        command.wait()
 
 
 def test_what_fails_in_the_process_is_played_here(
@@ -176,7 +233,9 @@ def test_the_end_does_not_wait_for_a_process_that_starts_or_is_slow(
     begin: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluator, learner = begin(ToyAlgorithm(), TOY)
-    evaluator.start(learner, 100)  # not ready yet: in this process
+    assert evaluator._process is not None
+    os.kill(evaluator._process.pid, signal.SIGSTOP)  # it is not ready, and will not be
+    evaluator.start(learner, 100)  # so in this process
     evaluator.end_training()
     assert evaluator.result(wait=True) is not None
     assert evaluator._process is None

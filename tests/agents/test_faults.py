@@ -6,15 +6,17 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mario_agents.telemetry.events import COORDINATOR
-from tests.agents.living_run import LivingRun
+from tests.agents.living_run import LivingRun, processes_with
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm")
 Start = Callable[..., LivingRun]
@@ -149,6 +151,49 @@ def test_a_signal_to_all_processes_stops_the_run_once(start: Start) -> None:
     latest = run.checkpoint().load_latest()
     assert latest.step == sum(worker["steps"] for worker in latest.state["counters"])
     assert "gone" not in run.log()
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_by_the_terminal_goes_on_with_all_its_processes(start: Start) -> None:
+    """As by Ctrl-Z and fg, for longer than a worker may be silent."""
+    run = start(*ENDLESS, "--heartbeat-timeout", 10, workers=2)
+    run.until(lambda: run.running(2))
+    pids = [run.pid(source) for source in ("worker_0", "worker_1", COORDINATOR)]
+    everybody = processes_with(run.token)
+    for number, pause in ((signal.SIGSTOP, 15), (signal.SIGCONT, 0)):
+        for pid in everybody:
+            os.kill(pid, number)
+        time.sleep(pause)
+    go_on(run)
+    assert [run.pid(source) for source in ("worker_0", "worker_1", COORDINATOR)] == pids
+    stop(run)
+    assert "gone" not in run.log()
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_was_writing_is_removed(start: Start) -> None:
+    run = start(*ENDLESS)
+    run.until(lambda: run.running(1))
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    run.process.kill()
+    run.assert_nothing_left()
+    unfinished = [
+        run.path / f".weights.safetensors.{dead.pid}.tmp",
+        run.path / "videos" / f".step-50.mp4.{dead.pid}.tmp.mp4",
+        run.path / "curriculum" / f".worker_0.json.{dead.pid}.tmp",
+    ]
+    others = run.path / f".eval.json.{os.getpid()}.tmp"  # somebody evaluates the run
+    for path in (*unfinished, others):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    before = run.checkpoint().load_latest().step
+    run.start("--resume", "run", "--total-steps", 10**9)
+    run.until(lambda: run.checkpoint().load_latest().step > before)
+    assert not any(path.exists() for path in unfinished)
+    unfinished[0].touch()
+    stop(run)
+    assert [*run.path.rglob(".*.tmp*")] == [others]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import sys
 import threading
 from multiprocessing import Pipe
 
+from mario_agents.runtime.attended import wait_attended
 from mario_agents.runtime.cores import all_cores
 from mario_agents.runtime.processes.process import signal_name
 from mario_agents.runtime.signals import stop_signals_held
@@ -86,13 +87,14 @@ class BackgroundProcess:
             self._connection.send_bytes(message)
 
     def receive(self, seconds: float) -> bytes | None:
-        """The next message, or None if there is none within ``seconds``.
+        """The next message, or None if there is none within ``seconds`` of this process's time.
 
         Raises:
             ProcessLost: if the process has ended.
         """
         try:
-            return self._connection.recv_bytes() if self._connection.poll(seconds) else None
+            there = wait_attended(self._connection.poll, seconds)
+            return self._connection.recv_bytes() if there else None
         except (EOFError, OSError):
             raise ProcessLost(self._reason()) from None
 

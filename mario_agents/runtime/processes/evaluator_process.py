@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from threading import Thread
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from safetensors.torch import save
 from torch import Tensor
 
+from mario_agents.runtime.attended import LOOK_SECONDS
 from mario_agents.runtime.evaluation import EvaluationResult
 from mario_agents.runtime.processes.background import BackgroundProcess, ProcessLost
 from mario_agents.runtime.processes.messages import (
@@ -69,7 +69,7 @@ class EvaluatorProcess:
         self.ready = False
         self._asked = self._answered = 0
         self._videos_asked = self._videos_made = 0
-        self._heard = time.monotonic()
+        self._silent = 0.0
         self._closing = False
         self._requests: SimpleQueue[Callable[[], Message] | None] = SimpleQueue()
         self._threads = [Thread(target=each, daemon=True) for each in (self._send, self._listen)]
@@ -119,7 +119,6 @@ class EvaluatorProcess:
 
     def _ask(self, request: Callable[[], Message]) -> None:
         self._asked += 1
-        self._heard = time.monotonic()
         self._requests.put(request)
 
     def _send(self) -> None:
@@ -132,9 +131,9 @@ class EvaluatorProcess:
     def _listen(self) -> None:
         try:
             while True:
-                message = self._process.receive(1.0)
+                message = self._process.receive(LOOK_SECONDS)
                 if message is not None:
-                    self._heard = time.monotonic()
+                    self._silent = 0.0
                     reply: Reply = decode(message, Reply)
                     self._hear(reply)
                     if isinstance(reply, Failed) and not self.ready:
@@ -167,5 +166,7 @@ class EvaluatorProcess:
         return SILENT_SECONDS if self.ready else STARTING_SECONDS
 
     def _hangs(self) -> bool:
+        """Whether it has been silent for too long, after one more look that found nothing."""
         busy = self.working or not self.ready
-        return busy and time.monotonic() - self._heard > self._patience
+        self._silent = self._silent + LOOK_SECONDS if busy else 0.0
+        return self._silent > self._patience

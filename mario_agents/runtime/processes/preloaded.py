@@ -1,13 +1,16 @@
 """What the fork server of a run imports once, so that the processes of the run need not: the server
 does this before it starts the first of them. Nobody else imports this module."""
 
-import torch
+from mario_agents.runtime.signals import ended_with_parent, ignore_stop_signals
 
-from mario_agents.runtime.processes import coordinator_process, worker_process
-from mario_agents.runtime.signals import ignore_stop_signals
+# A command that has ended while its server still imports leaves nothing behind.
+with ended_with_parent():
+    import torch
 
-# The first optimizer of a process takes a second, for what it imports.
-torch.optim.SGD([torch.zeros(1, requires_grad=True)])
+    from mario_agents.runtime.processes import coordinator_process, worker_process
+
+    # The first optimizer of a process takes a second, for what it imports.
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)])
 
 # Of the server: a closed terminal must not end it, which would look like the end of all.
 ignore_stop_signals()

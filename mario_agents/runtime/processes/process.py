@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import get_all_start_methods, get_context
@@ -13,6 +12,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import mario_agents
+from mario_agents.runtime.attended import AttendedClock
 from mario_agents.runtime.shm.heartbeat import HeartbeatRow
 from mario_agents.runtime.signals import stop_signals_held
 
@@ -43,6 +43,19 @@ def process_context(workers: int) -> BaseContext:
     return context
 
 
+def await_server(context: BaseContext) -> None:
+    """Wait until processes can be started at once: their server may still import.
+
+    Whoever waits here may be interrupted, unlike those who start the processes of a run.
+    """
+    if context.get_start_method() == "forkserver":
+        context.Process(target=_nothing).start()  # type: ignore[attr-defined]
+
+
+def _nothing() -> None:
+    pass
+
+
 def _shadowed() -> bool:
     """Whether a fork server would import another package of our name than this process: it looks in
     the working directory first."""
@@ -69,10 +82,10 @@ class ProcessHandle:
         *arguments: object,
     ) -> None:
         self.name, self.row = name, row
-        self._joined_before = row.read().generation
+        self._joined_before, self._beat = row.read().generation, 0.0
+        self._clock, self._heard = AttendedClock(), 0.0
         self._failure, sender = context.Pipe(duplex=False)
         self.process = context.Process(target=main, args=(*arguments, sender), name=name)  # type: ignore[attr-defined]
-        self.started = time.monotonic()
         with stop_signals_held():
             self.process.start()
         sender.close()
@@ -89,11 +102,14 @@ class ProcessHandle:
         return self.row.read().generation > self._joined_before
 
     def silent_for(self) -> float:
-        """Seconds since the last sign of life that there should have been."""
-        heartbeat = self.row.read()
-        if heartbeat.generation > self._joined_before:
-            return heartbeat.age
-        return max(time.monotonic() - self.started - JOINING_SECONDS, 0.0)
+        """Seconds since the last sign of life that there should have been, of those in which this
+        process ran; to be asked often."""
+        heartbeat, now = self.row.read(), self._clock()
+        if heartbeat.generation == self._joined_before:
+            return max(now - JOINING_SECONDS, 0.0)
+        if heartbeat.beat > self._beat:
+            self._beat, self._heard = heartbeat.beat, now
+        return now - self._heard
 
     def kill(self) -> None:
         """End the process at once, even if it is stopped, and leave its row empty."""

@@ -16,12 +16,13 @@ from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig, to_plain
 from mario_agents.core.algorithm import Algorithm, Spaces, name_of, share_of
 from mario_agents.run import Checkpoint, RunDir
+from mario_agents.runtime.attended import AttendedClock
 from mario_agents.runtime.build import build_learner, workers_ever
 from mario_agents.runtime.experience import StepChannels, step_layout
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.processes.child import ProcessPlan
 from mario_agents.runtime.processes.coordinator_process import coordinator_main
-from mario_agents.runtime.processes.process import ProcessHandle, process_context
+from mario_agents.runtime.processes.process import ProcessHandle, await_server, process_context
 from mario_agents.runtime.processes.worker_process import worker_main
 from mario_agents.runtime.saved import restore_counters
 from mario_agents.runtime.shm.gradient_pool import SharedGradientPool
@@ -185,6 +186,7 @@ class Supervisor:
             games=checkpoint.state.get("worker", {}).get("games") if checkpoint else None,
             began=time.monotonic(),
         )
+        await_server(self._context)
         self.coordinator: ProcessHandle | None = None
         self.slots = [
             WorkerSlot(number, self._context, self.plan, self.heartbeat)
@@ -234,10 +236,10 @@ class Supervisor:
                 RunError, when all have ended, if a worker failed at its end.
         """
         self.heartbeat.stop()
-        deadline = time.monotonic() + seconds
+        clock = AttendedClock()
         processes = [slot.process for slot in self.slots if slot.process is not None]
         while any(process.exit_status is None for process in processes):
-            if time.monotonic() > deadline:
+            if clock() > seconds:
                 log.warning("Workers that did not stop within %g seconds were killed.", seconds)
                 break
             self._check_coordinator()

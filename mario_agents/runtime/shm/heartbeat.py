@@ -52,13 +52,15 @@ class Heartbeat:
     Attributes:
         pid: of the process, 0 if none has joined yet.
         generation: how many processes have joined the row: 1 for the first.
-        age: seconds since it last beat.
+        beat: when it last beat, in seconds of :func:`time.monotonic`.
+        age: seconds since then.
         lived: seconds between its joining and its last beat.
         counters: by name, of all generations together.
     """
 
     pid: int
     generation: int
+    beat: float
     age: float
     lived: float
     counters: dict[str, int]
@@ -220,7 +222,7 @@ class HeartbeatRow:
                 break
         counters = dict(zip(COUNTERS, row[_FIRST_COUNTER:], strict=True))
         age, lived = time.monotonic_ns() - row[_BEAT], row[_BEAT] - row[_STARTED]
-        return Heartbeat(row[_PID], generation, age / 1e9, lived / 1e9, counters)
+        return Heartbeat(row[_PID], generation, row[_BEAT] / 1e9, age / 1e9, lived / 1e9, counters)
 
 
 def _row_bytes() -> int:
