@@ -32,8 +32,9 @@ class Sender:
 
     def read(self, newest: FakeLearner) -> None:
         """Take the owner's statistics, as they come with the weights."""
+        moved = self.layout.moved()
         self.scale.copy_(newest.model.scale)
-        self.layout.count_from_here()
+        self.layout.count_from_here(moved)
 
     def packet(self, gradient: float = 0.0) -> NDArray[np.float32]:
         out = np.empty(self.layout.size, dtype=np.float32)
@@ -98,6 +99,19 @@ def test_nobody_takes_back_what_another_worker_has_found() -> None:
     slow.scale += 0.25  # no weights came in between
     layout.move_statistics(slow.packet())
     assert owner.model.scale.tolist() == [10.75, 10.75]
+
+
+def test_weights_that_come_between_the_batches_of_a_packet_take_nothing_back() -> None:
+    owner, sender = FakeLearner(), Sender()
+    layout = PacketLayout(owner)
+    for newest in (10.0, 20.0):
+        sender.scale += 1.0  # a batch
+        owner.model.scale.fill_(newest)
+        sender.read(owner)
+    assert sender.scale.tolist() == [22.0, 22.0]
+    sender.scale += 1.0
+    layout.move_statistics(sender.packet())
+    assert owner.model.scale.tolist() == [23.0, 23.0]
 
 
 @settings(max_examples=60, deadline=None)

@@ -15,6 +15,7 @@ import mario_agents
 from mario_agents.runtime.attended import AttendedClock
 from mario_agents.runtime.shm.heartbeat import HeartbeatRow
 from mario_agents.runtime.signals import stop_signals_held
+from mario_envkit.errors import RunError
 
 PRELOADED = "mario_agents.runtime.processes.preloaded"
 MAX_FORKED = 100
@@ -47,9 +48,19 @@ def await_server(context: BaseContext) -> None:
     """Wait until processes can be started at once: their server may still import.
 
     Whoever waits here may be interrupted, unlike those who start the processes of a run.
+
+    Raises:
+        RunError: if it has ended.
     """
-    if context.get_start_method() == "forkserver":
+    if context.get_start_method() != "forkserver":
+        return
+    try:
         context.Process(target=_nothing).start()  # type: ignore[attr-defined]
+    except (EOFError, ConnectionError) as error:
+        raise RunError(
+            "The server that forks the processes of the run ended while it started, perhaps killed "
+            "for want of memory; free some, or train with --workers 0."
+        ) from error
 
 
 def _nothing() -> None:
