@@ -13,20 +13,20 @@ from mario_agents.ops.regression import regression_error
 
 def action_log_prob(logits: Tensor, action: Tensor) -> Tensor:
     """Log-probabilities ``(B,)`` of ``action`` ``(B,)`` under ``softmax(logits)``, ``(B, A)``."""
-    return functional.log_softmax(logits, dim=-1).gather(1, action[:, None]).squeeze(1)
+    return functional.log_softmax(logits.float(), dim=-1).gather(1, action[:, None]).squeeze(1)
 
 
 def categorical_entropy(logits: Tensor) -> Tensor:
     """Entropies ``(B,)`` in nats of the distributions ``softmax(logits)``, ``(B, A)``."""
-    log_prob = functional.log_softmax(logits, dim=-1)
+    log_prob = functional.log_softmax(logits.float(), dim=-1)
     return -(log_prob.exp() * log_prob).sum(dim=-1)
 
 
 def categorical_kl(logits: Tensor, other: Tensor) -> Tensor:
     """KL divergences ``(B,)`` in nats of ``softmax(logits)`` from ``softmax(other)``, ``(B, A)``:
     ``sum(p * (log p - log q))``."""
-    log_prob = functional.log_softmax(logits, dim=-1)
-    return (log_prob.exp() * (log_prob - functional.log_softmax(other, dim=-1))).sum(dim=-1)
+    log_prob = functional.log_softmax(logits.float(), dim=-1)
+    return (log_prob.exp() * (log_prob - functional.log_softmax(other.float(), dim=-1))).sum(dim=-1)
 
 
 def sample_categorical(logits: Tensor, rng: torch.Generator) -> Tensor:

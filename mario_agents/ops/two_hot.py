@@ -37,7 +37,8 @@ def two_hot_mean(logits: Tensor, bins: Tensor) -> Tensor:
     half = len(bins) // 2
     probs = logits.float().softmax(dim=-1)
     surplus = probs[..., half + 1 :] - probs[..., :half].flip(-1)
-    return torch.mv(surplus.flatten(0, -2), bins[half + 1 :]).view(surplus.shape[:-1])
+    with torch.autocast(logits.device.type, enabled=False):  # which would round both to bfloat16
+        return torch.mv(surplus.flatten(0, -2), bins[half + 1 :]).view(surplus.shape[:-1])
 
 
 def two_hot_loss(log_probs: Tensor, target: Tensor, bins: Tensor) -> Tensor:

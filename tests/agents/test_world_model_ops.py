@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 from torch.distributions import Categorical, kl_divergence
 from torch.nn import functional
 
@@ -25,6 +26,8 @@ from mario_agents.ops.categorical import (
 from mario_agents.ops.clipping import clip_adaptively
 from mario_agents.ops.lambda_returns import lambda_returns
 from mario_agents.ops.percentiles import moved_range, range_scale
+from mario_agents.ops.policy_gradient import action_log_prob, categorical_entropy
+from mario_agents.ops.policy_gradient import categorical_kl as policy_kl
 from mario_agents.ops.rms_norm import rms_norm_silu
 from mario_agents.ops.ssim import structural_similarity
 from mario_agents.ops.symlog import symexp, symlog
@@ -218,3 +221,31 @@ def test_structural_similarity_is_its_formula_over_all_windows() -> None:
                 found.append(alike / most)
     assert structural_similarity(x, y).item() == pytest.approx(np.mean(found))
     assert structural_similarity(x, x).item() == pytest.approx(1.0)
+
+
+def _numbers(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(3))
+
+
+_LOGITS, _VALUES = _numbers(6, 7, 255), _numbers(6, 7)
+_ACTION, _FLAGS = torch.arange(7), torch.zeros(6, 7, dtype=torch.bool)
+_BINS = symexp_bins(255)
+FUNCTIONS = {
+    "two-hot mean": lambda x: two_hot_mean(_LOGITS.to(x), _BINS),
+    "mixed": lambda x: mixed_probs(_LOGITS.to(x), 0.01),
+    "norm": lambda x: rms_norm_silu(_LOGITS.to(x), torch.ones(255)),
+    "chance": lambda x: action_log_prob(_LOGITS[0].to(x), _ACTION),
+    "entropy": lambda x: categorical_entropy(_LOGITS[0].to(x)),
+    "divergence": lambda x: policy_kl(_LOGITS[0].to(x), _LOGITS[1].to(x)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_arithmetic_is_float32_whatever_networks_compute_in(name: str) -> None:
+    function = FUNCTIONS[name]
+    for dtype in (torch.float32, torch.bfloat16):
+        expected = function(dtype)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = function(dtype)
+        assert found.dtype == expected.dtype == torch.float32
+        assert torch.equal(found, expected)
