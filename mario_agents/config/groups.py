@@ -180,6 +180,7 @@ class RunOptions(OptionGroup):
             "device",
             "actor_device",
             "precision",
+            "cuda_graphs",
             "torch_threads",
             "log_interval",
             "checkpoint_interval",
@@ -203,6 +204,9 @@ class RunOptions(OptionGroup):
     precision: Precision = "auto"
     """Numbers for the arithmetic of networks; auto is bfloat16 where the processor is fast at it.
     Weights are float32 anyhow."""
+    cuda_graphs: bool = True
+    """On a GPU: record the computation of a batch once and replay it, so that the processor need
+    not start its many small operations one by one."""
     torch_threads: PositiveInt = 1
     """Threads of each process for PyTorch on the CPU; more pay off only on idle cores."""
     log_interval: PositiveInt = 1_000

@@ -80,12 +80,26 @@ class Learner(Protocol):
 
     Attributes:
         model: what the gradients are of; parameters that ask for none (targets) have none.
+        capturable: whether :meth:`compute_loss` may be recorded on a GPU and then replayed, see
+            :mod:`mario_agents.core.graphed`: it depends on nothing but the tensors of its batch and
+            of the model, and never asks the device for a number.
     """
 
     model: nn.Module
+    capturable: bool = False
+
+    def prepare(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What :meth:`compute_loss` needs of a batch of arrays, as arrays or tensors on the CPU:
+        here is the place for random numbers, and for sizes that depend on what is in a batch. By
+        default the batch itself.
+
+        It may be called in another thread, and must not depend on the weights.
+        """
+        return batch
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The scalar loss, and detached metrics; ``"priority"`` ``(B,)`` is fed back to replay.
+        """The scalar loss of a batch that was prepared, and detached metrics; ``"priority"``
+        ``(B,)`` is fed back to replay.
 
         It may move buffers, but never parameters: those are the owner's, and workers may share
         their memory.

@@ -15,5 +15,4 @@ def polyak_update(targets: Iterable[Tensor], sources: Iterable[Tensor], tau: flo
     The slow target networks of Lillicrap et al., "Continuous control with deep reinforcement
     learning" (ICLR 2016); ``tau`` = 1 copies.
     """
-    for target, source in zip(targets, sources, strict=True):
-        target.lerp_(source, tau)
+    torch._foreach_lerp_(list(targets), list(sources), tau)

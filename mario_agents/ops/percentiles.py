@@ -17,7 +17,8 @@ def moved_range(
         rate: between 0 and 1.
         low, high: which percentiles, as shares of the values.
     """
-    levels = torch.tensor([low, high], dtype=range_.dtype, device=range_.device)
+    # Made there, and not copied there: a device would have to be waited for.
+    levels = torch.linspace(low, high, 2, dtype=range_.dtype, device=range_.device)
     return range_.lerp(torch.quantile(values.detach().flatten().to(range_.dtype), levels), rate)
 
 

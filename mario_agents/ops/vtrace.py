@@ -111,7 +111,7 @@ def vtrace(
     following = torch.where(terminated, 0.0, following)
     rho, c, pg_rho = bounds.bounded(log_rho, mask)
     cut = terminated | truncated
-    cut[-1] = True  # nothing is known of what comes behind the last step
+    cut[-1].fill_(True)  # nothing is known of what comes behind the last step
     delta = rho * (reward + gamma * following - value[:-1])
     error = _summed(delta, torch.where(cut, 0.0, gamma * trace_lambda * c))
     later = torch.cat([error[1:], torch.zeros_like(error[:1])])

@@ -107,6 +107,7 @@ def build_worker(
         reporter,
         collect_steps=algorithm.collect_steps(config),
         accumulate_grads=config.accumulate_grads,
+        cuda_graphs=config.cuda_graphs,
         log_interval=config.log_interval,
     )
 

@@ -9,6 +9,7 @@ import torch
 
 from mario_agents.core.dataset import Dataset
 from mario_agents.core.gradients import GradientComputer, Gradients
+from mario_agents.core.graphed import capture_for
 from mario_agents.core.types import Learner
 from mario_agents.runtime.transport import Board, BoardRow
 
@@ -24,6 +25,7 @@ class BatchLearning:
         row: of this process, where it beats and counts.
         trained: takes what the learner measured on a batch.
         accumulate: batches whose mean gradients belong together.
+        cuda_graphs: whether computations are recorded, where that is possible.
 
     Attributes:
         dataset: the same.
@@ -40,10 +42,12 @@ class BatchLearning:
         trained: Callable[[Mapping[str, float]], object],
         *,
         accumulate: int,
+        cuda_graphs: bool,
     ) -> None:
         self.dataset, self._board, self._row = dataset, board, row
         self._trained, self._accumulate = trained, accumulate
-        self.computer = GradientComputer(learner, device)
+        capture = capture_for(learner, device, wanted=cuda_graphs)
+        self.computer = GradientComputer(learner, device, capture)
 
     def gradients(self, at: int, *, most: int | None = None) -> Iterator[Gradients]:
         """The mean gradients of so many batches together, of all batches that are due.

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from mario_agents.core.dataset import Dataset, NumpyBatch
-from mario_agents.core.types import Step
+from mario_agents.core.gradients import DeviceBatch
+from mario_agents.core.types import Learner, Step
 
 
-class PrefetchedBatch(dict[str, Any]):
-    """A batch as tensors on the device, and as it was drawn."""
+class PrefetchedBatch(DeviceBatch):
+    """A batch on the device, and as it was drawn."""
 
-    def __init__(self, drawn: NumpyBatch, device: torch.device) -> None:
-        super().__init__((name, _moved(array, device)) for name, array in drawn.items())
+    def __init__(self, learner: Learner, drawn: NumpyBatch, device: torch.device) -> None:
+        super().__init__(learner, drawn, device)
         self.drawn = drawn
 
 
@@ -32,12 +33,16 @@ class PrefetchingDataset(Dataset):
 
     Args:
         dataset: of which; all access goes through this object from now on.
-        device: where the batches are wanted.
+        learner: prepares the batches.
+        device: where they are wanted.
         depth: batches drawn ahead.
     """
 
-    def __init__(self, dataset: Dataset, device: torch.device, depth: int) -> None:
-        self._dataset, self._device, self._depth = dataset, device, depth
+    def __init__(
+        self, dataset: Dataset, learner: Learner, device: torch.device, depth: int
+    ) -> None:
+        self._dataset, self._depth = dataset, depth
+        self._learner, self._device = learner, device
         self._changed = Condition()
         self._ready = deque[PrefetchedBatch]()
         self._at = 0
@@ -94,7 +99,7 @@ class PrefetchingDataset(Dataset):
                 self._none_due = True
                 self._changed.notify_all()
                 return
-        batch = PrefetchedBatch(drawn, self._device)
+        batch = PrefetchedBatch(self._learner, drawn, self._device)
         with self._changed:
             self._ready.append(batch)
             self._changed.notify_all()
@@ -156,10 +161,3 @@ class PrefetchingDataset(Dataset):
         """Take over a checkpoint."""
         with self._changed:
             self._dataset.restore(tensors, state)
-
-
-def _moved(array: Any, device: torch.device) -> Tensor:
-    tensor = torch.as_tensor(array)
-    if device.type == "cuda":  # pinned memory is copied while the device computes
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)

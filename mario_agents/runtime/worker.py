@@ -40,6 +40,7 @@ class TrainingWorker:
         reporter: what is measured goes there; closed by whoever made it.
         collect_steps: agent steps between two rounds of batches.
         accumulate_grads: batches whose mean gradients are handed over together.
+        cuda_graphs: see :class:`~mario_agents.runtime.learning.BatchLearning`.
         log_interval: agent steps between two rows of metrics.
     """
 
@@ -57,6 +58,7 @@ class TrainingWorker:
         *,
         collect_steps: int,
         accumulate_grads: int,
+        cuda_graphs: bool,
         log_interval: int,
     ) -> None:
         self.context, self.actor, self.dataset, self.reporter = context, actor, dataset, reporter
@@ -72,6 +74,7 @@ class TrainingWorker:
             self._row,
             reporter.trained,
             accumulate=accumulate_grads,
+            cuda_graphs=cuda_graphs,
         )
         self._version = 0
         """Of the weights that the oldest of the gradients belong to that are not handed over."""

@@ -25,7 +25,7 @@ from mario_agents.core.algorithm import (
     algorithm_named,
     name_of,
 )
-from mario_agents.core.gradients import trainable
+from mario_agents.core.gradients import GradientComputer, trainable
 from mario_agents.core.policy import Policy
 from mario_agents.core.types import State, Step
 from mario_agents.run import CheckpointStore, RunDir, read_weights
@@ -136,8 +136,7 @@ def _check_central(algorithm: Algorithm[Any, Any], config: TrainConfig, spaces: 
                 channel.send(size, write)
                 intake.take()
             for batch in dataset.batches(at):
-                tensors = {name: torch.as_tensor(array) for name, array in batch.items()}
-                dataset.feedback(batch, learner.compute_loss(tensors)[1])
+                dataset.feedback(batch, GradientComputer(learner, cpu).add(batch))
                 batches += 1
                 break  # a learner has other things to do in between
     assert batches, f"{at} steps of two workers led to no batch; give a larger total_steps."

@@ -19,7 +19,7 @@ from mario_agents.algos.impala.learner import ImpalaLearner
 from mario_agents.algos.impala.loss import impala_loss
 from mario_agents.algos.impala.unrolled import Unrolled, unrolled
 from mario_agents.core.algorithm import Spaces, WorkerContext
-from mario_agents.core.gradients import GradientComputer
+from mario_agents.core.gradients import DeviceBatch, GradientComputer
 from mario_agents.core.types import Batch
 from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
 from mario_agents.ops.policy_gradient import action_log_prob
@@ -69,11 +69,8 @@ class Player:
 
         return self.actor.collect(A3CAlgorithm().collect_steps(self.config), 0, keep)
 
-    def batches(self) -> list[Batch]:
-        return [
-            {name: torch.as_tensor(array) for name, array in batch.items()}
-            for batch in self.dataset.batches(0)
-        ]
+    def batches(self) -> list[DeviceBatch]:
+        return [DeviceBatch(self.learner, batch, CPU) for batch in self.dataset.batches(0)]
 
 
 def disturb(learner: ImpalaLearner) -> None:
@@ -93,7 +90,7 @@ def test_at_lag_0_the_learner_says_what_was_recorded(core, noisy):
     for _ in range(4):
         player.collect()
         (batch,) = player.batches()
-        truncated += len(batch["cut"])
+        truncated += int(batch["truncated"].sum())
         now = unrolled(player.learner.model, batch)
         action = batch["action"].flatten()
         ours, recorded = (

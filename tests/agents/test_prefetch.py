@@ -12,8 +12,10 @@ import torch
 from mario_agents.core.dataset import Dataset, NumpyBatch
 from mario_agents.core.types import Step
 from mario_agents.runtime.prefetch import PrefetchingDataset
+from mario_agents.testing.toy import ToyLearner, ToyModel
 
 CPU = torch.device("cpu")
+LEARNER = ToyLearner(ToyModel(2))
 
 
 class Counting(Dataset):
@@ -40,7 +42,7 @@ class Counting(Dataset):
 @pytest.mark.parametrize("depth", [1, 3])
 def test_all_batches_that_are_due_come_once_and_in_order(depth: int) -> None:
     counting = Counting()
-    dataset = PrefetchingDataset(counting, CPU, depth)
+    dataset = PrefetchingDataset(counting, LEARNER, CPU, depth)
     assert list(dataset.batches(0)) == []
     seen: list[int] = []
     for _ in range(20):
@@ -61,7 +63,7 @@ def test_all_batches_that_are_due_come_once_and_in_order(depth: int) -> None:
 
 def test_no_more_is_drawn_ahead_than_was_said() -> None:
     counting = Counting()
-    dataset = PrefetchingDataset(counting, CPU, 2)
+    dataset = PrefetchingDataset(counting, LEARNER, CPU, 2)
     counting.added = 100
     batches = dataset.batches(0)
     next(batches)
@@ -74,7 +76,7 @@ def test_an_error_while_drawing_is_the_askers() -> None:
         def batches(self, at: int) -> Iterator[NumpyBatch]:
             raise KeyError("index")
 
-    dataset = PrefetchingDataset(Broken(), CPU, 2)
+    dataset = PrefetchingDataset(Broken(), LEARNER, CPU, 2)
     for _ in range(2):
         with pytest.raises(KeyError, match="index"):
             list(dataset.batches(0))

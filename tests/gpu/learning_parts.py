@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -15,7 +16,8 @@ from torch.utils._pytree import tree_map
 from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
 from mario_agents.core.algorithm import Spaces, WorkerContext
-from mario_agents.core.gradients import GradientComputer
+from mario_agents.core.gradients import DeviceBatch, GradientComputer
+from mario_agents.core.graphed import capture_for
 
 MOST_ROUNDS = 200
 NumpyBatch = dict[str, NDArray[Any]]
@@ -26,28 +28,30 @@ class Player:
 
     def __init__(self, algorithm: Any, config: Any, device: torch.device) -> None:
         envs = make_vector(algorithm.env_kwargs(config), config.num_envs)
-        self.spaces, self._algorithm, self._config = Spaces.of(envs), algorithm, config
+        self.spaces, self.algorithm, self.config = Spaces.of(envs), algorithm, config
         self.learner = algorithm.learner(config, self.spaces)
         self.learner.model.to(device)
         context = WorkerContext(0, 1, config.seed, 0, 0, device)
         policy = algorithm.policy(config, self.learner, context)
         self._actor = Actor(envs, policy, seed=config.seed)
         self._dataset = algorithm.dataset(config, self.learner, self.spaces, context)
+        self.feedback = self._dataset.feedback
         self.close = envs.close
 
     def learn(self, updates: Updates) -> Iterator[Update]:
         """Play, and learn from each batch that is due, without end."""
-        for batch in self._batches():
+        for batch in self.batches():
             measured = updates.update({name: np.array(a) for name, a in batch.items()})
-            self._dataset.feedback(batch, measured)
+            self.feedback(batch, measured)
             yield updates.made[-1]
 
     def first_batch(self) -> NumpyBatch:
         """Play until there is one."""
-        return {name: np.array(array) for name, array in next(self._batches()).items()}
+        return {name: np.array(array) for name, array in next(self.batches()).items()}
 
-    def _batches(self) -> Iterator[Mapping[str, NDArray[Any]]]:
-        steps, at = self._algorithm.collect_steps(self._config), 0
+    def batches(self) -> Iterator[Mapping[str, NDArray[Any]]]:
+        """Play, and give each batch that is due; :attr:`feedback` takes what was measured on it."""
+        steps, at = self.algorithm.collect_steps(self.config), 0
         for _ in range(MOST_ROUNDS):
             at += self._actor.collect(steps, at, lambda step: self._dataset.add(step, 0)).steps
             yield from self._dataset.batches(at)
@@ -100,10 +104,14 @@ class Updates:
         recording: bool = True,
     ) -> None:
         self.made: list[Update] = []
-        self._learner = learner
+        self._learner, self._device = learner, device
         self._updater = algorithm.updater(config, learner)
-        self._computer = GradientComputer(learner, device)
+        # What is recorded on a GPU cannot ask for its loss, nor have the CPU's noise.
+        capture = capture_for(learner, device, wanted=config.cuda_graphs and not recording)
+        self._computer = GradientComputer(learner, device, capture)
         self._recording = recording
+        if not recording:
+            return
         compute = learner.compute_loss
 
         def keeping(batch: Any) -> Any:
@@ -115,15 +123,38 @@ class Updates:
 
     def update(self, batch: NumpyBatch) -> Mapping[str, Tensor]:
         """Learn from a batch; returns what the learner measured."""
-        if not self._recording:
-            measured = self._computer.add(batch)
-            self._updater.apply(self._computer.take())
-            return measured
         before, measured, gradients = self._weights(), *self._compute(batch)
         kept = [each.detach().cpu().clone() for each in gradients]
         self._updater.apply(gradients)
         self.made.append(Update(before, batch, float(self._loss), kept, self._weights()))
         return measured
+
+    def timed(self, batch: NumpyBatch) -> dict[str, float]:
+        """Learn from a batch without recording it; returns the seconds of each part: of the batch
+        until it is on the device, of its gradients, and of the optimizer."""
+        seconds: dict[str, float] = {}
+        began = time.perf_counter()
+
+        def ended(part: str) -> None:
+            nonlocal began
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
+            now = time.perf_counter()
+            seconds[part], began = now - began, now
+
+        moved = DeviceBatch(self._learner, batch, self._device)
+        ended("batch")
+        self._computer.add(moved)
+        gradients = self._computer.take()
+        ended("gradients")
+        self._updater.apply(gradients)
+        ended("optimizer")
+        return seconds
+
+    @property
+    def failure(self) -> str:
+        """Why an update could not be recorded, if it could not."""
+        return self._computer.computation.failure
 
     def repeat(self, update: Update) -> None:
         """Compute an update of another device with the weights that it had, then take its optimizer

@@ -18,6 +18,7 @@ class DDQNLearner(Learner):
     """
 
     model: DoubleDQN
+    capturable = True
 
     def __init__(self, model: DoubleDQN, *, tau: float, huber: float | None = None) -> None:
         self.model, self._tau, self._huber = model, tau, huber

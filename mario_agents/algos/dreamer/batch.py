@@ -52,5 +52,6 @@ def packed(latent: Latent, rssm: RSSM) -> dict[str, Tensor]:
 
 def unpacked(deter: Tensor, stoch: Tensor, rssm: RSSM) -> Latent:
     """What :func:`packed` packed, but for the precision of ``deter``."""
-    one_hot = torch.nn.functional.one_hot(stoch.long(), rssm.classes)
+    # That of PyTorch looks at the numbers first, for which a device would have to be waited for.
+    one_hot = stoch.unsqueeze(-1) == torch.arange(rssm.classes, device=stoch.device)
     return Latent(deter.float(), one_hot.flatten(-2).float())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,36 +31,58 @@ class DreamerLearner(Learner):
     """
 
     model: DreamerModel
+    capturable = True
 
     def __init__(self, model: DreamerModel, config: DreamerConfig) -> None:
         self.model = model
         self._config = config
 
+    def prepare(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The batch with its random numbers, and without the states that nothing begins with.
+
+        Those are ``noise`` ``(T, B, S)`` of the states along it, ``start`` ``(K,)``, the states
+        ``t * B + b`` that futures are imagined from, and ``imagined_state`` ``(H, K, S)`` and
+        ``imagined_action`` ``(H, K)``, see :class:`~.behaviour.ImaginationNoise`.
+        """
+        config, stoch = self._config, self.model.world.rssm.stoch
+        count, length = batch["reward"].shape
+        length -= 1  # the first observation is only what the others begin behind
+        rng = torch.Generator().manual_seed(int(batch["seed"]))
+        noise = torch.rand(length, count, stoch, generator=rng)
+        start = torch.randperm(length * count, generator=rng)[: config.imagined]
+        prepared = {
+            **batch,
+            "deter": batch["deter"][:, :1],
+            "stoch": batch["stoch"][:, :1],
+            "noise": noise,
+            "start": start,
+            "imagined_state": torch.rand(config.horizon, len(start), stoch, generator=rng),
+            "imagined_action": torch.rand(config.horizon, len(start), generator=rng),
+        }
+        del prepared["seed"]
+        return prepared
+
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss; detached metrics; and ``deter`` and ``stoch``, the states ``(B, T, ...)`` along
         the batch with the present weights, which take the place of those in the replay buffer."""
         config, model = self._config, self.model
-        rssm = model.world.rssm
-        replayed = time_first(batch, rssm)
-        device, (length, count) = replayed.reward.device, replayed.reward.shape
-        rng = torch.Generator().manual_seed(int(batch["seed"]))
-        noise = torch.rand(length, count, rssm.stoch, generator=rng).to(device)
+        replayed = time_first(batch, model.world.rssm)
+        device, start = replayed.reward.device, batch["start"]
         with arithmetic(config.precision, device):
             world = world_loss(
                 model,
                 replayed,
-                noise,
+                batch["noise"],
                 gamma=config.gamma,
                 free_nats=config.free_nats,
                 dynamics=config.dynamics_coef,
                 representation=config.representation_coef,
             )
-        start = torch.randperm(length * count, generator=rng)[: config.imagined].to(device)
         with arithmetic(config.precision, device):  # another one: no cast is kept without gradients
             imagined = imagine(
                 model,
                 Latent(*(part.detach().flatten(0, 1)[start] for part in world.latent)),
-                self._noise(len(start), rng, device),
+                ImaginationNoise(batch["imagined_state"], batch["imagined_action"]),
                 uniform=config.uniform,
             )
         with arithmetic(config.precision, device):
@@ -93,11 +116,6 @@ class DreamerLearner(Learner):
     def statistics(self) -> Mapping[str, Tensor]:
         """The range of returns, which every batch moves."""
         return {"return_range": self.model.return_range}
-
-    def _noise(self, count: int, rng: torch.Generator, device: torch.device) -> ImaginationNoise:
-        steps, stoch = self._config.horizon, self.model.world.rssm.stoch
-        by_state = torch.rand(steps, count, stoch, generator=rng).to(device)
-        return ImaginationNoise(by_state, torch.rand(steps, count, generator=rng).to(device))
 
     def _refreshed(self, world: WorldLoss) -> dict[str, Tensor]:
         """States by column ``(B, T, ...)``."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mario_agents.algos.impala.config import ImpalaConfig
 from mario_agents.algos.impala.loss import impala_loss
-from mario_agents.algos.impala.unrolled import Unrolled, unrolled
+from mario_agents.algos.impala.unrolled import Unrolled, spliced, unrolled
 from mario_agents.core.types import Batch, Learner
 from mario_agents.nn.actor_critic import ActorCritic, PolicyValue
 from mario_agents.nn.device import arithmetic, rounds
@@ -24,6 +25,7 @@ class ImpalaLearner(Learner):
 
     def __init__(self, model: ActorCritic, config: ImpalaConfig) -> None:
         self.model, self.config = model, config
+        self.capturable = not config.compile
 
     def evaluate(
         self, obs: Tensor, state: CoreState, is_first: Tensor, noise: Tensor | None
@@ -31,6 +33,12 @@ class ImpalaLearner(Learner):
         """The network's output for one step ``(1, B)`` of games, in the chosen precision."""
         with arithmetic(self.config.precision, obs.device):
             return self.model.unroll(obs[None], state, is_first[None], noise)
+
+    def prepare(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The batch with the places of the last observations of truncated episodes, of which there
+        are more or fewer in each: see :func:`~mario_agents.algos.impala.unrolled.spliced`."""
+        on_cpu = next(self.model.parameters()).device.type == "cpu"
+        return spliced(batch, rounded=not on_cpu)
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss, and detached metrics; see :func:`~mario_agents.algos.impala.loss.impala_loss`.

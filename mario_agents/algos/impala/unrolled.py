@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mario_agents.core.types import Batch
 from mario_agents.nn.actor_critic import ActorCritic
+
+MORE_CUTS, MORE_PLACES = 8, 2
+"""What the number of truncated episodes in a batch, and in an unroll, is rounded up to."""
 
 
 class Unrolled(NamedTuple):
@@ -27,55 +32,69 @@ class Unrolled(NamedTuple):
 
 
 def unrolled(model: ActorCritic, batch: Batch) -> Unrolled:
-    """Go through a batch of :class:`~mario_agents.replay.unroll_queue.UnrollQueue` as in play.
+    """Go through a batch of :func:`spliced` as in play.
 
     Each unroll begins with the state and the noise that were recorded. An observation that a
     truncated episode ended with is put in behind its step, so that its value depends on what is
     remembered of the episode; the observation after that begins another one.
     """
-    obs, cut = batch["obs"], batch["cut"]
     steps, games = batch["action"].shape
-    features = model.encode(obs.flatten(0, 1))
+    features = model.encode(batch["obs"].flatten(0, 1))
     state = model.core.state_of(batch)
     noise = batch.get("noise")
     is_first = torch.cat([batch["is_first"], torch.zeros_like(batch["is_first"][:1])])
-    final_value = torch.zeros_like(batch["reward"])
-    if not len(cut):
+    if "source" not in batch:
         features = features.reshape(steps + 1, games, -1)
         logits, value, _ = model(features, state, is_first, noise)
-        return Unrolled(logits[:-1], value, final_value)
+        return Unrolled(logits[:-1], value, torch.zeros_like(batch["reward"]))
+    source, place = batch["source"], batch["place"]
     features = torch.cat([features, model.encode(batch["cut_obs"])])
-    source, place, cut_place = spliced(batch["truncated"], cut)
     begins = torch.zeros_like(source, dtype=torch.bool).scatter(0, place, is_first)
     features = features[source.flatten()].reshape(*source.shape, -1)
     logits, value, _ = model(features, state, begins, noise)
-    final_value = final_value.flatten().index_put((cut,), value[cut_place, cut % games])
+    following = value.gather(0, place[:-1] + 1)
     return Unrolled(
         logits.gather(0, place[:-1, :, None].expand(-1, -1, logits.shape[2])),
         value.gather(0, place),
-        final_value.reshape(steps, games),
+        torch.where(batch["truncated"], following, 0.0),
     )
 
 
-def spliced(truncated: Tensor, cut: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Where everything is once the last observations of truncated episodes are put in.
+def spliced(batch: Mapping[str, Any], *, rounded: bool) -> dict[str, Any]:
+    """A batch of :class:`~mario_agents.replay.unroll_queue.UnrollQueue`, with where everything is
+    once the last observations of truncated episodes are put in; without ``cut``, and as it is where
+    no episode was truncated.
 
     Args:
-        truncated: ``(T, B)`` bool.
-        cut: ``(K,)``, places ``t * B + b`` of the steps that were.
+        batch: ``truncated`` ``(T, B)`` bool, and ``cut`` ``(K,)``, places ``t * B + b`` of the
+            steps that were, and ``cut_obs`` ``(K, ...)``.
+        rounded: whether there may be more of them, and more places, than there need be, so that
+            few batches differ in their shapes.
 
     Returns:
-        ``(L, B)``, by place which of the ``(T + 1) * B + K`` features is there (behind the end of a
-        game its last one again); ``(T + 1, B)``, places in time of the observations; and ``(K,)``,
-        those of the last observations of episodes.
+        With ``source`` ``(L, B)``, by place which of the ``(T + 1) * B + K`` features is there
+        (behind the end of a game its last one again); and ``place`` ``(T + 1, B)``, places in time
+        of the observations, behind each of which its episode's last one is if it was truncated.
     """
+    found = {name: array for name, array in batch.items() if name not in ("cut", "cut_obs")}
+    cut, cut_obs, truncated = batch["cut"], batch["cut_obs"], batch["truncated"]
+    if not len(cut):
+        return found
     steps, games = truncated.shape
-    before = torch.cat([torch.zeros_like(truncated[:1]), truncated]).cumsum(0)
-    here = torch.arange(steps + 1, device=cut.device)[:, None]
-    place = here + before
-    t, b = cut // games, cut % games
-    cut_place = place[t, b] + 1
-    number = here * games + torch.arange(games, device=cut.device)
-    source = number[-1].repeat(int(place[-1].max()) + 1, 1).scatter(0, place, number)
-    source[cut_place, b] = (steps + 1) * games + torch.arange(len(cut), device=cut.device)
-    return source, place, cut_place
+    before = np.concatenate([np.zeros_like(truncated[:1]), truncated]).cumsum(axis=0)
+    here = np.arange(steps + 1)[:, None]
+    place, number = here + before, here * games + np.arange(games)
+    t, b = np.divmod(cut, games)
+    most = before[-1].max()
+    if rounded:
+        most = _up(most, MORE_PLACES)
+        spare = np.zeros((_up(len(cut), MORE_CUTS) - len(cut), *cut_obs.shape[1:]), cut_obs.dtype)
+        cut_obs = np.concatenate([cut_obs, spare])
+    source = np.repeat(number[-1:], steps + 1 + most, axis=0)
+    np.put_along_axis(source, place, number, axis=0)
+    source[place[t, b] + 1, b] = (steps + 1) * games + np.arange(len(cut))
+    return {**found, "cut_obs": cut_obs, "source": source, "place": place}
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step

@@ -21,6 +21,7 @@ class PPOLearner(Learner):
 
     def __init__(self, model: ActorCritic, config: PPOConfig) -> None:
         self.model = model
+        self.capturable = not config.compile
         self._config = config
 
     def evaluate(self, obs: Tensor, state: CoreState, is_first: Tensor) -> PolicyValue:

@@ -171,7 +171,9 @@ class ExperienceCoordinator(SharedCoordinator):
         dataset = attached.algorithm.dataset(config, self.learner, plan.spaces, context)
         on_gpu = self.device.type == "cuda"
         depth = config.prefetch if config.prefetch is not None else 2 * on_gpu
-        self._prefetching = PrefetchingDataset(dataset, self.device, depth) if depth else None
+        self._prefetching = (
+            PrefetchingDataset(dataset, self.learner, self.device, depth) if depth else None
+        )
         dataset = self._prefetching or dataset
         self._channels, self._dataset = plan.steps.rings, dataset
         self._intake = StepIntake(self._channels, plan.steps.layout, dataset)
@@ -183,6 +185,7 @@ class ExperienceCoordinator(SharedCoordinator):
             self._row,
             self.reporter.trained,
             accumulate=config.accumulate_grads,
+            cuda_graphs=config.cuda_graphs,
         )
         self.learning = SavedLearning(self._learning, context.shards)
         if checkpoint is not None:

@@ -90,10 +90,10 @@ def test_no_gradient_leaves_the_part_that_it_is_for(learner: DreamerLearner) -> 
 
 def test_sequences_of_a_batch_do_not_influence_one_another(learner: DreamerLearner) -> None:
     batch = dict(random_batch())
-    _, before = learner.compute_loss(batch)
+    _, before = learner.compute_loss(learner.prepare(batch))
     batch["obs"] = batch["obs"].clone()
     batch["obs"][0] = 255 - batch["obs"][0]
-    _, after = learner.compute_loss(batch)
+    _, after = learner.compute_loss(learner.prepare(batch))
     assert torch.equal(before["deter"][1:], after["deter"][1:])
     assert not torch.equal(before["deter"][0], after["deter"][0])
 
@@ -103,7 +103,7 @@ def test_one_batch_has_one_loss_and_refreshed_states(learner: DreamerLearner) ->
     with torch.no_grad():  # at first no reward is expected
         learner.model.world.reward[-1].weight.normal_()
     range_before = learner.model.return_range.clone()
-    loss, measured = learner.compute_loss(batch)
+    loss, measured = learner.compute_loss(learner.prepare(batch))
     assert measured["deter"].shape == batch["deter"][:, 1:].shape
     assert measured["stoch"].dtype == torch.uint8
     assert not torch.equal(measured["deter"], batch["deter"][:, 1:])
@@ -112,7 +112,7 @@ def test_one_batch_has_one_loss_and_refreshed_states(learner: DreamerLearner) ->
     assert {name for name, value in measured.items() if value.ndim == 0} <= named
     assert not torch.equal(learner.model.return_range, range_before)
     learner.model.return_range.copy_(range_before)
-    again, _ = learner.compute_loss(batch)
+    again, _ = learner.compute_loss(learner.prepare(batch))
     assert torch.equal(loss, again)
 
 
