@@ -89,6 +89,33 @@ STEP = 1e-3
 """How far an optimizer's step may be from that on the CPU, from the same gradients."""
 
 
+SIZES: dict[str, dict[str, dict[str, Any]]] = {
+    "dreamer": {
+        f"{observation} {size}": {
+            "observation": observation,
+            "screen_size": 64,
+            "size": size,
+            "batch_size": 16,
+            "batch_length": 64,
+            "imagined": 1_024,
+            "num_envs": 16,
+            "learning_starts": 1_280,
+            "buffer_size": 20_000,
+        }
+        for observation, size in (("pixels", "12m"), ("tiles", "tiles"))
+    },
+}
+"""Sizes of which papers say how fast they are, by trainer."""
+
+
+FLEETS: dict[str, dict[str, Any]] = {
+    "impala": {"share": "experience", "network": "impala", **OBSERVATIONS["pixels"]},
+}
+"""Trainers that are measured with a worker process on nearly every core, and how."""
+CORES_LEFT = 2
+"""For the learner, and for the main process."""
+
+
 class Learning(NamedTuple):
     """A run that should reach the flag.
 
@@ -105,9 +132,9 @@ class Learning(NamedTuple):
 
 
 LEARNING: dict[str, Learning] = {
-    "ppo/gpu": Learning("ppo", "gpu", {"eval_interval": 40_000}, 70.0),
-    "ddqn-tiles": Learning("ddqn", "tiles-cpu", {}, 45.0),
-    "ddqn-pixels": Learning("ddqn", "pixels-cpu", {}, 70.0),
+    "ppo/gpu": Learning("ppo", "gpu", {"eval_interval": 40_000}, 60.0),
+    "ddqn-tiles": Learning("ddqn", "tiles-cpu", {}, 40.0),
+    "ddqn-pixels": Learning("ddqn", "pixels-cpu", {}, 60.0),
 }
 
 

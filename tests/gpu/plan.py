@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mario_envkit.plugins import available_trainers, load_trainer
 from tests.gpu.job import Check
-from tests.gpu.options import LEARNING, fields_of
+from tests.gpu.options import FLEETS, LEARNING, SIZES, fields_of
 
 WORKERS = 2
 CHECKS = "tests.gpu.checks"
@@ -13,30 +13,38 @@ OURS = "mario_agents."
 
 
 def plan() -> list[Check]:
-    """All checks: first those that may run at once, the longest ones first, then those of whole
-    runs' speed, one by one."""
+    """All checks: first those of what is right, which run at once, the longest ones first; then
+    those of speed, one by one."""
     together: list[Check] = []
     alone: list[Check] = []
     names = [each.name for each in available_trainers() if each.target.startswith(OURS)]
+    learners: set[str] = set()
     for trainer in names:
         plugin, one = load_trainer(trainer), {"trainer": trainer}
-        together.append(Check(f"losses:{trainer}", f"{CHECKS}.losses:check", one, 60))
         together.append(Check(f"run:{trainer}", f"{CHECKS}.runs:one_process", one, 60))
         for share in plugin.algorithm.shares:
             arguments = {**one, "share": share, "count": WORKERS}
             name = f"workers:{trainer}-{share}"
-            together.append(Check(name, f"{CHECKS}.runs:workers", arguments, 60))
-        together.append(
-            Check(f"actor-device:{trainer}", f"{CHECKS}.runs:actors_elsewhere", one, 40)
-        )
+            together.append(Check(name, f"{CHECKS}.runs:workers", arguments, 50))
+        alone.append(Check(f"speed:{trainer}", f"{CHECKS}.speed:training", one, 8, 8, True))
+        if trainer in FLEETS:
+            alone.append(Check(f"fleet:{trainer}", f"{CHECKS}.speed:fleet", one, 16, 8, True))
+        # Trainers that learn with the same learner compute the same.
+        learner = type(plugin.algorithm).learner.__qualname__
+        if learner in learners:
+            continue
+        learners.add(learner)
+        together.append(Check(f"losses:{trainer}", f"{CHECKS}.losses:check", one, 60))
+        together.append(Check(f"graphs:{trainer}", f"{CHECKS}.graphs:check", one, 40))
         if "compile" in fields_of(plugin.config_class):
             together.append(Check(f"compile:{trainer}", f"{CHECKS}.speed:compiled", one, 75))
-        alone.append(Check(f"speed:{trainer}", f"{CHECKS}.speed:training", one, 8, 14, True))
-        together.append(Check(f"updates:{trainer}", f"{CHECKS}.speed:updates", one, 30, 6))
+        alone.append(Check(f"updates:{trainer}", f"{CHECKS}.speed:updates", one, 8, 4, True))
+        if trainer in SIZES:
+            alone.append(Check(f"sizes:{trainer}", f"{CHECKS}.speed:sizes", one, 12, 4, True))
     for name, what in LEARNING.items():
         if what.trainer in names:
             target = f"{CHECKS}.learning:check"
-            alone.append(Check(f"learn:{name}", target, {"name": name}, 8, what.seconds, True))
+            alone.append(Check(f"learn:{name}", target, {"name": name}, 6, what.seconds, True))
     return sorted(together, key=lambda check: -check.seconds) + alone
 
 

@@ -22,10 +22,11 @@ Status = Literal["ok", "failed", "hung", "no time"]
 ROOT = Path(__file__).parents[2]
 LEAST_BUDGET = 1.0
 """Seconds of training that are worth measuring."""
-TOGETHER_SHARE = 0.5
+TOGETHER_SHARE = 0.35
 """Of the time, for the checks that run at once, if others follow them."""
 LAST_LINES = 60
-CORES_EACH = 2
+CORES_EACH = 1.33
+"""Of a check, when several run at once: much of what they do is waiting."""
 
 
 class Result(NamedTuple):
@@ -69,7 +70,7 @@ class Run:
         """Make the checks: first several at once, then those of speed one by one."""
         together = [check for check in checks if not check.alone]
         alone = [check for check in checks if check.alone]
-        slots = max(available_cores() // CORES_EACH, 1)
+        slots = max(int(available_cores() / CORES_EACH), 1)
         end = self._end - (self._seconds * (1 - TOGETHER_SHARE) if alone else 0)
         results = self._at_once(together, slots, end)
         for number, check in enumerate(alone):
@@ -128,7 +129,7 @@ class _Running:
         more = {"device": device, "folder": str(work), "log": str(self._log), "limit": limit}
         spec.write_text(json.dumps({**check._asdict(), **more}))
         # A run sets its own number; other networks are faster without threads that wait for cores.
-        threads = str(CORES_EACH if slots > 1 else 1)
+        threads = str(2 if slots > 1 else 1)
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads)}
         self._began = time.monotonic()
         with self._log.open("wb") as output:

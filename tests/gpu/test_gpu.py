@@ -111,7 +111,7 @@ def test_every_trainer_is_checked_in_every_way_that_it_shares():
         if entry.target.startswith("mario_agents."):
             shares = load_trainer(entry.name).algorithm.shares
             assert {f"workers:{entry.name}-{share}" for share in shares} <= checks
-            assert {f"{kind}:{entry.name}" for kind in ("losses", "run", "speed")} <= checks
+            assert {f"{kind}:{entry.name}" for kind in ("run", "speed")} <= checks
 
 
 def test_noise_of_every_device_is_the_cpu_s():
@@ -135,10 +135,10 @@ def test_a_gpu_that_is_not_there(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.slow
 def test_a_part_of_it_on_the_cpu(tmp_path: Path):
     out = tmp_path / "found.json"
-    words = ["--device", "cpu", "--only", "actor-device:ppo", "speed:ppo", "--minutes", "4"]
+    words = ["--device", "cpu", "--only", "workers:ppo", "speed:ppo", "--minutes", "4"]
     assert main([*words, "--out", str(out)]) == 0
     checks = json.loads(out.read_text())["checks"]
     assert {name: each["status"] for name, each in checks.items()} == {
-        "actor-device:ppo": "ok", "speed:ppo": "ok"
+        "workers:ppo-gradients": "ok", "speed:ppo": "ok"
     }  # fmt: skip
     assert checks["speed:ppo"]["figures"]["tiles"]["steps/s"] > 0

@@ -15,13 +15,15 @@ from tests.gpu.rows import speeds
 
 
 def one_process(job: Job, trainer: str) -> Found:
-    """Train, go on, go on on the CPU, and back; measure by the standard on both."""
+    """Train, go on with actions chosen on the CPU, go on on the CPU, and back; measure by the
+    standard on both."""
     run, steps = _train(job, trainer, "pixels", {"eval_interval": 320}), _steps(job, trainer)
     if not read_evaluations(run.evaluations_path)[0]:
         raise CheckFailed("No evaluation while training succeeded; its log says why.")
     updates = [_updates(run)]
-    for number, device in enumerate((job.device, "cpu", job.device), start=2):
-        job.command("train", "--resume", run.path, "--device", device,
+    ways = [(job.device, ("--actor-device", "cpu")), ("cpu", ()), (job.device, ())]
+    for number, (device, more) in enumerate(ways, start=2):
+        job.command("train", "--resume", run.path, "--device", device, *more,
                     "--total-steps", number * steps)  # fmt: skip
         updates.append(_updates(run))
         if not updates[-1] > updates[-2]:
@@ -47,12 +49,6 @@ def workers(job: Job, trainer: str, share: str | None, count: int) -> Found:
     if not after > before > 0:
         raise CheckFailed(f"{count} workers made {before} updates, and one more {after - before}.")
     return Found(f"{count} workers, then one: {before} + {after - before} updates", found)
-
-
-def actors_elsewhere(job: Job, trainer: str) -> Found:
-    """Actions are chosen on the CPU."""
-    run = _train(job, trainer, "tiles", {"actor_device": "cpu"})
-    return Found(f"{_updates(run)} updates, actions chosen on the CPU", speeds(run))
 
 
 def _train(
