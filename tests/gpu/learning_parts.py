@@ -168,6 +168,11 @@ class Updates:
         )
         self.made.append(Update(update.before, update.batch, loss, kept, self._weights()))
 
+    def gradients_of(self, batch: NumpyBatch, weights: Mapping[str, Tensor]) -> list[Tensor]:
+        """Of a batch with such weights, on the CPU; nothing is updated."""
+        self._learner.model.load_state_dict(weights)
+        return [each.cpu() for each in self._compute(batch)[1]]
+
     def _compute(self, batch: NumpyBatch) -> tuple[Mapping[str, Tensor], list[Tensor]]:
         torch.manual_seed(len(self.made))
         with SameNoise():
