@@ -30,10 +30,25 @@ def small_disk(path: Path, size: str = "4m") -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(path)], check=True)
 
 
+def with_small_shm(size: str) -> list[str]:
+    """What to write before a command so that it alone has a ``/dev/shm`` of its own, of ``size``;
+    skips the test where that is not permitted."""
+    privately = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    mounted = f'mount -t tmpfs -o size={size} tmpfs /dev/shm && exec "$@"'
+    before = [*privately, "sh", "-c", mounted, "sh"]
+    try:
+        done = subprocess.run([*before, "true"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        pytest.skip(f"no mount namespaces: {error}")
+    if done.returncode:
+        pytest.skip(f"a /dev/shm of one's own is not permitted: {done.stderr.strip()}")
+    return before
+
+
 def fill(disk: Path) -> Path:
-    """Take all the space there is; remove the file to give it back."""
+    """Take all the space there is, also again what was given back; remove the file to return it."""
     filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
+    with filler.open("ab", buffering=0) as file:
         for size in (1 << 16, 1 << 12, 1):
             try:
                 while True:
