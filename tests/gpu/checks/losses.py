@@ -94,7 +94,10 @@ def _compare(
         figures = _differences(expected, actual)
         if not figures["gradients"] <= variant.gradients:
             figures["as computed"] = figures["gradients"]
-            figures["gradients"] = _nearby(algorithm, config, different, spaces, expected, device)
+            with _arithmetic(variant):
+                figures["gradients"] = _nearby(
+                    algorithm, config, different, spaces, expected, device
+                )
         found.figures[label] = {**figures, "seconds": round(time.monotonic() - begin, 2)}
         found.problems += _judge(label, figures, variant, expected, actual)
         print(label, found.figures[label], flush=True)
