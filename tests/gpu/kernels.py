@@ -1,7 +1,7 @@
 """``python -m tests.gpu.kernels TRAINER [OPTION=VALUE ...]``: what an update has a GPU do.
 
 Prints how long updates take, and the kernels of one, by name: how many there are, and how long they
-take together. Options are the trainer's; ``size=NAME`` alone means the sizes that are measured.
+take together. Options are the trainer's, on a GPU if nothing else is said.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> int:
     for event in profiler.events():
         if event.device_type == torch.autograd.DeviceType.CUDA:
             counts[event.name] += 1
-            times[event.name] += event.device_time
+            times[event.name] += event.time_range.elapsed_us()
     print(f"{sum(counts.values())} kernels, {sum(times.values()) / 1e3:.2f} ms together")
     for name, time in times.most_common(SHOWN):
         print(f"{counts[name]:6} {time / 1e3:8.3f} ms  {name[:140]}")
