@@ -58,6 +58,23 @@ def imagine(
         noise: decides on actions and on what comes of them.
         uniform: share of random actions.
     """
+    features, actions = _along(model, start, noise, uniform)
+    # Made here, so that they may be a part of what has gradients.
+    along = torch.stack(features)
+    return Imagined(
+        along,
+        torch.stack(actions),
+        two_hot_mean(model.world.reward(along), model.bins),
+        model.world.going_on(along).squeeze(-1).float().sigmoid(),
+    )
+
+
+@torch.inference_mode()
+def _along(
+    model: DreamerModel, start: Latent, noise: ImaginationNoise, uniform: float
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Features of all states, and actions in all but the last. Of so many small operations a tenth
+    of the time goes into what inference does without."""
     rssm, latent, dtype = model.world.rssm, start, _matrix_dtype(start.deter)
     weights, effects = rssm.weights(dtype), rssm.effects().to(dtype)
     features, actions = [start.features()], []
@@ -67,13 +84,7 @@ def imagine(
         deter = recur(weights, *latent, effects[actions[-1]]).deter
         latent = Latent(deter, sample_one_hot(rssm.prior(deter), by_state).flatten(1))
         features.append(latent.features())
-    along = torch.stack(features)
-    return Imagined(
-        along,
-        torch.stack(actions),
-        two_hot_mean(model.world.reward(along), model.bins),
-        model.world.going_on(along).squeeze(-1).float().sigmoid(),
-    )
+    return features, actions
 
 
 def _matrix_dtype(x: Tensor) -> torch.dtype:
