@@ -30,7 +30,7 @@ class NormSlopes(NamedTuple):
     def of(cls, x: Tensor, scale: Tensor, eps: float = EPSILON) -> NormSlopes:
         """Those at ``x`` ``(..., n)``, with a ``scale`` that fits it."""
         wide = x.float()
-        inverse = wide.square().mean(dim=-1, keepdim=True).add_(eps).rsqrt_()
+        inverse = _inverse(wide, eps)
         normal = wide * inverse
         scaled = normal * scale
         activation = torch.ops.aten.silu_backward(torch.ones_like(scaled), scaled)
@@ -65,9 +65,16 @@ class _RMSNormSiLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         x, scale = ctx.saved_tensors
-        slopes, gradient = NormSlopes.of(x, scale, ctx.eps), gradients[0]
-        into = slopes.input_gradient(gradient).to(x.dtype)
-        return into, slopes.scale_gradient(gradient, scale.ndim), None
+        wide = x.float()
+        inverse = _inverse(wide, ctx.eps)
+        normal = wide * inverse
+        into = torch.ops.aten.silu_backward(gradients[0], normal * scale)
+        products = into * normal
+        along = products @ scale if scale.ndim == 1 else (products * scale).sum(dim=-1)
+        by_scale = products.flatten(0, products.ndim - scale.ndim - 1).sum(dim=0)
+        along = along.unsqueeze(-1).div_(x.shape[-1])
+        into = into.mul_(scale).addcmul_(normal, along, value=-1.0).mul_(inverse)
+        return into.to(x.dtype), by_scale, None
 
 
 def rms_norm_silu(x: Tensor, scale: Tensor, eps: float = EPSILON) -> Tensor:
@@ -92,7 +99,11 @@ def _forward(x: Tensor, scale: Tensor, eps: float) -> Tensor:
         weight = scale if scale.ndim == 1 else None
         normal = functional.rms_norm(wide, wide.shape[-1:], weight, eps)
         return functional.silu(normal if weight is not None else normal * scale)
+    return functional.silu((wide * _inverse(wide, eps)).mul_(scale), inplace=True)
+
+
+def _inverse(wide: Tensor, eps: float) -> Tensor:
+    """``(..., 1)``, one over the root mean square."""
     # One pass over the numbers where squares and their mean are two.
     root = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-    inverse = root.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
-    return functional.silu((wide * inverse).mul_(scale), inplace=True)
+    return root.square_().div_(wide.shape[-1]).add_(eps).rsqrt_()
