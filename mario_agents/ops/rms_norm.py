@@ -105,5 +105,5 @@ def _forward(x: Tensor, scale: Tensor, eps: float) -> Tensor:
 def _inverse(wide: Tensor, eps: float) -> Tensor:
     """``(..., 1)``, one over the root mean square."""
     # One pass over the numbers where squares and their mean are two.
-    root = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    root: Tensor = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
     return root.square_().div_(wide.shape[-1]).add_(eps).rsqrt_()
