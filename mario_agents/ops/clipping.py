@@ -45,7 +45,7 @@ def clip_adaptively(share: float, *, floor: float = 1e-3) -> Clip:
         limit = torch.stack(list(weights)).clamp_(min=floor)
         factors = (limit * share / size.clamp(min=torch.finfo(size.dtype).tiny)).clamp_(max=1.0)
         # As numbers: a GPU takes all at once, and it is waited for here anyway, for the norm.
-        torch._foreach_mul_(gradients, factors.tolist())
+        torch._foreach_mul_(gradients, factors.cpu().tolist())
         whole: Tensor = torch.linalg.vector_norm(size)
         return whole
 
