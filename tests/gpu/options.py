@@ -132,9 +132,9 @@ class Learning(NamedTuple):
 
 
 LEARNING: dict[str, Learning] = {
-    "ppo/gpu": Learning("ppo", "gpu", {"eval_interval": 40_000}, 60.0),
-    "ddqn-tiles": Learning("ddqn", "tiles-cpu", {}, 40.0),
-    "ddqn-pixels": Learning("ddqn", "pixels-cpu", {}, 60.0),
+    "ppo/gpu": Learning("ppo", "gpu", {"eval_interval": 40_000}, 65.0),
+    "ddqn-tiles": Learning("ddqn", "tiles-cpu", {}, 50.0),
+    "ddqn-pixels": Learning("ddqn", "pixels-cpu", {}, 45.0),
 }
 
 

@@ -26,9 +26,9 @@ def plan() -> list[Check]:
             arguments = {**one, "share": share, "count": WORKERS}
             name = f"workers:{trainer}-{share}"
             together.append(Check(name, f"{CHECKS}.runs:workers", arguments, 50))
-        alone.append(Check(f"speed:{trainer}", f"{CHECKS}.speed:training", one, 8, 8, True))
+        alone.append(Check(f"speed:{trainer}", f"{CHECKS}.speed:training", one, 14, 6, True))
         if trainer in FLEETS:
-            alone.append(Check(f"fleet:{trainer}", f"{CHECKS}.speed:fleet", one, 16, 8, True))
+            alone.append(Check(f"fleet:{trainer}", f"{CHECKS}.speed:fleet", one, 20, 8, True))
         # Trainers that learn with the same learner compute the same.
         learner = type(plugin.algorithm).learner.__qualname__
         if learner in learners:
@@ -38,13 +38,13 @@ def plan() -> list[Check]:
         together.append(Check(f"graphs:{trainer}", f"{CHECKS}.graphs:check", one, 40))
         if "compile" in fields_of(plugin.config_class):
             together.append(Check(f"compile:{trainer}", f"{CHECKS}.speed:compiled", one, 75))
-        alone.append(Check(f"updates:{trainer}", f"{CHECKS}.speed:updates", one, 8, 4, True))
+        alone.append(Check(f"updates:{trainer}", f"{CHECKS}.speed:updates", one, 15, 4, True))
         if trainer in SIZES:
-            alone.append(Check(f"sizes:{trainer}", f"{CHECKS}.speed:sizes", one, 12, 4, True))
+            alone.append(Check(f"sizes:{trainer}", f"{CHECKS}.speed:sizes", one, 16, 4, True))
     for name, what in LEARNING.items():
         if what.trainer in names:
             target = f"{CHECKS}.learning:check"
-            alone.append(Check(f"learn:{name}", target, {"name": name}, 6, what.seconds, True))
+            alone.append(Check(f"learn:{name}", target, {"name": name}, 12, what.seconds, True))
     return sorted(together, key=lambda check: -check.seconds) + alone
 
 
