@@ -113,7 +113,7 @@ def recur(w: RecurrentWeights, deter: Tensor, stoch: Tensor, by_action: Tensor) 
 
 def _tanh(x: Tensor) -> Tensor:
     """PyTorch's, but five times as fast on a CPU."""
-    if x.device.type == "cuda":
+    if x.is_cuda:
         return torch.tanh(x)
     return torch.sigmoid(2.0 * x).mul_(2.0).sub_(1.0)
 

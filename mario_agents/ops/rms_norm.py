@@ -95,7 +95,7 @@ def rms_norm_silu(x: Tensor, scale: Tensor, eps: float = EPSILON) -> Tensor:
 
 def _forward(x: Tensor, scale: Tensor, eps: float) -> Tensor:
     wide = x.float()
-    if wide.device.type == "cuda":  # two operations, or three, of which each has to be started
+    if wide.is_cuda:  # two operations, or three, of which each has to be started
         weight = scale if scale.ndim == 1 else None
         normal = functional.rms_norm(wide, wide.shape[-1:], weight, eps)
         return functional.silu(normal if weight is not None else normal * scale)
