@@ -23,7 +23,7 @@ class Check(NamedTuple):
         target: ``module:function``, called with a :class:`Job` and ``arguments``; it returns a
             :class:`Found`.
         arguments: by name, JSON-able.
-        seconds: that it should take, beside its budget; after twice as long it is ended.
+        seconds: that it should take, beside its budget; after a few times as long it is ended.
         budget: seconds of training, of which it gets less where there is less.
         alone: it measures speed, so that nothing else may run meanwhile.
     """

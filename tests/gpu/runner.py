@@ -25,6 +25,8 @@ LEAST_BUDGET = 1.0
 TOGETHER_SHARE = 0.35
 """Of the time, for the checks that run at once, if others follow them."""
 LAST_LINES = 60
+PATIENCE, PATIENCE_CPU = 2.0, 8.0
+"""A check that takes so many times as long as it should is ended. On a CPU it is mostly slow."""
 CORES_EACH = 1.33
 """Of a check, when several run at once: much of what they do is waiting."""
 
@@ -63,6 +65,7 @@ class Run:
         busy: Callable[[Sequence[str]], object] = lambda names: None,
     ) -> None:
         self._device, self._done, self._busy = device, done, busy
+        self._patience = PATIENCE_CPU if device == "cpu" else PATIENCE
         self._end = time.monotonic() + seconds
         self._seconds = seconds
 
@@ -91,7 +94,9 @@ class Run:
             while waiting or running:
                 while waiting and len(running) < slots:
                     check = waiting.pop(0)
-                    limit = min(2 * check.seconds + check.budget, end - time.monotonic())
+                    limit = min(
+                        self._patience * check.seconds + check.budget, end - time.monotonic()
+                    )
                     # The time a process needs to begin is not enough for anything.
                     lacking = check.alone and check.budget < LEAST_BUDGET
                     if lacking or limit < min(check.seconds / 3, 10.0):
