@@ -27,6 +27,8 @@ TOGETHER_SHARE = 0.35
 LAST_LINES = 60
 PATIENCE, PATIENCE_CPU = 2.0, 8.0
 """A check that takes so many times as long as it should is ended. On a CPU it is mostly slow."""
+BUDGET_CPU = 4.0
+"""There a run needs so many times as long until it has rows to measure."""
 CORES_EACH = 1.33
 """Of a check, when several run at once: much of what they do is waiting."""
 
@@ -71,6 +73,8 @@ class Run:
 
     def run(self, checks: Sequence[Check]) -> list[Result]:
         """Make the checks: first several at once, then those of speed one by one."""
+        if self._device == "cpu":
+            checks = [check._replace(budget=BUDGET_CPU * check.budget) for check in checks]
         together = [check for check in checks if not check.alone]
         alone = [check for check in checks if check.alone]
         slots = max(int(available_cores() / CORES_EACH), 1)

@@ -135,10 +135,10 @@ def test_a_gpu_that_is_not_there(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.slow
 def test_a_part_of_it_on_the_cpu(tmp_path: Path):
     out = tmp_path / "found.json"
-    words = ["--device", "cpu", "--only", "workers:ppo", "speed:ppo", "--minutes", "4"]
+    words = ["--device", "cpu", "--only", "workers:ppo", "speed:a3c", "--minutes", "4"]
     assert main([*words, "--out", str(out)]) == 0
     checks = json.loads(out.read_text())["checks"]
     assert {name: each["status"] for name, each in checks.items()} == {
-        "workers:ppo-gradients": "ok", "speed:ppo": "ok"
+        "workers:ppo-gradients": "ok", "speed:a3c": "ok"
     }  # fmt: skip
-    assert checks["speed:ppo"]["figures"]["tiles"]["steps/s"] > 0
+    assert checks["speed:a3c"]["figures"]["tiles"]["steps/s"] > 0
