@@ -101,8 +101,9 @@ def naive(batches: list[dict[str, np.ndarray]], accumulate: int) -> tuple[Line, 
 def learning(learner: Line, dataset: Dataset, accumulate: int) -> BatchLearning:
     heartbeat = SharedHeartbeat.private(workers=1)
     return BatchLearning(
-        learner, CPU, dataset, heartbeat, heartbeat.row(0), lambda _: None, accumulate=accumulate
-    )
+        learner, CPU, dataset, heartbeat, heartbeat.row(0), lambda _: None, accumulate=accumulate,
+        cuda_graphs=False,
+    )  # fmt: skip
 
 
 def assert_same(ours: Line, theirs: Line) -> None:
@@ -194,7 +195,7 @@ def test_a_packet_is_as_old_as_the_weights_of_its_first_batch() -> None:
     player: Any = None
     worker = Bare(
         WorkerContext(0, 1, 0, 0, 0, CPU), Line(), player, player, player, dataset, exchange,
-        heartbeat, nothing, collect_steps=1, accumulate_grads=3, log_interval=1,
+        heartbeat, nothing, collect_steps=1, accumulate_grads=3, log_interval=1, cuda_graphs=False,
     )  # fmt: skip
     versions = []
     for count in (1, 0, 1, 4, 2, 1):
