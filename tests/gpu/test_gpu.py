@@ -18,7 +18,7 @@ from tests.gpu.job import Check, CheckFailed, Found, Job
 from tests.gpu.learning_parts import SameNoise
 from tests.gpu.options import LEARNING, MEASURED, SMALL, fields_of
 from tests.gpu.plan import plan
-from tests.gpu.runner import ROOT, Result, Run, place_in
+from tests.gpu.runner import BUDGET_CPU, ROOT, Result, Run, place_in
 
 HERE = "tests.gpu.test_gpu"
 
@@ -64,7 +64,7 @@ def test_whatever_a_check_does_the_others_are_made():
         check_of(wrong),
         check_of(broken),
         check_of(killed),
-        check_of(hanging, seconds=8.0),
+        check_of(hanging, seconds=2.0),
         check_of(fine, arguments={"number": 3}, budget=1.5, alone=True),
     )
     found = {each.check.name: each for each in results}
@@ -76,7 +76,7 @@ def test_whatever_a_check_does_the_others_are_made():
     assert "on the way" in found["broken"].log
     assert "status -9" in found["killed"].said
     assert "not done" in found["hanging"].said
-    assert found["fine"].figures == {"number": 3, "budget": 1.5}
+    assert found["fine"].figures == {"number": 3, "budget": 1.5 * BUDGET_CPU}
     assert not found["fine"].log
 
 
