@@ -170,14 +170,14 @@ def test_options_left_out_follow_those_given() -> None:
     assert config.resolved().sequence_steps == 20
     config = make_config(PPOConfig, {**base, "minibatch_size": 160, "num_envs": 40}, source="test")
     assert (config.sequence, config.batch, config.steps) == (16, 160, 64)
-    without = make_config(PPOConfig, {"device": "cpu"}, source="test")
-    assert (without.sequence, without.resolved().sequence_steps) == (1, None)
+    # Like all that is said of memory, it is for networks that have one.
+    without = make_config(PPOConfig, {"device": "cpu", "sequence_steps": 24}, source="test")
+    assert (without.sequence, without.resolved().sequence_steps) == (1, 24)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sequence_steps": 8}, "sequence_steps is for networks that remember"),
         ({"recurrent_type": "gru", "sequence_steps": 24}, "multiples of sequence_steps"),
         ({"recurrent_type": "transformer", "hidden": 20}, "even multiple of transformer_heads"),
     ],

@@ -88,11 +88,6 @@ class PPOConfig(ActorCriticConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.sequence_steps is not None and not self.remembers:
-            raise ConfigError(
-                "sequence_steps is for networks that remember; give a recurrent_type, such as gru, "
-                "or leave it out."
-            )
         if self.steps % self.sequence or self.batch % self.sequence:
             raise ConfigError(
                 "ppo needs rollout_steps and minibatch_size to be multiples of sequence_steps, but "
@@ -123,7 +118,7 @@ class PPOConfig(ActorCriticConfig):
             lr_min=self.lr_end,
             rollout_steps=self.steps,
             minibatch_size=self.batch,
-            sequence_steps=self.sequence if self.remembers else None,
+            sequence_steps=self.sequence if self.remembers else self.sequence_steps,
         )
 
     @property
