@@ -85,6 +85,7 @@ def evaluated(evaluator: Evaluator, learner: Learner, step: int) -> Metrics | No
 
 
 @pytest.mark.parametrize(("algorithm", "config"), [(PPOAlgorithm(), PPO), (ToyAlgorithm(), TOY)])
+@pytest.mark.slow
 def test_a_process_finds_what_a_direct_evaluation_finds(
     begin: Open, tmp_path: Path, algorithm: Any, config: TrainConfig
 ) -> None:
@@ -194,6 +195,7 @@ def test_an_evaluation_survives_its_command_being_stopped_and_going_on(
         command.wait()
 
 
+@pytest.mark.slow
 def test_what_fails_in_the_process_is_played_here(
     begin: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,6 +231,7 @@ def test_who_is_evaluated_by_a_thread(begin: Open) -> None:
     assert evaluator.result(wait=True) is not None
 
 
+@pytest.mark.slow
 def test_the_end_does_not_wait_for_a_process_that_starts_or_is_slow(
     begin: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,7 @@ def test_a_dead_fork_server_ends_the_run_and_nothing_is_left(start: Start) -> No
     run.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_children_do_not_outlive_a_killed_main_process(start: Start) -> None:
     run = start(*ENDLESS, "--synchronous", workers=2)
     run.until(lambda: run.running(2))

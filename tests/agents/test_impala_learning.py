@@ -301,6 +301,7 @@ class CueAlgorithm(A3CAlgorithm):
 
 
 @pytest.mark.parametrize("core", CORES)
+@pytest.mark.slow
 def test_every_core_wins_the_game_that_only_memory_wins(core, tmp_path: Path):
     config = dataclasses.replace(
         CONFIG, recurrent_type=core, total_steps=6_400, num_envs=16, rollout_steps=8, hidden=32,

@@ -48,6 +48,7 @@ def test_they_are_registered(name: str) -> None:
     {"recurrent_type": "lstm", "observation": "pixels", "batch_unrolls": 6},
     {"recurrent_type": "transformer", "frame_stack": 1, "optimizer": "rmsprop", "snapshots": False},
 ], ids=["gru", "lstm", "transformer"])  # fmt: skip
+@pytest.mark.slow
 def test_it_keeps_what_an_algorithm_promises(options: dict[str, object], tmp_path: Path) -> None:
     check_algorithm(A3CAlgorithm(), dataclasses.replace(SMALL, **options), tmp_path)
 

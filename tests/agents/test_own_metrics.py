@@ -102,6 +102,7 @@ def test_the_dashboard_draws_its_panel_curve_and_column(run: RunDir, tmp_path: P
         assert any(re.match(r"doubt +\d", line) for line in screen.splitlines())  # its curve
 
 
+@pytest.mark.slow
 def test_without_or_with_a_damaged_file_of_definitions_columns_are_shown_by_name(
     run: RunDir, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_a_run_is_resumed_and_evaluated_from_elsewhere(
     assert found.plain()["levels"]
 
 
+@pytest.mark.slow
 def test_an_older_run_goes_on_where_it_was_begun(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -292,6 +292,7 @@ OBS = Spaces((4, 36, 36), 3)
 
 
 @pytest.mark.parametrize("network", ["mlp", "small"])
+@pytest.mark.slow
 def test_it_learns_the_corridor(network):
     config = dataclasses.replace(CONFIG, network=network, lr=3e-3, lr_min=3e-3)
     algorithm = PPOAlgorithm()

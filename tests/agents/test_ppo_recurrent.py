@@ -130,6 +130,7 @@ def test_values_behind_the_last_steps_depend_on_what_was_remembered(core: str) -
 
 
 @pytest.mark.parametrize("core", ["gru", "transformer"])
+@pytest.mark.slow
 def test_it_keeps_what_an_algorithm_promises(core: str, tmp_path: Path) -> None:
     config = dataclasses.replace(
         CONFIG, recurrent_type=core, observation="tiles", total_steps=384, log_interval=64

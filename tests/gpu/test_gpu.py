@@ -59,6 +59,7 @@ def check_of(function: Any, seconds: float = 60.0, **more: Any) -> Check:
     return Check(name, f"{HERE}:{name}", more.pop("arguments", {}), seconds, **more)
 
 
+@pytest.mark.slow
 def test_whatever_a_check_does_the_others_are_made():
     results = run(
         check_of(wrong),

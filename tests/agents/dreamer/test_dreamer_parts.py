@@ -161,6 +161,7 @@ def test_what_the_policy_keeps_is_where_replay_goes_on(learner: DreamerLearner) 
     )
 
 
+@pytest.mark.slow
 def test_it_keeps_what_an_algorithm_promises(tmp_path: Path) -> None:
     check_algorithm(ChoiceDreamer(), CONFIG, tmp_path)
 
@@ -203,6 +204,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
         dataclasses.replace(CONFIG, buffer_size=16)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_states_that_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
