@@ -7,6 +7,7 @@ consist of tensors, so that checkpoints can hold it; those of :mod:`torch.optim`
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,30 @@ def adamw(
     return make
 
 
-class RMSProp(torch.optim.Optimizer):
+class _OwnOptimizer(torch.optim.Optimizer):
+    """All parameters of a group are moved at once, which is fewer operations."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Move the parameters that have gradients, which are used up."""
+        for group in self.param_groups:
+            parameters: list[torch.Tensor] = [p for p in group["params"] if p.grad is not None]
+            for parameter in parameters:
+                if not self.state[parameter]:
+                    self.state[parameter] = self._initial(parameter, group)
+            if parameters:
+                self._move(parameters, group)
+
+    @abstractmethod
+    def _initial(self, parameter: torch.Tensor, group: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """What is kept of a parameter, before its first step."""
+
+    @abstractmethod
+    def _move(self, parameters: list[torch.Tensor], group: dict[str, Any]) -> None:
+        """Take a step."""
+
+
+class RMSProp(_OwnOptimizer):
     """RMSProp as TensorFlow has it, and so the published IMPALA and A3C::
 
         square = decay * square + (1 - decay) * gradient**2
@@ -55,18 +79,9 @@ class RMSProp(torch.optim.Optimizer):
     ) -> None:
         super().__init__(groups, {"decay": decay, "eps": eps, "momentum": momentum})
 
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Move the parameters that have gradients, which are used up."""
-        for group in self.param_groups:
-            parameters: list[torch.Tensor] = [p for p in group["params"] if p.grad is not None]
-            for parameter in parameters:
-                if not self.state[parameter]:
-                    self.state[parameter]["square"] = torch.ones_like(parameter)
-                    if group["momentum"]:
-                        self.state[parameter]["step"] = torch.zeros_like(parameter)
-            if parameters:
-                self._move(parameters, group)
+    def _initial(self, parameter: torch.Tensor, group: dict[str, Any]) -> dict[str, torch.Tensor]:
+        momentum = {"step": torch.zeros_like(parameter)} if group["momentum"] else {}
+        return {"square": torch.ones_like(parameter), **momentum}
 
     def _move(self, parameters: list[torch.Tensor], group: dict[str, Any]) -> None:
         states = [self.state[parameter] for parameter in parameters]
@@ -95,7 +110,7 @@ def rmsprop(*, decay: float = 0.99, eps: float = 0.01, momentum: float = 0.0) ->
     return make
 
 
-class LaProp(torch.optim.Optimizer):
+class LaProp(_OwnOptimizer):
     """Momentum over gradients that were scaled before, and not scaled momentum as in Adam.
 
     Ziyin, Wang and Ueda, "LaProp: Separating Momentum and Adaptivity in Adam" (2020): stable also
@@ -113,20 +128,10 @@ class LaProp(torch.optim.Optimizer):
     ) -> None:
         super().__init__(groups, {"betas": betas, "eps": eps})
 
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Move the parameters that have gradients, which are used up."""
-        for group in self.param_groups:
-            parameters: list[torch.Tensor] = [p for p in group["params"] if p.grad is not None]
-            for parameter in parameters:
-                if not self.state[parameter]:
-                    self.state[parameter] = {
-                        "step": torch.zeros(()),
-                        "momentum": torch.zeros_like(parameter),
-                        "square": torch.zeros_like(parameter),
-                    }
-            if parameters:
-                self._move(parameters, group)
+    def _initial(self, parameter: torch.Tensor, group: dict[str, Any]) -> dict[str, torch.Tensor]:
+        zeros = torch.zeros_like
+        momentum, square = zeros(parameter), zeros(parameter)
+        return {"step": torch.zeros(()), "momentum": momentum, "square": square}
 
     def _move(self, parameters: list[torch.Tensor], group: dict[str, Any]) -> None:
         states = [self.state[parameter] for parameter in parameters]
