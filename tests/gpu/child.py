@@ -1,45 +1,87 @@
-"""``python -m tests.gpu.child SPEC RESULT``: one check, started by :mod:`.runner`."""
+"""``python -m tests.gpu.child``: makes checks, one after another, for :mod:`.host`.
+
+What takes seconds when a process begins (importing torch, the first use of the GPU) is done once.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import faulthandler
+import gc
 import json
+import os
 import signal
-import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
-from mario_agents.child_entry import interrupt_when_alone
-from tests.gpu.job import CheckFailed, Found, Job
+from tests.gpu.job import WHERE_ARE_YOU, CheckFailed, Found, Job
+
+SPECS: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
 
 def main() -> int:
-    """Make the check; what it found is in ``RESULT``, whatever happened."""
-    spec, result = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
+    """Make the checks that come in by the standard input, each a line of JSON, until it closes or a
+    check fails: whatever that has left behind, others are to begin anew."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=interrupt_when_alone, daemon=True).start()
-    # Says where it hangs, before it is killed for that.
-    faulthandler.dump_traceback_later(max(spec["limit"] - 2.0, 1.0))
+    faulthandler.register(WHERE_ARE_YOU)
+    threading.Thread(target=_listen, daemon=True).start()
+    while (spec := SPECS.get()) is not None:
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.ones(1, device=spec["device"])
+        found, failed = _make(spec)
+        _write(Path(spec["result"]), {**dataclasses.asdict(found), "failed": failed})
+        if failed:
+            return 1
+        torch.set_num_threads(threads)  # runs have a number of their own
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return 0
+
+
+def _listen() -> None:
+    # Not sys.stdin: a thread that waits within it would hold its lock when the process ends.
+    with open(0, "rb", buffering=0, closefd=False) as pipe:
+        for line in pipe:
+            SPECS.put(json.loads(line))
+    SPECS.put(None)
+    os.kill(os.getpid(), signal.SIGINT)  # whoever wanted to know is gone
+
+
+def _make(spec: Mapping[str, Any]) -> tuple[Found, bool]:
+    """What a check found, and whether it was left before its end."""
+    Path(spec["began"]).touch()
     job = Job(
-        spec["device"], Path(spec["folder"]), spec["budget"], Path(spec["log"]), spec["limit"]
+        spec["device"],
+        Path(spec["folder"]),
+        spec["measured"],
+        Path(spec["log"]),
+        spec["log_begin"],
     )
     module, _, name = spec["target"].partition(":")
     try:
         found: Found = getattr(import_module(module), name)(job, **spec["arguments"])
     except CheckFailed as error:
-        found = Found("", {}, [str(error)])
+        return Found("", {}, [str(error)]), True
     except Exception as error:
         traceback.print_exc()
         first = (str(error).splitlines() or ["no reason given"])[0]
-        found = Found("", {}, [f"{type(error).__name__}: {first}"])
-    part = result.with_suffix(".part")
-    part.write_text(json.dumps(dataclasses.asdict(found)))
-    part.replace(result)
-    return 0
+        return Found("", {}, [f"{type(error).__name__}: {first}"]), True
+    return found, False
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(document))
+    part.replace(path)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

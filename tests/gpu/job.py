@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mario_agents.cli import main
 
-LATE = 0.6
-"""Of its limit, after which a check of many things begins no other one."""
+WHERE_ARE_YOU = signal.SIGUSR1
+"""Has a process that makes checks write where its threads are, whatever they do."""
 
 
 class Check(NamedTuple):
-    """One thing to be checked, in a process of its own.
+    """One thing to be checked.
 
     Attributes:
         name: what ``--only`` says.
         target: ``module:function``, called with a :class:`Job` and ``arguments``; it returns a
             :class:`Found`.
         arguments: by name, JSON-able.
-        seconds: that it should take, beside its budget; after a few times as long it is ended.
-        budget: seconds of training, of which it gets less where there is less.
-        alone: it measures speed, so that nothing else may run meanwhile.
+        seconds: its budget on a machine with a GPU; it is ended after a few times as long.
+        cores: that it keeps busy: it runs beside others of its kind while there are so many. None
+            is all of them: it measures a speed, so that nothing else may run meanwhile.
+        measured: seconds of its budget in which it trains, or measures.
     """
 
     name: str
     target: str
     arguments: dict[str, Any]
     seconds: float
-    budget: float = 0.0
-    alone: bool = False
+    cores: float | None
+    measured: float = 0.0
 
 
 @dataclass
@@ -62,22 +63,16 @@ class Job:
     Attributes:
         device: "cuda", "cpu".
         folder: an empty directory, removed afterwards.
-        seconds: its budget.
-        log: where its output goes.
-        limit: seconds after which it is ended.
+        seconds: to train or to measure.
+        log: where the output of its process goes.
+        log_begin: bytes of that which were there before.
     """
 
     device: str
     folder: Path
     seconds: float
     log: Path
-    limit: float
-    _began: float = field(default_factory=time.monotonic)
-
-    @property
-    def late(self) -> bool:
-        """Whether nothing more should be begun: better less than nothing."""
-        return time.monotonic() - self._began > LATE * self.limit
+    log_begin: int
 
     def command(self, *words: object) -> None:
         """Run a command of ``mario-agents`` in this process.
@@ -89,8 +84,12 @@ class Job:
         print(f"+ mario-agents {shlex.join(text)}", flush=True)
         status = main(text)
         if status:
-            said = last_line(self.log)
-            raise CheckFailed(f"mario-agents {shlex.join(text)} ended with status {status}: {said}")
+            command = shlex.join(["mario-agents", *text])
+            raise CheckFailed(f"{command} ended with status {status}: {self.last_line()}")
+
+    def last_line(self) -> str:
+        """What was said last."""
+        return last_line(read_log(self.log, self.log_begin))
 
     def options_file(self, options: dict[str, Any]) -> Path:
         """Options in a file, for ``train --config``."""
@@ -99,7 +98,12 @@ class Job:
         return path
 
 
-def last_line(log: Path) -> str:
-    """The last line of a log that says something."""
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+def read_log(log: Path, begin: int) -> str:
+    """What a log says behind so many bytes."""
+    return log.read_bytes()[begin:].decode(errors="replace") if log.exists() else ""
+
+
+def last_line(text: str) -> str:
+    """The last line that says something."""
+    lines = (line.strip() for line in reversed(text.splitlines()))
+    return next((line for line in lines if line), "it said nothing")

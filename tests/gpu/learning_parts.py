@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ class Player:
     def __init__(self, algorithm: Any, config: Any, device: torch.device) -> None:
         envs = make_vector(algorithm.env_kwargs(config), config.num_envs)
         self.spaces, self.algorithm, self.config = Spaces.of(envs), algorithm, config
+        self.device = device
         self.learner = algorithm.learner(config, self.spaces)
         self.learner.model.to(device)
         context = WorkerContext(0, 1, config.seed, 0, 0, device)
@@ -41,30 +43,51 @@ class Player:
     def learn(self, updates: Updates) -> Iterator[Update]:
         """Play, and learn from each batch that is due, without end."""
         for batch in self.batches():
-            measured = updates.update({name: np.array(a) for name, a in batch.items()})
+            measured = updates.update(_copied(batch))
             self.feedback(batch, measured)
             yield updates.made[-1]
 
     def first_batch(self) -> NumpyBatch:
         """Play until there is one."""
-        return {name: np.array(array) for name, array in next(self.batches()).items()}
+        return _copied(next(self.batches()))
+
+    def played(self, seconds: float) -> tuple[NumpyBatch, float]:
+        """Play for so long, and until there is a batch; returns the last one, and the agent steps
+        for each second of playing behind the first round."""
+        batch: NumpyBatch = {}
+        rounds, steps, spent = self._rounds(), 0, 0.0
+        self._fed(next(rounds)[0], batch)
+        while spent < seconds or not batch:
+            begin = time.perf_counter()
+            at, made = next(rounds)
+            spent += time.perf_counter() - begin
+            steps += made
+            self._fed(at, batch)
+        return batch, steps / spent
+
+    def _fed(self, at: int, batch: NumpyBatch) -> None:
+        """Let the dataset give all batches that are due, and keep the first one of them."""
+        for number, each in enumerate(self._dataset.batches(at)):
+            if not number:
+                batch.update(_copied(each))
 
     def batches(self) -> Iterator[Mapping[str, NDArray[Any]]]:
         """Play, and give each batch that is due; :attr:`feedback` takes what was measured on it."""
-        steps, at = self.algorithm.collect_steps(self.config), 0
-        for _ in range(MOST_ROUNDS):
-            at += self._actor.collect(steps, at, lambda step: self._dataset.add(step, 0)).steps
+        for at, _ in islice(self._rounds(), MOST_ROUNDS):
             yield from self._dataset.batches(at)
-        raise AssertionError(f"{at} steps led to too few batches")
+        raise AssertionError(f"{MOST_ROUNDS} rounds led to too few batches")
+
+    def _rounds(self) -> Iterator[tuple[int, int]]:
+        """Play without end; all steps so far, and those of each round."""
+        steps, at = self.algorithm.collect_steps(self.config), 0
+        while True:
+            made = self._actor.collect(steps, at, lambda step: self._dataset.add(step, 0)).steps
+            at += made
+            yield at, made
 
 
-def spaces_of(algorithm: Any, config: Any) -> Spaces:
-    """What the games of a configuration show and take."""
-    envs = make_vector(algorithm.env_kwargs(config), 1)
-    try:
-        return Spaces.of(envs)
-    finally:
-        envs.close()
+def _copied(batch: Mapping[str, NDArray[Any]]) -> NumpyBatch:
+    return {name: np.array(array) for name, array in batch.items()}
 
 
 class Update(NamedTuple):

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from typing import Any, NamedTuple, get_args, get_type_hints
+
+import torch
+
+from mario_agents.config import make_config
+from mario_envkit.errors import ConfigError
 
 _SMALL: dict[str, Any] = {
     "seed": 7,
@@ -48,11 +54,8 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """What a run of seconds needs beyond that, by trainer."""
 
-MEASURED: dict[str, dict[str, Any]] = {
-    "ddqn": {"learning_starts": 512},
-    "apex": {"learning_starts": 512},
-    "dreamer": {"learning_starts": 512},
-}
+_SOON: dict[str, Any] = {"learning_starts": 512, "buffer_size": 20_000}
+MEASURED: dict[str, dict[str, Any]] = {"ddqn": _SOON, "apex": _SOON, "dreamer": _SOON}
 """What a trainer needs beyond its defaults so that it learns after a second."""
 
 OBSERVATIONS: dict[str, dict[str, Any]] = {
@@ -60,7 +63,7 @@ OBSERVATIONS: dict[str, dict[str, Any]] = {
     "pixels": {"observation": "pixels", "screen_size": 84},
 }
 SMALL_SCREEN: dict[str, Any] = {"screen_size": 42}
-"""For pixels on a CPU."""
+"""For pixels on a CPU, where the usual ones take minutes."""
 
 
 class Variant(NamedTuple):
@@ -91,18 +94,16 @@ STEP = 1e-3
 
 SIZES: dict[str, dict[str, dict[str, Any]]] = {
     "dreamer": {
-        f"{observation} {size}": {
-            "observation": observation,
+        "pixels/12m": {
+            "observation": "pixels",
             "screen_size": 64,
-            "size": size,
+            "size": "12m",
             "batch_size": 16,
             "batch_length": 64,
             "imagined": 1_024,
             "num_envs": 16,
             "learning_starts": 1_280,
-            "buffer_size": 20_000,
-        }
-        for observation, size in (("pixels", "12m"), ("tiles", "tiles"))
+        },
     },
 }
 """Sizes of which papers say how fast they are, by trainer."""
@@ -122,19 +123,21 @@ class Learning(NamedTuple):
     Attributes:
         trainer, preset: what is trained.
         options: beyond the preset.
-        seconds: for it, in a check of six minutes.
+        seconds: for it, on a machine with a GPU.
+        cores: that its games and its process keep busy; None is all of them.
     """
 
     trainer: str
     preset: str
     options: dict[str, Any]
     seconds: float
+    cores: float | None
 
 
 LEARNING: dict[str, Learning] = {
-    "ppo/gpu": Learning("ppo", "gpu", {"eval_interval": 40_000}, 65.0),
-    "ddqn-tiles": Learning("ddqn", "tiles-cpu", {}, 50.0),
-    "ddqn-pixels": Learning("ddqn", "pixels-cpu", {}, 45.0),
+    "ppo/gpu": Learning("ppo", "gpu", {"eval_interval": 40_000}, 55.0, None),
+    "ddqn/tiles": Learning("ddqn", "tiles-cpu", {}, 50.0, 8),
+    "ddqn/pixels": Learning("ddqn", "pixels-cpu", {}, 50.0, 8),
 }
 
 
@@ -143,19 +146,33 @@ def fields_of(config_class: type[Any]) -> set[str]:
     return {field.name for field in dataclasses.fields(config_class)}
 
 
-def networks_of(config_class: type[Any]) -> tuple[str | None, ...]:
-    """What the option ``network`` may be, but for auto; one None if there is no such option."""
-    if "network" not in fields_of(config_class):
-        return (None,)
-    return tuple(
-        name for name in get_args(get_type_hints(config_class)["network"]) if name != "auto"
-    )
+def cases(config_class: type[Any]) -> dict[str, dict[str, Any]]:
+    """Every network with every kind of observation that it sees, by name: options."""
+    found: dict[str, dict[str, Any]] = {}
+    hints = get_type_hints(config_class)
+    networks = [name for name in get_args(hints.get("network")) if name != "auto"]
+    for observation, seen in OBSERVATIONS.items():
+        options = known(config_class, seen)
+        for name in networks:
+            several = {**options, "network": name}
+            with suppress(ConfigError):  # a network that cannot see this
+                make_config(config_class, several, source=name)
+                found[f"{observation}/{name}"] = several
+        if not networks:
+            found[observation] = options
+    return found
 
 
 def small_options(trainer: str, config_class: type[Any], observation: str) -> dict[str, Any]:
     """Options of a run of seconds, as for :func:`mario_agents.config.make_config`."""
     general = {**_SMALL, **OBSERVATIONS[observation]}
     return known(config_class, general) | SMALL.get(trainer, {})
+
+
+def on_device(options: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """The same options with a small screen on a CPU."""
+    pixels = options["observation"] == "pixels" and device.type == "cpu"
+    return options | SMALL_SCREEN if pixels else options
 
 
 def known(config_class: type[Any], options: dict[str, Any]) -> dict[str, Any]:

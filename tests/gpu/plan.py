@@ -1,53 +1,143 @@
-"""What is checked, for every trainer that is installed."""
+"""What is checked, for every trainer that is installed, in which order, and how long it takes."""
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import torch
+
+from mario_agents.nn.registry import choose_network
 from mario_envkit.plugins import available_trainers, load_trainer
+from mario_envkit.vector.cores import available_cores
 from tests.gpu.job import Check
-from tests.gpu.options import FLEETS, LEARNING, SIZES, fields_of
+from tests.gpu.options import FLEETS, LEARNING, OBSERVATIONS, SIZES, cases, fields_of
 
 WORKERS = 2
 CHECKS = "tests.gpu.checks"
 OURS = "mario_agents."
 """Trainers of other distributions are theirs to check."""
+SHARED = 1.33
+"""Cores of a check that runs beside others: much of what it does is waiting."""
+BEGIN, PROCESS = 10.0, 15.0
+"""Seconds, measured with a GPU: until the command knows what there is to check, and until a process
+can (most of both is importing torch)."""
+SLOWER_CPU = 4.0
+"""So many times as long as with a GPU do checks take on a CPU, and have to measure there."""
+GIB_EACH = 2.0
+"""Memory of the GPU for a check beside others, with its processes."""
+
+
+class Machine(NamedTuple):
+    """Where checks run.
+
+    Attributes:
+        device: "cuda", "cpu".
+        cores: that may be used.
+        most: checks that may run side by side, however many cores there are.
+    """
+
+    device: str
+    cores: int
+    most: int
+
+    @classmethod
+    def here(cls, device: str) -> Machine:
+        """This one."""
+        cores, most = available_cores(), available_cores()
+        if device.startswith("cuda") and torch.cuda.is_available():
+            memory = torch.cuda.get_device_properties(torch.device(device)).total_memory
+            most = int(memory / 2**30 / GIB_EACH)
+        return cls(device, cores, max(most, 1))
+
+    def slots(self, cores: float | None) -> int:
+        """How many checks that need so many cores run side by side."""
+        return 1 if cores is None else max(min(int(self.cores / cores), self.most), 1)
+
+    @property
+    def threads(self) -> int:
+        """Of the arithmetic of a check on the CPU, unless it sets a number itself."""
+        return 2 if self.cores > 2 else 1
+
+    def planned(self, check: Check) -> Check:
+        """A check with the budget that it has here."""
+        slower = SLOWER_CPU if self.device == "cpu" else 1.0
+        return check._replace(seconds=slower * check.seconds, measured=slower * check.measured)
 
 
 def plan() -> list[Check]:
-    """All checks: first those of what is right, which run at once, the longest ones first; then
-    those of speed, one by one."""
-    together: list[Check] = []
-    alone: list[Check] = []
+    """All checks, the most valuable ones first: what is right, side by side; then how fast it is,
+    one by one."""
     names = [each.name for each in available_trainers() if each.target.startswith(OURS)]
-    learners: set[str] = set()
-    for trainer in names:
-        plugin, one = load_trainer(trainer), {"trainer": trainer}
-        together.append(Check(f"run:{trainer}", f"{CHECKS}.runs:one_process", one, 60))
-        for share in plugin.algorithm.shares:
-            arguments = {**one, "share": share, "count": WORKERS}
-            name = f"workers:{trainer}-{share}"
-            together.append(Check(name, f"{CHECKS}.runs:workers", arguments, 50))
-        alone.append(Check(f"speed:{trainer}", f"{CHECKS}.speed:training", one, 14, 6, True))
-        if trainer in FLEETS:
-            alone.append(Check(f"fleet:{trainer}", f"{CHECKS}.speed:fleet", one, 20, 8, True))
-        # Trainers that learn with the same learner compute the same.
-        learner = type(plugin.algorithm).learner.__qualname__
-        if learner in learners:
-            continue
-        learners.add(learner)
-        together.append(Check(f"losses:{trainer}", f"{CHECKS}.losses:check", one, 60))
-        together.append(Check(f"graphs:{trainer}", f"{CHECKS}.graphs:check", one, 40))
-        if "compile" in fields_of(plugin.config_class):
-            together.append(Check(f"compile:{trainer}", f"{CHECKS}.speed:compiled", one, 75))
-        alone.append(Check(f"updates:{trainer}", f"{CHECKS}.speed:updates", one, 15, 4, True))
-        if trainer in SIZES:
-            alone.append(Check(f"sizes:{trainer}", f"{CHECKS}.speed:sizes", one, 16, 4, True))
+    trainers = {name: load_trainer(name) for name in names}
+    # Trainers that learn with the same learner compute the same.
+    algorithms = {name: type(trainer.algorithm) for name, trainer in trainers.items()}
+    distinct = {each.learner.__qualname__: name for name, each in reversed(algorithms.items())}
+    learners = {name: trainers[name].config_class for name in names if name in distinct.values()}
+    checks: list[Check] = []
+
+    def add(name: str, target: str, seconds: float, /, *budget: Any, **arguments: Any) -> None:
+        checks.append(Check(name, f"{CHECKS}.{target}", arguments, seconds, *budget))
+
+    for name, config_class in learners.items():
+        several = cases(config_class)
+        # Variants of one network for each observation, the cheapest, which is the first.
+        cheapest = {options["observation"]: case for case, options in reversed(several.items())}
+        for case, options in several.items():
+            add(f"losses:{name}/{case}", "losses:check", 4, SHARED,
+                trainer=name, options=options, variants=case in cheapest.values())  # fmt: skip
+    for name in names:
+        add(f"run:{name}", "runs:one_process", 25, SHARED, trainer=name)
+    for name, config_class in learners.items():
+        if "compile" in fields_of(config_class):
+            add(f"compile:{name}", "speed:compiled", 35, SHARED, trainer=name)
+    for name, trainer in trainers.items():
+        for share in trainer.algorithm.shares:
+            add(f"workers:{name}/{share}", "runs:workers", 15, SHARED,
+                trainer=name, share=share, count=WORKERS)  # fmt: skip
+    for name in learners:
+        add(f"graphs:{name}", "graphs:check", 10, SHARED, trainer=name)
     for name, what in LEARNING.items():
         if what.trainer in names:
-            target = f"{CHECKS}.learning:check"
-            alone.append(Check(f"learn:{name}", target, {"name": name}, 12, what.seconds, True))
-    return sorted(together, key=lambda check: -check.seconds) + alone
+            add(f"learn:{name}", "learning:check", what.seconds + 6, what.cores, what.seconds,
+                name=name)  # fmt: skip
+    for name in names:
+        for observation in OBSERVATIONS:
+            add(f"speed:{name}/{observation}", "speed:training", 5.5, None, 3.5,
+                trainer=name, observation=observation)  # fmt: skip
+    for name, config_class in learners.items():
+        for case, options in {**cases(config_class), **SIZES.get(name, {})}.items():
+            usual = choose_network("auto", options["observation"], "cuda")
+            # What is measured without a graph as well.
+            both = options.get("network") in (None, usual)
+            seconds = 3.0 + (1.2 if both else 0.0) + (2.8 if "network" not in options else 0.0)
+            add(f"updates:{name}/{case}", "speed:updates", seconds, None, 2.3 if both else 1.3,
+                trainer=name, options=options, both=both)  # fmt: skip
+    for name in FLEETS:
+        if name in names:
+            add(f"fleet:{name}", "speed:fleet", 16, None, 6, trainer=name)
+    return checks
 
 
-def chosen(checks: list[Check], words: list[str]) -> list[Check]:
+def chosen(checks: Sequence[Check], words: Sequence[str]) -> list[Check]:
     """Those whose name begins with one of the words; all of them without any."""
     return [c for c in checks if not words or any(c.name.startswith(word) for word in words)]
+
+
+def groups(checks: Iterable[Check], machine: Machine) -> Iterator[tuple[int, list[Check]]]:
+    """Checks that run side by side, with how many of them at once."""
+    for cores, several in groupby(checks, lambda check: check.cores):
+        yield machine.slots(cores), [machine.planned(check) for check in several]
+
+
+def seconds_for(checks: Iterable[Check], machine: Machine) -> float:
+    """What all checks take, if each takes its budget, with everything that has to begin first."""
+    total = BEGIN + PROCESS
+    for slots, several in groups(checks, machine):
+        free = [0.0] * slots
+        for check in several:
+            heapq.heapreplace(free, free[0] + check.seconds)
+        total += max(free)
+    return total

@@ -13,23 +13,32 @@ import pytest
 import torch
 
 from mario_envkit.plugins import available_trainers, load_trainer
-from tests.gpu.__main__ import main
+from tests.gpu.__main__ import MINUTES, main
+from tests.gpu.command import CLOSING
+from tests.gpu.host import ROOT, Result, place_in
 from tests.gpu.job import Check, CheckFailed, Found, Job
 from tests.gpu.learning_parts import SameNoise
 from tests.gpu.options import LEARNING, MEASURED, SMALL, fields_of
-from tests.gpu.plan import plan
-from tests.gpu.runner import BUDGET_CPU, ROOT, Result, Run, place_in
+from tests.gpu.plan import SLOWER_CPU, Machine, chosen, plan, seconds_for
+from tests.gpu.runner import Run
 
 HERE = "tests.gpu.test_gpu"
+CPU = Machine("cpu", cores=2, most=2)
+H100 = Machine("cuda", cores=16, most=39)
 
 
 def fine(job: Job, number: int) -> Found:
+    assert not list(job.folder.iterdir())
     (job.folder / "file").touch()
-    return Found("all is well", {"number": number, "budget": job.seconds})
+    return Found("all is well", {"number": number, "measured": job.seconds, "pid": os.getpid()})
 
 
 def wrong(job: Job) -> Found:
-    raise CheckFailed("The loss is another one.")
+    return Found("", {"loss": 2.0}, ["The loss is another one.", "So are gradients."])
+
+
+def refused(job: Job) -> Found:
+    raise CheckFailed("There is no such device.")
 
 
 def broken(job: Job) -> Found:
@@ -38,6 +47,7 @@ def broken(job: Job) -> Found:
 
 
 def killed(job: Job) -> Found:
+    print("nearly there", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
@@ -47,56 +57,86 @@ def hanging(job: Job) -> Found:
         time.sleep(0.1)
 
 
-def run(*checks: Check, seconds: float = 240.0) -> list[Result]:
+def run(*checks: Check, seconds: float = 240.0) -> dict[str, Result]:
     told: list[Result] = []
-    results = Run("cpu", seconds, told.append).run(checks)
+    results = Run(CPU, time.monotonic() + seconds, told.append).run(checks)
     assert told == results
-    return results
+    assert [result.check.name for result in results] == [check.name for check in checks]
+    return {result.check.name: result for result in results}
 
 
-def check_of(function: Any, seconds: float = 60.0, **more: Any) -> Check:
-    name = function.__name__
-    return Check(name, f"{HERE}:{name}", more.pop("arguments", {}), seconds, **more)
+def check_of(function: Any, seconds: float = 10.0, name: str = "", **arguments: Any) -> Check:
+    target = f"{HERE}:{function.__name__}"
+    return Check(name or function.__name__, target, arguments, seconds, None, 1.5)
 
 
 @pytest.mark.slow
 def test_whatever_a_check_does_the_others_are_made():
-    results = run(
+    found = run(
+        check_of(fine, name="first", number=1),
         check_of(wrong),
-        check_of(broken),
+        check_of(fine, name="same process", number=2),
         check_of(killed),
-        check_of(hanging, seconds=2.0),
-        check_of(fine, arguments={"number": 3}, budget=1.5, alone=True),
+        check_of(broken),
+        check_of(refused),
+        check_of(hanging, seconds=0.2),
+        check_of(fine, name="last", number=3),
     )
-    found = {each.check.name: each for each in results}
     assert {name: each.status for name, each in found.items()} == {
-        "wrong": "failed", "broken": "failed", "killed": "failed", "hanging": "hung", "fine": "ok"
+        "first": "ok", "wrong": "failed", "same process": "ok", "killed": "failed",
+        "broken": "failed", "refused": "failed", "hanging": "hung", "last": "ok",
     }  # fmt: skip
-    assert found["wrong"].said == "The loss is another one."
+    first, same, last = (found[name].figures for name in ("first", "same process", "last"))
+    assert (first["number"], same["number"], last["number"]) == (1, 2, 3)
+    assert last["measured"] == 1.5 * SLOWER_CPU
+    assert first["pid"] == same["pid"] != last["pid"]
+    assert found["wrong"].said == "The loss is another one. So are gradients."
+    assert found["wrong"].figures == {"loss": 2.0}
+    assert "status -9: nearly there" in found["killed"].said
     assert found["broken"].said == "KeyError: 'weights'"
-    assert "on the way" in found["broken"].log
-    assert "status -9" in found["killed"].said
-    assert "not done" in found["hanging"].said
-    assert found["fine"].figures == {"number": 3, "budget": 1.5 * BUDGET_CPU}
-    assert not found["fine"].log
+    assert found["broken"].log[0] == "on the way"
+    assert found["refused"].said == "There is no such device."
+    assert 'File "tests/gpu/test_gpu.py", line' in found["hanging"].said
+    assert not found["last"].log
 
 
-def test_a_check_without_time_is_not_begun():
-    (result,) = run(check_of(fine, arguments={"number": 1}), seconds=0.0)
-    assert result.status == "no time"
-    assert "--minutes" in result.said
+@pytest.mark.slow
+def test_what_there_is_no_time_for_is_not_run_and_what_runs_then_is_cut():
+    (result,) = run(check_of(fine, number=1), seconds=0.0).values()
+    assert result.status == "not run"
+    assert result.said.startswith("out of time")
+    found = run(check_of(hanging, seconds=1.0), check_of(fine, seconds=1.0, number=2), seconds=6.0)
+    assert [each.status for each in found.values()] == ["not run", "not run"]
+    assert "it was ended after" in found["hanging"].said
 
 
-def test_a_trace_says_where_it_hangs(tmp_path: Path):
-    log = tmp_path / "log"
-    log.write_text(
+def test_six_minutes_are_enough_with_16_cores():
+    checks = plan()
+    assert seconds_for(checks, H100) <= 60 * MINUTES - CLOSING
+    for word in ("losses", "run", "workers", "learn", "speed", "updates"):
+        assert chosen(checks, [word])
+
+
+def test_side_by_side_where_there_are_cores():
+    checks = plan()
+    both = chosen(checks, ["learn:ddqn"])
+    longest = max(check.seconds for check in both)
+    alone, two = seconds_for([], H100), H100._replace(cores=2)
+    assert seconds_for(both, H100) == pytest.approx(alone + longest)
+    assert seconds_for(both, two) == pytest.approx(alone + sum(check.seconds for check in both))
+    assert [H100.slots(1.33), two.slots(1.33), CPU.slots(None)] == [12, 1, 1]
+    assert H100._replace(most=3).slots(1.33) == 3  # of a GPU with little memory
+
+
+def test_a_trace_says_where_it_hangs():
+    text = (
         "something\nTimeout (0:00:09)!\nThread 0x01 (most recent call first):\n"
         f'  File "{ROOT}/mario_agents/x.py", line 1 in watch\n\n'
         "Thread 0x02 (most recent call first):\n"
         '  File "/lib/threading.py", line 5 in wait\n'
         f'  File "{ROOT}/mario_agents/a.py", line 7 in b\n'
     )
-    assert place_in(log) == 'File "mario_agents/a.py", line 7 in b'
+    assert place_in(text) == 'File "mario_agents/a.py", line 7 in b'
 
 
 def test_tables_name_trainers_and_options_that_are_there():
@@ -106,13 +146,21 @@ def test_tables_name_trainers_and_options_that_are_there():
     assert {each.trainer for each in LEARNING.values()} | set(SMALL) | set(MEASURED) <= names
 
 
-def test_every_trainer_is_checked_in_every_way_that_it_shares():
+def test_every_trainer_is_checked_in_every_way_that_it_shares_and_every_network():
     checks = {check.name for check in plan()}
     for entry in available_trainers():
         if entry.target.startswith("mario_agents."):
             shares = load_trainer(entry.name).algorithm.shares
-            assert {f"workers:{entry.name}-{share}" for share in shares} <= checks
-            assert {f"{kind}:{entry.name}" for kind in ("run", "speed")} <= checks
+            assert {f"workers:{entry.name}/{share}" for share in shares} <= checks
+            speeds = {f"speed:{entry.name}/{seen}" for seen in ("tiles", "pixels")}
+            assert {f"run:{entry.name}", *speeds} <= checks
+    networks = {"tiles/mlp"} | {
+        f"pixels/{name}" for name in ("small", "nature", "impala", "impala-large", "mlp")
+    }
+    for trainer in ("a3c", "apex", "ppo"):
+        for kind in ("losses", "updates"):
+            assert {f"{kind}:{trainer}/{network}" for network in networks} <= checks
+    assert {f"updates:dreamer/{case}" for case in ("tiles", "pixels", "pixels/12m")} <= checks
 
 
 def test_noise_of_every_device_is_the_cpu_s():
@@ -131,15 +179,32 @@ def test_a_gpu_that_is_not_there(capsys: pytest.CaptureFixture[str]):
     assert "--device cpu" in capsys.readouterr().err
     assert main(["--only", "nothing"]) == 2
     assert "--list" in capsys.readouterr().err
+    assert main(["--only", "losses:ppo/tiles", "--list"]) == 0
+    assert "losses:ppo/tiles/mlp" in capsys.readouterr().out
 
 
 @pytest.mark.slow
 def test_a_part_of_it_on_the_cpu(tmp_path: Path):
     out = tmp_path / "found.json"
-    words = ["--device", "cpu", "--only", "workers:ppo", "speed:a3c", "--minutes", "4"]
-    assert main([*words, "--out", str(out)]) == 0
-    checks = json.loads(out.read_text())["checks"]
+    only = ["losses:ppo/tiles", "workers:ppo", "speed:a3c/tiles", "updates:a3c/tiles"]
+    assert main(["--device", "cpu", "--only", *only, "--minutes", "6", "--out", str(out)]) == 0
+    document = json.loads(out.read_text())
+    checks = document["checks"]
     assert {name: each["status"] for name, each in checks.items()} == {
-        "workers:ppo-gradients": "ok", "speed:a3c": "ok"
+        "losses:ppo/tiles/mlp": "ok", "workers:ppo/gradients": "ok",
+        "speed:a3c/tiles": "ok", "updates:a3c/tiles/mlp": "ok",
     }  # fmt: skip
-    assert checks["speed:a3c"]["figures"]["tiles"]["steps/s"] > 0
+    assert checks["losses:ppo/tiles/mlp"]["figures"]["float32"]["loss"] == 0
+    assert checks["speed:a3c/tiles"]["figures"]["steps/s"] > 0
+    assert checks["updates:a3c/tiles/mlp"]["figures"]["eager"]["updates/s"] > 0
+    assert document["seconds"] < 360
+
+
+@pytest.mark.slow
+def test_the_file_names_every_check_also_those_that_there_is_no_time_for(tmp_path: Path):
+    out = tmp_path / "found.json"
+    words = ["--device", "cpu", "--only", "graphs", "--minutes", "0.01", "--out", str(out)]
+    assert main(words) == 1
+    checks = json.loads(out.read_text())["checks"]
+    assert {f"graphs:{name}" for name in ("a3c", "apex", "dreamer", "ppo")} == set(checks)
+    assert {each["status"] for each in checks.values()} == {"not run"}

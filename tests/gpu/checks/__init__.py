@@ -1,1 +1,1 @@
-"""What is checked: functions of a :class:`~tests.gpu.job.Job`, each in a process of its own."""
+"""What is checked: functions of a :class:`~tests.gpu.job.Job`, many of them in one process."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 from mario_agents.bench.measures import Clear, first_clear, points_of
 from mario_agents.cli import main
 from mario_agents.run import RunDir
 from mario_agents.run.records import read_evaluations
-from tests.gpu.job import CheckFailed, Found, Job, last_line
+from tests.gpu.job import CheckFailed, Found, Job
 from tests.gpu.options import LEARNING
 from tests.gpu.rows import speed_text, speeds
 
@@ -23,15 +22,16 @@ def check(job: Job, name: str) -> Found:
     """A preset; it is stopped when an evaluation has seen the flag, or at the end of the budget."""
     what = LEARNING[name]
     path = job.folder / "run"
-    stopped = threading.Event()
-    watching = threading.Thread(target=_stop_at_flag, args=[path, stopped], daemon=True)
-    watching.start()
-    status = main(["train", what.trainer, "--preset", what.preset, "--run-dir", str(path),
-                   "--config", str(job.options_file({"ui": False, **what.options})),
-                   "--device", job.device, "--max-minutes", str(job.seconds / 60)])  # fmt: skip
-    if status not in (0, INTERRUPTED) or (status and not stopped.is_set()):
-        raise CheckFailed(f"training ended with status {status}: {last_line(job.log)}")
-    stopped.set()
+    watch = _Watch(path)
+    try:
+        status = main(["train", what.trainer, "--preset", what.preset, "--run-dir", str(path),
+                       "--config", str(job.options_file({"ui": False, **what.options})),
+                       "--device", job.device, "--max-minutes", str(job.seconds / 60)])  # fmt: skip
+        ended = watch.end()
+    except KeyboardInterrupt:  # training was over already
+        status, ended = INTERRUPTED, watch.end()
+    if status not in (0, INTERRUPTED) or (status and not ended):
+        raise CheckFailed(f"training ended with status {status}: {job.last_line()}")
     run, clear = RunDir.open(path), _clear(path)
     figures = dict(speeds(run))
     text = speed_text(figures) or "too slow for two rows"
@@ -49,9 +49,23 @@ def _clear(path: Path) -> Clear | None:
     return first_clear(points_of(read_evaluations(file)[0])) if file.exists() else None
 
 
-def _stop_at_flag(path: Path, stopped: threading.Event) -> None:
-    while not stopped.is_set():
-        if _clear(path) is not None:
-            stopped.set()
-            os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.2)
+class _Watch:
+    """Interrupts this process once an evaluation of a run has seen the flag."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._over, self._interrupted = path, threading.Event(), False
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def end(self) -> bool:
+        """Watch no more; returns whether it has interrupted this process."""
+        self._over.set()
+        self._thread.join()
+        return self._interrupted
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.2):
+            if _clear(self._path) is not None:
+                self._interrupted = True
+                os.kill(os.getpid(), signal.SIGINT)
+                return

@@ -1,4 +1,4 @@
-"""Does a device compute what the CPU computes? The first updates of every network, with the same
+"""Does a device compute what the CPU computes? The first updates of a network, with the same
 weights, batches and random numbers."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import math
 import statistics
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -18,22 +18,20 @@ from torch import Tensor
 
 from mario_agents.config import make_config
 from mario_agents.nn.device import resolve_device
-from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import load_trainer
 from tests.gpu.job import Found, Job
 from tests.gpu.learning_parts import Player, Update, Updates
 from tests.gpu.options import (
     EXACT,
-    OBSERVATIONS,
-    SMALL_SCREEN,
     STEP,
     VARIANTS,
     Variant,
     fields_of,
-    networks_of,
+    on_device,
     small_options,
 )
 
+CPU = torch.device("cpu")
 UPDATES = 2
 NEARBY, AROUND = 5, 1e-4
 """Other weights that gradients are compared at, if they differ at those of an update: how many, and
@@ -41,126 +39,96 @@ how far away: weights of 0 move as well, since a picture's black regions are 0 b
 without a bias, where a ReLU has its corner (a bias of 1e-8 moves the gradient by 4 % there)."""
 
 
-def check(job: Job, trainer: str) -> Found:
-    """Every network and kind of observation in float32, and the variants of one network."""
+def check(job: Job, trainer: str, options: dict[str, Any], variants: bool) -> Found:
+    """A network in float32, and perhaps the variants of it."""
     plugin, device = load_trainer(trainer), resolve_device(job.device)
-    found, left_out = Found(""), list[str]()
-    for observation in OBSERVATIONS:
-        options = small_options(trainer, plugin.config_class, observation) | {"device": "cpu"}
-        if observation == "pixels" and device.type == "cpu":
-            options |= SMALL_SCREEN
-        possible = 0
-        for network in networks_of(plugin.config_class):
-            chosen = options if network is None else {**options, "network": network}
-            try:
-                config = make_config(plugin.config_class, chosen, source="small options")
-            except ConfigError:
-                continue
-            possible += 1
-            where = f"{observation} {network or ''}".strip()
-            if job.late:
-                left_out.append(where)
-                continue
-            _compare(plugin.algorithm, config, device, where, found, variants=possible == 1)
-        if not possible:
-            found.problems.append(f"{trainer} has no network for {observation}.")
-    worst = max((each["loss"] for each in found.figures.values()), default=0.0)
-    found.said = f"{len(found.figures)} networks and variants, losses differ by {worst:.0e} at most"
-    if left_out:
-        found.said += f"; no time for {', '.join(left_out)}"
-    return found
-
-
-def _compare(
-    algorithm: Any, config: Any, device: torch.device, where: str, found: Found, *, variants: bool
-) -> None:
-    try:
-        expected, spaces = _on_cpu(algorithm, config)
-    except ConfigError:  # a network that cannot see this
-        return
-    several = {"": EXACT}
-    if variants:  # of one network, which is the cheapest
+    small = small_options(trainer, plugin.config_class, options["observation"])
+    chosen = {**small, **on_device(options, device), "device": "cpu"}
+    config = make_config(plugin.config_class, chosen, source="small options")
+    several = {"float32": EXACT}
+    if variants:
         have = fields_of(type(config))
         several |= {name: each for name, each in VARIANTS.items() if have >= set(each.options)}
-    for name, variant in several.items():
-        label, begin = f"{where} {name}".strip(), time.monotonic()
+    compared, found = Compared(plugin.algorithm, config, device), Found("")
+    for label, variant in several.items():
+        begin = time.monotonic()
         try:
-            different = dataclasses.replace(config, **variant.options)
             with _arithmetic(variant):
-                actual = _again(algorithm, different, spaces, expected, device)
+                figures, problem = compared.with_variant(variant)
         except Exception as error:
             traceback.print_exc()
             found.problems.append(f"{label}: {type(error).__name__}: {_first_line(error)}")
             continue
-        figures = _differences(expected, actual)
+        found.figures[label] = {**figures, "seconds": round(time.monotonic() - begin, 2)}
+        found.problems += [f"{label}: {problem}"] if problem else []
+        print(label, found.figures[label], flush=True)
+    found.said = "; ".join(
+        f"{label} {each['loss']:.0e}, {each['gradients']:.0e}"
+        for label, each in found.figures.items()
+    )
+    found.said = f"losses and gradients differ by {found.said}"
+    return found
+
+
+class Compared:
+    """The first updates of a configuration on the CPU, to be held against those on a device."""
+
+    def __init__(self, algorithm: Any, config: Any, device: torch.device) -> None:
+        self._algorithm, self.config, self._device = algorithm, config, device
+        player = Player(algorithm, config, CPU)
+        self._spaces = player.spaces
+        try:
+            updates = Updates(algorithm, config, player.learner, CPU)
+            self._expected = list(islice(player.learn(updates), UPDATES))
+        finally:
+            player.close()
+
+    def with_variant(self, variant: Variant) -> tuple[dict[str, float], str]:
+        """The largest relative differences, and a sentence if one of them is too large."""
+        config = dataclasses.replace(self.config, **variant.options)
+        updates = self._updates(config, self._device)
+        for update in self._expected:
+            updates.repeat(update)
+        figures = _differences(self._expected, updates.made)
         if not figures["gradients"] <= variant.gradients:
             figures["as computed"] = figures["gradients"]
-            with _arithmetic(variant):
-                figures["gradients"] = _nearby(
-                    algorithm, config, different, spaces, expected, device
-                )
-        found.figures[label] = {**figures, "seconds": round(time.monotonic() - begin, 2)}
-        found.problems += _judge(label, figures, variant, expected, actual)
-        print(label, found.figures[label], flush=True)
+            figures["gradients"] = self.nearby(config)
+        return figures, _judge(figures, variant, self._expected, updates.made)
+
+    def _updates(self, config: Any, device: torch.device) -> Updates:
+        learner = self._algorithm.learner(config, self._spaces)
+        learner.model.to(device)
+        return Updates(self._algorithm, config, learner, device)
+
+    def nearby(self, config: Any) -> float:
+        """The largest relative difference of gradients where weights are a little different from
+        those of the updates: the median of several such places.
+
+        The gradient of a maximum, or of a ReLU, jumps where two numbers are equal, as in a
+        picture's flat regions; and then a device's rounding decides. Elsewhere it does not.
+        """
+        ours, theirs = self._updates(config, self._device), self._updates(self.config, CPU)
+        largest = 0.0
+        for update in self._expected:
+            found = []
+            for seed in range(NEARBY):
+                weights = moved(update.before, seed)
+                expected = theirs.gradients_of(update.batch, weights)
+                actual = ours.gradients_of(update.batch, weights)
+                found.append(_distance(actual, expected) / max(_norm(expected), 1e-8))
+            largest = max(largest, statistics.median(found))
+        return largest
 
 
-def _on_cpu(algorithm: Any, config: Any) -> tuple[list[Update], Any]:
-    cpu = torch.device("cpu")
-    player = Player(algorithm, config, cpu)
-    try:
-        updates = Updates(algorithm, config, player.learner, cpu)
-        return list(islice(player.learn(updates), UPDATES)), player.spaces
-    finally:
-        player.close()
-
-
-def _again(
-    algorithm: Any, config: Any, spaces: Any, expected: list[Update], device: torch.device
-) -> list[Update]:
-    learner = algorithm.learner(config, spaces)
-    learner.model.to(device)
-    updates = Updates(algorithm, config, learner, device)
-    for update in expected:
-        updates.repeat(update)
-    return updates.made
-
-
-def _nearby(
-    algorithm: Any,
-    config: Any,
-    different: Any,
-    spaces: Any,
-    expected: list[Update],
-    device: torch.device,
-) -> float:
-    """The largest relative difference of gradients where weights are a little different from those
-    of the updates: the median of several such places.
-
-    The gradient of a maximum, or of a ReLU, jumps where two numbers are equal, as in a picture's
-    flat regions; and then a device's rounding decides. Elsewhere it does not.
-    """
-    cpu, largest = torch.device("cpu"), 0.0
-    for update in expected:
-        found = []
-        for seed in range(NEARBY):
-            rng = torch.Generator().manual_seed(seed)
-            weights = {
-                name: each + AROUND * torch.randn(each.shape, generator=rng)
-                if each.is_floating_point()
-                else each
-                for name, each in update.before.items()
-            }
-            gradients = []
-            for chosen, place in ((different, device), (config, cpu)):
-                learner = algorithm.learner(chosen, spaces)
-                learner.model.to(place)
-                updates = Updates(algorithm, chosen, learner, place)
-                gradients.append(updates.gradients_of(update.batch, weights))
-            ours, theirs = gradients
-            norm = math.hypot(*(float(each.norm()) for each in theirs))
-            found.append(_distance(ours, theirs) / max(norm, 1e-8))
-        largest = max(largest, statistics.median(found))
-    return largest
+def moved(weights: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
+    """Weights close by."""
+    rng = torch.Generator().manual_seed(seed)
+    return {
+        name: each + AROUND * torch.randn(each.shape, generator=rng)
+        if each.is_floating_point()
+        else each
+        for name, each in weights.items()
+    }
 
 
 def _differences(expected: list[Update], actual: list[Update]) -> dict[str, float]:
@@ -169,13 +137,17 @@ def _differences(expected: list[Update], actual: list[Update]) -> dict[str, floa
     pairs = list(zip(actual, expected, strict=True))
     changes = [_distance(a.after.values(), b.after.values()) for a, b in pairs]
     sizes = [_distance(b.after.values(), b.before.values()) for _, b in pairs]
-    norms = [math.hypot(*(float(each.norm()) for each in b.gradients)) for _, b in pairs]
+    norms = [_norm(b.gradients) for _, b in pairs]
     gradients = [_distance(a.gradients, b.gradients) for a, b in pairs]
     return {
         "loss": max(abs(a.loss - b.loss) / max(abs(b.loss), 0.1) for a, b in pairs),
         "gradients": max(d / max(norm, 1e-8) for d, norm in zip(gradients, norms, strict=True)),
         "step": max(d / max(size, 1e-8) for d, size in zip(changes, sizes, strict=True)),
     }
+
+
+def _norm(tensors: Iterable[Tensor]) -> float:
+    return math.hypot(*(float(each.norm()) for each in tensors))
 
 
 def _distance(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> float:
@@ -185,22 +157,15 @@ def _distance(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> float:
 
 
 def _judge(
-    label: str,
-    figures: dict[str, float],
-    variant: Variant,
-    expected: list[Update],
-    actual: list[Update],
-) -> list[str]:
+    figures: dict[str, float], variant: Variant, expected: list[Update], actual: list[Update]
+) -> str:
     limits = {"loss": variant.loss, "gradients": variant.gradients, "step": STEP}
     wrong = [name for name, limit in limits.items() if not figures[name] <= limit]
     if not wrong:
-        return []
+        return ""
     texts = [f"{name} by {figures[name]:.1e} (up to {limits[name]:.0e})" for name in wrong]
     ours, theirs = (", ".join(f"{x.loss:.6g}" for x in each) for each in (actual, expected))
-    return [
-        f"{label}: another result than on the CPU: {', '.join(texts)}; losses {ours} instead of "
-        f"{theirs}."
-    ]
+    return f"another result than on the CPU: {', '.join(texts)}; losses {ours} instead of {theirs}."
 
 
 @contextmanager
