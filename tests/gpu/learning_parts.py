@@ -114,6 +114,7 @@ class Updates:
         recording: keep :attr:`made`; random numbers of an update then depend on its number alone.
 
     Attributes:
+        learner: has the model.
         made: the updates so far.
     """
 
@@ -127,7 +128,7 @@ class Updates:
         recording: bool = True,
     ) -> None:
         self.made: list[Update] = []
-        self._learner, self._device = learner, device
+        self.learner, self._device = learner, device
         self._updater = algorithm.updater(config, learner)
         # What is recorded on a GPU cannot ask for its loss, nor have the CPU's noise.
         capture = capture_for(learner, device, wanted=config.cuda_graphs and not recording)
@@ -165,7 +166,7 @@ class Updates:
             now = time.perf_counter()
             seconds[part], began = now - began, now
 
-        moved = DeviceBatch(self._learner, batch, self._device)
+        moved = DeviceBatch(self.learner, batch, self._device)
         ended("batch")
         self._computer.add(moved)
         gradients = self._computer.take()
@@ -182,7 +183,7 @@ class Updates:
     def repeat(self, update: Update) -> None:
         """Compute an update of another device with the weights that it had, then take its optimizer
         step, from its gradients: a difference of one update is none of the next."""
-        self._learner.model.load_state_dict(update.before)
+        self.learner.model.load_state_dict(update.before)
         _, gradients = self._compute(update.batch)
         kept = [each.detach().cpu().clone() for each in gradients]
         loss = float(self._loss)
@@ -193,7 +194,7 @@ class Updates:
 
     def gradients_of(self, batch: NumpyBatch, weights: Mapping[str, Tensor]) -> list[Tensor]:
         """Of a batch with such weights, on the CPU; nothing is updated."""
-        self._learner.model.load_state_dict(weights)
+        self.learner.model.load_state_dict(weights)
         return [each.cpu() for each in self._compute(batch)[1]]
 
     def _compute(self, batch: NumpyBatch) -> tuple[Mapping[str, Tensor], list[Tensor]]:
@@ -203,7 +204,7 @@ class Updates:
         return measured, self._computer.take()
 
     def _weights(self) -> dict[str, Tensor]:
-        state = self._learner.model.state_dict()
+        state = self.learner.model.state_dict()
         return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
 
 
