@@ -21,17 +21,17 @@ SMALLEST = 2 ** len(CHANNELS)
 
 
 class Senses(nn.Module):
-    """An encoder, and a decoder that says what the encoder was given.
+    """An encoder, and maybe a decoder that says what the encoder was given.
 
     Args:
         inputs: uint8 observations ``(N, ...)`` to numbers ``(N, ...)`` of about -1 to 1.
         encoder: these numbers to ``(N, tokens)``.
-        decoder: ``(N, features)`` to the numbers.
+        decoder: ``(N, features)`` to the numbers; None if nothing can be reconstructed.
         tokens: width of what the encoder says.
     """
 
     def __init__(
-        self, inputs: nn.Module, encoder: nn.Module, decoder: nn.Module, tokens: int
+        self, inputs: nn.Module, encoder: nn.Module, decoder: nn.Module | None, tokens: int
     ) -> None:
         super().__init__()
         self.inputs, self.encoder, self.decoder, self.tokens = inputs, encoder, decoder, tokens

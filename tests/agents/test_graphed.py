@@ -34,6 +34,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("impala", "pixels", {"network": "small", "leak": 0.1}),
     ("dreamer", "tiles", {}),
     ("dreamer", "pixels", {}),
+    ("dreamer", "tiles", {"decoder": "none"}),
 ]
 """A trainer, what it sees, and options that are not the small ones of the check of a GPU."""
 IDS = [f"{name}-{seen}-{'-'.join(map(str, more.values()))}" for name, seen, more in CASES]

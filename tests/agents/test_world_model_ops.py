@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ from mario_agents.ops.lambda_returns import lambda_returns
 from mario_agents.ops.percentiles import moved_range, range_scale
 from mario_agents.ops.policy_gradient import action_log_prob, categorical_entropy
 from mario_agents.ops.policy_gradient import categorical_kl as policy_kl
+from mario_agents.ops.redundancy import cross_correlation, redundancy_loss
 from mario_agents.ops.rms_norm import rms_norm_silu
 from mario_agents.ops.ssim import structural_similarity
 from mario_agents.ops.symlog import symexp, symlog
@@ -249,3 +252,53 @@ def test_arithmetic_is_float32_whatever_networks_compute_in(name: str) -> None:
             found = function(dtype)
         assert found.dtype == expected.dtype == torch.float32
         assert torch.equal(found, expected)
+
+
+# -- redundancy reduction -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", [0.0, 5e-4, 1.0])
+def test_redundancy_is_counted_pair_by_pair(weight: float) -> None:
+    generator = torch.Generator().manual_seed(2)
+    x, noise = torch.randn(2, 9, 4, generator=generator)
+    target = 3.0 * x + noise + 7.0
+    expected = 0.0
+    for i in range(4):
+        for j in range(4):
+            correlation = statistics.correlation(x[:, i].tolist(), target[:, j].tolist())
+            expected += (1.0 - correlation) ** 2 if i == j else weight * correlation**2
+    found = redundancy_loss(x, target, weight)
+    assert found.loss.item() == pytest.approx(expected, rel=1e-4)
+    diagonal = [np.corrcoef(x[:, i], target[:, i])[0, 1] for i in range(4)]
+    assert found.correlation.item() == pytest.approx(np.mean(diagonal), rel=1e-4)
+
+
+def test_views_that_agree_and_repeat_nothing_have_no_redundancy() -> None:
+    x = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=3)))  # numbers know nothing
+    assert redundancy_loss(x, 5.0 - 2.0 * -x, 1.0).loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert redundancy_loss(x, -x, 1.0).loss.item() == pytest.approx(3 * 2.0**2)
+    one = x[:, :1].expand(-1, 3)  # all say the same
+    assert redundancy_loss(one, one, 1.0).loss.item() == pytest.approx(6.0)
+
+
+def test_what_never_changes_correlates_with_nothing_and_has_finite_gradients() -> None:
+    x = torch.randn(6, 3)
+    x[:, 1] = 4.0
+    x.requires_grad_()
+    target = torch.randn(6, 3)
+    target[:, 2] = -1.0
+    found = cross_correlation(x, target)
+    assert not found[1].any()
+    assert not found[:, 2].any()
+    redundancy_loss(x, target, 0.1).loss.backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+def test_no_gradient_of_redundancy_flows_into_the_target() -> None:
+    x, target = torch.randn(5, 2, requires_grad=True), torch.randn(5, 2, requires_grad=True)
+    found = redundancy_loss(x, target, 0.1)
+    assert not found.correlation.requires_grad
+    gradients = torch.autograd.grad(found.loss, [x, target], allow_unused=True)
+    assert gradients[0].any()
+    assert gradients[1] is None

@@ -43,6 +43,10 @@ class DreamerConfig(TrainConfig):
     size: SizeName = "tiles"
     """Size of the networks: tiles (small, for CPUs), 1m, 12m, 25m or 50m (those of the paper, by
     their number of parameters)."""
+    decoder: Literal["reconstruction", "none"] = "reconstruction"
+    """What the states of the world model are learned from: a decoder that reconstructs what was
+    seen; or none, and states that agree with the encoder and repeat nothing (R2-Dreamer): an update
+    takes less time, small things count as much as large ones, and there are no films of dreams."""
     batch_size: PositiveInt = 16
     """Sequences in a batch."""
     batch_length: Annotated[int, Meta(ge=2)] = 16
@@ -82,6 +86,11 @@ class DreamerConfig(TrainConfig):
     """Weight of the divergence as a loss of the prior."""
     representation_coef: NonNegativeFloat = 0.1
     """Weight of the divergence as a loss of the posterior."""
+    redundancy_coef: NonNegativeFloat = 0.05
+    """Without a decoder: weight of the redundancy-reduction loss."""
+    off_diagonal_coef: NonNegativeFloat = 5e-4
+    """Without a decoder: weight in that loss of what the numbers of a state repeat, beside how far
+    they agree with the encoder."""
     replay_coef: NonNegativeFloat = 0.3
     """Weight of the critic's error along real sequences."""
     slow_regularizer: NonNegativeFloat = 1.0

@@ -77,6 +77,8 @@ class DreamerLearner(Learner):
                 free_nats=config.free_nats,
                 dynamics=config.dynamics_coef,
                 representation=config.representation_coef,
+                redundancy=config.redundancy_coef,
+                off_diagonal=config.off_diagonal_coef,
             )
         with arithmetic(config.precision, device):  # another one: no cast is kept without gradients
             imagined = imagine(

@@ -28,6 +28,18 @@ METRICS = (
         label="similarity",
         panel="Similarity of the reconstruction",
     ),
+    rolling(
+        "redundancy_loss",
+        "without a decoder: how far states and encoder are from agreeing number by number",
+        label="redundancy",
+        panel="Redundancy reduction",
+    ),
+    rolling(
+        "wm_correlation",
+        "without a decoder: mean correlation of states and encoder, at most 1",
+        label="correlation",
+        panel="Correlation of states and encoder",
+    ),
     rolling("reward_loss", "cross-entropy of the reward", panel=None),
     rolling(
         "reward_error", "mean absolute error of the predicted reward", panel="Reward prediction"

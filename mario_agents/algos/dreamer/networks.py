@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mario_agents.algos.dreamer.config import DreamerConfig
 from mario_agents.algos.dreamer.sizes import SIZES, Size
 from mario_agents.core.algorithm import Spaces
-from mario_agents.nn.dense import MLP
+from mario_agents.nn.dense import MLP, truncated_normal
 from mario_agents.nn.flat import TileInputs
 from mario_agents.nn.rssm import RSSM
 from mario_agents.nn.senses import (
@@ -32,6 +32,7 @@ class WorldModel(nn.Module):
     Attributes:
         senses: encoder and decoder.
         rssm: the state and how it changes.
+        projection: of features of a state to what the encoder says, if there is no decoder.
         reward: logits over the bins of the reward that came with a state.
         going_on: logit that more comes after a state, discount included.
     """
@@ -39,6 +40,9 @@ class WorldModel(nn.Module):
     def __init__(self, senses: Senses, rssm: RSSM, size: Size) -> None:
         super().__init__()
         self.senses, self.rssm = senses, rssm
+        self.projection: nn.Linear | None = None
+        if senses.decoder is None:
+            self.projection = _projection(rssm.features, senses.tokens)
         self.reward = MLP(rssm.features, size.units, size.head_layers, BINS, gain=0.0)
         self.going_on = MLP(rssm.features, size.units, size.head_layers, 1)
 
@@ -91,14 +95,21 @@ def build_model(config: DreamerConfig, spaces: Spaces) -> DreamerModel:
 
 
 def build_senses(config: DreamerConfig, obs_shape: tuple[int, ...], size: Size) -> Senses:
-    """Encoder and decoder of ``size`` for what an environment shows."""
-    features = size.deter + size.stoch * size.classes
+    """Encoder of ``size`` for what an environment shows, and decoder if there is to be one."""
+    features, blind = size.deter + size.stoch * size.classes, config.decoder == "none"
     if config.observation == "pixels" and len(obs_shape) > 1:
         pixels = PixelInputs(obs_shape)
         eye = PixelEncoder(pixels.shape, size.depth)
-        back = PixelDecoder(features, pixels.shape[0], size.depth, eye.sizes)
+        back = None if blind else PixelDecoder(features, pixels.shape[0], size.depth, eye.sizes)
         return Senses(pixels, eye, back, eye.tokens)
     inputs = TileInputs(obs_shape) if config.observation == "tiles" else ByteInputs(obs_shape)
     encoder = MLP(inputs.width, size.units, size.sense_layers)
-    decoder = MLP(features, size.units, size.sense_layers, inputs.width)
+    decoder = None if blind else MLP(features, size.units, size.sense_layers, inputs.width)
     return Senses(inputs, encoder, decoder, encoder.outputs)
+
+
+def _projection(features: int, tokens: int) -> nn.Linear:
+    # Without a bias, as only differences between rows of its output are learned from.
+    layer = nn.Linear(features, tokens, bias=False)
+    truncated_normal(layer.weight, features)
+    return layer

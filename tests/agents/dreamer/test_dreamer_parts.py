@@ -19,6 +19,7 @@ from mario_agents.algos.dreamer.behaviour import (
     imagine,
     replay_critic_loss,
 )
+from mario_agents.algos.dreamer.config import DreamerConfig
 from mario_agents.algos.dreamer.dataset import DreamerReplay
 from mario_agents.algos.dreamer.learner import DreamerLearner
 from mario_agents.algos.dreamer.world_loss import world_loss
@@ -30,7 +31,12 @@ from mario_agents.run import RunDir
 from mario_agents.runtime.run import train
 from mario_agents.testing.conformance import check_algorithm
 from mario_envkit.errors import ConfigError
-from tests.agents.dreamer.toys import CONFIG, SPACES, ChoiceDreamer, random_batch
+from tests.agents.dreamer.toys import BLIND, CONFIG, SPACES, ChoiceDreamer, random_batch
+
+
+def model_parts(learner: DreamerLearner) -> set[str]:
+    names = [name.split(".") for name, _ in learner.model.named_parameters()]
+    return {".".join(parts[:2]) if parts[0] == "world" else parts[0] for parts in names}
 
 
 def reached(loss: Tensor, learner: DreamerLearner) -> set[str]:
@@ -46,17 +52,20 @@ def reached(loss: Tensor, learner: DreamerLearner) -> set[str]:
     return found
 
 
-def test_no_gradient_leaves_the_part_that_it_is_for(learner: DreamerLearner) -> None:
-    model, config = learner.model, CONFIG
+@pytest.mark.parametrize("config", [CONFIG, BLIND], ids=["decoder", "none"])
+def test_no_gradient_leaves_the_part_that_it_is_for(config: DreamerConfig) -> None:
+    learner = DreamerAlgorithm().learner(config, SPACES)
+    model = learner.model
     with torch.no_grad():  # what begins as zero passes no gradients on
         for head in (model.critic, model.world.reward):
             head[-1].weight.normal_(std=0.1)
     replayed = time_first(random_batch(), model.world.rssm)
     noise = torch.rand(*replayed.reward.shape, 8)
     weights = {"gamma": 0.9, "free_nats": 0.0, "dynamics": 1.0, "representation": 0.1}
+    weights |= {"redundancy": 0.05, "off_diagonal": 5e-4}
     world = world_loss(model, replayed, noise, **weights)
     parts = {"world.senses", "world.rssm", "world.reward", "world.going_on"}
-    assert reached(world.loss, learner) == parts
+    assert reached(world.loss, learner) == parts | ({"world.projection"} & model_parts(learner))
     world = world_loss(model, replayed, noise, **weights)
     start = torch.arange(5)
     latent = Latent(*(part.flatten(0, 1)[start] for part in world.latent))
@@ -98,8 +107,9 @@ def test_sequences_of_a_batch_do_not_influence_one_another(learner: DreamerLearn
     assert not torch.equal(before["deter"][0], after["deter"][0])
 
 
-def test_one_batch_has_one_loss_and_refreshed_states(learner: DreamerLearner) -> None:
-    batch = random_batch()
+@pytest.mark.parametrize("config", [CONFIG, BLIND], ids=["decoder", "none"])
+def test_one_batch_has_one_loss_and_refreshed_states(config: DreamerConfig) -> None:
+    learner, batch = DreamerAlgorithm().learner(config, SPACES), random_batch()
     with torch.no_grad():  # at first no reward is expected
         learner.model.world.reward[-1].weight.normal_()
     range_before = learner.model.return_range.clone()
@@ -107,7 +117,10 @@ def test_one_batch_has_one_loss_and_refreshed_states(learner: DreamerLearner) ->
     assert measured["deter"].shape == batch["deter"][:, 1:].shape
     assert measured["stoch"].dtype == torch.uint8
     assert not torch.equal(measured["deter"], batch["deter"][:, 1:])
-    assert {"wm_loss", "actor_loss", "critic_loss", "wm_recon_mse"} <= set(measured)
+    assert {"wm_loss", "actor_loss", "critic_loss"} <= set(measured)
+    seen = {"recon_loss", "wm_recon_mse"}, {"redundancy_loss", "wm_correlation"}
+    assert seen[config is BLIND] <= set(measured)
+    assert not seen[config is not BLIND] & set(measured)
     named = {metric.name for metric in DreamerAlgorithm.metrics}
     assert {name for name, value in measured.items() if value.ndim == 0} <= named
     assert not torch.equal(learner.model.return_range, range_before)
@@ -162,8 +175,9 @@ def test_what_the_policy_keeps_is_where_replay_goes_on(learner: DreamerLearner) 
 
 
 @pytest.mark.slow
-def test_it_keeps_what_an_algorithm_promises(tmp_path: Path) -> None:
-    check_algorithm(ChoiceDreamer(), CONFIG, tmp_path)
+@pytest.mark.parametrize("config", [CONFIG, BLIND], ids=["decoder", "none"])
+def test_it_keeps_what_an_algorithm_promises(config: DreamerConfig, tmp_path: Path) -> None:
+    check_algorithm(ChoiceDreamer(), config, tmp_path)
 
 
 def test_a_resumed_run_has_no_debt_and_says_how_far_it_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ CONFIG = DreamerConfig(
     device="cpu",
     ui=False,
 )
+BLIND = dataclasses.replace(CONFIG, decoder="none")
 SPACES = Spaces((3,), 2)
 
 
