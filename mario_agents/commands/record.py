@@ -95,10 +95,10 @@ def _record_dreams(
     policy: Policy, kwargs: dict[str, Any], protocol: EvalProtocol, ahead: int, path: Path
 ) -> None:
     """Write a video of episodes beside what the agent's world model makes of them."""
-    from mario_agents.playback.dream import film_dream
+    from mario_agents.playback.dream import dream_fps, film_dream
 
     env = make_env(kwargs, render_mode="rgb_array")
-    fps = 60 / kwargs.get("frame_skip", 4)  # a picture for each step of the agent
+    fps = dream_fps(kwargs)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with mp4_writer(path, fps, scale=1) as video:

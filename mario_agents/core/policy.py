@@ -75,30 +75,38 @@ class Policy(Protocol):
 
 
 class Dream(NamedTuple):
-    """What a world model makes of an episode of ``T`` observations.
+    """What a world model makes of ``T`` observations in a row, of which it has looked at the first.
 
     Attributes:
-        reconstruction: ``(T, ...)`` uint8, each observation as the model sees it.
-        prediction: ``(T, ...)`` uint8, each as it was expected, some steps ahead.
+        reconstruction: ``(T, ...)`` uint8, each as the model sees it when it looks.
+        prediction: ``(T, ...)`` uint8, each as it was expected after that look at the first.
         reward: ``(T,)`` float32, what was expected to come with it.
-        ahead: ``(T,)`` int64, how many steps ahead that was; 0 where the model has looked.
     """
 
     reconstruction: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
     reward: NDArray[np.float32]
-    ahead: NDArray[np.int64]
 
 
 @runtime_checkable
-class DreamingPolicy(Protocol):
+class DreamingPolicy(Policy, Protocol):
     """A policy that has a world model."""
 
-    def dream(self, obs: NDArray[Any], action: NDArray[np.int64], horizon: int) -> Dream:
-        """Go along an episode, looking at one observation of ``horizon``; the others are imagined.
+    @property
+    def has_decoder(self) -> bool:
+        """Whether the world model has pictures of what it expects; without, it cannot dream."""
+
+    def dream(
+        self, obs: NDArray[Any], action: NDArray[np.int64], state: State, *, is_first: bool
+    ) -> tuple[Dream, State]:
+        """Look at the first of ``T`` observations of one game, and imagine the others.
 
         Args:
-            obs: ``(T, ...)`` uint8, from its first observation to the one that it ended with.
-            action: ``(T - 1,)``, what was done between them.
-            horizon: at least 1.
+            obs: ``(T, ...)`` uint8.
+            action: ``(T,)``, what was done at each; of the last it is of no account for the dream.
+            state: what the call before returned, or :meth:`Policy.initial` of 1 game.
+            is_first: whether a game begins with the first observation.
+
+        Returns:
+            The dream, and the state after the last observation when all of them are looked at.
         """

@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from mario_agents.playback.player import FrameTap
+from mario_agents.playback.player import FrameTap, Show
 from mario_agents.run.records import Segment, read_videos
 from mario_agents.run.storage import Deferrable
 from mario_envkit.errors import MarioEnvkitError
@@ -51,7 +51,8 @@ class Trajectory:
 
 def flag_recorded(directory: Path) -> bool:
     """Whether one of the videos in ``directory`` shows how the flag is reached."""
-    return any(record.episode.clears_stage for _, record in read_videos(directory)[0])
+    videos, _ = read_videos(directory)
+    return any(record.episode.clears_stage for _, record in videos if not record.ahead)
 
 
 def tell_missing(what: str, error: Exception, state: Deferrable | None = None) -> None:
@@ -65,11 +66,24 @@ def tell_missing(what: str, error: Exception, state: Deferrable | None = None) -
 @contextmanager
 def camera(env: gymnasium.Env[Any, Any], video: Path) -> Iterator[FrameTap]:
     """Records what is played: half of the frames to ``video``, and fewer to a GIF beside it."""
-    fps = FrameTap(env, lambda picture: None).fps
+    with recording(video, FrameTap(env, lambda picture: None).fps) as show:
+        yield FrameTap(env, show)
+
+
+@contextmanager
+def recording(video: Path, fps: float, *, scale: int = 2) -> Iterator[Show]:
+    """Writes the pictures that it is shown to ``video`` (MP4), at most :data:`VIDEO_FPS` of them a
+    second, and fewer, of half the height and width, to a GIF beside it.
+
+    Args:
+        video: in a folder that exists.
+        fps: pictures a second.
+        scale: of the MP4, see :func:`~mario_envkit.video.mp4_writer`.
+    """
     every = max(1, round(fps / VIDEO_FPS))
     preview_every = max(1, round(fps / PREVIEW_FPS))
     with (
-        mp4_writer(video, fps / every, quick=True) as whole,
+        mp4_writer(video, fps / every, scale, quick=True) as whole,
         gif_writer(video.with_suffix(".gif"), fps / preview_every) as preview,
     ):
         frame = 0
@@ -82,4 +96,4 @@ def camera(env: gymnasium.Env[Any, Any], video: Path) -> Iterator[FrameTap]:
                 preview.show(picture[::2, ::2])
             frame += 1
 
-        yield FrameTap(env, show)
+        yield show

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -9,10 +13,12 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_agents.acting.environments import make_env
 from mario_agents.acting.plugin_policy import policy_of
-from mario_agents.core.policy import Dream, DreamingPolicy
+from mario_agents.core.policy import DreamingPolicy
 from mario_agents.core.types import Step
 from mario_agents.evaluation.results import EvalEpisode
+from mario_agents.playback.camera import LONGEST, recording
 from mario_agents.playback.player import FrameTap, OneEpisode, Show
 from mario_agents.playback.policy_player import play_together
 from mario_envkit.errors import OptionError
@@ -28,17 +34,29 @@ TITLE = 32
 """Height of the line above, where the screen has its score bar."""
 STRIP = 48
 """Height of the rewards below."""
-REAL, IMAGINED = (90, 200, 110), (240, 160, 60)
+BAR = 4
+"""Width of the reward of a step, in pixels."""
+REAL, IMAGINED, LOST = (90, 200, 110), (240, 160, 60), (230, 70, 70)
 
 
-class _Played(NamedTuple):
-    """Screens and ``T`` observations of an episode, and its ``T - 1`` actions and rewards."""
+def why_no_dream(policy: Policy) -> str:
+    """Why there is no film of a policy's dreams, as a sentence; empty if there may be one."""
+    dreaming = policy_of(policy)
+    if not isinstance(dreaming, DreamingPolicy):
+        return (
+            "Only an agent with a world model dreams; --dream needs a run of the trainer dreamer."
+        )
+    if not dreaming.has_decoder:
+        return (
+            "The world model of this agent has no decoder, and so no pictures of what it expects; "
+            "--dream needs a run of dreamer with --decoder reconstruction."
+        )
+    return ""
 
-    episode: EvalEpisode
-    screens: list[Picture]
-    obs: NDArray[np.uint8]
-    action: NDArray[np.int64]
-    reward: NDArray[np.float32]
+
+def dream_fps(env_kwargs: Mapping[str, Any]) -> float:
+    """Pictures a second of a film at the speed of the game: one for each step of the agent."""
+    return 60.0 / int(env_kwargs.get("frame_skip", 4))
 
 
 def film_dream(
@@ -49,59 +67,125 @@ def film_dream(
     greedy: bool,
     seed: int,
     horizon: int,
+    max_steps: int | None = None,
 ) -> EvalEpisode:
-    """Play an episode, and show a picture for each observation.
+    """Play an episode, of at most ``max_steps`` steps, and show a picture for each observation.
 
     From left to right: the game, the model's own picture, what it expected up to ``horizon - 1``
     steps before, and how far that is off; below, the rewards of the last steps: real ones upwards,
     imagined ones downwards.
 
     Raises:
-        OptionError: if the policy has no world model.
+        OptionError: if the policy has no world model, or one without a decoder.
     """
-    dreaming = policy_of(policy)
-    if not isinstance(dreaming, DreamingPolicy):
-        raise OptionError(
-            "Only an agent with a world model dreams; --dream needs a run of the trainer dreamer."
-        )
-    played = _play(policy, env, greedy=greedy, seed=seed)
-    dream = dreaming.dream(played.obs, played.action, horizon)
-    for number in range(len(played.screens)):
-        show(_frame(played, dream, number))
-    return played.episode
-
-
-def _play(policy: Policy, env: gymnasium.Env[Any, Any], *, greedy: bool, seed: int) -> _Played:
+    dreaming, reason = policy_of(policy), why_no_dream(policy)
+    if not isinstance(dreaming, DreamingPolicy) or reason:
+        raise OptionError(reason)
     steps: list[Step] = []
-    screens: list[Picture] = []
     last: list[Picture] = []
 
     def see(picture: Picture) -> None:
         last[:] = [picture.copy()]
 
-    game = OneEpisode(env, FrameTap(env, see))
+    game, film = OneEpisode(env, FrameTap(env, see)), _Film(dreaming, show, horizon)
+    screen, reward = np.zeros(0, np.uint8), np.float32(0)
     for _ in play_together(policy, [game], greedy=greedy, seed=seed, sink=steps.append):
-        screens += last
-    obs = np.stack([step.obs[0] for step in steps] + [steps[-1].final_obs[0]])
-    action = np.array([step.action[0] for step in steps])
-    reward = np.array([step.reward[0] for step in steps], np.float32)
-    return _Played(game.episode(), screens, obs, action, reward)
+        if steps:
+            step = steps.pop()
+            film.add(_Row(screen, step.obs[0], step.action[0], reward, bool(step.is_first[0])))
+            reward, ended = step.reward[0], step.final_obs[0]
+        screen = last[0]
+        if game.steps == max_steps:
+            break
+    film.add(_Row(screen, ended, np.int64(0), reward, False))
+    film.show()
+    return game.episode()
 
 
-def _frame(played: _Played, dream: Dream, number: int) -> Picture:
-    truth, again, ahead = (
-        _panel(each[number]) for each in (played.obs, dream.reconstruction, dream.prediction)
-    )
-    off = np.abs(ahead.astype(np.int16) - truth).astype(np.uint8)
-    said = f"{dream.ahead[number]} steps ahead" if dream.ahead[number] else "looked"
-    panels = [_screen(played.screens[number])]
+def record_dream(
+    policy: Policy,
+    env_kwargs: Mapping[str, Any],
+    video: Path,
+    *,
+    greedy: bool,
+    seed: int,
+    horizon: int,
+) -> EvalEpisode:
+    """:func:`film_dream` of at most :data:`~mario_agents.playback.camera.LONGEST` steps.
+
+    Writes ``video`` (MP4), and beside it a preview (GIF).
+
+    Raises:
+        MarioEnvkitError: if the environment or the film cannot be made.
+        OSError: if the disk refuses.
+    """
+    env = make_env(env_kwargs, render_mode="rgb_array")
+    try:
+        with recording(video, dream_fps(env_kwargs), scale=1) as show:
+            return film_dream(
+                policy,
+                env,
+                show,
+                greedy=greedy,
+                seed=seed,
+                horizon=horizon,
+                max_steps=LONGEST,
+            )
+    finally:
+        env.close()
+
+
+class _Row(NamedTuple):
+    """An observation: the screen, what was done there, what reward came with it, and whether it is
+    the first of a game."""
+
+    screen: Picture
+    obs: NDArray[np.uint8]
+    action: np.int64
+    reward: np.float32
+    is_first: bool
+
+
+class _Film:
+    """Shows a picture for each observation, as soon as as many are there as are dreamt together."""
+
+    def __init__(self, policy: DreamingPolicy, show: Show, horizon: int) -> None:
+        self._policy, self._show, self._horizon = policy, show, horizon
+        self._state = policy.initial(1)
+        self._rows: list[_Row] = []
+        self._rewards = _Rewards()
+
+    def add(self, row: _Row) -> None:
+        """Take the next observation."""
+        if self._rows and (len(self._rows) == self._horizon or row.is_first):
+            self.show()
+        self._rows.append(row)
+
+    def show(self) -> None:
+        """Show the observations that have not been shown."""
+        rows, self._rows = self._rows, []
+        dream, self._state = self._policy.dream(
+            np.stack([row.obs for row in rows]),
+            np.array([row.action for row in rows]),
+            self._state,
+            is_first=rows[0].is_first,
+        )
+        for ahead, (row, again, expected, reward) in enumerate(zip(rows, *dream, strict=True)):
+            above = _pictures(row, again, expected, ahead)
+            strip = self._rewards.strip(float(row.reward), float(reward), above.shape[1])
+            self._show(np.concatenate([above, strip]))
+
+
+def _pictures(row: _Row, again: Picture, expected: Picture, ahead: int) -> Picture:
+    truth, seen, dreamt = (_panel(each) for each in (row.obs, again, expected))
+    off = np.abs(dreamt.astype(np.int16) - truth).astype(np.uint8)
+    said = f"{ahead} steps ahead" if ahead else "looked"
+    panels = [_screen(row.screen)]
     panels += [
         _titled(panel, title)
-        for panel, title in ((again, "reconstruction"), (ahead, said), (off, "difference"))
+        for panel, title in ((seen, "reconstruction"), (dreamt, said), (off, "difference"))
     ]
-    above = np.concatenate(panels, axis=1)
-    real = np.concatenate([np.zeros(1, np.float32), played.reward])
-    return np.concatenate([above, _rewards(real, dream.reward, number, above.shape[1])])
+    return np.concatenate(panels, axis=1)
 
 
 def _screen(picture: Picture) -> Picture:
@@ -124,20 +208,26 @@ def _titled(panel: Picture, title: str) -> Picture:
     return np.concatenate([bar, panel])
 
 
-def _rewards(
-    real: NDArray[np.float32], imagined: NDArray[np.float32], number: int, width: int
-) -> Picture:
-    """Bars of 4 pixels for the last steps, the newest at the right."""
-    strip = np.zeros((STRIP, width, 3), np.uint8)
-    middle, wide = STRIP // 2, 4
-    strip[middle] = 70
-    most = max(float(np.abs(real).max()), float(np.abs(imagined).max()), 1e-6)
-    for back in range(min(number + 1, width // wide)):
-        x = width - wide * (back + 1)
-        for values, colour, up in ((real, REAL, True), (imagined, IMAGINED, False)):
-            value = float(values[number - back])
-            size = round(abs(value) / most * (middle - 2))
-            shade = colour if value >= 0 else (230, 70, 70)
-            rows = slice(middle - size, middle) if up else slice(middle + 1, middle + 1 + size)
-            strip[rows, x : x + wide - 1] = shade
-    return strip
+class _Rewards:
+    """Rewards of the last steps as bars of :data:`BAR` pixels, the newest at the right."""
+
+    def __init__(self) -> None:
+        self._last: deque[tuple[float, float]] = deque(maxlen=LONGEST)
+        self._most = 1e-6
+
+    def strip(self, real: float, imagined: float, width: int) -> Picture:
+        """The strip ``(STRIP, width, 3)`` with one more step."""
+        self._last.appendleft((real, imagined))
+        self._most = max(self._most, abs(real), abs(imagined))
+        strip = np.zeros((STRIP, width, 3), np.uint8)
+        middle = STRIP // 2
+        strip[middle] = 70
+        for back, values in enumerate(islice(self._last, width // BAR)):
+            x = width - BAR * (back + 1)
+            for value, colour, up in zip(values, (REAL, IMAGINED), (True, False), strict=True):
+                size = round(abs(value) / self._most * (middle - 2))
+                rows = slice(middle - size, middle) if up else slice(middle + 1, middle + 1 + size)
+                strip[rows, x : x + BAR - 1] = colour if value >= 0 else LOST
+        for text, colour, y in (("real reward", REAL, 14), ("imagined", IMAGINED, STRIP - 6)):
+            cv2.putText(strip, text, (8, y), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1)
+        return strip

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mario_agents.acting.environments import make_env
-from mario_agents.evaluation.results import EvalEpisode, Evaluation
+from mario_agents.evaluation.results import EvalEpisode, EvalProtocol, Evaluation
 from mario_agents.playback.camera import (
     FIRST_FLAG,
     LONGEST,
@@ -17,6 +17,7 @@ from mario_agents.playback.camera import (
     flag_recorded,
     tell_missing,
 )
+from mario_agents.playback.dream import record_dream, why_no_dream
 from mario_agents.playback.policy_player import play_episode
 from mario_agents.run.log_levels import NOTICE
 from mario_agents.run.records import PlayedEpisode, Segment, VideoRecord, write_video_record
@@ -24,6 +25,9 @@ from mario_agents.run.storage import Deferrable
 from mario_envkit.plugins import Policy
 
 NEW_BEST = "new best"
+AHEAD = 50
+"""Observations of a film of dreams for each that the agent looks at, that one included: more than
+three seconds without looking, and more than three times as far as it imagines while it learns."""
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +40,9 @@ class VideoRecorder:
     That is the first that reached the flag, unless training was first (see
     :func:`record_first_flag`), and that of every evaluation better than all before. Videos lie in
     ``directory`` as ``step-N.mp4``, with ``step-N.json`` (see
-    :class:`~mario_agents.run.records.VideoRecord`) and ``step-N.gif``, a small preview.
+    :class:`~mario_agents.run.records.VideoRecord`) and ``step-N.gif``, a small preview. Of a new
+    best of an agent that dreams there is ``step-N-dream.mp4`` as well: the same game beside what
+    its world model expected (:func:`~mario_agents.playback.dream.film_dream`).
 
     Args:
         directory: of the videos; what a resumed run finds there counts as recorded.
@@ -45,7 +51,7 @@ class VideoRecorder:
 
     def __init__(self, directory: Path, env_kwargs: Mapping[str, Any]) -> None:
         self._directory, self._env_kwargs = directory, env_kwargs
-        self._state = Deferrable("A video")
+        self._state, self._dreams = Deferrable("A video"), Deferrable("A film of dreams")
 
     def wants(self, evaluations: Sequence[Evaluation], score: Score, best: Score | None) -> bool:
         """Whether :meth:`offer` would record something."""
@@ -103,7 +109,30 @@ class VideoRecorder:
         title = " and ".join(occasions).capitalize() or "Video"
         outcome = f"{episode.ending} at x {episode.best_x}"
         log.log(NOTICE, "%s at step %d (%s): see %s", title, step, outcome, video)
+        if better and not why_no_dream(policy):
+            self._film_dream(protocol, number, score, policy, step)
         return video
+
+    def _film_dream(
+        self, protocol: EvalProtocol, number: int, score: Score, policy: Policy, step: int
+    ) -> None:
+        video = self._directory / f"step-{step}-dream.mp4"
+        try:
+            episode = record_dream(
+                policy,
+                {**self._env_kwargs, **protocol.env_overrides()},
+                video,
+                greedy=protocol.greedy,
+                seed=protocol.seed + number,
+                horizon=AHEAD,
+            )
+            played = PlayedEpisode.of(episode)
+            write_video_record(video, VideoRecord(step, (NEW_BEST,), score, played, (), AHEAD))
+        except Exception as error:  # as above
+            tell_missing(f"There is no film of the dream of step {step}", error, self._dreams)
+            return
+        self._dreams.worked()
+        log.info("What the agent of step %d expected to see: %s", step, video)
 
 
 def _best(evaluations: Sequence[Evaluation]) -> tuple[Evaluation, int]:

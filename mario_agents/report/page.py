@@ -18,6 +18,7 @@ from mario_agents.report.figures import Figured, Series, bars, curves
 from mario_agents.report.levels import BARS, NUMBERS, scenes
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import evaluation_series, level_success, stage_series, success_bars
+from mario_agents.run.records import VideoRecord
 from mario_agents.telemetry import MetricDef
 
 FOLDER = Path(__file__).parent
@@ -65,7 +66,8 @@ def build_page(runs: Sequence[RunData]) -> str:
         scenes=scenes(runs),
         bars=BARS,
         numbers=NUMBERS,
-        videos=[video for run in runs if (video := _video(run)) is not None],
+        videos=[_video(run, *run.best_video) for run in runs if run.best_video],
+        dreams=[_dream(run, *run.last_dream) for run in runs if run.last_dream],
     )
 
 
@@ -175,10 +177,7 @@ def _success_figure(success: Sequence[Any], runs: Sequence[RunData]) -> Figured 
                 success_bars(success, names))  # fmt: skip
 
 
-def _video(run: RunData) -> Video | None:
-    if run.best_video is None:
-        return None
-    path, record = run.best_video
+def _video(run: RunData, path: Path, record: VideoRecord) -> Video:
     episode = record.episode
     why = ", ".join(record.occasions) or "video"
     caption = (
@@ -186,6 +185,21 @@ def _video(run: RunData) -> Video | None:
         f"{episode.level}, {episode.outcome}, farthest x {episode.best_x}, "
         f"return {episode.reward:.1f}, {episode.steps} agent steps."
     )
+    return _embedded(run, path, caption)
+
+
+def _dream(run: RunData, path: Path, record: VideoRecord) -> Video:
+    episode = record.episode
+    caption = (
+        f"{run.name} after {record.step:,} agent steps, level {episode.level}, {episode.outcome}: "
+        "the game; the observation as the world model sees it; as it expected it, looking at one "
+        f"of {record.ahead}; and the difference of that from what came. Below, rewards of the last "
+        "steps: real ones upwards, imagined ones downwards, negative ones in red."
+    )
+    return _embedded(run, path, caption)
+
+
+def _embedded(run: RunData, path: Path, caption: str) -> Video:
     try:
         size = path.stat().st_size
         if size > MOST_VIDEO_BYTES:

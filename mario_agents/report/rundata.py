@@ -182,8 +182,13 @@ class RunData:
     @property
     def best_video(self) -> tuple[Path, VideoRecord] | None:
         """The video of the best episode; of equals the last."""
-        key = [(record.episode.merit, i) for i, (_, record) in enumerate(self.videos)]
-        return self.videos[max(key)[1]] if key else None
+        games = [item for item in self.videos if not item[1].ahead]
+        return max(reversed(games), key=lambda item: item[1].episode.merit, default=None)
+
+    @property
+    def last_dream(self) -> tuple[Path, VideoRecord] | None:
+        """The film of what the best agent expected to see: each new best has one."""
+        return next((item for item in reversed(self.videos) if item[1].ahead), None)
 
     def _tables(self) -> list[Table]:
         return [*self.workers.values(), *([self.coordinator] if self.coordinator else [])]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -110,6 +110,8 @@ class VideoRecord(Struct, frozen=True):
         score: of the evaluation, see :class:`~mario_agents.run.best.BestWeights`.
         episode: the one that was recorded.
         path: where Mario was, as segments.
+        ahead: in a film of what a world model expects, how many observations it imagined for each
+            that it looked at, that one included; 0 in a video of the game.
     """
 
     step: Step
@@ -117,6 +119,12 @@ class VideoRecord(Struct, frozen=True):
     score: tuple[float, ...]
     episode: PlayedEpisode
     path: tuple[Segment, ...]
+    ahead: Step = 0
+
+    @property
+    def kind(self) -> Literal["video", "dream"]:
+        """What dashboards show it as."""
+        return "dream" if self.ahead else "video"
 
 
 def evaluation_line(record: EvaluationRecord) -> bytes:

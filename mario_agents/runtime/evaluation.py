@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_agents.acting.plugin_policy import PluginPolicy
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
-from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.policy import Dream, DreamingPolicy, Mode, Policy
 from mario_agents.core.types import State
 from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.results import EvalProtocol, Evaluation
@@ -114,7 +116,8 @@ class EvaluationPlayer:
         result: EvaluationResult,
         best: tuple[float, ...] | None,
     ) -> None:
-        """Record the best episode of an evaluation of ``weights``, if it is one to remember, see
+        """Record the best episode of an evaluation of ``weights``, if it is one to remember, and
+        what an agent that dreams expected in it, see
         :meth:`VideoRecorder.offer
         <mario_agents.playback.video_recorder.VideoRecorder.offer>`."""
         try:
@@ -127,6 +130,8 @@ class EvaluationPlayer:
         self._algorithm.player(self._learner).load_state_dict(weights)
         context = WorkerContext(0, 1, self._config.seed, 0, 0, self._device)
         policy = self._algorithm.policy(self._config, self._learner, context)
+        if isinstance(policy, DreamingPolicy):
+            return PluginPolicy(_InterruptedDreamer(policy, self._between))
         return PluginPolicy(_Interrupted(policy, self._between))
 
 
@@ -145,3 +150,20 @@ class _Interrupted(Policy):
     ) -> tuple[Tensor, dict[str, Tensor], State]:
         self._between()
         return self._policy.act(obs, state, is_first, mode=mode, step=step)
+
+
+class _InterruptedDreamer(_Interrupted):
+    """The same of a policy that has a world model."""
+
+    def __init__(self, policy: DreamingPolicy, between: Callable[[], object]) -> None:
+        super().__init__(policy, between)
+        self._dreaming = policy
+
+    @property
+    def has_decoder(self) -> bool:
+        return self._dreaming.has_decoder
+
+    def dream(
+        self, obs: NDArray[Any], action: NDArray[np.int64], state: State, *, is_first: bool
+    ) -> tuple[Dream, State]:
+        return self._dreaming.dream(obs, action, state, is_first=is_first)

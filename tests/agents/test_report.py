@@ -20,6 +20,7 @@ from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.report.success import level_success
 from mario_agents.report.tables import combine, read_table, weighted_mean
+from mario_agents.run.records import VideoRecord, write_video_record
 from mario_agents.telemetry import CsvSink
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
 from mario_envkit.errors import RomError, RunError
@@ -190,6 +191,27 @@ def test_the_page_says_where_the_time_went_if_that_was_measured(tmp_path) -> Non
         path = run.csv_path(f"worker_{worker}")
         path.write_text(path.read_text().replace("time_env", "old"))
     assert "Where the time went" not in build_page([RunData.load(run.path)])
+
+
+def test_the_last_film_of_a_dream_is_beside_the_best_episode(tmp_path) -> None:
+    run = write_run(tmp_path / "run", workers=1)
+    video = run.videos_path / "step-10000.mp4"
+    assert "world model" not in build_page([RunData.load(run.path)])
+    for step in (5_000, 10_000):
+        film = run.videos_path / f"step-{step}-dream.mp4"
+        shutil.copy(video, film)
+        write_video_record(film, VideoRecord(step, ("new best",), (1.0, 1.0), FLAG, (), 50))
+    data = RunData.load(run.path)
+    assert data.best_video is not None
+    assert data.best_video[0] == video
+    assert data.last_dream is not None
+    assert data.last_dream[0] == film
+    page = build_page([data])
+    dream = page[page.index('id="dream"') : page.index('id="curves"')]
+    assert dream.count("<video") == 1
+    assert "looking at one of 50" in dream
+    assert page.count("what was expected") == 2
+    assert "after 10,000 agent steps (first flag)" in page
 
 
 @pytest.mark.parametrize("kept", [0, 20, 0.5, -1])

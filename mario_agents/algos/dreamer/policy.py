@@ -79,34 +79,43 @@ class DreamerPolicy(Policy):
         kept = packed(latent, world.rssm) if mode == "explore" else {}
         return action, kept, Belief(*latent, action)
 
+    @property
+    def has_decoder(self) -> bool:
+        """Whether there are pictures of what it expects."""
+        return self._model.world.senses.decoder is not None
+
     @torch.no_grad()
-    def dream(self, obs: NDArray[Any], action: NDArray[np.int64], horizon: int) -> Dream:
-        """Look at one observation of ``horizon``, and imagine the likeliest of the others."""
-        world, count = self._model.world, len(obs)
+    def dream(
+        self, obs: NDArray[Any], action: NDArray[np.int64], state: State, *, is_first: bool
+    ) -> tuple[Dream, State]:
+        """Imagine the likeliest of what follows the first observation."""
+        world = self._model.world
         rssm, senses = world.rssm, world.senses
-        done = torch.zeros(count, 1, dtype=torch.int64, device=self.device)
-        done[1:, 0] = torch.from_numpy(action).to(self.device)
-        is_first = torch.arange(count, device=self.device)[:, None] == 0
+        assert senses.decoder is not None
+        chosen = torch.from_numpy(action).to(self.device)
+        done = torch.cat([state[2], chosen[:-1]])[:, None]
+        begins = torch.zeros_like(done, dtype=torch.bool)
+        begins[0] = is_first
         tokens = senses.encoder(senses.inputs(torch.from_numpy(obs).to(self.device)))
-        seen = rssm.observe(rssm.initial(1), done, is_first, tokens[:, None], None).latent
-        features = seen.features()[:, 0]
-        expected = features.clone()
-        looked = torch.arange(0, count, horizon, device=self.device)
-        latent = Latent(seen.deter[looked, 0], seen.stoch[looked, 0])
-        weights, effects = rssm.weights(torch.float32), rssm.effects()
-        for ahead in range(1, min(horizon, count)):
-            here = looked + ahead
-            here = here[here < count]
-            latent = Latent(*(part[: len(here)] for part in latent))
-            deter = recur(weights, *latent, effects[done[here, 0]]).deter
-            latent = Latent(deter, most_likely(rssm.prior(deter)).flatten(1))
-            expected[here] = latent.features()
-        return Dream(
-            senses.observations(senses.decoder(features)).cpu().numpy(),
+        seen = rssm.observe(Latent(*state[:2]), done, begins, tokens[:, None], None).latent
+        expected = self._expected(Latent(*(part[0] for part in seen)), chosen[:-1])
+        dream = Dream(
+            senses.observations(senses.decoder(seen.features()[:, 0])).cpu().numpy(),
             senses.observations(senses.decoder(expected)).cpu().numpy(),
             two_hot_mean(world.reward(expected), self._model.bins).cpu().numpy(),
-            np.arange(count) % horizon,
         )
+        return dream, Belief(seen.deter[-1], seen.stoch[-1], chosen[-1:])
+
+    def _expected(self, latent: Latent, actions: Tensor) -> Tensor:
+        """Features ``(T + 1, F)`` of a state of one game, and of the likeliest ones that ``T``
+        actions lead to."""
+        rssm = self._model.world.rssm
+        weights, features = rssm.weights(torch.float32), [latent.features()]
+        for effect in rssm.effects()[actions]:
+            deter = recur(weights, *latent, effect[None]).deter
+            latent = Latent(deter, most_likely(rssm.prior(deter)).flatten(1))
+            features.append(latent.features())
+        return torch.cat(features)
 
     def tensors(self) -> dict[str, Tensor]:
         """The state of the random numbers."""

@@ -13,8 +13,8 @@ from mario_envkit.errors import HotspotError
 
 
 class TensorBoardRun(TensorBoardSink):
-    """Scalars and, as soon as their files are in the run directory, ``videos/*.gif`` as ``video``
-    and ``death_hotspots.json`` as histograms ``deaths/LEVEL``.
+    """Scalars and, as soon as their files are in the run directory, ``videos/*.gif`` as ``video``,
+    or ``dream``, and ``death_hotspots.json`` as histograms ``deaths/LEVEL``.
 
     Whoever makes these files may be another process: a directory of events has one writer.
 
@@ -50,7 +50,7 @@ class TensorBoardRun(TensorBoardSink):
     def _show_videos(self) -> None:
         for video, record in self._videos.take():
             with suppress(OSError):  # there is none, or it cannot be read
-                self.write_gif(record.step, "video", video.with_suffix(".gif").read_bytes())
+                self.write_gif(record.step, record.kind, video.with_suffix(".gif").read_bytes())
 
     def _count_deaths(self) -> None:
         path = self._run.hotspots_path

@@ -10,7 +10,8 @@ from mario_agents.telemetry.sinks.new_videos import NewVideos
 
 
 class WandbRun(WandbSink):
-    """Rows of metrics and, as soon as they are in the run directory, ``videos/*.mp4`` as ``video``.
+    """Rows of metrics and, as soon as they are in the run directory, ``videos/*.mp4`` as ``video``
+    or ``dream``.
 
     Args:
         project: name of the project.
@@ -40,4 +41,4 @@ class WandbRun(WandbSink):
 
     def _send_videos(self) -> None:
         for video, record in self._videos.take():
-            self.write_video(record.step, "video", video, ", ".join(record.occasions))
+            self.write_video(record.step, record.kind, video, ", ".join(record.occasions))

@@ -1,27 +1,20 @@
-"""What a world model sees, how large it is, and films of what it expects."""
+"""What a world model sees, and how large it is."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from mario_agents.acting.environments import make_env
-from mario_agents.acting.plugin_policy import PluginPolicy
 from mario_agents.algos.dreamer import networks
-from mario_agents.algos.dreamer.algorithm import DreamerAlgorithm
-from mario_agents.algos.dreamer.learner import DreamerLearner
 from mario_agents.algos.dreamer.sizes import SIZES
-from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.core.algorithm import Spaces
 from mario_agents.core.gradients import trainable
-from mario_agents.core.policy import DreamingPolicy
 from mario_agents.nn.flat import TileInputs
-from mario_agents.playback.dream import film_dream
-from mario_envkit.errors import ConfigError, OptionError
-from tests.agents.choice_game import CHOICE
+from mario_envkit.errors import ConfigError
 from tests.agents.dreamer.toys import CONFIG
 
 
@@ -67,51 +60,6 @@ def test_the_smallest_pictures_are_refused() -> None:
     config = dataclasses.replace(CONFIG, observation="pixels")
     with pytest.raises(ConfigError, match="at least 16x16"):
         networks.build_senses(config, (15, 64), SIZES["tiles"])
-
-
-@pytest.mark.parametrize("horizon", [1, 4, 50])
-def test_a_dream_sees_nothing_between_two_looks(learner: DreamerLearner, horizon: int) -> None:
-    context = WorkerContext(0, 1, 0, 0, 0, torch.device("cpu"))
-    policy = DreamerAlgorithm().policy(CONFIG, learner, context)
-    assert isinstance(policy, DreamingPolicy)
-    rng = np.random.default_rng(0)
-    obs, action = rng.integers(0, 256, (10, 3), dtype=np.uint8), rng.integers(2, size=9)
-    dream = policy.dream(obs, action, horizon)
-    looked = dream.ahead == 0
-    assert looked.sum() == -(-10 // horizon)
-    assert np.array_equal(dream.prediction[looked], dream.reconstruction[looked])
-    assert dream.prediction.shape == dream.reconstruction.shape == obs.shape
-    assert dream.reward.shape == (10,)
-    other = obs.copy()
-    other[5] = 255 - other[5]
-    changed = policy.dream(other, action, horizon)
-    same = slice(4, 8) if horizon == 4 else slice(0, 5) if horizon == 1 else slice(None)
-    assert np.array_equal(changed.prediction[same], dream.prediction[same])
-    assert not np.array_equal(changed.reconstruction[5], dream.reconstruction[5])
-
-
-def test_a_film_of_a_dream_has_a_picture_for_every_observation(learner: DreamerLearner) -> None:
-    context = WorkerContext(0, 1, 0, 0, 0, torch.device("cpu"))
-    policy = PluginPolicy(DreamerAlgorithm().policy(CONFIG, learner, context))
-    env = make_env({"id": CHOICE}, render_mode="rgb_array")
-    pictures: list[np.ndarray[Any, Any]] = []
-    episode = film_dream(policy, env, pictures.append, greedy=True, seed=0, horizon=3)
-    assert len(pictures) == episode.steps + 1
-    assert {picture.shape for picture in pictures} == {(288, 1024, 3)}
-    assert {picture.dtype for picture in pictures} == {np.dtype(np.uint8)}
-    with pytest.raises(OptionError, match="world model"):
-        film_dream(Noop(), env, pictures.append, greedy=True, seed=0, horizon=3)
-    env.close()
-
-
-class Noop:
-    """A policy without a world model."""
-
-    def reset(self, num_envs: int) -> None:
-        """Nothing is remembered."""
-
-    def act(self, observations: Any, *, greedy: bool) -> Any:
-        return np.zeros(len(observations), np.int64)
 
 
 def test_tiles_come_back_from_what_networks_see_of_them() -> None:
