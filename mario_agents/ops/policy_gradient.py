@@ -46,17 +46,24 @@ def normalized(advantage: Tensor, epsilon: float = 1e-8) -> Tensor:
     return centred / (centred.pow(2).mean().sqrt() + epsilon)
 
 
+def clipped_surrogate(
+    log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float
+) -> Tensor:
+    """The clipped surrogate objective of each action, ``(B,)`` as the arguments: to be maximised.
+
+    ``min(r * A, clip(r, 1 - clip, 1 + clip) * A)`` with the probability ratio
+    ``r = exp(log_prob - old_log_prob)``: equation 7 of Schulman et al., "Proximal Policy
+    Optimization Algorithms" (2017).
+    """
+    ratio = (log_prob - old_log_prob).exp()
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+
+
 def clipped_policy_loss(
     log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float
 ) -> Tensor:
-    """The clipped surrogate objective, negated: a loss.
-
-    ``-mean(min(r * A, clip(r, 1 - clip, 1 + clip) * A))`` with the probability ratio
-    ``r = exp(log_prob - old_log_prob)``: equation 7 of Schulman et al., "Proximal Policy
-    Optimization Algorithms" (2017). All arguments but ``clip`` are ``(B,)``.
-    """
-    ratio = (log_prob - old_log_prob).exp()
-    return -torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).mean()
+    """The mean of :func:`clipped_surrogate`, negated: a loss."""
+    return -clipped_surrogate(log_prob, old_log_prob, advantage, clip).mean()
 
 
 def value_loss(

@@ -230,6 +230,25 @@ def test_an_action_that_would_not_be_taken_any_more_counts_nothing(normalize: bo
     assert gradient[1].abs().max() > 1e-3
 
 
+def test_with_a_clip_an_action_gains_nothing_beyond_a_share_of_its_old_probability():
+    config = dataclasses.replace(
+        CONFIG, pg_clip=0.2, returns="gae", trace_lambda=0.0, normalize_advantage=False
+    )
+    now, batch = invented(config)
+    batch["entropy_beta"] = torch.zeros(3)
+    logits = now.logits.clone().requires_grad_()
+    result = impala_loss(Unrolled(logits, now.value, now.final_value), batch, config)
+    (gradient,) = torch.autograd.grad(result.loss, [logits])
+    moves = (gradient.abs() > 1e-9).any(dim=2)
+    following = torch.where(batch["terminated"], 0.0, now.value[1:])
+    advantage = batch["reward"] + config.gamma * following - now.value[:-1]
+    change = now.logits.log_softmax(2) - batch["logits"].log_softmax(2)
+    ratio = change.gather(2, batch["action"][..., None]).squeeze(2).exp()
+    gained = torch.where(advantage > 0, ratio > 1.2, ratio < 0.8)
+    assert 0 < gained.sum() < gained.numel()
+    assert torch.equal(moves, ~gained)
+
+
 def test_the_loss_is_the_sum_of_its_parts_and_the_target_is_gae_if_asked():
     config = dataclasses.replace(CONFIG, returns="gae", normalize_advantage=False, gamma=0.8)
     now, batch = invented(config)

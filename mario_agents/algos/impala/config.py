@@ -55,6 +55,9 @@ class ImpalaConfig(ActorCriticConfig):
     """V-trace: bound of probability ratios that later errors are passed on with."""
     pg_rho_bar: PositiveFloat = 1.0
     """V-trace: bound of probability ratios in the policy gradient."""
+    pg_clip: PositiveFloat | None = None
+    """Instead of that bound: probabilities of actions gain nothing by being farther than this share
+    from those that they were played with (PPO's clip); None is V-trace's policy gradient."""
     leak: Fraction = 0.0
     """V-trace: share of the unbounded ratio in each bounded one (leaky V-trace)."""
 

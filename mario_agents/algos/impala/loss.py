@@ -14,6 +14,7 @@ from mario_agents.ops.policy_gradient import (
     action_log_prob,
     categorical_entropy,
     categorical_kl,
+    clipped_surrogate,
     normalized,
 )
 from mario_agents.ops.regression import regression_error
@@ -54,7 +55,8 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
     logits, played = now.logits.flatten(0, 1), batch["logits"].flatten(0, 1)
     log_prob = action_log_prob(logits, action).reshape(shape)
     with torch.no_grad():
-        log_rho = log_prob - action_log_prob(played, action).reshape(shape)
+        played_log_prob = action_log_prob(played, action).reshape(shape)
+        log_rho = log_prob - played_log_prob
         moved = categorical_kl(logits, played).reshape(shape)
     limit = config.trust_region
     mask = None if limit is None else moved <= limit
@@ -76,7 +78,11 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
     if mask is not None:
         weight = weight * mask
     signal = normalized(advantage) if config.normalize_advantage else advantage
-    policy_loss = -(weight * pg_rho * log_prob * signal).mean()
+    if config.pg_clip is None:
+        gain = weight * pg_rho * log_prob * signal
+    else:
+        gain = weight * clipped_surrogate(log_prob, played_log_prob, signal, config.pg_clip)
+    policy_loss = -gain.mean()
     value_loss = (weight * regression_error(value, target, huber=config.value_huber)).mean()
     entropy = categorical_entropy(logits).reshape(shape)
     bonus = (weight * batch["entropy_beta"] * entropy).mean()
