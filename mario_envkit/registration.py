@@ -25,6 +25,7 @@ from mario_envkit.errors import OptionError
 from mario_envkit.game.actions import plain_actions
 from mario_envkit.game.levels import STAGES, WORLDS
 from mario_envkit.wrappers import (
+    BlankObservation,
     ButtonActions,
     FrameSkip,
     NoopReset,
@@ -47,6 +48,7 @@ def make_mario(
     palette: str | Sequence[int] = "luma",
     frame_stack: int = 1,
     repeat_action_probability: float = 0.0,
+    blank_probability: float = 0.0,
     noop_max: int = 0,
     stall_limit: int | None = None,
     numeric_info: bool = False,
@@ -55,7 +57,7 @@ def make_mario(
     """A game with the wrappers that the arguments ask for: the entry point of every id.
 
     From the inside out: the game, no-op start, frame skip, named actions, sticky actions, stall
-    limit, frame stack, numeric infos.
+    limit, blank observations, frame stack, numeric infos.
 
     Args:
         actions: "raw" (256 joypad bytes), "right_only", "simple", "complex", or combinations of
@@ -68,6 +70,8 @@ def make_mario(
         palette: "luma", "contrast" or 32 grey values, see :class:`~mario_envkit.Picture`.
         frame_stack: observations stacked along a new first axis, up to 256; 1 adds no axis.
         repeat_action_probability: chance that a step repeats the action before it instead.
+        blank_probability: chance that an observation is blank (all zeros), each for itself before
+            they are stacked.
         noop_max: the most frames of doing nothing at the start of an episode.
         stall_limit: steps without anything new after which an episode is truncated.
         numeric_info: infos hold numbers only, and no dictionaries: for libraries that store or
@@ -84,6 +88,7 @@ def make_mario(
         max_pool=max_pool,
         frame_stack=frame_stack,
         repeat_action_probability=repeat_action_probability,
+        blank_probability=blank_probability,
         noop_max=noop_max,
         stall_limit=stall_limit,
         numeric_info=numeric_info,
@@ -119,6 +124,7 @@ def wrapper_options(
     max_pool: bool = False,
     frame_stack: int = 1,
     repeat_action_probability: float = 0.0,
+    blank_probability: float = 0.0,
     noop_max: int = 0,
     stall_limit: int | None = None,
     numeric_info: bool = False,
@@ -132,6 +138,7 @@ def wrapper_options(
         "repeat_action_probability": as_float(
             "repeat_action_probability", repeat_action_probability, least=0, below=1
         ),
+        "blank_probability": as_float("blank_probability", blank_probability, least=0, below=1),
         "noop_max": as_int("noop_max", noop_max, most=MOST_FRAMES, what="frames"),
         "stall_limit": None
         if stall_limit is None
@@ -158,6 +165,8 @@ def add_wrappers(env: gymnasium.Env[Any, Any], **options: Any) -> gymnasium.Env[
         env = StickyAction(env, asked["repeat_action_probability"])
     if asked["stall_limit"] is not None:
         env = StallLimit(env, asked["stall_limit"])
+    if asked["blank_probability"]:
+        env = BlankObservation(env, asked["blank_probability"])
     if asked["frame_stack"] != 1:
         env = FrameStackObservation(env, asked["frame_stack"])
     return NumericInfo(env) if asked["numeric_info"] else env

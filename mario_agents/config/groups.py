@@ -93,6 +93,8 @@ class GameOptions(OptionGroup):
     """Training episodes begin with a random number of idle frames up to this one."""
     repeat_action_probability: Chance = 0.0
     """Sticky actions: probability that the console sees the previous action again."""
+    blank_probability: Chance = 0.0
+    """Probability that a picture is blank, in evaluations too: then the agent has to remember."""
     rom: str | None = None
     """Path of a cartridge image, stored as an absolute one; None for the one that
     gym-super-mario-bros installs."""
@@ -133,6 +135,8 @@ class GameOptions(OptionGroup):
             "noop_max": self.noop_max,
             "repeat_action_probability": self.repeat_action_probability,
         }
+        if self.blank_probability:
+            kwargs["blank_probability"] = self.blank_probability
         if self.rom is not None:
             kwargs["rom"] = self.rom
         if self.rom_unknown != "refuse":

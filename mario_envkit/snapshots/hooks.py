@@ -110,6 +110,8 @@ class SnapshotHooks(VectorHooks):
     def _begin_at(self, env: int, start: Start) -> None:
         """A single environment plays up to the start, and the game becomes that."""
         session, envs = self.sessions[env], self._envs
+        if envs.blanks is not None:
+            envs.blanks.draw(env)  # for the true start, which nobody sees
         load_noise(envs.single.unwrapped.np_random, save_noise(envs.chances[env].np_random))
         observation, info = session.go_to(start)
         envs.slots[env].load(self._playground.save())

@@ -82,8 +82,8 @@ class MarioVectorEnv(CopiedGames):
         single: such a single environment, which is never played.
         schedules, levels: each game's schedule, and in which level its episode began; None is the
             full game.
-        chances, sticky: environments whose ``np_random`` each game draws from, and the layers of
-            sticky actions around them; None if there are no such layers.
+        chances, sticky, blanks: environments whose ``np_random`` each game draws from, the layers
+            of sticky actions around them, and what hides observations; None if there is none.
         over: ``(num_envs,)`` bool, whose episode is over.
 
     Raises:
@@ -120,9 +120,7 @@ class MarioVectorEnv(CopiedGames):
         self.numeric_info = self._options["numeric_info"]
         self._set_spaces(autoreset_mode)
         self.schedules = schedules_of(levels, self._game, self.num_envs)
-        self.chances, self.sticky = chances_of(
-            self.num_envs, self._options["repeat_action_probability"]
-        )
+        self.chances, self.sticky, self.blanks = chances_of(self.num_envs, self._options)
         self.levels: list[Level | None] = [None] * self.num_envs
 
         from mario_envkit.vector.pool import GamePool  # needs the native core
@@ -394,8 +392,12 @@ class MarioVectorEnv(CopiedGames):
 
     def _finish_resets(self, unfinished: Unfinished, out: Observations, chosen: Any = None) -> None:
         """Where a no-op ended an episode, begin another and do the rest of the no-ops."""
-        while unfinished:
-            pool = self.pool
+        pool = self.pool
+        while True:
+            if self.blanks is not None:
+                self.blanks.hide(pool, out, unfinished)
+            if not unfinished:
+                break
             pool.order_skip()
             for i, noops in unfinished:
                 self._order_reset(i, chosen, noops)

@@ -184,6 +184,11 @@ class GamePool:
             self._starts[level] = self._pool.add_start(start.data, *(level or (0, 0)))
         self._orders[env] = self._starts[level], noops
 
+    def ordered(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Who begins an episode, and who makes a step, each ``(num_envs,)``."""
+        what = self._orders[:, _WHAT]
+        return what >= 0, what == _native.STEP
+
     # -- carrying them out -------------------------------------------------------------------
 
     def run(self, observations: NDArray[np.uint8]) -> Unfinished:
@@ -205,8 +210,8 @@ class GamePool:
 
     def _settle(self, troubled: int) -> Unfinished:
         if self._batched is not None:
-            what = self._orders[:, _WHAT]
-            self._batched.update(started=what >= 0, stepped=what == _native.STEP)
+            started, stepped = self.ordered()
+            self._batched.update(started=started, stepped=stepped)
         if not troubled:
             return []
         trouble = self._ints[TROUBLE_ROW].tolist()

@@ -8,5 +8,14 @@ draws them directly); stacking is ``gymnasium.wrappers.FrameStackObservation``, 
 from mario_envkit.wrappers.action import ButtonActions, FrameSkip, StickyAction
 from mario_envkit.wrappers.episode import NoopReset, StallLimit
 from mario_envkit.wrappers.numeric import NumericInfo
+from mario_envkit.wrappers.observation import BlankObservation
 
-__all__ = ["ButtonActions", "FrameSkip", "NoopReset", "NumericInfo", "StallLimit", "StickyAction"]
+__all__ = [
+    "BlankObservation",
+    "ButtonActions",
+    "FrameSkip",
+    "NoopReset",
+    "NumericInfo",
+    "StallLimit",
+    "StickyAction",
+]

@@ -218,6 +218,9 @@ TARGETS = {
     "NoopReset": Target(wrapped(wrappers.NoopReset), {}, play),
     "NumericInfo": Target(wrapped(wrappers.NumericInfo), {}, play),
     "StallLimit": Target(wrapped(wrappers.StallLimit), {"limit": 5}, play),
+    "BlankObservation": Target(
+        wrapped(wrappers.BlankObservation), {"blank_probability": 0.25}, play
+    ),
     "StickyAction": Target(
         wrapped(wrappers.StickyAction), {"repeat_action_probability": 0.25}, play
     ),

@@ -32,7 +32,7 @@ RIGHT, JUMP = 1, 2
 ALL = {
     "actions": "simple", "frame_skip": 4, "repeat_action_probability": 0.25, "noop_max": 8,
     "stall_limit": 12, "max_pool": True, "reward": "v9", "frame_stack": 3, "crop_top": 32,
-    "grayscale": True, "screen_size": 42,
+    "grayscale": True, "screen_size": 42, "blank_probability": 0.5,
 }  # fmt: skip
 ENVS: dict[str, tuple[str, dict[str, Any]]] = {
     "Mario-v0": ("Mario-v0", {}),

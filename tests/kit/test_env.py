@@ -31,6 +31,7 @@ IDS = {
     "MarioTrain-v0/everything": {
         "repeat_action_probability": 0.25, "noop_max": 8, "stall_limit": 10, "max_pool": True,
         "reward": "progress", "crop_top": 32, "screen_size": (52, 64), "level": ["1-1", "1-2"],
+        "blank_probability": 0.25,
     },
     "MarioTrain-v0/ram": {"observation": "ram"},
     f"mario_envkit/SuperMarioBros-{VERSION}": {},
@@ -134,6 +135,7 @@ def test_the_level_starts_the_same_however_one_came_there():
         ({"noop_max": -1}, "noop_max=-1 is not possible"),
         ({"stall_limit": 0}, "stall_limit=0 is not possible"),
         ({"repeat_action_probability": 1.5}, "repeat_action_probability=1.5 is not possible"),
+        ({"blank_probability": 1}, "blank_probability=1 is not possible"),
         ({"screen_size": 999}, "is not possible"),
         ({"backend": "mame"}, "backend='mame' does not exist"),
         ({"rom": "/nowhere/mario.nes"}, "cannot be read"),

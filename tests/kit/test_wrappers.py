@@ -10,7 +10,14 @@ import pytest
 
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import CallOrderError
-from mario_envkit.wrappers import ButtonActions, FrameSkip, NoopReset, StallLimit
+from mario_envkit.registration import make_mario
+from mario_envkit.wrappers import (
+    BlankObservation,
+    ButtonActions,
+    FrameSkip,
+    NoopReset,
+    StallLimit,
+)
 
 ACTIONS = [129, 129, 0, 131, 64, *[128] * 80]  # ends in the first goomba
 
@@ -78,6 +85,38 @@ def test_noop_start():
     assert frames == [env.reset(seed=seed)[1]["frame"] for seed in range(12)]
     assert len(set(frames)) > 5
     assert 0 <= min(frames) <= max(frames) <= 30
+
+
+def test_blank_observations_hide_what_goes_on_and_change_nothing_else():
+    plain = make_mario(observation="tiles", actions="simple", frame_skip=4)
+    blank = BlankObservation(make_mario(observation="tiles", actions="simple", frame_skip=4), 0.5)
+    hidden = []
+    for seed in range(3):
+        steps = zip(_played(plain, seed), _played(blank, seed), strict=True)
+        for (seen, *rest), (shown, *others) in steps:
+            hidden.append(not shown.any())
+            assert hidden[-1] or np.array_equal(shown, seen)
+            assert rest == others
+    assert 0.4 < np.mean(hidden) < 0.6
+    assert hidden[:60] != hidden[60:120]
+    assert [not shown.any() for shown, *_ in _played(blank, 0)] == hidden[:60]
+
+
+def test_blank_pictures_are_stacked_as_others():
+    env = make_mario(observation="tiles", frame_skip=4, frame_stack=3, blank_probability=0.5)
+    stack, _ = env.reset(seed=0)
+    patterns = set()
+    for _ in range(100):
+        before, (stack, *_) = stack, env.step(0)
+        assert np.array_equal(stack[:-1], before[1:])
+        patterns.add(tuple(picture.any() for picture in stack))
+    assert len(patterns) == 8
+
+
+def _played(env, seed):
+    yield env.reset(seed=seed)
+    for number in range(59):
+        yield env.step(5 * (number % 2))
 
 
 def test_stall_limit_counts_steps_without_new_ground():

@@ -57,6 +57,25 @@ def test_sticky_actions_noops_and_pooled_pictures(mode):
     assert compare(*both, 160, hold_some(3, 7, 1))["truncated"]
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("stack", [1, 3])
+def test_blank_observations(mode, stack):
+    both = make_both(
+        "MarioTiles-v0", 3, level=["1-1", "5-2"], autoreset_mode=mode, noop_max=30,
+        repeat_action_probability=0.25, blank_probability=0.5, frame_stack=stack,
+        max_episode_steps=30,
+    )  # fmt: skip
+    assert compare(*both, 120, hold_some(3, 7, 1))["truncated"]
+
+
+def test_idle_frames_that_end_an_episode_draw_the_same_numbers_before_a_blank_observation():
+    both = make_both(
+        "MarioTiles-v0", 2, level="random", autoreset_mode="SameStep", noop_max=3600,
+        blank_probability=0.5, max_episode_steps=10,
+    )  # fmt: skip
+    compare(*both, 60, hold_some(2, 7, 1))
+
+
 @pytest.mark.parametrize(
     ("env_id", "kwargs"),
     [

@@ -66,6 +66,10 @@ KINDS = {
     "a reward that only Python knows": {"reward": OURS, "screen_size": 20, "noop_max": 9},
     "full game": {"level": "full", "reward": "v9", "stall_limit": 100},
     "lost levels": {"game": "lost_levels", "repeat_action_probability": 0.5},
+    "blank observations": {"observation": "tiles", "blank_probability": 0.5, "noop_max": 9},
+    "blank observations, no stack": {
+        "observation": "tiles", "blank_probability": 0.5, "frame_stack": 1,
+    },
 }  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def test_backward(mode):
     run, _ = solve("1-1", seed=0)
     both = make_both(
         3, autoreset_mode=mode, backward=run, noop_max=4, repeat_action_probability=0.25,
-        stall_limit=30, **OPTIONS,
+        blank_probability=0.25, stall_limit=30, **OPTIONS,
     )  # fmt: skip
     assert_equal_for(*both, 500, walk(3, 7, 2), seed=2)
     vector, singles = both
