@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from mario_agents.cli import main
+from tests.agents.living_run import LivingRun, Start
 from tests.waiting import PATIENCE
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -106,3 +108,23 @@ def cli_process(tmp_path: Path, cli_env: dict[str, str]) -> Cli:
         )
 
     return run
+
+
+@pytest.fixture
+def start(cli_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    """Starts runs with worker processes, which have ended with the test."""
+    runs: list[LivingRun] = []
+    temporary = Path(tempfile.mkdtemp(prefix="run"))
+
+    def start(*words: object, workers: int = 1, trainer: str = "walk") -> LivingRun:
+        folder = tmp_path / str(len(runs))
+        folder.mkdir()
+        common = ("--workers", workers, "--run-dir", "run", "--checkpoint-interval", 1000,
+                  "--log-interval", 500, "--device", "cpu")  # fmt: skip
+        runs.append(LivingRun(folder, temporary, cli_env, trainer, *common, *words))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.close()
+    shutil.rmtree(temporary, ignore_errors=True)

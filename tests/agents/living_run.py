@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from mario_agents.run import CheckpointStore
+from mario_agents.run import Checkpoint, CheckpointStore
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.telemetry import MetricSnapshot
 from mario_agents.telemetry.events import (
@@ -27,6 +27,7 @@ from mario_envkit.errors import RunError
 from tests.waiting import PATIENCE, pause, until
 
 SHM = Path("/dev/shm")
+ENDLESS = ("--total-steps", 10**9, "--pause", 0.02)
 
 
 def processes_with(token: str) -> list[int]:
@@ -173,3 +174,60 @@ class LivingRun:
         self.process.communicate()
         if self._observer is not None:
             self._observer.close()
+
+
+Start = Callable[..., LivingRun]
+"""Of the fixture ``start``: more words of the command line, ``workers`` and ``trainer``."""
+
+
+def go_on(run: LivingRun) -> None:
+    """Wait for more updates."""
+    updates = run.updates
+    run.until(lambda: run.updates > updates + 5)
+
+
+def stop(run: LivingRun) -> None:
+    """End a run as people do, and check that it leaves everything behind and nothing around."""
+    run.process.send_signal(signal.SIGINT)
+    status, errors = run.end()
+    assert status == 130, errors
+    assert "Continue with: mario-agents train --resume run" in errors
+    run.assert_nothing_left()
+    latest = run.checkpoint().load_latest()
+    counters = latest.state["counters"]
+    assert sum(worker["steps"] for worker in counters) == latest.step
+    for number, worker in enumerate(counters):
+        rows = run.rows(f"worker_{number}")
+        assert int(rows[-1]["steps"]) == worker["steps"]
+        assert [int(row["steps"]) for row in rows] == sorted(int(row["steps"]) for row in rows)
+
+
+def lose_coordinator(run: LivingRun) -> tuple[str, Checkpoint]:
+    """Kill the coordinator, which ends the run, and check that nothing is left around.
+
+    Returns:
+        what the run said, and the checkpoint that it goes on from.
+    """
+    run.kill(COORDINATOR)
+    status, errors = run.end()
+    assert status == 2
+    assert "The coordinator of the run is gone." in errors
+    assert "mario-agents train --resume" in errors
+    run.assert_nothing_left()
+    return errors, run.checkpoint().load_latest()
+
+
+def resume(run: LivingRun, before: Checkpoint, *words: object, steps: int) -> Checkpoint:
+    """Train a run that has ended for so many more steps, and check that it learned on.
+
+    Returns:
+        its checkpoint at the end.
+    """
+    run.start("--resume", "run", "--total-steps", before.step + steps, *words)
+    status, errors = run.end()
+    assert status == 0, errors
+    run.assert_nothing_left()
+    after = run.checkpoint().load_latest()
+    assert after.step >= before.step + steps
+    assert after.state["updater"]["updates"] > before.state["updater"]["updates"]
+    return after

@@ -24,17 +24,24 @@ from mario_agents.runtime.step_layout import StepLayout
 from mario_agents.telemetry.events import COORDINATOR
 from tests.agents.disks import with_small_shm
 from tests.agents.hammering import running
-from tests.agents.living_run import LivingRun, processes_with
+from tests.agents.living_run import (
+    ENDLESS,
+    LivingRun,
+    Start,
+    go_on,
+    lose_coordinator,
+    processes_with,
+    resume,
+    stop,
+)
 from tests.agents.replay_reference import EVENTS, EXTRAS, InventedGames
 from tests.agents.test_experience import Recorder, assert_step
-from tests.agents.test_faults import ENDLESS, Start, go_on, start, stop
 from tests.waiting import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm"),
     pytest.mark.slow,
 ]
-__all__ = ["start"]
 SHARED = ("--share", "experience")
 PATIENT = 1000
 """Seconds without a sign of life, which no process of a test needs on any machine."""
@@ -123,23 +130,11 @@ def test_a_dead_learner_ends_the_run_which_goes_on_with_as_many_actors_as_one_li
 ) -> None:
     run = start("--total-steps", 10**9, *SHARED, *DDQN, workers=2, trainer="ddqn")
     run.until(lambda: run.running(2) and len(run.checkpoint()) >= 3)
-    run.kill(COORDINATOR)
-    status, errors = run.end()
-    assert status == 2
-    assert "The coordinator of the run is gone." in errors
-    assert "mario-agents train --resume" in errors
-    run.assert_nothing_left()
-    latest = run.checkpoint().load_latest()
+    _, latest = lose_coordinator(run)
     assert latest.state["dataset"]["shards"] == [0, 1]
     assert latest.state["dataset"]["state"]["storage"]  # it was saved
-    run.start("--resume", "run", "--total-steps", latest.step + 1000, "--workers", workers)
-    status, errors = run.end()
-    assert status == 0, errors
-    run.assert_nothing_left()
-    after = run.checkpoint().load_latest()
-    assert after.step >= latest.step + 1000
+    after = resume(run, latest, "--workers", workers, steps=1000)
     assert after.state["dataset"]["shards"] == list(range(workers))
-    assert after.state["updater"]["updates"] > latest.state["updater"]["updates"]
     assert f"it has the steps of 2 workers, and there are {workers} now" in run.log()
 
 

@@ -4,64 +4,26 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mario_agents.telemetry.events import COORDINATOR
-from tests.agents.living_run import LivingRun, processes_with
+from tests.agents.living_run import (
+    ENDLESS,
+    Start,
+    go_on,
+    lose_coordinator,
+    processes_with,
+    resume,
+    stop,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm")
-Start = Callable[..., LivingRun]
-ENDLESS = ("--total-steps", 10**9, "--pause", 0.02)
-
-
-@pytest.fixture
-def start(cli_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
-    runs: list[LivingRun] = []
-    temporary = Path(tempfile.mkdtemp(prefix="run"))
-
-    def start(*words: object, workers: int = 1, trainer: str = "walk") -> LivingRun:
-        folder = tmp_path / str(len(runs))
-        folder.mkdir()
-        common = ("--workers", workers, "--run-dir", "run", "--checkpoint-interval", 1000,
-                  "--log-interval", 500, "--device", "cpu")  # fmt: skip
-        runs.append(LivingRun(folder, temporary, cli_env, trainer, *common, *words))
-        return runs[-1]
-
-    yield start
-    for run in runs:
-        run.close()
-    shutil.rmtree(temporary, ignore_errors=True)
-
-
-def go_on(run: LivingRun) -> None:
-    """Wait for more updates."""
-    updates = run.updates
-    run.until(lambda: run.updates > updates + 5)
-
-
-def stop(run: LivingRun) -> None:
-    """End a run as people do, and check that it leaves everything behind and nothing around."""
-    run.process.send_signal(signal.SIGINT)
-    status, errors = run.end()
-    assert status == 130, errors
-    assert "Continue with: mario-agents train --resume run" in errors
-    run.assert_nothing_left()
-    latest = run.checkpoint().load_latest()
-    counters = latest.state["counters"]
-    assert sum(worker["steps"] for worker in counters) == latest.step
-    for number, worker in enumerate(counters):
-        rows = run.rows(f"worker_{number}")
-        assert int(rows[-1]["steps"]) == worker["steps"]
-        assert [int(row["steps"]) for row in rows] == sorted(int(row["steps"]) for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -92,27 +54,15 @@ def test_a_dead_or_stopped_worker_is_replaced(
 def test_a_dead_coordinator_ends_the_run_which_can_be_resumed(start: Start) -> None:
     run = start(*ENDLESS)
     run.until(lambda: run.running(1) and len(run.checkpoint()) >= 2)
-    run.kill(COORDINATOR)
-    status, errors = run.end()
-    assert status == 2
+    errors, latest = lose_coordinator(run)
     assert errors.splitlines()[-1].startswith("mario-agents: The coordinator of the run is gone.")
     assert "killed by SIGKILL" in errors
-    assert "mario-agents train --resume" in errors
-    run.assert_nothing_left()
-    latest = run.checkpoint().load_latest()
     assert latest.step > 0
-    run.start("--resume", "run", "--total-steps", latest.step + 2000)
-    status, errors = run.end()
-    assert status == 0, errors
-    run.assert_nothing_left()
-    after = run.checkpoint().load_latest()
-    assert after.step >= latest.step + 2000
-    assert after.state["updater"]["updates"] > latest.state["updater"]["updates"]
-    for number in range(1):
-        earlier, later = (c.state["counters"][number]["steps"] for c in (latest, after))
-        assert later >= earlier
-        steps = [int(row["step"]) for row in run.rows(f"worker_{number}")]
-        assert steps == sorted(set(steps))
+    after = resume(run, latest, steps=2000)
+    earlier, later = (c.state["counters"][0]["steps"] for c in (latest, after))
+    assert later >= earlier
+    steps = [int(row["step"]) for row in run.rows("worker_0")]
+    assert steps == sorted(set(steps))
 
 
 @pytest.mark.slow
@@ -253,19 +203,8 @@ def test_the_real_game_survives_a_dead_worker_and_a_dead_coordinator(start: Star
     run.until(lambda: run.pid("worker_0") != pid and run.statuses["worker_0"].state == "running")
     go_on(run)
     run.until(lambda: len(run.checkpoint()) >= 2)
-    run.kill(COORDINATOR)
-    status, errors = run.end()
-    assert status == 2
-    assert "mario-agents train --resume" in errors
-    run.assert_nothing_left()
-    before = run.checkpoint().load_latest()
-    run.start("--resume", "run", "--total-steps", before.step + 500)
-    status, errors = run.end()
-    assert status == 0, errors
-    run.assert_nothing_left()
-    after = run.checkpoint().load_latest()
-    assert after.step >= before.step + 500
-    assert after.state["updater"]["updates"] > before.state["updater"]["updates"]
+    _, before = lose_coordinator(run)
+    after = resume(run, before, steps=500)
     counters = after.state["counters"][0]
     assert counters["steps"] == after.step
     assert int(run.rows("worker_0")[-1]["steps"]) == after.step

@@ -8,14 +8,12 @@ import sys
 import pytest
 
 from mario_agents.telemetry.events import COORDINATOR
-from tests.agents.living_run import LivingRun
-from tests.agents.test_faults import Start, go_on, start, stop
+from tests.agents.living_run import LivingRun, Start, go_on, lose_coordinator, resume, stop
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm"),
     pytest.mark.slow,
 ]
-__all__ = ["start"]
 IMPALA = ("--total-steps", 10**9, "--num-envs", 8, "--hidden", 32, "--recurrent-type", "gru",
           "--replay-share", 0.5, "--noisy", "--eval-interval", 0,
           "--heartbeat-timeout", 8)  # fmt: skip
@@ -56,19 +54,8 @@ def test_a_stopped_actor_does_not_stall_the_learner_and_is_replaced(busy: Living
 
 def test_a_killed_learner_ends_the_run_which_goes_on(busy: LivingRun) -> None:
     busy.until(lambda: len(busy.checkpoint()) >= 2)
-    busy.kill(COORDINATOR)
-    status, errors = busy.end()
-    assert status == 2
-    assert "The coordinator of the run is gone." in errors
-    busy.assert_nothing_left()
-    before = busy.checkpoint().load_latest()
-    busy.start("--resume", "run", "--total-steps", before.step + 1000)
-    status, errors = busy.end()
-    assert status == 0, errors
-    busy.assert_nothing_left()
-    after = busy.checkpoint().load_latest()
-    assert after.step >= before.step + 1000
-    assert after.state["updater"]["updates"] > before.state["updater"]["updates"]
+    _, before = lose_coordinator(busy)
+    resume(busy, before, steps=1000)
 
 
 def test_nobody_outlives_a_killed_main_process(busy: LivingRun) -> None:

@@ -21,12 +21,10 @@ from mario_agents.algos.impala.unrolled import Unrolled, unrolled
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.gradients import DeviceBatch, GradientComputer
 from mario_agents.core.types import Batch
-from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
 from mario_agents.ops.policy_gradient import action_log_prob
-from mario_agents.run import RunDir
-from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_agents.testing.corridor import CORRIDOR
 from tests.agents.cue_game import CUE
+from tests.agents.memory_players import SMALL, assert_memory_wins, disturb
 
 CPU = torch.device("cpu")
 CORES = ["none", "gru", "lstm", "transformer"]
@@ -35,15 +33,7 @@ CONFIG = ImpalaConfig(
     rollout_steps=7,
     replay_share=0.0,
     lr=1e-3,
-    hidden=16,
-    transformer_heads=2,
-    transformer_memory=5,
-    network="mlp",
-    observation="pixels",
-    precision="float32",
-    device="cpu",
-    ui=False,
-    eval_interval=0,
+    **SMALL,
 )
 
 
@@ -73,19 +63,11 @@ class Player:
         return [DeviceBatch(self.learner, batch, CPU) for batch in self.dataset.batches(0)]
 
 
-def disturb(learner: ImpalaLearner) -> None:
-    """Weights of an agent that has learned something: not all actions are alike."""
-    rng = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in learner.model.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=rng)
-
-
 @pytest.mark.parametrize("noisy", [False, True])
 @pytest.mark.parametrize("core", CORES)
 def test_at_lag_0_the_learner_says_what_was_recorded(core, noisy):
     player = Player(dataclasses.replace(CONFIG, recurrent_type=core, noisy=noisy), limit=3)
-    disturb(player.learner)
+    disturb(player.learner.model)
     truncated = 0
     for _ in range(4):
         player.collect()
@@ -110,7 +92,7 @@ def test_what_bfloat16_changes_in_ratios_is_little_and_is_measured(core):
     """An actor that computes in float32, and a learner that does not."""
     config = dataclasses.replace(CONFIG, recurrent_type=core, network="small", noisy=True)
     player = Player(config, size=16)
-    disturb(player.learner)
+    disturb(player.learner.model)
     low = ImpalaLearner(player.learner.model, dataclasses.replace(config, precision="bfloat16"))
     player.collect()
     (batch,) = player.batches()
@@ -133,7 +115,7 @@ def test_what_bfloat16_changes_in_ratios_is_little_and_is_measured(core):
 def test_values_of_last_observations_are_those_of_playing_on(core):
     """What the policy itself would say about every observation that a step led to."""
     player = Player(dataclasses.replace(CONFIG, recurrent_type=core, noisy=True), limit=3)
-    disturb(player.learner)
+    disturb(player.learner.model)
     for _ in range(4):
         player.steps.clear()
         player.collect()
@@ -326,12 +308,4 @@ def test_every_core_wins_the_game_that_only_memory_wins(core, tmp_path: Path):
         CONFIG, recurrent_type=core, total_steps=6_400, num_envs=16, rollout_steps=8, hidden=32,
         gamma=0.95, lr=1e-2, frame_stack=1,
     )  # fmt: skip
-    trainer = AlgorithmTrainer(CueAlgorithm(), "")
-    RunDir.create(tmp_path / "run", trainer="cue", config=config)
-    trainer.train(config, tmp_path / "run", resume=False)
-    policy = trainer.load_policy(config, tmp_path / "run", device="cpu", weights="latest")
-    success = evaluate(policy, {"id": CUE}, EvalProtocol(episodes=40), max_envs=40).success_rate
-    if core == "none":
-        assert success.low < 0.5 < success.high
-    else:
-        assert success.mean == 1.0
+    assert_memory_wins(CueAlgorithm(), config, tmp_path / "run")

@@ -16,13 +16,11 @@ from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import make_config
 from mario_agents.core.algorithm import Spaces, WorkerContext
-from mario_agents.evaluation.evaluate import EvalProtocol, evaluate
-from mario_agents.run import RunDir
-from mario_agents.runtime.trainer import AlgorithmTrainer
 from mario_agents.testing.conformance import check_algorithm
 from mario_agents.testing.corridor import CORRIDOR
 from mario_envkit.errors import ConfigError
 from tests.agents.cue_game import CUE
+from tests.agents.memory_players import SMALL, assert_memory_wins, disturb
 
 CPU = torch.device("cpu")
 CORES = ["gru", "lstm", "transformer"]
@@ -32,15 +30,7 @@ CONFIG = PPOConfig(
     minibatch_size=12,
     sequence_steps=6,
     recurrent_type="gru",
-    hidden=16,
-    transformer_heads=2,
-    transformer_memory=5,
-    network="mlp",
-    observation="pixels",
-    precision="float32",
-    device="cpu",
-    ui=False,
-    eval_interval=0,
+    **SMALL,
 )
 
 
@@ -52,10 +42,7 @@ class Player:
         envs = make_vector({"id": CORRIDOR, "length": 4, "limit": 3, "size": 4}, config.num_envs)
         spaces = Spaces.of(envs)
         self.config, self.learner = config, algorithm.learner(config, spaces)
-        rng = torch.Generator().manual_seed(0)
-        with torch.no_grad():
-            for parameter in self.learner.model.parameters():
-                parameter += 0.3 * torch.randn(parameter.shape, generator=rng)
+        disturb(self.learner.model)
         self.actor = Actor(envs, algorithm.policy(config, self.learner, context), seed=0)
         self.dataset = algorithm.dataset(config, self.learner, spaces, context)
 
@@ -151,15 +138,7 @@ def test_every_core_wins_the_game_that_only_memory_wins(core: str, tmp_path: Pat
         CONFIG, recurrent_type=core, total_steps=10_240, num_envs=32, rollout_steps=16, hidden=32,
         sequence_steps=None, minibatch_size=128, gamma=0.95, lr=5e-3, frame_stack=1,
     )  # fmt: skip
-    trainer = AlgorithmTrainer(CueAlgorithm(), "")
-    RunDir.create(tmp_path / "run", trainer="cue", config=config)
-    trainer.train(config, tmp_path / "run", resume=False)
-    policy = trainer.load_policy(config, tmp_path / "run", device="cpu", weights="latest")
-    success = evaluate(policy, {"id": CUE}, EvalProtocol(episodes=40), max_envs=40).success_rate
-    if core == "none":
-        assert success.low < 0.5 < success.high
-    else:
-        assert success.mean == 1.0
+    assert_memory_wins(CueAlgorithm(), config, tmp_path / "run")
 
 
 def test_options_left_out_follow_those_given() -> None:
