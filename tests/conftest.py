@@ -6,8 +6,13 @@ or a test gets everything in it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from mario_envkit.curriculum.runs import Run
 
 # No example is too slow: how long one takes says more about the machine than about the code. With
 # CI=true, Hypothesis does the same by itself, and draws the same examples every time.
@@ -36,3 +41,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     fast = [item for item in items if not item.get_closest_marker("slow")]
     items[:], others = (slow, fast) if config.option.part == "slow" else (fast, slow)
     config.hook.pytest_deselected(items=others)
+
+
+@pytest.fixture(scope="session")
+def way() -> Run:
+    """A way through 1-1, which takes half a second to find."""
+    from mario_envkit.curriculum.search import solve
+    from mario_envkit.emulator import native
+
+    if not native.is_available():
+        pytest.skip("the native core is not built here")
+    return solve("1-1", seed=0)[0]

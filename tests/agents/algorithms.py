@@ -79,6 +79,13 @@ class EvaluatedHereOnly(ToyAlgorithm):
         return super().policy(*args)
 
 
+class EvaluatedInThread(ToyAlgorithm):
+    """A thread of the process that trains evaluates it."""
+
+    def __init__(self) -> None:
+        self.own = True  # what another process could not know
+
+
 class EvaluationThatKills(ToyAlgorithm):
     """A process that evaluates is killed."""
 

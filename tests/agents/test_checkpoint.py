@@ -64,7 +64,7 @@ def assert_same(actual: dict[str, torch.Tensor], expected: dict[str, torch.Tenso
     ),
     keep=st.integers(1, 3),
 )
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_the_last_save_comes_back_and_only_so_many_stay(
     saves: list[tuple[int, dict[str, torch.Tensor], dict[str, Any]]], keep: int
 ) -> None:

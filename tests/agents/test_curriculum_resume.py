@@ -21,7 +21,7 @@ from mario_agents.runtime.curriculum_file import CurriculumFile
 from mario_agents.runtime.processes.supervisor import process_topology
 from mario_agents.runtime.run import train
 from mario_agents.runtime.worker_envs import WorkerEnvs
-from mario_envkit.curriculum.search import solve
+from mario_envkit.curriculum.runs import Run
 from mario_envkit.errors import CheckpointError
 from tests.waiting import until
 
@@ -88,8 +88,7 @@ def test_a_worker_killed_soon_after_it_took_over_has_written_where_it_began(
     assert position(run, workers=1) == 1
 
 
-def test_a_backward_curriculum_goes_on_where_it_was(tmp_path: Path) -> None:
-    way, _ = solve("1-1", seed=0)
+def test_a_backward_curriculum_goes_on_where_it_was(tmp_path: Path, way: Run) -> None:
     way.save(tmp_path / "1-1.json")
     config = dataclasses.replace(
         PPO, level="1-1", backward=str(tmp_path / "1-1.json"), snapshots=True, num_envs=2

@@ -142,7 +142,7 @@ def learn_from_workers(play: Play, most: int, seed: int) -> Counter[str]:
     return happened
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(plays(), st.integers(1, 4), st.integers(0, 2**32))
 def test_priorities_are_those_of_the_transitions_they_were_computed_for(play, most, seed):
     """Of many workers, of which some are replaced, in a replay that old steps leave."""

@@ -23,7 +23,7 @@ from mario_agents.playback.video_recorder import VideoRecorder
 from mario_agents.run.log_levels import NOTICE
 from mario_agents.run.records import read_videos
 from mario_agents.runtime.first_flag import FirstFlagRecorder
-from mario_envkit.curriculum.search import solve
+from mario_envkit.curriculum.runs import Run
 
 KWARGS = {
     "level": "1-1", "actions": "raw", "frame_skip": 1, "timing": "console", "screen_size": 36,
@@ -33,36 +33,35 @@ ENVS = 3
 
 
 @pytest.fixture(scope="module")
-def way() -> bytes:
+def actions(way: Run) -> bytes:
     """Joypad bytes of a way to the flag."""
-    run, _ = solve("1-1", seed=0)
-    return run.actions
+    return way.actions
 
 
 @pytest.fixture(scope="module")
-def trace(way: bytes) -> ActionTrace:
+def trace(actions: bytes) -> ActionTrace:
     """Of a game that reached the flag."""
     traces: list[ActionTrace] = []
     with closing(FlagWatch(make_vector(KWARGS, ENVS), traces.append)) as envs:
-        reach_flag(envs, way)
+        reach_flag(envs, actions)
     return traces[0]
 
 
-def reach_flag(envs: Any, way: bytes) -> None:
+def reach_flag(envs: Any, actions: bytes) -> None:
     """The second of the games walks to the flag; the others run and die."""
     envs.reset(seed=0)
-    for byte in way:
+    for byte in actions:
         _, _, terminated, _, _ = envs.step(np.array([0x80, byte, 0x81]))
     assert terminated[1]
 
 
 @pytest.mark.slow
-def test_the_video_shows_how_the_flag_was_reached(tmp_path: Path, way: bytes, caplog) -> None:
+def test_the_video_shows_how_the_flag_was_reached(tmp_path: Path, actions: bytes, caplog) -> None:
     caplog.set_level(NOTICE, "mario_agents")
     recorder = FirstFlagRecorder(make_vector(KWARGS, ENVS), KWARGS, tmp_path)
     with closing(recorder.envs) as envs:
         recorder.tick(10)
-        reach_flag(envs, way)
+        reach_flag(envs, actions)
         recorder.tick(4_000)
         recorder.close()
         ((video, record),) = read_videos(tmp_path)[0]
@@ -70,22 +69,22 @@ def test_the_video_shows_how_the_flag_was_reached(tmp_path: Path, way: bytes, ca
         assert record.step == 4_000
         assert record.occasions == ("first flag, in training",)
         assert record.episode.success
-        assert record.episode.steps == len(way)
+        assert record.episode.steps == len(actions)
         assert record.path[0].points[0][0] < 50
         assert record.path[-1].points[-1][0] > 3_000
         assert f"First flag, in training, at step 4000: see {video}" in caplog.text
         frames = imageio.get_reader(video).count_frames()
-        assert abs(frames - len(way) / 2) <= 2
+        assert abs(frames - len(actions) / 2) <= 2
 
 
 @pytest.mark.slow
-def test_a_long_way_is_recorded_from_somewhere(tmp_path: Path, way: bytes, monkeypatch) -> None:
+def test_a_long_way_is_recorded_from_somewhere(tmp_path: Path, actions: bytes, monkeypatch) -> None:
     monkeypatch.setattr(first_flag, "LONGEST", 500)
     traces: list[ActionTrace] = []
     with closing(FlagWatch(make_vector(KWARGS, ENVS), traces.append)) as envs:
-        reach_flag(envs, way)
+        reach_flag(envs, actions)
     (trace,) = traces
-    assert len(trace.actions) == len(way) % 500
+    assert len(trace.actions) == len(actions) % 500
     assert record_first_flag(trace, KWARGS, tmp_path, 1) is not None
     ((_, record),) = read_videos(tmp_path)[0]
     assert record.episode.success

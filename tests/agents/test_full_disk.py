@@ -28,6 +28,7 @@ from mario_envkit.closing import close_all, close_at_end
 from mario_envkit.errors import CheckpointError, MarioEnvkitError, RunError
 from mario_envkit.files import append
 from mario_envkit.video import mp4_writer
+from tests.agents.algorithms import EvaluatedInThread
 from tests.agents.disks import FaultyDisk, fill, small_disk
 from tests.agents.living_run import LivingRun
 
@@ -66,7 +67,7 @@ def test_nothing_is_missing_after_the_disk_was_full(
     caplog.set_level(logging.INFO, "mario_agents")
     run = RunDir.create(tmp_path / "run", trainer="any", config=TOY)
     full_between(disk, monkeypatch, 640, 1920)
-    train(ToyAlgorithm(), TOY, run, resume=False)
+    train(EvaluatedInThread(), TOY, run, resume=False)
     for name in ("weights.safetensors", "evaluations.jsonl", "coordinator.csv", "worker_0.csv"):
         assert name in disk.refused
     for name in ("worker_0", "coordinator"):
@@ -100,7 +101,7 @@ def test_an_end_that_cannot_be_saved_is_told_in_one_sentence(
     run = RunDir.create(tmp_path / "run", trainer="any", config=TOY)
     full_between(disk, monkeypatch, 640, float("inf"))
     with pytest.raises(RunError) as caught:
-        train(ToyAlgorithm(), TOY, run, resume=False)
+        train(EvaluatedInThread(), TOY, run, resume=False)
     said = str(caught.value)
     assert said.startswith("The end of the run is not saved. Cannot write a checkpoint to ")
     assert "No space left on device" in said

@@ -18,7 +18,7 @@ from mario_agents.config import TrainConfig, absolute_paths, check_resume
 from mario_agents.evaluation.standard import Standard, evaluate_levels
 from mario_agents.run import RunDir
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
-from mario_envkit.curriculum.search import solve
+from mario_envkit.curriculum.runs import Run
 from mario_envkit.emulator.rom import find_rom
 from mario_envkit.errors import ConfigError, MarioEnvkitError
 from mario_envkit.snapshots.memory import SnapshotMemory
@@ -31,20 +31,20 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def way(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved_way(tmp_path_factory: pytest.TempPathFactory, way: Run) -> Path:
     path = tmp_path_factory.mktemp("ways") / "way.json"
-    solve("1-1")[0].save(path)
+    way.save(path)
     return path
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Path) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved_way: Path) -> Path:
     """The current directory, with a cartridge and a run in it."""
     home, away = tmp_path / "home", tmp_path / "away"
     home.mkdir()
     away.mkdir()
     shutil.copy(find_rom().path, home / "game.nes")
-    shutil.copy(way, home / "way.json")
+    shutil.copy(saved_way, home / "way.json")
     monkeypatch.chdir(home)
     return home
 

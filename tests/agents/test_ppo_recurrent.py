@@ -132,7 +132,9 @@ class CueAlgorithm(PPOAlgorithm):
         return {"id": CUE}
 
 
-@pytest.mark.parametrize("core", ["none", *CORES])
+@pytest.mark.parametrize(
+    "core", ["none", "gru", *(pytest.param(core, marks=pytest.mark.slow) for core in CORES[1:])]
+)
 def test_every_core_wins_the_game_that_only_memory_wins(core: str, tmp_path: Path) -> None:
     config = dataclasses.replace(
         CONFIG, recurrent_type=core, total_steps=10_240, num_envs=32, rollout_steps=16, hidden=32,

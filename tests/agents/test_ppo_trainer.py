@@ -15,7 +15,6 @@ from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.results import EvalProtocol
 from mario_agents.run import CheckpointStore, RunDir, read_weights
 from mario_agents.runtime.trainer import AlgorithmTrainer
-from mario_envkit.curriculum.search import solve
 from mario_envkit.errors import ConfigError
 from mario_envkit.plugins import Trainer, load_trainer
 from tests.agents.algorithms import PPOCorridorAlgorithm
@@ -46,12 +45,11 @@ def start(path, config=SMALL):
     return train(TRAINER, config, path, name="ppo")
 
 
-def test_metrics_say_how_far_a_backward_curriculum_has_come(tmp_path):
-    way, _ = solve("1-1", seed=0)
+def test_metrics_say_how_far_a_backward_curriculum_has_come(tmp_path, way):
     way.save(tmp_path / "1-1.json")
     config = dataclasses.replace(
         SMALL, level="1-1", observation="tiles", frame_stack=1, network="auto",
-        backward=str(tmp_path / "1-1.json"), total_steps=2048, log_interval=256,
+        backward=str(tmp_path / "1-1.json"), total_steps=1024, log_interval=128,
     )  # fmt: skip
     path = tmp_path / "run"
     RunDir.create(path, trainer="ppo", config=config)
@@ -97,7 +95,7 @@ def test_a_run_leaves_everything_behind(tmp_path):
 
 
 def test_it_learns_and_its_best_weights_are_played(tmp_path):
-    config = dataclasses.replace(SMALL, total_steps=4096, eval_interval=512, eval_episodes=2)
+    config = dataclasses.replace(SMALL, total_steps=2048, eval_interval=512, eval_episodes=2)
     path = start(tmp_path / "run", config)
     shares = [float(row["eval_best"]) for row in rows(path, "coordinator") if row["eval_best"]]
     assert shares[-1] == 1.0

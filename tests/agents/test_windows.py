@@ -52,7 +52,7 @@ def test_starts_are_drawn_with_equal_chances_from_all_shards(play, length, seed)
     assert drawn.tolist() == np.array(possible)[plain].tolist()
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(plays(), st.integers(1, 8))
 def test_unrolls_are_the_steps_one_after_the_other(play, length):
     storage, naive = played(play)

@@ -17,8 +17,7 @@ from mario_agents.run import RunDir
 from mario_agents.runtime.cores import torch_threads
 from mario_agents.runtime.worker_envs import SnapshotUsage, WorkerEnvs
 from mario_envkit.curriculum.backward import BackwardStarts
-from mario_envkit.curriculum.runs import run_path
-from mario_envkit.curriculum.search import solve
+from mario_envkit.curriculum.runs import Run, run_path
 from mario_envkit.errors import ConfigError, ReplayError
 from mario_envkit.game.levels import Level
 
@@ -61,9 +60,8 @@ def test_episodes_can_begin_at_snapshots(tmp_path: Path) -> None:
     assert begun == {"true", "archive"}
 
 
-def test_episodes_can_follow_a_run_from_its_end(tmp_path: Path) -> None:
+def test_episodes_can_follow_a_run_from_its_end(tmp_path: Path, way: Run) -> None:
     """All games along the same one, of which they share the progress."""
-    way, _ = solve("1-1", seed=0)
     way.save(tmp_path / "1-1.json")
     config = DDQNConfig(num_envs=2, backward=str(tmp_path / "1-1.json"))
     run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
@@ -76,11 +74,10 @@ def test_episodes_can_follow_a_run_from_its_end(tmp_path: Path) -> None:
 
 
 def test_the_log_says_when_a_backward_curriculum_has_arrived(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, way: Run
 ) -> None:
     monkeypatch.setattr("mario_agents.runtime.worker_envs.SYNC_SECONDS", 0.0)
     caplog.set_level(logging.INFO, "mario_agents")
-    way, _ = solve("1-1", seed=0)
     starts = BackwardStarts(way)
     monkeypatch.setattr("mario_agents.runtime.worker_envs.backward_starts", lambda config: starts)
     config = DDQNConfig(num_envs=2, level="1-1", backward="1-1.json")
@@ -95,8 +92,7 @@ def test_the_log_says_when_a_backward_curriculum_has_arrived(
     assert said == ["The backward curriculum has arrived at the true start, by step 200."]
 
 
-def test_a_folder_of_runs_has_the_one_of_the_level(tmp_path: Path) -> None:
-    way, _ = solve("1-1", seed=0)
+def test_a_folder_of_runs_has_the_one_of_the_level(tmp_path: Path, way: Run) -> None:
     path = run_path(tmp_path, Level(1, 1))
     way.save(path)
     config = DDQNConfig(level="1-1", backward=str(tmp_path))

@@ -16,9 +16,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import mario_envkit
-from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.schedule import OnSuccess
-from mario_envkit.curriculum.search import solve
 from mario_envkit.emulator.rom import find_rom
 from mario_envkit.errors import AttributeUnavailable, MarioEnvkitError, OptionError
 from mario_envkit.game.levels import Level
@@ -175,17 +173,12 @@ def test_json_of_the_arguments_of_vectors(name):
     assert_alike(env, again(env, gymnasium.make_vec), np.array([1, 0]))
 
 
-@pytest.fixture(scope="module")
-def run() -> Run:
-    return solve("1-1")[0]
-
-
 PATHS = ("rom", "hotspot_path", "archive", "backward", "hotspots")
 
 
 @pytest.mark.parametrize("name", PATHS)
 @pytest.mark.parametrize("vector", [False, True])
-def test_json_of_paths(name, vector, run, tmp_path):
+def test_json_of_paths(name, vector, way, tmp_path):
     path: Path = tmp_path / "here"
     kwargs: dict[str, Any] = {name: path}
     if name == "rom":
@@ -193,7 +186,7 @@ def test_json_of_paths(name, vector, run, tmp_path):
     elif name == "hotspots":
         kwargs = {"hotspots": "read", "hotspot_path": path}
     elif name == "backward":
-        run.save(path)
+        way.save(path)
     if vector:
         env = gymnasium.make_vec("MarioSnapshot-v0", num_envs=2, **kwargs)
         assert_alike(env, again(env, gymnasium.make_vec), np.array([1, 0]))
@@ -210,8 +203,8 @@ def test_json_of_paths(name, vector, run, tmp_path):
         ("MarioSnapshot-v0", "backward", None),
     ],
 )
-def test_what_json_cannot_hold_is_named(env_id, name, value, run):
-    value = run if value is None else value
+def test_what_json_cannot_hold_is_named(env_id, name, value, way):
+    value = way if value is None else value
     env = gymnasium.make(env_id, **{name: value})
     envs = gymnasium.make_vec(env_id, num_envs=2, **{name: value})
     for made in (env, envs):

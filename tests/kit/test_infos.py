@@ -10,7 +10,6 @@ import pytest
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from mario_envkit.curriculum.runs import Run
-from mario_envkit.curriculum.search import solve
 from mario_envkit.game.endings import DEATH_CAUSES, ENDINGS
 from mario_envkit.game.state import STATUS_NAMES
 from mario_envkit.wrappers.numeric import START_NAMES, numbers_of
@@ -37,11 +36,6 @@ SINGLE: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Ids, and what to make them with."""
 MODES = [mode.value for mode in AutoresetMode]
-
-
-@pytest.fixture(scope="module")
-def run() -> Run:
-    return solve("1-1")[0]
 
 
 def make(name: str, run: Run, num_envs: int = 0, mode: str = "", **more: Any) -> Any:
@@ -76,8 +70,8 @@ def draw(space: Any, rng: np.random.Generator) -> Any:
 
 @pytest.mark.parametrize("name", SINGLE)
 @pytest.mark.parametrize("numeric", [False, True])
-def test_single(name, numeric, run):
-    env = make(name, run, numeric_info=numeric)
+def test_single(name, numeric, way):
+    env = make(name, way, numeric_info=numeric)
     rng = np.random.default_rng(0)
     _, info = env.reset(seed=0)
     expected, ends = kinds(info), 0
@@ -97,8 +91,8 @@ def test_single(name, numeric, run):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", [name for name in SINGLE if "nes-py" not in name])
 @pytest.mark.parametrize("numeric", [False, True])
-def test_vectors(name, mode, numeric, run):
-    envs: VectorEnv = make(name, run, 3, mode, numeric_info=numeric)
+def test_vectors(name, mode, numeric, way):
+    envs: VectorEnv = make(name, way, 3, mode, numeric_info=numeric)
     rng = np.random.default_rng(0)
     _, infos = envs.reset(seed=0)
     expected = kinds(infos)
@@ -123,7 +117,7 @@ def test_vectors(name, mode, numeric, run):
 @pytest.mark.parametrize(
     "name", ["MarioTrain-v0", "MarioSnapshot-v0 limited", "MarioSnapshot-v0 starts"]
 )
-def test_numbers_of_a_vector_are_those_of_single_environments(name, mode, run):
+def test_numbers_of_a_vector_are_those_of_single_environments(name, mode, way):
     kwargs = {**SINGLE[name], "numeric_info": True}
     env_id = name.partition(" ")[0]
     vector = gymnasium.make_vec(env_id, num_envs=3, autoreset_mode=mode, **kwargs)

@@ -27,11 +27,6 @@ pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native co
 QUICK = ("1-1", "1-4", "6-4")
 
 
-@pytest.fixture(scope="module")
-def run_of_1_1() -> Run:
-    return solve("1-1", seed=0)[0]
-
-
 # -- the native explorer ---------------------------------------------------------------------
 
 
@@ -178,9 +173,9 @@ def test_runs_replay_from_a_power_on(level):
     assert info["level"] == level
 
 
-def test_the_same_seed_finds_the_same_run(run_of_1_1):
-    assert solve("1-1", seed=0)[0] == run_of_1_1
-    assert solve("1-1", seed=1)[0] != run_of_1_1
+def test_the_same_seed_finds_the_same_run(way):
+    assert solve("1-1", seed=0)[0] == way
+    assert solve("1-1", seed=1)[0] != way
 
 
 @pytest.mark.skipif((nes_py_version() or "9") >= "9", reason="needs nes-py 8")
@@ -193,16 +188,16 @@ def test_runs_in_the_timing_of_nes_py_are_good_on_nes_py(level):
     run.verify(backend="nes-py")
 
 
-def test_a_run_belongs_to_its_timing(run_of_1_1):
+def test_a_run_belongs_to_its_timing(way):
     with pytest.raises(OptionError, match="timing='console' is not possible"):
-        run_of_1_1.verify(backend="nes-py")
-    wrong = dataclasses.replace(run_of_1_1, timing="nes-py")
+        way.verify(backend="nes-py")
+    wrong = dataclasses.replace(way, timing="nes-py")
     with pytest.raises(ReplayError):
         wrong.verify(backend="native")
     with pytest.raises(ReplayError, match="does not reach"):
-        dataclasses.replace(run_of_1_1, actions=run_of_1_1.actions[:-1]).verify()
+        dataclasses.replace(way, actions=way.actions[:-1]).verify()
     with pytest.raises(ReplayError, match="ended after step"):
-        dataclasses.replace(run_of_1_1, actions=run_of_1_1.actions + b"\0").verify()
+        dataclasses.replace(way, actions=way.actions + b"\0").verify()
 
 
 def test_too_little_time_is_said():
@@ -252,15 +247,15 @@ def test_solve_saves_runs_that_play_replays(tmp_path, capsys, monkeypatch):
     assert video.stat().st_size > 10_000
 
 
-def test_replays_are_shown_in_a_window(tmp_path, monkeypatch, run_of_1_1, capsys):
+def test_replays_are_shown_in_a_window(tmp_path, monkeypatch, way, capsys):
     shown = []
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setattr("mario_envkit.window.Window.show", lambda self, rgb: shown.append(rgb) or 1)
     pytest.importorskip("pygame")
     path = tmp_path / "run.json"
-    run_of_1_1.save(path)
+    way.save(path)
     assert main(["play", "--replay", str(path)]) == 0
-    assert len(shown) == run_of_1_1.frames
+    assert len(shown) == way.frames
     assert len({rgb.tobytes() for rgb in shown[:200]}) > 100
     assert "the flag" in capsys.readouterr().out
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from mario_envkit.curriculum.backward import BackwardStarts
-from mario_envkit.curriculum.search import solve
 from mario_envkit.curriculum.start_states import StartStateSampler
 from mario_envkit.emulator import native
 from tests.snapshots.vectors import MODES, assert_equal_for, make_both, walk
@@ -51,10 +50,9 @@ def test_a_time_limit_and_no_stack(reward):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.slow
-def test_backward(mode):
-    run, _ = solve("1-1", seed=0)
+def test_backward(mode, way):
     both = make_both(
-        3, autoreset_mode=mode, backward=run, noop_max=4, repeat_action_probability=0.25,
+        3, autoreset_mode=mode, backward=way, noop_max=4, repeat_action_probability=0.25,
         blank_probability=0.25, stall_limit=30, **OPTIONS,
     )  # fmt: skip
     assert_equal_for(*both, 500, walk(3, 7, 2), seed=2)
@@ -70,9 +68,8 @@ def starts(session) -> BackwardStarts:
     return session._starts.states
 
 
-def test_games_can_move_back_together():
-    run, _ = solve("1-1", seed=0)
-    together = BackwardStarts(run, window=5)
+def test_games_can_move_back_together(way):
+    together = BackwardStarts(way, window=5)
     vector = gymnasium.make_vec(
         "MarioSnapshot-v0", 8, start_states=together, stall_limit=30, screen_size=(40, 44)
     )
