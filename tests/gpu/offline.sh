@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The check of a GPU on a machine without a network, whose python3 has torch and a C++ compiler:
+# The check of a GPU on a machine without a network that has a C++ compiler, and whose python3 has torch and numpy:
 #
 #   bash tests/gpu/offline.sh pack [3.12]     with a network: wheels of what that Python may lack
 #   bash tests/gpu/offline.sh run [OPTIONS]   there: builds the checkout, then python -m tests.gpu OPTIONS
 #   bash tests/gpu/offline.sh exec COMMAND    there: builds the checkout, then COMMAND with its python
 #
-# The wheels (5 MB; x86-64, the Python version as given) are in the folder .wheels of the checkout.
-# What is large and hardly needed is left out: OpenCV draws maps, ffmpeg encodes videos.
+# The wheels (36 MB; x86-64, the Python version as given) are in the folder .wheels of the checkout.
+# What is large and hardly needed is left out: OpenCV draws maps, ffmpeg encodes videos, grpcio serves TensorBoard.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -14,6 +14,8 @@ packages=(
   gymnasium farama-notifications cloudpickle "gym-super-mario-bros==7.4.0"
   tyro docstring-parser typeguard msgspec pyzmq safetensors pyyaml jinja2 markupsafe
   textual rich pygments markdown-it-py mdurl mdit-py-plugins linkify-it-py uc-micro-py platformdirs
+  matplotlib contourpy cycler fonttools kiwisolver pillow pyparsing python-dateutil six
+  tensorboard absl-py protobuf
   imageio scikit-build-core nanobind pathspec packaging ninja typing-extensions
 )
 
