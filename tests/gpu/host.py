@@ -125,11 +125,15 @@ class Host:
         """End the check, for there is no time left."""
         return self._ended("not run", f"{OUT_OF_TIME}; it was ended after {self._seconds:.0f} s")
 
-    def close(self) -> None:
-        """Leave nothing behind: end the process, and what it started."""
+    def kill(self) -> None:
+        """End the process, and what it started."""
         self.usable = False
         with suppress(ProcessLookupError):  # nothing of it is left
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self.kill()
         self._process.wait()
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # words that it did not read

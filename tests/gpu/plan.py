@@ -26,6 +26,8 @@ BEGIN, PROCESS = 10.0, 15.0
 can (most of both is importing torch)."""
 SLOWER_CPU = 4.0
 """So many times as long as with a GPU do checks take on a CPU, and have to measure there."""
+PATIENCE, MOST_PATIENCE = 3.0, 30.0
+"""A check that takes so many times its budget is ended, or so many seconds more."""
 GIB_EACH = 2.0
 """Memory of the GPU for a check beside others, with its processes."""
 
@@ -61,10 +63,19 @@ class Machine(NamedTuple):
         """Of the arithmetic of a check on the CPU, unless it sets a number itself."""
         return 2 if self.cores > 2 else 1
 
+    @property
+    def slower(self) -> float:
+        """How many times as long checks take as with a GPU."""
+        return SLOWER_CPU if self.device == "cpu" else 1.0
+
     def planned(self, check: Check) -> Check:
         """A check with the budget that it has here."""
-        slower = SLOWER_CPU if self.device == "cpu" else 1.0
-        return check._replace(seconds=slower * check.seconds, measured=slower * check.measured)
+        seconds, measured = (self.slower * each for each in (check.seconds, check.measured))
+        return check._replace(seconds=seconds, measured=measured)
+
+    def limit(self, planned: Check) -> float:
+        """Seconds after which a check with such a budget is ended."""
+        return min(PATIENCE * planned.seconds, planned.seconds + self.slower * MOST_PATIENCE)
 
 
 def plan() -> list[Check]:
@@ -86,7 +97,9 @@ def plan() -> list[Check]:
         # Variants of one network for each observation, the cheapest, which is the first.
         cheapest = {options["observation"]: case for case, options in reversed(several.items())}
         for case, options in several.items():
-            add(f"losses:{name}/{case}", "losses:check", 4, SHARED,
+            # What residual networks compute on the CPU takes as long as everything else.
+            seconds = 10 if "impala" in case else 4
+            add(f"losses:{name}/{case}", "losses:check", seconds, SHARED,
                 trainer=name, options=options, variants=case in cheapest.values())  # fmt: skip
     for name in names:
         add(f"run:{name}", "runs:one_process", 25, SHARED, trainer=name)

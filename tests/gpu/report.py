@@ -29,6 +29,9 @@ class Report:
         machine: where.
         begin: of the command, as by ``time.monotonic()``.
         minutes: its limit.
+
+    Attributes:
+        results: so far.
     """
 
     def __init__(
@@ -64,10 +67,6 @@ class Report:
             **({"log": result.log} if result.log else {}),
         }
         self._write()
-
-    def bad(self) -> list[Result]:
-        """The results that are not ok."""
-        return [result for result in self.results if result.status != "ok"]
 
     def table(self) -> Table:
         """Everything in a table."""

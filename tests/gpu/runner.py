@@ -9,9 +9,6 @@ from tests.gpu.host import OUT_OF_TIME, Host, Result
 from tests.gpu.job import Check
 from tests.gpu.plan import Machine, groups
 
-PATIENCE = 3.0
-"""A check that takes so many times its budget is ended."""
-
 
 class Run:
     """All checks of a call.
@@ -81,11 +78,13 @@ class Run:
 
     def _begun(self, check: Check) -> Host:
         host = self._idle.pop(0) if self._idle else Host(self._machine)
-        host.begin(check, PATIENCE * check.seconds)
+        host.begin(check, self._machine.limit(check))
         return host
 
     def _close(self, kept: int) -> None:
         """End all idle processes but a few."""
+        for host in self._idle[kept:]:
+            host.kill()  # all of them: each takes a while to give back a GPU's memory
         for host in self._idle[kept:]:
             host.close()
         del self._idle[kept:]

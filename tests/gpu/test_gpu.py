@@ -128,6 +128,11 @@ def test_side_by_side_where_there_are_cores():
     assert H100._replace(most=3).slots(1.33) == 3  # of a GPU with little memory
 
 
+def test_a_hang_costs_no_more_than_half_a_minute_beyond_the_budget():
+    for check in plan():
+        assert check.seconds < H100.limit(check) <= check.seconds + 30
+
+
 def test_a_trace_says_where_it_hangs():
     text = (
         "something\nTimeout (0:00:09)!\nThread 0x01 (most recent call first):\n"

@@ -33,7 +33,7 @@ from tests.gpu.options import (
 
 CPU = torch.device("cpu")
 UPDATES = 2
-NEARBY, AROUND = 5, 1e-4
+NEARBY, AROUND = 3, 1e-4
 """Other weights that gradients are compared at, if they differ at those of an update: how many, and
 how far away. Weights of 0 move as well: a picture's black regions are 0 behind a convolution
 without a bias, where a ReLU has its corner (rounding of 1e-8 moves the gradient by 4 % there)."""
