@@ -37,7 +37,16 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("dreamer", "tiles", {"decoder": "none"}),
 ]
 """A trainer, what it sees, and options that are not the small ones of the check of a GPU."""
-IDS = [f"{name}-{seen}-{'-'.join(map(str, more.values()))}" for name, seen, more in CASES]
+SLOW = {"decoder"}
+"""Options whose case is among the slow tests."""
+PARAMETERS = [
+    pytest.param(
+        *case,
+        id="-".join([*case[:2], *map(str, case[2].values())]),
+        marks=pytest.mark.slow if SLOW & set(case[2]) else (),
+    )
+    for case in CASES
+]
 
 
 def player_of(trainer: str, observation: str, options: dict[str, Any]) -> Player:
@@ -49,7 +58,7 @@ def player_of(trainer: str, observation: str, options: dict[str, Any]) -> Player
     return Player(plugin.algorithm, config, CPU)
 
 
-@pytest.mark.parametrize(("trainer", "observation", "options"), CASES, ids=IDS)
+@pytest.mark.parametrize(("trainer", "observation", "options"), PARAMETERS)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_replay_computes_what_is_computed_without(
     trainer: str,
@@ -104,7 +113,7 @@ def _check_strangers(capture: PretendCapture, computer: GradientComputer, model:
     assert not strangers
 
 
-@pytest.mark.parametrize(("trainer", "observation", "options"), CASES, ids=IDS)
+@pytest.mark.parametrize(("trainer", "observation", "options"), PARAMETERS)
 def test_losses_in_bfloat16_are_those_in_float32(
     trainer: str, observation: str, options: dict[str, Any]
 ) -> None:
