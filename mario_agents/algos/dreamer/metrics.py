@@ -15,16 +15,16 @@ METRICS = (
     rolling(
         "replay_value_loss", "cross-entropy of the critic on real sequences", panel="Critic loss"
     ),
-    rolling("recon_loss", "squared error of the picture, summed", panel=None),
+    rolling("recon_loss", "with a decoder: squared error of the picture, summed", panel=None),
     rolling(
         "wm_recon_mse",
-        "mean squared error of the picture that the world model has of what it sees",
+        "with a decoder: mean squared error of the world model's picture of what it sees",
         label="reconstruction error",
         panel="Reconstruction",
     ),
     rolling(
         "wm_ssim",
-        "structural similarity of that picture and what is seen, at most 1",
+        "with a decoder: structural similarity of that picture and what is seen, at most 1",
         label="similarity",
         panel="Similarity of the reconstruction",
     ),

@@ -1,0 +1,73 @@
+"""Runs of Dreamer with a large replay, of which a worker, the coordinator and the whole die."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from mario_agents.telemetry.events import COORDINATOR
+from tests.agents.living_run import LivingRun
+from tests.agents.test_faults import Start, go_on, start
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm"),
+    pytest.mark.slow,
+]
+__all__ = ["start"]
+
+SHARED = 30_000
+"""Agent steps before the first batch in the replay of all, which is saved."""
+ALONE = 3_000
+"""The same in the replay of each worker, which is not."""
+
+
+def filled(run: LivingRun, after: int) -> float:
+    """Agent steps in the replay of all, in the first row after agent step ``after``."""
+    rows = [row for row in run.rows("coordinator") if int(row["step"]) > after]
+    return float(rows[0]["buffer_size"]) if rows and rows[0]["buffer_size"] else 0.0
+
+
+@pytest.mark.parametrize(
+    ("share", "starts", "more"),
+    [("experience", SHARED, 2_000), ("gradients", ALONE, 2 * ALONE + 4_000)],
+)
+def test_it_survives_its_processes_one_after_the_other(
+    start: Start, share: str, starts: int, more: int
+) -> None:
+    """A replay that is saved is learned from at once after a resume, the others when they are
+    filled again, which takes ``more`` steps."""
+    run = start(
+        "--total-steps", 10**9, "--share", share, "--learning-starts", starts, "--save-replay",
+        "--train-ratio", 0.5, "--eval-interval", 0, "--checkpoint-interval", 4_000,
+        workers=2, trainer="dreamer",
+    )  # fmt: skip
+    run.until(lambda: run.running(2))
+    pid = run.kill("worker_0")
+    run.until(lambda: run.pid("worker_0") != pid and run.statuses["worker_0"].state == "running")
+    go_on(run)
+    saved = len(run.checkpoint()) and run.checkpoint().load_latest().step
+    run.until(lambda: run.checkpoint().load_latest().step > saved)
+    run.kill(COORDINATOR)
+    status, errors = run.end()
+    assert status == 2
+    assert "mario-agents train --resume" in errors
+    run.assert_nothing_left()
+
+    before = run.checkpoint().load_latest()
+    assert before.step > starts
+    run.start("--resume", "run", "--total-steps", 10**9)
+    run.until(lambda: run.running(2) and run.checkpoint().load_latest().step > before.step)
+    if share == "experience":
+        assert filled(run, before.step) > 0.99 * before.step
+    run.process.kill()
+    run.assert_nothing_left()
+
+    before = run.checkpoint().load_latest()
+    run.start("--resume", "run", "--total-steps", before.step + more)
+    status, errors = run.end()
+    assert status == 0, errors
+    run.assert_nothing_left()
+    after = run.checkpoint().load_latest()
+    assert after.state["updater"]["updates"] > before.state["updater"]["updates"]
+    assert sum(worker["steps"] for worker in after.state["counters"]) == after.step
