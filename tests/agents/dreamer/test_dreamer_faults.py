@@ -6,15 +6,12 @@ import sys
 
 import pytest
 
-from mario_agents.telemetry.events import COORDINATOR
-from tests.agents.living_run import LivingRun
-from tests.agents.test_faults import Start, go_on, start
+from tests.agents.living_run import LivingRun, Start, go_on, lose_coordinator, resume
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm"),
     pytest.mark.slow,
 ]
-__all__ = ["start"]
 
 SHARED = 30_000
 """Agent steps before the first batch in the replay of all, which is saved."""
@@ -48,13 +45,7 @@ def test_it_survives_its_processes_one_after_the_other(
     go_on(run)
     saved = len(run.checkpoint()) and run.checkpoint().load_latest().step
     run.until(lambda: run.checkpoint().load_latest().step > saved)
-    run.kill(COORDINATOR)
-    status, errors = run.end()
-    assert status == 2
-    assert "mario-agents train --resume" in errors
-    run.assert_nothing_left()
-
-    before = run.checkpoint().load_latest()
+    _, before = lose_coordinator(run)
     assert before.step > starts
     run.start("--resume", "run", "--total-steps", 10**9)
     run.until(lambda: run.running(2) and run.checkpoint().load_latest().step > before.step)
@@ -63,11 +54,5 @@ def test_it_survives_its_processes_one_after_the_other(
     run.process.kill()
     run.assert_nothing_left()
 
-    before = run.checkpoint().load_latest()
-    run.start("--resume", "run", "--total-steps", before.step + more)
-    status, errors = run.end()
-    assert status == 0, errors
-    run.assert_nothing_left()
-    after = run.checkpoint().load_latest()
-    assert after.state["updater"]["updates"] > before.state["updater"]["updates"]
+    after = resume(run, run.checkpoint().load_latest(), steps=more)
     assert sum(worker["steps"] for worker in after.state["counters"]) == after.step

@@ -20,7 +20,6 @@ from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.types import Step
 from mario_agents.run import RunDir
 from mario_agents.runtime.worker_envs import WorkerEnvs
-from mario_envkit.curriculum.search import solve
 
 GAMES = 2
 
@@ -61,10 +60,12 @@ class Runner(DreamerPolicy):
         pytest.param("backward", 120, marks=pytest.mark.slow),
     ],
 )
-def test_what_begins_anew_begins_a_sequence(begins: str, rounds: int, tmp_path: Path) -> None:
+def test_what_begins_anew_begins_a_sequence(
+    begins: str, rounds: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     options: dict[str, Any] = {"start_states": 0.9} if begins == "start_states" else {}
     if begins == "backward":
-        solve("1-1", seed=0)[0].save(tmp_path / "1-1.json")
+        request.getfixturevalue("way").save(tmp_path / "1-1.json")
         options = {"backward": str(tmp_path / "1-1.json")}
     config = DreamerConfig(
         num_envs=GAMES, actions="right_only", batch_size=16, buffer_size=4_000, learning_starts=64,
