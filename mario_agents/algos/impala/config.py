@@ -64,7 +64,8 @@ class ImpalaConfig(ActorCriticConfig):
     replay_share: ReplayShare = 0.75
     """Share of old unrolls in a batch, beside the new ones."""
     replay_size: PositiveInt = 8_000
-    """Agent steps of each worker that old unrolls are drawn from."""
+    """Agent steps that old unrolls are drawn from: of each worker, or with shared experience of all
+    together."""
     per: bool = False
     """Draw old unrolls by how wrong their values were, instead of all alike."""
     per_alpha: Fraction = 0.6
@@ -135,12 +136,11 @@ class ImpalaConfig(ActorCriticConfig):
             return self.batch
         return -(-self.error_buffer // self.rollout_steps)
 
-    @property
-    def storage_steps(self) -> int:
-        """Agent steps of a worker that are kept: at least those of two rounds, and of all unrolls
-        that may wait."""
+    def storage_steps(self, workers: int) -> int:
+        """Agent steps that are kept of so many workers: at least those of two rounds of each, and
+        of all unrolls that may wait."""
         unrolls = 2 * self.num_envs + self.batch + self.most_waiting
-        waiting = self.rollout_steps * unrolls
+        waiting = self.rollout_steps * unrolls * workers
         return max(waiting, self.replay_size) if self.replayed else waiting
 
     @property

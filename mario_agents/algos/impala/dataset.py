@@ -36,7 +36,7 @@ class ImpalaUnrolls(UnrollQueue):
         if model.noise_size:
             initial = {**initial, "noise": ((model.noise_size,), np.float32)}
         storage = Storage(
-            config.storage_steps * len(context.shards),
+            config.storage_steps(len(context.shards)),
             config.num_envs,
             spaces.obs_shape,
             workers=context.shards,
