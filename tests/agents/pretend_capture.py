@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -53,8 +54,10 @@ class PretendCapture:
         """Compute once, and undo what that has changed."""
         self.recordings += 1
         recorder = _Recorder()
+        # A mode that dreamer uses on a CPU only, and this one pretends to be something else.
+        as_gpu = patch.object(torch, "inference_mode", lambda mode=True: torch.no_grad())
         try:
-            with recorder:
+            with as_gpu, recorder:
                 results = compute()
         finally:
             recorder.undo()

@@ -65,11 +65,8 @@ def test_a_replay_computes_what_is_computed_without(
     observation: str,
     options: dict[str, Any],
     precision: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Over several batches and updates; nothing waits for the device, or gets numbers from it."""
-    # A mode that dreamer uses on a CPU only, and this one pretends to be something else.
-    monkeypatch.setattr(torch, "inference_mode", lambda mode=True: torch.no_grad())
     player = player_of(trainer, observation, {**options, "precision": precision})
     algorithm, config, learner = player.algorithm, player.config, player.learner
     assert learner.capturable

@@ -131,7 +131,7 @@ def _rate(algorithm: Any, config: Any, player: Player, batch: NumpyBatch, second
     learner.model.to(player.device)
     updates = Updates(algorithm, config, learner, player.device, recording=False)
     begin = time.monotonic()
-    for _ in range(WARM_UPS + 2):
+    for _ in range(WARM_UPS + 2 if player.device.type == "cuda" else 1):
         updates.timed(batch)
     first = time.monotonic() - begin
     parts: Counter[str] = Counter()
