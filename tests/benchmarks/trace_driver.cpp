@@ -35,7 +35,8 @@ void trace(std::uint64_t pc, std::uint8_t opcode) {
 
 #define MARIO_SWITCH
 #define MARIO_TRACE(pc, opcode) trace(pc, opcode)
-#include "console.cpp"
+#include "timing_console.cpp"
+#include "timing_nes_py.cpp"
 
 int main(int argc, char** argv) {
   const auto read_file = [](const char* path) {

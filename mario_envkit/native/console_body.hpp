@@ -1,26 +1,25 @@
-#include "console.hpp"
+// The definitions of Console, for the one file of each timing that builds it: the instructions take
+// a compiler ten seconds a timing, so that two cores build them side by side.
+#pragma once
 
 #include <algorithm>
 #include <cstring>
 
+#include "console.hpp"
 #include "dispatch.hpp"
 #include "status.hpp"
 #include "timing.hpp"
 
 namespace mario {
 
-namespace {
-
 constexpr int kCpuDots = 3;
 constexpr int kNmiVector = 0xfffa;
 constexpr int kResetVector = 0xfffc;
 
-std::uint16_t vector_at(const Cartridge& cartridge, int address) {
+inline std::uint16_t vector_at(const Cartridge& cartridge, int address) {
   return static_cast<std::uint16_t>(cartridge.image()[address] |
                                     cartridge.image()[address + 1] << 8);
 }
-
-}  // namespace
 
 template <class T>
 void Console<T>::power_on() {
@@ -216,8 +215,5 @@ void Console<T>::strobe(std::uint8_t value) {
   s_.strobe = value & 1;
   if (!s_.strobe) std::memcpy(s_.shift, s_.buttons, sizeof s_.shift);
 }
-
-template class Console<ConsoleTiming>;
-template class Console<NesPyTiming>;
 
 }  // namespace mario
