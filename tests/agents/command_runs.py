@@ -1,4 +1,4 @@
-"""What tests of the command line share: a finished run, and how a refusal looks."""
+"""What tests of the command line share: how a refusal looks, and what is in a folder."""
 
 from __future__ import annotations
 
@@ -24,10 +24,3 @@ def assert_refused(done: Any, *parts: str) -> None:
         assert part in done.stderr
     assert done.stderr.startswith("mario-agents: ")
     assert done.stderr.count("\n") == 1
-
-
-def finished_run(cli: Any, tmp_path: Path) -> Path:
-    """A finished run of the toy."""
-    done = cli("train", "toy", "--run-dir", "run", "--total-steps", 30, "--checkpoint-interval", 10)
-    assert done.returncode == 0, done.stderr
-    return tmp_path / "run"

@@ -97,6 +97,23 @@ def cli(
     return run
 
 
+@pytest.fixture(scope="session")
+def trained_toy(toy: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the toy, which nobody may change."""
+    folder = tmp_path_factory.mktemp("toy")
+    words = ("--run-dir", "run", "--total-steps", "30", "--checkpoint-interval", "10")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["train", "toy", *words]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def run(cli: Cli, trained_toy: Path, tmp_path: Path) -> Path:
+    """A finished run of the toy, named ``run``, in the working directory of ``cli``."""
+    return Path(shutil.copytree(trained_toy, tmp_path / "run"))
+
+
 @pytest.fixture
 def cli_process(tmp_path: Path, cli_env: dict[str, str]) -> Cli:
     """Runs ``mario-agents`` in a process of its own, in a temporary working directory."""

@@ -20,12 +20,7 @@ from mario_agents.commands.train import StartOptions
 from mario_agents.config.train_config import GROUPS
 from mario_agents.evaluation.conditions import CONDITIONS
 from mario_agents.testing.toy import ToyConfig
-from tests.agents.command_runs import assert_refused, finished_run
-
-
-@pytest.fixture
-def run(cli: Any, tmp_path: Path) -> Path:
-    return finished_run(cli, tmp_path)
+from tests.agents.command_runs import assert_refused
 
 
 def test_a_reader_may_leave_before_the_end(cli_env: dict[str, str]) -> None:

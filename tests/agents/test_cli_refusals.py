@@ -8,12 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.agents.command_runs import assert_refused, digest, finished_run
-
-
-@pytest.fixture
-def run(cli: Any, tmp_path: Path) -> Path:
-    return finished_run(cli, tmp_path)
+from tests.agents.command_runs import assert_refused, digest
 
 
 def test_unknown_trainer(cli: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from mario_agents.testing.conformance import check_algorithm
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig, ToyDataset, ToyLearner, ToyPolicy
 from tests.agents.algorithms import CorridorAlgorithm, PPOCorridorAlgorithm
 from tests.agents.test_distributed import DDQN
-from tests.agents.test_ppo_trainer import SMALL as PPO
+from tests.agents.test_ppo_trainer import SMALL
 
 CPU = torch.device("cpu")
 TOY = ToyConfig(total_steps=256, num_envs=2)
+PPO = dataclasses.replace(SMALL, total_steps=192)
+SHORT = dataclasses.replace(DDQN, total_steps=160)
 
 
 class Unseeded(ToyAlgorithm):
@@ -88,7 +91,7 @@ class Nostalgic(ToyAlgorithm):
 
 @pytest.mark.parametrize(
     ("algorithm", "config"),
-    [(ToyAlgorithm(), TOY), (CorridorAlgorithm(), DDQN), (PPOCorridorAlgorithm(), PPO)],
+    [(ToyAlgorithm(), TOY), (CorridorAlgorithm(), SHORT), (PPOCorridorAlgorithm(), PPO)],
 )
 def test_ours_pass(algorithm: Any, config: Any, tmp_path: Path) -> None:
     check_algorithm(algorithm, config, tmp_path)

@@ -59,7 +59,7 @@ def player_of(trainer: str, observation: str, options: dict[str, Any]) -> Player
 
 
 @pytest.mark.parametrize(("trainer", "observation", "options"), PARAMETERS)
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_a_replay_computes_what_is_computed_without(
     trainer: str,
     observation: str,

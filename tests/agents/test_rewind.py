@@ -14,8 +14,9 @@ from mario_agents.run.records import read_evaluations
 from mario_agents.runtime.local import LocalTopology
 from mario_agents.runtime.rewind import rewind
 from mario_agents.runtime.run import train
-from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
+from mario_agents.testing.toy import ToyConfig
 from mario_envkit.errors import RunError
+from tests.agents.algorithms import EvaluatedInThread
 
 TOY = ToyConfig(
     total_steps=1600, num_envs=4, checkpoint_interval=640, log_interval=64, eval_interval=320,
@@ -54,7 +55,7 @@ def killed_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
 
     monkeypatch.setattr(LocalTopology, "watch", watching)
     with pytest.raises(Killed):
-        train(ToyAlgorithm(), TOY, run, resume=False)
+        train(EvaluatedInThread(), TOY, run, resume=False)
     monkeypatch.setattr(LocalTopology, "watch", watch)
     assert evaluated(run) == [320, 640, 960]
     assert CheckpointStore(run.checkpoint_path).load_latest().step == 640
@@ -68,7 +69,7 @@ def test_a_killed_run_that_is_resumed_has_no_evaluation_twice(
     with run.evaluations_path.open("ab") as file:
         file.write(b'{"step": 1280, "plain": [')  # killed in the middle of a line
     run.csv_path("worker_1").write_text("step,time,loss\n64,1.0,2\n640,2.0,1\n960,3.0,1\n1024,4")
-    train(ToyAlgorithm(), TOY, run, resume=True)
+    train(EvaluatedInThread(), TOY, run, resume=True)
     assert evaluated(run) == [320, 640, 960, 1280, 1600]
     for name in ("worker_0", "coordinator"):
         assert steps_of(run.csv_path(name)) == [*range(64, 1601, 64)]
@@ -79,23 +80,23 @@ def test_an_evaluation_that_does_not_come_again_is_cut_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = killed_run(tmp_path / "run", monkeypatch)
-    train(ToyAlgorithm(), dataclasses.replace(TOY, total_steps=768), run, resume=True)
+    train(EvaluatedInThread(), dataclasses.replace(TOY, total_steps=768), run, resume=True)
     assert evaluated(run) == [320, 640, 768]
 
 
 def test_weights_that_were_evaluated_are_not_evaluated_again(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", trainer="any", config=TOY)
-    train(ToyAlgorithm(), TOY, run, resume=False)
+    train(EvaluatedInThread(), TOY, run, resume=False)
     assert evaluated(run)[-1] == 1600
     before = run.evaluations_path.read_bytes()
-    train(ToyAlgorithm(), TOY, run, resume=True)  # there is nothing left to do
+    train(EvaluatedInThread(), TOY, run, resume=True)  # there is nothing left to do
     assert run.evaluations_path.read_bytes() == before
 
 
 def test_nothing_to_cut_leaves_files_alone(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", trainer="any", config=TOY)
     rewind(run, 0)
-    train(ToyAlgorithm(), TOY, run, resume=False)
+    train(EvaluatedInThread(), TOY, run, resume=False)
     files = [run.evaluations_path, run.csv_path("worker_0"), run.csv_path("coordinator")]
     before = [(path.stat().st_ino, path.read_bytes()) for path in files]
     rewind(run, 1600)

@@ -20,7 +20,7 @@ from mario_agents.runtime.local import LocalTopology
 from mario_agents.runtime.run import train
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
 from mario_envkit.errors import TrainerError
-from tests.agents.algorithms import BrokenEvaluation
+from tests.agents.algorithms import BrokenEvaluation, EvaluatedInThread
 
 TOY = ToyConfig(
     total_steps=640, num_envs=4, checkpoint_interval=10_000, log_interval=64, eval_interval=128,
@@ -135,7 +135,7 @@ def test_an_evaluation_that_was_due_meanwhile_begins_when_the_last_one_has_ended
     monkeypatch.setattr(LocalTopology, "watch", watching)
     monkeypatch.setattr(Evaluator, "free", busy)
     run = RunDir.create(tmp_path / "run", trainer="any", config=TOY)
-    train(ToyAlgorithm(), TOY, run, resume=False)
+    train(EvaluatedInThread(), TOY, run, resume=False)
     found = [record.step for record in read_evaluations(run.evaluations_path)[0]]
     overdue = min(step for step in steps if step >= 300)
     assert found == [128, overdue, 384, 512, 640]

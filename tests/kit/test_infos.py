@@ -77,7 +77,7 @@ def test_single(name, numeric, way):
     expected, ends = kinds(info), 0
     if numeric:
         assert all(isinstance(value, np.ndarray) for value in info.values())
-    for _ in range(200):
+    for _ in range(60 if "nes-py" in name else 200):  # as a backend that is slow
         *_, terminated, truncated, info = env.step(draw(env.action_space, rng))
         assert kinds(info) == expected
         if terminated or truncated:

@@ -92,7 +92,7 @@ needs_native = pytest.mark.skipif(not native.is_available(), reason="searches na
 
 
 @needs_native
-@pytest.mark.parametrize("level", ["1-4", "5-4", "6-4"])
+@pytest.mark.parametrize("level", ["1-4", pytest.param("5-4", marks=pytest.mark.slow), "6-4"])
 def test_fire_bars_are_where_the_game_draws_them(level):
     balls = 0
     for ram in play(level):

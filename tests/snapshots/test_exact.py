@@ -98,37 +98,46 @@ def archived(name: str, count: int) -> list[tuple[ArchivedSnapshot, list[int], l
     return found
 
 
-def _replay(name: str, directory: Path, runs: list[tuple[Place, list[int]]], out: Any) -> None:
-    env = make(name)
-    env.reset(seed=99)  # anything else: nothing of it may be left after a restore
-    archive = SnapshotArchive.load(directory)
-    results = []
-    for place, actions in runs:
-        entry = archive.get(place)
-        Context(env).load(entry.saved)
-        results.append((entry.observation, entry.info, play(env, actions)))
+def _replay(
+    folder: Path, runs: dict[str, list[tuple[Place, list[int]]]], out: multiprocessing.Queue[Any]
+) -> None:
+    results: dict[str, list[Any]] = {}
+    for name, played in runs.items():
+        env = make(name)
+        env.reset(seed=99)  # anything else: nothing of it may be left after a restore
+        archive = SnapshotArchive.load(folder / name)
+        results[name] = []
+        for place, actions in played:
+            entry = archive.get(place)
+            Context(env).load(entry.saved)
+            results[name].append((entry.observation, entry.info, play(env, actions)))
     out.put(results)
 
 
-@pytest.mark.parametrize("name", ["train", "everything", "full game", "memory"])
-def test_through_files_into_another_process(name, tmp_path):
-    kept = archived(name, 12)
-    archive = SnapshotArchive()
-    for entry, _, _ in kept:
-        assert archive.add(entry)
-    archive.save(tmp_path)
+def test_through_files_into_another_process(tmp_path):
+    kept = {name: archived(name, 12) for name in ("train", "everything", "full game", "memory")}
+    for name, entries in kept.items():
+        archive = SnapshotArchive()
+        for entry, _, _ in entries:
+            assert archive.add(entry)
+        archive.save(tmp_path / name)
     context = multiprocessing.get_context("spawn")
     out = context.Queue()
-    runs = [(entry.place, actions) for entry, actions, _ in kept]
-    process = context.Process(target=_replay, args=(name, tmp_path, runs, out))
+    runs = {
+        name: [(entry.place, actions) for entry, actions, _ in entries]
+        for name, entries in kept.items()
+    }
+    process = context.Process(target=_replay, args=(tmp_path, runs, out))
     process.start()
     results = out.get(timeout=PATIENCE)
     process.join()
-    for (entry, _, said), (observation, info, replayed) in zip(kept, results, strict=True):
-        assert np.array_equal(entry.observation, observation)
-        assert entry.observation.dtype == observation.dtype
-        assert entry.info == info
-        assert replayed == said
+    for name, entries in kept.items():
+        for (entry, _, said), found in zip(entries, results[name], strict=True):
+            observation, info, replayed = found
+            assert np.array_equal(entry.observation, observation), name
+            assert entry.observation.dtype == observation.dtype, name
+            assert entry.info == info, name
+            assert replayed == said, name
 
 
 def test_without_the_noise_every_attempt_has_its_own_luck():

@@ -83,7 +83,7 @@ def test_every_kind_of_environment(kind, restore):
         **KINDS[kind],
     )  # fmt: skip
     actions = both[0].single_action_space.n
-    assert assert_equal_for(*both, 300, walk(3, actions, 5))["total_restores"]
+    assert assert_equal_for(*both, 200, walk(3, actions, 5))["total_restores"]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -133,7 +133,7 @@ def test_archives_in_a_directory(tmp_path):
         3, archives=(directories[0], archive), checkpoint_interval=50, max_episode_steps=25,
         frame_skip=8,
     )  # fmt: skip
-    stats = assert_equal_for(*both, 600, walk(3, 7, 6))
+    stats = assert_equal_for(*both, 400, walk(3, 7, 6))
     assert stats["total_restores"]
     archive.save(directories[1])
     ours, theirs = (

@@ -141,29 +141,31 @@ def test_single_environments_and_vectors_load_each_others_snapshots(kind):
     replay(env, back, 3)
 
 
-def _replay_from(directory: Path, kind: str, kept: list[tuple[Place, Any, Any]], out: Any) -> None:
-    env = make(kind, archive=directory)
-    env.reset(seed=99)
-    archive = env.handlers[0].archive
-    replay(env, [(archive.get(place), actions, said) for place, actions, said in kept], 4)
-    out.put(len(kept))
+def _replay_from(folder: Path, runs: dict[str, list[tuple[Place, Any, Any]]], out: Any) -> None:
+    for kind, kept in runs.items():
+        env = make(kind, archive=folder / kind)
+        env.reset(seed=99)
+        archive = env.handlers[0].archive
+        replay(env, [(archive.get(place), actions, said) for place, actions, said in kept], 4)
+    out.put([*runs])
 
 
-@pytest.mark.parametrize("kind", ["train", "everything"])
-def test_through_files_into_another_process(kind, tmp_path):
-    archive = SnapshotArchive()
-    kept: dict[Place, Any] = {}
-    for entry, actions, said in recorded(make(kind), 8, 3):
-        if archive.add(entry):
-            kept[entry.place] = entry.place, actions, said
-    archive.save(tmp_path)
-    runs = list(kept.values())[: len(kept) // ENVS * ENVS]
-    assert len(runs) >= 8
+def test_through_files_into_another_process(tmp_path):
+    runs: dict[str, list[tuple[Place, Any, Any]]] = {}
+    for kind in ("train", "everything"):
+        archive = SnapshotArchive()
+        kept: dict[Place, Any] = {}
+        for entry, actions, said in recorded(make(kind), 8, 3):
+            if archive.add(entry):
+                kept[entry.place] = entry.place, actions, said
+        archive.save(tmp_path / kind)
+        runs[kind] = list(kept.values())[: len(kept) // ENVS * ENVS]
+        assert len(runs[kind]) >= 8
     context = multiprocessing.get_context("spawn")
     out = context.Queue()
-    process = context.Process(target=_replay_from, args=(tmp_path, kind, runs, out))
+    process = context.Process(target=_replay_from, args=(tmp_path, runs, out))
     process.start()
-    assert out.get(timeout=PATIENCE) == len(runs)
+    assert out.get(timeout=PATIENCE) == [*runs]
     process.join()
 
 
