@@ -41,13 +41,12 @@ def training(job: Job, trainer: str, observation: str) -> Found:
 def fleet(job: Job, trainer: str) -> Found:
     """A run with a worker process on nearly every core, see :data:`~tests.gpu.options.FLEETS`."""
     workers = max(available_cores() - CORES_LEFT, 1)
-    options = on_device(FLEETS[trainer], resolve_device(job.device))
-    return _run(job, trainer, {**options, "workers": workers}, f"{workers} workers: ")
+    return _run(job, trainer, {**FLEETS[trainer], "workers": workers}, f"{workers} workers: ")
 
 
 def _run(job: Job, trainer: str, options: dict[str, Any], label: str) -> Found:
     more = {
-        **options,
+        **on_device(options, resolve_device(job.device)),
         "device": job.device,
         "max_minutes": job.seconds / 60,
         "total_steps": FOREVER,
