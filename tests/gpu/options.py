@@ -55,8 +55,12 @@ SMALL: dict[str, dict[str, Any]] = {
 """What a run of seconds needs beyond that, by trainer."""
 
 _SOON: dict[str, Any] = {"learning_starts": 512, "buffer_size": 20_000}
-MEASURED: dict[str, dict[str, Any]] = {"ddqn": _SOON, "apex": _SOON, "dreamer": _SOON}
-"""What a trainer needs beyond its defaults so that it learns after a second."""
+MEASURED: dict[str, dict[str, Any]] = {
+    "ddqn": _SOON,
+    "apex": _SOON,
+    "dreamer": {**_SOON, "log_interval": 64},
+}
+"""What a trainer needs beyond its defaults so that it learns after a second, and says so soon."""
 
 OBSERVATIONS: dict[str, dict[str, Any]] = {
     "tiles": {"observation": "tiles"},
