@@ -75,6 +75,7 @@ OPTIONS: dict[str, Any] = {
     "crop_top": 32,
     "palette": tuple(range(0, 64, 2)),
     "repeat_action_probability": 0.25,
+    "blank_probability": 0.25,
     "noop_max": 5,
     "stall_limit": 50,
     "numeric_info": True,
