@@ -141,7 +141,7 @@ def test_a_resumed_run_goes_on_where_it_was(tmp_path):
     assert int(rows(path, "coordinator")[-1]["updates"]) > updates
 
 
-@pytest.mark.parametrize("save_replay", [True, False])
+@pytest.mark.parametrize("save_replay", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_two_resumes_of_one_checkpoint_are_equal(tmp_path, save_replay, monkeypatch):
     monkeypatch.setattr("mario_agents.replay.saving.CHUNK_BYTES", 10**5)
     config = dataclasses.replace(SMALL, save_replay=save_replay)

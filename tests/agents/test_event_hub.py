@@ -376,6 +376,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_main_process_leaves_a_run_that_goes_on(run):
     root = Path(__file__).parents[2]
     process = subprocess.Popen(

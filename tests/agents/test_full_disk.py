@@ -126,6 +126,7 @@ def test_what_must_be_there_at_the_beginning_is_an_error_before_training(
         train(ToyAlgorithm(), TOY, run, resume=False)
 
 
+@pytest.mark.slow
 def test_what_was_measured_and_cannot_be_kept_is_an_error(
     cli: Any, tmp_path: Path, disk: FaultyDisk, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -70,6 +70,7 @@ def test_rows_and_tensorboard_have_it_with_its_label(run: RunDir) -> None:
     assert (told.display_name, told.summary_description) == ("doubt", "doubts for each step")
 
 
+@pytest.mark.slow
 def test_the_report_draws_its_panel(run: RunDir) -> None:
     data = RunData.load(run.path)
     assert [m.name for m in data.metrics.panels(data.measured)["Inner life"]] == [

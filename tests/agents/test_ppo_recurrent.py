@@ -133,7 +133,7 @@ class CueAlgorithm(PPOAlgorithm):
 
 
 @pytest.mark.parametrize(
-    "core", ["none", "gru", *(pytest.param(core, marks=pytest.mark.slow) for core in CORES[1:])]
+    "core", ["none", *(pytest.param(core, marks=pytest.mark.slow) for core in CORES)]
 )
 def test_every_core_wins_the_game_that_only_memory_wins(core: str, tmp_path: Path) -> None:
     config = dataclasses.replace(

@@ -45,6 +45,7 @@ def start(path, config=SMALL):
     return train(TRAINER, config, path, name="ppo")
 
 
+@pytest.mark.slow
 def test_metrics_say_how_far_a_backward_curriculum_has_come(tmp_path, way):
     way.save(tmp_path / "1-1.json")
     config = dataclasses.replace(
@@ -94,6 +95,7 @@ def test_a_run_leaves_everything_behind(tmp_path):
     assert_equal(model, weights(path))
 
 
+@pytest.mark.slow
 def test_it_learns_and_its_best_weights_are_played(tmp_path):
     config = dataclasses.replace(SMALL, total_steps=2048, eval_interval=512, eval_episodes=2)
     path = start(tmp_path / "run", config)

@@ -59,6 +59,7 @@ def _python(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_mistakes_are_errors_as_on_a_gpu():
     code = f"""
 import torch

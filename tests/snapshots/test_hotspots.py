@@ -169,6 +169,7 @@ def _die_often(path: Path) -> None:
         assert shared.flush()
 
 
+@pytest.mark.slow
 def test_many_processes_lose_no_death(tmp_path):
     path = tmp_path / "hotspots.json"
     context = multiprocessing.get_context("spawn")
