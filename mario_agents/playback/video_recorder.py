@@ -41,8 +41,9 @@ class VideoRecorder:
     :func:`record_first_flag`), and that of every evaluation better than all before. Videos lie in
     ``directory`` as ``step-N.mp4``, with ``step-N.json`` (see
     :class:`~mario_agents.run.records.VideoRecord`) and ``step-N.gif``, a small preview. Of a new
-    best of an agent that dreams there is ``step-N-dream.mp4`` as well: the same game beside what
-    its world model expected (:func:`~mario_agents.playback.dream.film_dream`).
+    best of an agent that dreams there is ``step-N-dream.mp4`` as well: a game with the
+    same seed beside what its world model expected
+    (:func:`~mario_agents.playback.dream.film_dream`).
 
     Args:
         directory: of the videos; what a resumed run finds there counts as recorded.

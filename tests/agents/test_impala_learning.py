@@ -63,6 +63,13 @@ class Player:
         return [DeviceBatch(self.learner, batch, CPU) for batch in self.dataset.batches(0)]
 
 
+def test_old_unrolls_are_of_all_workers_together() -> None:
+    config = dataclasses.replace(CONFIG, replay_share=0.5, replay_size=5_000)
+    assert config.storage_steps(1) == config.storage_steps(4) == 5_000
+    few = dataclasses.replace(config, replay_size=1)
+    assert few.storage_steps(4) == 4 * few.storage_steps(1) >= 4 * 2 * 6 * 7
+
+
 @pytest.mark.parametrize("noisy", [False, True])
 @pytest.mark.parametrize("core", CORES)
 def test_at_lag_0_the_learner_says_what_was_recorded(core, noisy):

@@ -135,7 +135,14 @@ class Ours:
 
 @pytest.mark.parametrize("batched", [False, True], ids=["native", "python"])
 @pytest.mark.parametrize(
-    ("name", "noop_max"), [*((name, 20) for name in REWARDS), ("everything", 0)]
+    ("name", "noop_max"),
+    [
+        *((name, 20) for name in REWARDS),
+        *(
+            pytest.param(name, 0, marks=() if name == "everything" else pytest.mark.slow)
+            for name in REWARDS
+        ),
+    ],
 )
 def test_rewards(name, batched, noop_max, monkeypatch):
     if batched:  # the same reward, worked out in arrays

@@ -45,8 +45,8 @@ class DreamerConfig(TrainConfig):
     their number of parameters)."""
     decoder: Literal["reconstruction", "none"] = "reconstruction"
     """What the states of the world model are learned from: a decoder that reconstructs what was
-    seen; or none, and states that agree with the encoder and repeat nothing (R2-Dreamer): an update
-    takes less time, small things count as much as large ones, and there are no films of dreams."""
+    seen; or none, and states that agree with the encoder and repeat nothing (R2-Dreamer):
+    small things count as much as large ones, and there are no films of dreams."""
     batch_size: PositiveInt = 16
     """Sequences in a batch."""
     batch_length: Annotated[int, Meta(ge=2)] = 16

@@ -56,8 +56,9 @@ class ImpalaConfig(ActorCriticConfig):
     pg_rho_bar: PositiveFloat = 1.0
     """V-trace: bound of probability ratios in the policy gradient."""
     pg_clip: PositiveFloat | None = None
-    """Instead of that bound: probabilities of actions gain nothing by being farther than this share
-    from those that they were played with (PPO's clip); None is V-trace's policy gradient."""
+    """Instead of that bound: good actions gain nothing by being likelier, nor bad ones by being
+    less likely, than when they were played by more than this share (PPO's clip; pg_rho_bar and leak
+    do not count then); None is V-trace's policy gradient."""
     leak: Fraction = 0.0
     """V-trace: share of the unbounded ratio in each bounded one (leaky V-trace)."""
 
