@@ -17,8 +17,8 @@ from tests.gpu.options import FLEETS, LEARNING, OBSERVATIONS, SIZES, cases, fiel
 
 WORKERS = 2
 CHECKS = "tests.gpu.checks"
-OURS = "mario_agents."
-"""Trainers of other distributions are theirs to check."""
+OURS = "mario_agents.algos."
+"""Trainers of other distributions are theirs to check, and toys are for tests."""
 SHARED = 1.33
 """Cores of a check that runs beside others: much of what it does is waiting."""
 BEGIN, PROCESS = 10.0, 15.0
