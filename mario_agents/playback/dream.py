@@ -34,8 +34,8 @@ TITLE = 32
 """Height of the line above, where the screen has its score bar."""
 STRIP = 48
 """Height of the rewards below."""
-BAR = 4
-"""Width of the reward of a step, in pixels."""
+BAR, LABEL = 4, 88
+"""Widths of the reward of a step, and of the words beside it, in pixels."""
 REAL, IMAGINED, LOST = (90, 200, 110), (240, 160, 60), (230, 70, 70)
 
 
@@ -228,6 +228,7 @@ class _Rewards:
                 size = round(abs(value) / self._most * (middle - 2))
                 rows = slice(middle - size, middle) if up else slice(middle + 1, middle + 1 + size)
                 strip[rows, x : x + BAR - 1] = colour if value >= 0 else LOST
+        strip[:, :LABEL] = 0  # no bars behind the words
         for text, colour, y in (("real reward", REAL, 14), ("imagined", IMAGINED, STRIP - 6)):
             cv2.putText(strip, text, (8, y), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1)
         return strip

@@ -236,6 +236,8 @@ def test_with_a_clip_an_action_gains_nothing_beyond_a_share_of_its_old_probabili
     gained = torch.where(advantage > 0, ratio > 1.2, ratio < 0.8)
     assert 0 < gained.sum() < gained.numel()
     assert torch.equal(moves, ~gained)
+    outside = (ratio - 1).abs() > 0.2
+    assert result.clip_fraction == pytest.approx(float(outside.float().mean()))
 
 
 def test_the_loss_is_the_sum_of_its_parts_and_the_target_is_gae_if_asked():

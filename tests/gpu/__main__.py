@@ -31,7 +31,11 @@ def main(words: Sequence[str] | None = None) -> int:
         "--list", action="store_true", help="show what would be checked, and its seconds"
     )
     options = parser.parse_args(words)
-    minutes = options.minutes or (MINUTES_CPU if options.device == "cpu" else MINUTES)
+    minutes = options.minutes
+    if minutes is None:
+        minutes = MINUTES_CPU if options.device == "cpu" else MINUTES
+    if not minutes > 0:
+        parser.error(f"--minutes {minutes:g} is not possible. Give a number above 0.")
 
     from tests.gpu.command import check, show  # which takes seconds: it imports torch
 

@@ -84,6 +84,7 @@ def test_single(name, numeric, way):
             ends += 1
             _, info = env.reset(options={"level": "1-1"} if rng.random() < 0.3 else None)
             assert kinds(info) == expected
+    assert ends or "max_episode_steps" not in SINGLE[name]
     assert kinds(env.reset(options={"level": "1-1"})[1]) == expected
     env.close()
 

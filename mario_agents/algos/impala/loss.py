@@ -14,6 +14,7 @@ from mario_agents.ops.policy_gradient import (
     action_log_prob,
     categorical_entropy,
     categorical_kl,
+    clip_fraction,
     clipped_surrogate,
     normalized,
 )
@@ -35,6 +36,7 @@ class ImpalaLoss(NamedTuple):
     kl_old: Tensor
     rho: Tensor
     trusted: Tensor
+    clip_fraction: Tensor
     explained_variance: Tensor
     priority: Tensor
 
@@ -79,8 +81,9 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
         weight = weight * mask
     signal = normalized(advantage) if config.normalize_advantage else advantage
     if config.pg_clip is None:
-        gain = weight * pg_rho * log_prob * signal
+        gain, clipped = weight * pg_rho * log_prob * signal, torch.zeros_like(advantage[0, 0])
     else:
+        clipped = clip_fraction(log_prob.detach(), played_log_prob, config.pg_clip)
         gain = weight * clipped_surrogate(log_prob, played_log_prob, signal, config.pg_clip)
     policy_loss = -gain.mean()
     value_loss = (weight * regression_error(value, target, huber=config.value_huber)).mean()
@@ -95,6 +98,7 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
         kl_old=_mean(moved, batch["is_replayed"]),
         rho=log_rho.clamp(max=math.log(config.rho_bar)).exp().mean(),
         trusted=torch.ones_like(policy_loss) if mask is None else mask.float().mean(),
+        clip_fraction=clipped,
         explained_variance=1.0 - error.var() / target.var(),
         priority=error.abs().mean(dim=0),
     )

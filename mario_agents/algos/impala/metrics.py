@@ -38,6 +38,13 @@ METRICS = (
         share=True,
     ),
     rolling(
+        "clip_fraction",
+        "share of actions whose probability left the range of pg_clip; 0 without it",
+        label="clipped",
+        panel="Clipped actions",
+        share=True,
+    ),
+    rolling(
         "explained_variance",
         "1 if the values foresaw the returns of a batch, 0 if not at all",
         label="explained",
