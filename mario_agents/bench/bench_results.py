@@ -9,12 +9,12 @@ from io import StringIO
 import msgspec
 from msgspec import Struct
 
-from mario_agents.bench.cell_result import CellResult, gather, read_result, write_json
 from mario_agents.bench.figure import draw_bench
 from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.plan import BenchPlan
 from mario_agents.bench.rows import Difference, Row, differences, rows_of
 from mario_agents.bench.table import as_text, snapshots_text
+from mario_agents.experiments.cell_result import CellResult, gather, read_result, write_json
 from mario_envkit.errors import OptionError
 from mario_envkit.files import replace_text
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mario_agents.bench.cell_result import CellResult
-from mario_agents.bench.measures import Point, has_seconds, held
 from mario_agents.bench.plan import BenchPlan
 from mario_agents.bench.table import snapshots_text
+from mario_agents.experiments.cell_result import CellResult
+from mario_agents.experiments.measures import Point, has_seconds, held
 from mario_agents.report.figures import thousands
 from mario_agents.report.panel import Line, draw_panel, save_figure
 
@@ -51,13 +51,15 @@ def draw_bench(plan: BenchPlan, results: Mapping[str, CellResult], folder: Path)
         for panel, sticky in zip(row, KINDS, strict=True):
             grid = np.linspace(0, _end(plan, level), GRID)
             lines = [
-                _line(name, names.index(name), seeds, grid, sticky=sticky, by_time=plan.by_time)
+                _line(
+                    name, names.index(name), seeds, grid, sticky=sticky, by_time=plan.budget.by_time
+                )
                 for name, seeds in variants.items()
             ]
             draw_panel(
                 panel,
                 lines,
-                xlabel="seconds of training" if plan.by_time else "agent steps",
+                xlabel="seconds of training" if plan.budget.by_time else "agent steps",
                 ylabel=f"{level}: success, {KINDS[sticky]}",
                 xformat=thousands,
                 legend=False,
@@ -83,14 +85,14 @@ def _variants(
     found: dict[str, list[tuple[Point, ...]]] = {}
     for cell in plan.cells:
         points = results[cell.name].points
-        if cell.level == level and points and (has_seconds(points) or not plan.by_time):
+        if cell.level == level and points and (has_seconds(points) or not plan.budget.by_time):
             snapshots = f", snapshots {snapshots_text(cell.snapshots)}" if several else ""
             found.setdefault(cell.preset + snapshots, []).append(points)
     return found
 
 
 def _end(plan: BenchPlan, level: str) -> float:
-    return max(plan.horizon(cell) for cell in plan.cells if cell.level == level)
+    return max(plan.budget.horizon(cell.options) for cell in plan.cells if cell.level == level)
 
 
 def _line(

@@ -5,49 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mario_agents.run import RunDir
-
-
-@dataclass(frozen=True, slots=True)
-class CellFiles:
-    """Files of one cell.
-
-    Attributes:
-        home: what the bench writes about it.
-        run: the run directory, as ``mario-agents train`` makes it.
-    """
-
-    home: Path
-    run: Path
-
-    @property
-    def options(self) -> Path:
-        """What the trainer is told."""
-        return self.home / "options.json"
-
-    @property
-    def log(self) -> Path:
-        """What its processes print."""
-        return self.home / "output.log"
-
-    @property
-    def trained(self) -> Path:
-        """There as soon as training has ended well."""
-        return self.home / "trained.json"
-
-    @property
-    def result(self) -> Path:
-        """There as soon as nothing is left to do."""
-        return self.home / "result.json"
-
-    def standard(self, weights: str) -> Path:
-        """What ``mario-agents eval`` found."""
-        return self.home / f"standard-{weights}.json"
-
-    @property
-    def run_files(self) -> RunDir:
-        """Names of the files in the run directory."""
-        return RunDir(self.run, "", "", {})
+from mario_agents.experiments.cell import CellFiles
 
 
 @dataclass(frozen=True, slots=True)

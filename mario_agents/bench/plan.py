@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
 from mario_agents.config import TrainConfig
+from mario_agents.experiments.cell import Budget, Cell, Weights
 from mario_agents.run.decoding import decode_json
 from mario_envkit.errors import OptionError, RunError
 from mario_envkit.files import replace_text
 
 PLAN_VERSION = 1
-Weights = Literal["best", "latest"]
-
-
-class Cell(Struct, frozen=True):
-    """One run.
-
-    Attributes:
-        name: of its directories.
-        preset: ``trainer/name``, or a trainer alone for its defaults.
-        trainer: by name.
-        level: what is played.
-        seed: of the run.
-        snapshots: whether it practises from snapshots; None if the trainer has no such option.
-        options: all options of the trainer, as plain values.
-    """
-
-    name: str
-    preset: str
-    trainer: str
-    level: str
-    seed: int
-    snapshots: bool | None
-    options: dict[str, Any]
 
 
 class BenchPlan(Struct, frozen=True):
@@ -63,15 +41,9 @@ class BenchPlan(Struct, frozen=True):
     version: int = PLAN_VERSION
 
     @property
-    def by_time(self) -> bool:
-        """Whether the budget is one of wall-clock time; then curves go over seconds."""
-        return self.minutes is not None
-
-    def horizon(self, cell: Cell) -> float:
-        """The budget of a cell: seconds if it is one of time, else agent steps."""
-        if self.minutes is not None:
-            return 60 * self.minutes
-        return float(cell.options.get("total_steps", 0))
+    def budget(self) -> Budget:
+        """How long each cell is trained."""
+        return Budget(self.minutes, self.steps)
 
 
 def write_plan(path: Path, plan: BenchPlan) -> None:

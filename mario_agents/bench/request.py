@@ -6,22 +6,25 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from mario_agents.bench.machine import machine_text
-from mario_agents.bench.plan import BenchPlan, Cell, Weights
-from mario_agents.config import absolute_paths, make_config, parse_value, to_plain
-from mario_agents.presets import Preset, find_preset, read_preset
+from mario_agents.bench.plan import BenchPlan
+from mario_agents.experiments.cell import Budget, Cell, Weights, make_cell
+from mario_agents.experiments.machine import machine_text
+from mario_agents.experiments.options import PER_RUN, parse_overrides, run_options
+from mario_agents.presets import Preset, label_of, preset_of
 from mario_envkit.curriculum.level_text import each_place
 from mario_envkit.errors import OptionError
 from mario_envkit.plugins import load_trainer
 
 Snapshots = Literal["on", "off", "both", "preset"]
-OWN = {"level", "seed", "snapshots", "max_minutes", "total_steps", "ui"}
+OWN = PER_RUN | {"level", "snapshots"}
 """Options that the bench itself decides on."""
+INSTEAD = (
+    "give it by the bench's own options --levels, --seeds, --snapshots, --minutes and --steps."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +65,11 @@ class BenchRequest:
         for name, values in (("seeds", self.seeds), ("weights", self.weights)):
             if not values or len(set(values)) < len(values):
                 raise OptionError(f"--{name} needs one value or more, each once.")
-        presets = [find(word) for word in self.presets]
+        presets = [preset_of(word) for word in self.presets]
         labels = [label_of(preset) for preset in presets]
         if len(set(labels)) < len(labels):
             raise OptionError(f"--presets names {max(labels, key=labels.count)} twice.")
-        overrides = parse_overrides(self.overrides)
+        overrides = parse_overrides(self.overrides, OWN, INSTEAD)
         cells = [
             cell
             for seed in self.seeds  # outermost: half a bench is then one with fewer seeds
@@ -87,24 +90,20 @@ class BenchRequest:
     def _cells(self, preset: Preset, overrides: Mapping[str, Any], seed: int) -> Iterator[Cell]:
         config_class = load_trainer(preset.trainer).config_class
         known = {field.name for field in dataclasses.fields(config_class)}
-        base = {**preset.options, **overrides, "seed": seed}
-        source = f"preset {label_of(preset)}"
-        if "ui" in known:
-            base["ui"] = False
-        if self.minutes is not None:
-            base["max_minutes"] = self.minutes
-        if self.steps is not None:
-            base["total_steps"] = self.steps
-        places = each_place(self.levels, str(base.get("game", "smb")))
-        levels: list[str | None] = [*places] or [None]
+        budget = Budget(self.minutes, self.steps)
+        game = {**preset.options, **overrides}.get("game", "smb")
+        levels: list[str | None] = [*each_place(self.levels, str(game))] or [None]
         for level, snapshots in product(levels, self._snapshots(known, preset)):
-            chosen = {"level": level, "snapshots": snapshots}
-            options = {**base, **{k: v for k, v in chosen.items() if v is not None}}
-            config = absolute_paths(make_config(config_class, options, source=source))
-            plain = to_plain(config)
-            if self.threads is not None and "torch_threads" in plain:
-                plain["torch_threads"] = min(plain["torch_threads"], self.threads)
-            yield _cell(preset, plain)
+            varied = {"level": level, "snapshots": snapshots}
+            options = run_options(
+                preset,
+                {**overrides, **{k: v for k, v in varied.items() if v is not None}},
+                budget,
+                seed=seed,
+                threads=self.threads,
+                source=f"preset {label_of(preset)}",
+            )
+            yield make_cell(_name(preset, options), preset, options)
 
     def _snapshots(self, known: set[str], preset: Preset) -> list[bool | None]:
         choices: dict[Snapshots, list[bool | None]] = {
@@ -120,57 +119,12 @@ class BenchRequest:
         return choices[self.snapshots]
 
 
-def find(word: str) -> Preset:
-    """What a word of ``--presets`` means.
-
-    Raises:
-        ConfigError, TrainerError: if there is no such preset or trainer.
-    """
-    path = Path(word)
-    if path.suffix.lower() in {".yaml", ".yml", ".json"}:
-        return read_preset(path)
-    trainer, slash, name = word.partition("/")
-    load_trainer(trainer)
-    return find_preset(trainer, name) if slash else Preset(trainer, "", "", "")
-
-
-def label_of(preset: Preset) -> str:
-    """``trainer/name``, or the trainer alone for its defaults."""
-    return f"{preset.trainer}/{preset.name}" if preset.name else preset.trainer
-
-
-def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """Options from words such as ``gamma=0.95``.
-
-    Raises:
-        OptionError: if a word is none, or is about what the bench decides on itself.
-        ConfigError: if a value cannot be read.
-    """
-    options: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        name = name.strip().replace("-", "_")
-        if not equals or not name:
-            raise OptionError(f"--set takes words such as gamma=0.95, not {word!r}.")
-        if name in OWN:
-            raise OptionError(
-                f"--set {word}: give it by the bench's own options --levels, --seeds, --snapshots, "
-                "--minutes and --steps."
-            )
-        if name in options:
-            raise OptionError(f"--set has {name} twice.")
-        options[name] = parse_value(value)
-    return options
-
-
-def _cell(preset: Preset, options: dict[str, Any]) -> Cell:
-    label = label_of(preset)
-    level, seed = str(options.get("level", "")), int(options.get("seed", 0))
+def _name(preset: Preset, options: Mapping[str, Any]) -> str:
     snapshots = options.get("snapshots")
     variant = [] if snapshots is None else ["snapshots-on" if snapshots else "snapshots-off"]
-    words = [label, level, *variant, f"seed-{seed}"]
-    name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", word) for word in words)
-    return Cell(name, label, preset.trainer, level, seed, snapshots, options)
+    level, seed = options.get("level", ""), options.get("seed", 0)
+    words = [label_of(preset), str(level), *variant, f"seed-{seed}"]
+    return "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", word) for word in words)
 
 
 def _checked(plan: BenchPlan, source: str) -> BenchPlan:

@@ -7,8 +7,12 @@ from statistics import median
 
 from msgspec import Struct
 
-from mario_agents.bench.cell_result import CellResult, Status
-from mario_agents.bench.measures import (
+from mario_agents.bench.plan import BenchPlan
+from mario_agents.evaluation.conditions import Condition
+from mario_agents.evaluation.intervals import bootstrap_interval
+from mario_agents.experiments.cell import Cell
+from mario_agents.experiments.cell_result import CellResult, Status
+from mario_agents.experiments.measures import (
     RELIABLE,
     Clear,
     area,
@@ -16,9 +20,6 @@ from mario_agents.bench.measures import (
     first_clear,
     last_third,
 )
-from mario_agents.bench.plan import BenchPlan, Cell
-from mario_agents.evaluation.conditions import Condition
-from mario_agents.evaluation.intervals import bootstrap_interval
 
 COMPARED: tuple[Condition, ...] = ("greedy-sticky", "sampled-plain")
 """Conditions of the standard that the ablation compares; greedy episodes, nearly one and the same,
@@ -32,13 +33,13 @@ class Numbers(Struct, frozen=True):
         seed, status, error: of the run.
         evaluations: how many there were while it trained; without any nothing can have happened.
         first: first evaluation in training with any greedy success.
-        reliable: first one with at least :data:`~mario_agents.bench.measures.RELIABLE`.
+        reliable: first one with at least :data:`~mario_agents.experiments.measures.RELIABLE`.
         budget_left: share of the budget that was left at ``first``; 0 if that never was.
         area: under the curve of success with sticky actions, see
-            :func:`~mario_agents.bench.measures.area`.
+            :func:`~mario_agents.experiments.measures.area`.
         steps, seconds: of training.
         steps_per_second: their ratio.
-        late_mean, late_min: see :func:`~mario_agents.bench.measures.last_third`.
+        late_mean, late_min: see :func:`~mario_agents.experiments.measures.last_third`.
         standard: success rate by weights and condition.
     """
 
@@ -96,7 +97,7 @@ class Difference(Struct, frozen=True):
 
 def numbers_of(plan: BenchPlan, cell: Cell, result: CellResult) -> Numbers:
     """The numbers of one run."""
-    by_time = plan.by_time
+    by_time, horizon = plan.budget.by_time, plan.budget.horizon(cell.options)
     end = result.seconds if by_time else result.steps
     late = None if end is None else last_third(result.points, end, by_time=by_time)
     speed = result.steps / result.seconds if result.steps and result.seconds else None
@@ -107,8 +108,8 @@ def numbers_of(plan: BenchPlan, cell: Cell, result: CellResult) -> Numbers:
         evaluations=len(result.points),
         first=first_clear(result.points, spawned=result.spawned),
         reliable=first_clear(result.points, share=RELIABLE, spawned=result.spawned),
-        budget_left=budget_left(result.points, plan.horizon(cell), by_time=by_time),
-        area=area(result.points, plan.horizon(cell), by_time=by_time),
+        budget_left=budget_left(result.points, horizon, by_time=by_time),
+        area=area(result.points, horizon, by_time=by_time),
         steps=result.steps,
         seconds=result.seconds,
         steps_per_second=speed,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from mario_agents.bench.measures import Clear
 from mario_agents.bench.plan import BenchPlan
 from mario_agents.bench.rows import Difference, Numbers, Row, median_of
 from mario_agents.evaluation.conditions import Condition
+from mario_agents.experiments.markdown import grid
+from mario_agents.experiments.measures import Clear
 
 HEADINGS: dict[Condition, str] = {
     "greedy-plain": "greedy",
@@ -48,12 +49,11 @@ def _speed(plan: BenchPlan, rows: Sequence[Row]) -> str:
         (lambda n: n.late_mean, _percent, False),
         (lambda n: n.late_min, _percent, False),
     ]
-    budget = _budget(plan)
     lines = [
         [*_variant(row), *(_all(row, read, show, never=never) for read, show, never in reads)]
         for row in rows
     ]
-    return f"Learning, {budget}\n\n" + grid(header, lines)
+    return f"Learning, {plan.budget}\n\n" + grid(header, lines)
 
 
 def _success(plan: BenchPlan, rows: Sequence[Row]) -> str:
@@ -94,7 +94,7 @@ def _missing(rows: Sequence[Row]) -> str:
 
 
 def _method(plan: BenchPlan) -> str:
-    axis = "seconds" if plan.by_time else "agent steps"
+    axis = "seconds" if plan.budget.by_time else "agent steps"
     return f"""How it was measured: a cell has the median over the seeds, then each seed in order;
 "{NEVER}" is later than any number, "{UNKNOWN}" is not known.
 Machine: {plan.machine}; runs at once: {plan.jobs}.
@@ -108,12 +108,6 @@ Machine: {plan.machine}; runs at once: {plan.jobs}.
 - Last third: greedy success of the weights as they were, in evaluations of the run's last third.
 - Success at the end: the standard of mario-agents eval, from true starts only; best weights are
   those of the best evaluation in training."""
-
-
-def _budget(plan: BenchPlan) -> str:
-    minutes = [] if plan.minutes is None else [f"{plan.minutes:g} minutes"]
-    steps = [] if plan.steps is None else [f"{plan.steps:,} agent steps"]
-    return " or ".join([*minutes, *steps]) + " each"
 
 
 _VARIANT = ["preset", "level", "snapshots"]
@@ -160,21 +154,6 @@ def _all(
     return texts[0] if len(values) == 1 else (
         f"{NEVER if middle is None else show(middle)} ({', '.join(texts)})"
     )  # fmt: skip
-
-
-def grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns are as wide as what is in them."""
-    table = [[cell.replace("|", "\\|") for cell in line] for line in (header, *lines)]
-    widths = [max(len(line[i]) for line in table) for i in range(len(header))]
-    texts = [
-        "| "
-        + " | ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
-        + " |"
-        for line in table
-    ]
-    return "\n".join(
-        [texts[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *texts[1:]]
-    )
 
 
 def _count(value: float) -> str:

@@ -123,8 +123,8 @@ def _wanted(options: LearnOptions, layout: BenchLayout) -> BenchPlan | None:
             raise OptionError("Name at least one preset with --presets, or give --out alone.")
         return None
     # Trainers, which import torch, are needed to check their options only.
-    from mario_agents.bench.process import threads_for
     from mario_agents.bench.request import BenchRequest
+    from mario_agents.experiments.process import threads_for
 
     if options.jobs < 1:
         raise OptionError(f"--jobs {options.jobs} must be at least 1.")

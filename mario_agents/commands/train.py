@@ -21,7 +21,7 @@ from mario_agents.config import (
     make_config,
     read_options,
 )
-from mario_agents.presets import all_presets, find_preset
+from mario_agents.presets import all_presets, preset_for
 from mario_agents.run import RunDir
 from mario_agents.run.directory import default_run_path
 from mario_agents.run.log_levels import NOTICE
@@ -43,7 +43,8 @@ class StartOptions:
     """Where the run is, and where its options come from."""
 
     preset: str | None = None
-    """Name of a preset (see mario-agents presets); all options given elsewhere win over it."""
+    """Name of a preset (see mario-agents presets), or a YAML file with the same keys as one; all
+    options given elsewhere win over it."""
     config: Path | None = None
     """YAML or JSON file of options; those on the command line win over it."""
     run_dir: Path | None = None
@@ -125,7 +126,7 @@ def _parse(
     """The configuration from, in rising order: ``base``, preset, file, the command line."""
     source = "stored options"
     if known.preset is not None:
-        base = {**base, **find_preset(name, known.preset).options}
+        base = {**base, **preset_for(name, known.preset).options}
         source = f"preset {known.preset}"
     if known.config is not None:
         base = {**base, **read_options(known.config)}

@@ -16,8 +16,11 @@ import msgspec
 from mario_agents.config import read_options
 from mario_envkit.arguments import most_similar
 from mario_envkit.errors import ConfigError
+from mario_envkit.plugins import load_trainer
 
 FOLDER = Path(__file__).parent
+FILES = {".yaml", ".yml", ".json"}
+"""Endings by which a word is the path of a file."""
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,43 @@ def find_preset(trainer: str, name: str) -> Preset:
     raise ConfigError(
         f"The trainer {trainer!r} has no preset {name!r}; it has {', '.join(known)}.{hint}"
     )
+
+
+def preset_for(trainer: str, word: str) -> Preset:
+    """What ``--preset`` of a trainer names: one of its presets, or a file of your own.
+
+    Raises:
+        ConfigError: if there is no such preset, or the file has one of another trainer.
+    """
+    path = Path(word)
+    if path.suffix.lower() not in FILES:
+        return find_preset(trainer, word)
+    preset = read_preset(path)
+    if preset.trainer != trainer:
+        raise ConfigError(
+            f"{path} is a preset of the trainer {preset.trainer!r}, not of {trainer!r}; name that "
+            "trainer, or another preset."
+        )
+    return preset
+
+
+def preset_of(word: str) -> Preset:
+    """What a word without a trainer beside it means: ``trainer/name``, a trainer alone for its
+    defaults, or a file of your own.
+
+    Raises:
+        ConfigError, TrainerError: if there is no such preset or trainer.
+    """
+    path = Path(word)
+    if path.suffix.lower() in FILES:
+        preset = read_preset(path)
+        load_trainer(preset.trainer)
+        return preset
+    trainer, slash, name = word.partition("/")
+    load_trainer(trainer)
+    return find_preset(trainer, name) if slash else Preset(trainer, "", "", "")
+
+
+def label_of(preset: Preset) -> str:
+    """``trainer/name``, or the trainer alone for its defaults."""
+    return f"{preset.trainer}/{preset.name}" if preset.name else preset.trainer

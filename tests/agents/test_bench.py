@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from mario_agents.bench.job import is_finished
 from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.plan import BenchPlan, merged, read_plan
-from mario_agents.bench.process import Child, last_line, threads_for
-from mario_agents.bench.request import BenchRequest, parse_overrides
+from mario_agents.bench.request import BenchRequest
+from mario_agents.experiments.job import is_finished
+from mario_agents.experiments.options import parse_overrides
+from mario_agents.experiments.process import Child, last_line, threads_for
 from mario_envkit.errors import ConfigError, LevelError, MarioEnvkitError, OptionError
 from mario_envkit.vector.cores import available_cores
 from tests.waiting import until
@@ -42,7 +43,7 @@ def test_every_combination_is_a_cell() -> None:
     assert (options["num_envs"], options["eval_interval"], options["lr"]) == (64, 500, 0.01)
     assert (options["max_minutes"], options["total_steps"]) == (2.0, 1_000_000)
     assert (options["ui"], options["snapshots"], options["torch_threads"]) == (False, True, 1)
-    assert plan.horizon(first) == 120
+    assert plan.budget.horizon(first.options) == 120
     assert {cell.options["level"] for cell in plan.cells} == {"1-1", "2-1"}
     assert (
         len(BenchRequest(presets=["walk"], levels=["all"], seeds=[0], steps=9).plan().cells) == 32
@@ -96,7 +97,8 @@ def test_requests_that_make_no_sense(words: Any, error: type[Exception], match: 
 
 
 def test_values_are_those_of_yaml() -> None:
-    assert parse_overrides(["a-b=1e-4", "c=[52, 64]", "d=null", "e=small", "f=a=b"]) == {
+    words = ["a-b=1e-4", "c=[52, 64]", "d=null", "e=small", "f=a=b"]
+    assert parse_overrides(words, (), "") == {
         "a_b": 1e-4, "c": [52, 64], "d": None, "e": "small", "f": "a=b",
     }  # fmt: skip
 

@@ -15,11 +15,17 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from mario_agents.bench.bench_results import as_csv, publish, results_of
-from mario_agents.bench.cell_result import CellResult, Success, Trained, gather, write_json
-from mario_agents.bench.display import BenchDisplay, seconds_left, share_done
 from mario_agents.bench.figure import draw_bench
 from mario_agents.bench.layout import BenchLayout
-from mario_agents.bench.measures import (
+from mario_agents.bench.plan import BenchPlan
+from mario_agents.bench.rows import differences, median_of, rows_of
+from mario_agents.bench.table import as_text
+from mario_agents.config import TrainConfig
+from mario_agents.experiments.cell import Budget, Cell
+from mario_agents.experiments.cell_result import CellResult, Success, Trained, gather, write_json
+from mario_agents.experiments.display import JobsDisplay, outcome_of, seconds_left, share_done
+from mario_agents.experiments.markdown import grid
+from mario_agents.experiments.measures import (
     Clear,
     Point,
     area,
@@ -29,10 +35,6 @@ from mario_agents.bench.measures import (
     last_third,
     points_of,
 )
-from mario_agents.bench.plan import BenchPlan, Cell
-from mario_agents.bench.rows import differences, median_of, rows_of
-from mario_agents.bench.table import as_text, grid
-from mario_agents.config import TrainConfig
 from mario_agents.run import RunDir
 from mario_agents.run.records import EvaluationRecord, evaluation_line
 from mario_agents.telemetry import CsvSink
@@ -122,7 +124,7 @@ def test_a_median_with_what_never_happened() -> None:
 
 
 def test_time_left() -> None:
-    plan = BenchPlan((), minutes=2.0)
+    plan = Budget(minutes=2.0)
     assert share_done(plan, total_steps=1000, steps=100, seconds=60.0) == 0.5
     assert share_done(plan, total_steps=1000, steps=900, seconds=60.0) == 0.9
     assert share_done(plan, total_steps=1000, steps=None, seconds=None) == 0.0
@@ -270,7 +272,7 @@ def test_many_levels_stand_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_terminal_shows_bars(tmp_path: Path) -> None:
-    one, two = cell(0, True), cell(1, True)
+    one = cell(0, True)
     files = BenchLayout(tmp_path).cell(one.name)
     files.run.mkdir(parents=True)
     sink = CsvSink(files.run_files.csv_path("coordinator"), ["seconds"])
@@ -281,11 +283,11 @@ def test_a_terminal_shows_bars(tmp_path: Path) -> None:
     job: Any = SimpleNamespace(cell=one, files=files, doing="training", training_seconds=30.0)
     out = StringIO()
     console = Console(file=out, force_terminal=True, width=160)
-    with BenchDisplay(BenchPlan((one, two), minutes=1.0), 0, console) as display:
+    with JobsDisplay(2, 0, budget=Budget(1.0), jobs=1, console=console) as display:
         display.began(job)
         display.look({0: job}, waiting=1)
         display._bars.refresh()
-        display.ended(job, result(one, 0.8, 9), 90.0)
+        display.ended(job, outcome_of(result(one, 0.8, 9)), 90.0)
     shown = out.getvalue()
     # Half of one minute, and another whole one.
     assert "cells, about 2 min left" in shown

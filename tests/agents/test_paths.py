@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from mario_agents.bench.plan import BenchPlan, Cell, merged
+from mario_agents.bench.plan import BenchPlan, merged
 from mario_agents.bench.request import BenchRequest
 from mario_agents.commands import train
 from mario_agents.commands.stored_run import StoredRun
 from mario_agents.config import TrainConfig, absolute_paths, check_resume
 from mario_agents.evaluation.standard import Standard, evaluate_levels
+from mario_agents.experiments.cell import Cell
 from mario_agents.run import RunDir
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.runs import Run

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mario_agents.bench.machine import machine_text
+from mario_agents.experiments.machine import machine_text
 from mario_envkit.emulator import native
 from tests.gpu.host import Result
 from tests.gpu.plan import Machine, chosen, plan, seconds_for

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from mario_agents.bench.process import THREAD_VARIABLES
+from mario_agents.experiments.process import THREAD_VARIABLES
 from tests.gpu.job import WHERE_ARE_YOU, Check, last_line, read_log
 from tests.gpu.plan import Machine
 

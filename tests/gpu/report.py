@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from mario_agents.bench.machine import machine_text
+from mario_agents.experiments.machine import machine_text
 from tests.gpu.host import ROOT, Result
 from tests.gpu.job import Check
 from tests.gpu.plan import Machine

@@ -7,8 +7,8 @@ import signal
 import threading
 from pathlib import Path
 
-from mario_agents.bench.measures import Clear, first_clear, points_of
 from mario_agents.cli import main
+from mario_agents.experiments.measures import Clear, first_clear, points_of
 from mario_agents.run import RunDir
 from mario_agents.run.records import read_evaluations
 from tests.gpu.job import CheckFailed, Found, Job

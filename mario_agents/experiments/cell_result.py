@@ -8,9 +8,8 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from mario_agents.bench.layout import CellFiles
-from mario_agents.bench.measures import Point, points_of
-from mario_agents.bench.plan import Cell
+from mario_agents.experiments.cell import Cell, CellFiles
+from mario_agents.experiments.measures import Point, points_of
 from mario_agents.report.tables import read_table
 from mario_agents.run.decoding import decode_json
 from mario_agents.run.records import PlayedEpisode, read_evaluations, read_standard
@@ -18,7 +17,7 @@ from mario_envkit.errors import RunError
 from mario_envkit.files import replace_file
 
 T = TypeVar("T")
-Status = Literal["finished", "failed", "unfinished"]
+Status = Literal["finished", "failed", "stopped", "unfinished"]
 
 
 class Trained(Struct, frozen=True):
@@ -50,7 +49,8 @@ class CellResult(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: of the cell.
-        status: "unfinished" is still training, or has not begun.
+        status: "stopped" was given up before its budget was used up; "unfinished" is still
+            training, or has not begun.
         error: the last line that it printed, if it failed.
         spawned: when its process was started, Unix seconds.
         wall_seconds: from there to the end of training's process.

@@ -1,4 +1,4 @@
-"""One child process of a bench, on the cores it may use."""
+"""A command of ``mario-agents`` in a process of its own, on the cores it may use."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from mario_envkit.vector.cores import available_cores
 
@@ -16,6 +18,38 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 STOP_SECONDS = 60.0
 """Time to end after being asked; then it is killed."""
 LAST_BYTES = 20_000
+
+
+class Process(Protocol):
+    """A command of ``mario-agents`` that runs somewhere; here it is a :class:`Child`.
+
+    Attributes:
+        spawned: when it was started, Unix seconds.
+    """
+
+    spawned: float
+
+    @property
+    def exit_status(self) -> int | None:
+        """None while it runs; negative for a signal that killed it."""
+
+    @property
+    def seconds(self) -> float:
+        """Since it was started."""
+
+    def ask_to_stop(self) -> None:
+        """Interrupt it, as Ctrl-C does; it is killed if it takes too long. Harmless when
+        repeated."""
+
+    def close(self) -> None:
+        """Leave nothing of it behind."""
+
+
+Launch = Callable[[Sequence[str], Path], Process]
+"""Starts the command of these words; what it prints goes to the end of the file."""
+
+Launcher = Callable[[int, int], Launch]
+"""Starts the processes of one slot, of which it is told the number, and how many there are."""
 
 
 def threads_for(jobs: int) -> int | None:
@@ -28,7 +62,7 @@ class Child:
 
     Args:
         words: of the command.
-        log: takes what it prints, after what is in there.
+        log: takes what it prints, at its end.
         slot, jobs: it is the ``slot``-th of ``jobs`` processes that run at once: it gets its share
             of the cores, and where the system can do that, cores of its own.
 
@@ -43,9 +77,10 @@ class Child:
             environment.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
         command = [sys.executable, "-m", "mario_agents.child_entry", *words]
         self._began = time.monotonic()
+        self._kill_at: float | None = None
         with log.open("ab") as output, _on_cores(slot, jobs):
             self.spawned = time.time()
-            # In a session of its own, so that Ctrl-C reaches the bench alone, which then decides.
+            # In a session of its own: Ctrl-C reaches the bench or sweep alone, which then decides.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -57,8 +92,11 @@ class Child:
 
     @property
     def exit_status(self) -> int | None:
-        """None while it runs."""
-        return self._process.poll()
+        """None while it runs. Once asked to stop, it has :data:`STOP_SECONDS`."""
+        status = self._process.poll()
+        if status is None and self._kill_at is not None and time.monotonic() > self._kill_at:
+            self._process.kill()
+        return status
 
     @property
     def seconds(self) -> float:
@@ -67,6 +105,8 @@ class Child:
 
     def ask_to_stop(self) -> None:
         """Interrupt it, as Ctrl-C does; harmless when repeated."""
+        if self._kill_at is None:
+            self._kill_at = time.monotonic() + STOP_SECONDS
         assert self._process.stdin is not None
         self._process.stdin.close()
 
@@ -82,6 +122,11 @@ class Child:
         """Leave no process and no pipe behind."""
         self.ask_to_stop()
         self.wait()
+
+
+def on_this_machine(slot: int, jobs: int) -> Launch:
+    """Starts processes here, on the ``slot``-th of ``jobs`` shares of the cores."""
+    return partial(Child, slot=slot, jobs=jobs)
 
 
 def last_line(log: Path) -> str:

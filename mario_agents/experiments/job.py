@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from mario_agents.bench.cell_result import (
+from mario_agents.experiments.cell import Cell, CellFiles, Measuring
+from mario_agents.experiments.cell_result import (
     CellResult,
     Status,
     Trained,
@@ -17,68 +18,72 @@ from mario_agents.bench.cell_result import (
     read_trained,
     write_json,
 )
-from mario_agents.bench.layout import CellFiles
-from mario_agents.bench.plan import BenchPlan, Cell
-from mario_agents.bench.process import Child, last_line
+from mario_agents.experiments.process import Launch, Process, last_line
 from mario_agents.run.directory import LOCK_NAME
 from mario_agents.run.lock import sole
 from mario_envkit.errors import RunBusy
 from mario_envkit.files import replace_text
 
 ORPHAN_SECONDS = 30.0
-"""A bench that was killed leaves a process that is about to end: time to wait for it."""
+"""Whoever was killed leaves a process that is about to end: time to wait for it."""
 
 
 class Job:
     """A cell that is being worked on. Every step of it is a process; its last one writes a file, by
-    which a later bench knows that it need not be done again.
+    which whoever comes later knows that it need not be done again.
 
     Args:
-        cell, plan, files: what is to be done, and where.
-        slot: see :class:`~mario_agents.bench.process.Child`.
+        cell, files: what is to be done, and where.
+        measuring: what follows after training.
+        launch: starts its processes.
     """
 
-    def __init__(self, cell: Cell, plan: BenchPlan, files: CellFiles, slot: int) -> None:
-        self.cell, self.files, self.slot = cell, files, slot
-        self._plan = plan
+    def __init__(self, cell: Cell, files: CellFiles, measuring: Measuring, launch: Launch) -> None:
+        self.cell, self.files = cell, files
+        self.began = time.monotonic()
+        self._measuring, self._launch = measuring, launch
         self.doing = ""
-        self._child: Child | None = None
+        self._process: Process | None = None
+        self._given_up = False
         self._begin()
 
     @property
     def training_seconds(self) -> float | None:
         """Since training's process was started; None if it is past training."""
-        return self._child.seconds if self._child and self.doing == "training" else None
-
-    @property
-    def spawned(self) -> float | None:
-        """When the present process was started, Unix seconds."""
-        return self._child.spawned if self._child else None
+        return self._process.seconds if self._process and self.doing == "training" else None
 
     def poll(self) -> CellResult | None:
         """Go on, if the present process has ended; the result once nothing is left to do."""
-        if self._child is None:
+        if self._process is None:
             return self._next()
-        status = self._child.exit_status
+        status = self._process.exit_status
         if status is None:
             return None
-        self._child.close()
+        self._process.close()
+        if self._given_up:
+            return self._end("stopped")
         if status != 0:
             error = last_line(self.files.log) or f"its process ended with status {status}"
-            return self._end(failed=error if status > 0 else f"killed by signal {-status}: {error}")
+            killed = f"killed by signal {-status}: {error}"
+            return self._end("failed", error if status > 0 else killed)
         if self.doing == "training":
-            write_json(self.files.trained, Trained(self._child.spawned, self._child.seconds))
+            write_json(self.files.trained, Trained(self._process.spawned, self._process.seconds))
         return self._next()
 
     def stop(self) -> None:
         """Ask the process to stop; :meth:`close` waits for it."""
-        if self._child is not None:
-            self._child.ask_to_stop()
+        if self._process is not None:
+            self._process.ask_to_stop()
+
+    def give_up(self) -> None:
+        """Stop before the budget is used up: that is its end, with the status "stopped"."""
+        self._given_up = True
+        self.stop()
 
     def close(self) -> None:
         """Leave no process behind."""
-        if self._child is not None:
-            self._child.close()
+        if self._process is not None:
+            self._process.close()
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -92,28 +97,26 @@ class Job:
             self.files.result.unlink(missing_ok=True)  # it failed, but what it trained is whole
 
     def _next(self) -> CellResult | None:
-        for weights in self._plan.weights:
+        for weights in self._measuring.weights:
             out = self.files.standard(weights)
             if not out.exists():
                 words = ["eval", str(self.files.run), "--weights", weights, "--out", str(out)]
-                words += ["--episodes", str(self._plan.episodes)]
+                words += ["--episodes", str(self._measuring.episodes)]
                 device = self.cell.options.get("device")
                 words += ["--device", str(device)] if device is not None else []
                 self._start(f"standard, {weights} weights", words)
                 return None
-        return self._end()
+        return self._end("finished")
 
-    def _end(self, failed: str = "") -> CellResult:
-        status: Status = "failed" if failed else "finished"
-        spawned = self._child.spawned if self._child and self.doing == "training" else None
-        result = gather(self.cell, self.files, status=status, error=failed, spawned=spawned)
+    def _end(self, status: Status, error: str = "") -> CellResult:
+        spawned = self._process.spawned if self._process and self.doing == "training" else None
+        result = gather(self.cell, self.files, status=status, error=error, spawned=spawned)
         write_json(self.files.result, result)
         return result
 
     def _start(self, doing: str, words: list[str]) -> None:
         self.doing = doing
-        jobs = self._plan.jobs
-        self._child = Child(words, self.files.log, slot=self.slot, jobs=jobs)
+        self._process = self._launch(words, self.files.log)
 
     def _clear(self) -> None:
         """A cell begins at its beginning: half a run's wall clock would tell nothing."""

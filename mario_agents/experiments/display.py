@@ -1,4 +1,4 @@
-"""What a person sees while a bench runs: bars in a terminal, plain lines elsewhere."""
+"""What a person sees while jobs run: bars in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from mario_agents.bench.cell_result import CellResult, evaluations_of, progress_of
-from mario_agents.bench.job import Job
-from mario_agents.bench.plan import BenchPlan
+from mario_agents.experiments.cell import Budget
+from mario_agents.experiments.cell_result import CellResult, evaluations_of, progress_of
+from mario_agents.experiments.job import Job
 
 LOOK_SECONDS = 2.0
 """Seconds between two looks at the files of the runs."""
 
 
 def share_done(
-    plan: BenchPlan, *, total_steps: float, steps: int | None, seconds: float | None
+    budget: Budget, *, total_steps: float, steps: int | None, seconds: float | None
 ) -> float:
     """How much of its budget a run has used up, from 0 to 1: whichever budget ends first counts."""
     shares = [0.0]
     if steps is not None and total_steps > 0:
         shares.append(steps / total_steps)
-    if plan.minutes is not None and seconds is not None:
-        shares.append(seconds / (60 * plan.minutes))
+    if budget.minutes is not None and seconds is not None:
+        shares.append(seconds / (60 * budget.minutes))
     return min(max(shares), 1.0)
 
 
@@ -46,17 +46,30 @@ def seconds_left(
     return cell_seconds * (waiting + sum(1 - share for share in running)) / jobs
 
 
-class BenchDisplay:
-    """Shows a bench; use it as a context manager.
+class JobsDisplay:
+    """Shows jobs; use it as a context manager.
 
     Args:
-        plan: the bench.
-        done: how many of its cells were finished before.
+        total: how many cells there are.
+        done: how many of them were finished before.
+        budget: of each.
+        jobs: how many run at once.
+        noun: what they are called.
         console: where to; default is the standard error stream.
     """
 
-    def __init__(self, plan: BenchPlan, done: int, console: Console | None = None) -> None:
-        self._plan, self._done = plan, done
+    def __init__(
+        self,
+        total: int,
+        done: int,
+        *,
+        budget: Budget,
+        jobs: int,
+        noun: str = "cells",
+        console: Console | None = None,
+    ) -> None:
+        self._total, self._done = total, done
+        self._budget, self._jobs, self._noun = budget, jobs, noun
         self._console = console or Console(stderr=True)
         self._next_look = 0.0
         self._took: list[float] = []
@@ -68,9 +81,9 @@ class BenchDisplay:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._overall = self._bars.add_task("", total=len(plan.cells), completed=done)
+        self._overall = self._bars.add_task("", total=total, completed=done)
 
-    def __enter__(self) -> BenchDisplay:
+    def __enter__(self) -> JobsDisplay:
         self._bars.start()
         return self
 
@@ -82,22 +95,26 @@ class BenchDisplay:
     ) -> None:
         self._bars.stop()
 
-    def began(self, job: Job) -> None:
-        """A cell has begun."""
+    def began(self, job: Job, about: str = "") -> None:
+        """A cell has begun; ``about`` says more of it than its name."""
         self._tasks[job.cell.name] = self._bars.add_task(job.cell.name, total=100)
-        self._line(f"{job.cell.name}: begins")
+        self.line(f"{job.cell.name}: begins{about and f' with {about}'}", keep=False)
 
-    def ended(self, job: Job, result: CellResult, seconds: float) -> None:
-        """A cell has ended, after ``seconds``."""
+    def ended(self, job: Job, outcome: str, seconds: float, done: int | None = None) -> None:
+        """A cell has ended, after ``seconds``.
+
+        Args:
+            job: its job.
+            outcome: what came of it, in words.
+            seconds: how long it took.
+            done: how many have ended, if others than this display's jobs count.
+        """
         self._bars.remove_task(self._tasks.pop(job.cell.name))
-        self._done += 1
+        self._done = self._done + 1 if done is None else done
         self._took.append(seconds)
-        left = seconds_left(len(self._plan.cells) - self._done, [], self._plan.jobs, self._usual())
-        words = f"failed: {result.error}" if result.status == "failed" else _in_words(result)
+        left = seconds_left(max(self._total - self._done, 0), [], self._jobs, self._usual())
         more = "" if not left else f"; about {_duration(left)} left"
-        self._line(
-            f"{result.name}: {words} ({self._done}/{len(self._plan.cells)}{more})", keep=True
-        )
+        self.line(f"{job.cell.name}: {outcome} ({self._done}/{self._total}{more})")
 
     def look(self, running: Mapping[int, Job], waiting: int) -> None:
         """Bring the bars up to date, now and then."""
@@ -106,15 +123,15 @@ class BenchDisplay:
             return
         self._next_look = now + LOOK_SECONDS
         shares = [self._look_at(job) for job in running.values()]
-        left = seconds_left(waiting, shares, self._plan.jobs, self._usual())
-        words = "cells" if left is None else f"cells, about {_duration(left)} left"
+        left = seconds_left(waiting, shares, self._jobs, self._usual())
+        words = self._noun if left is None else f"{self._noun}, about {_duration(left)} left"
         self._bars.update(self._overall, completed=self._done, description=words)
 
     def _look_at(self, job: Job) -> float:
         steps, seconds = progress_of(job.files)
         total = float(job.cell.options.get("total_steps", 0))
         share = share_done(
-            self._plan, total_steps=total, steps=steps, seconds=job.training_seconds or seconds
+            self._budget, total_steps=total, steps=steps, seconds=job.training_seconds or seconds
         )
         words = [job.cell.name, job.doing]
         words += [f"{steps:,} steps"] if steps is not None else []
@@ -129,14 +146,18 @@ class BenchDisplay:
         """Seconds that a cell takes: as those so far, else its training alone."""
         if self._took:
             return math.fsum(self._took) / len(self._took)
-        return None if self._plan.minutes is None else 60 * self._plan.minutes
+        return None if self._budget.minutes is None else 60 * self._budget.minutes
 
-    def _line(self, text: str, *, keep: bool = False) -> None:
+    def line(self, text: str, *, keep: bool = True) -> None:
+        """Print a line; one that is not to be kept only where there are no bars."""
         if keep or not self._console.is_terminal:
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _in_words(result: CellResult) -> str:
+def outcome_of(result: CellResult) -> str:
+    """What came of a cell, in words."""
+    if result.status == "failed":
+        return f"failed: {result.error}"
     words = [] if result.steps is None else [f"{result.steps:,} steps"]
     for weights, conditions in result.standard.items():
         rates = [f"{name} {success.rate:.0%}" for name, success in conditions.items()]
