@@ -23,6 +23,7 @@ Every command explains itself: mario-agents train --help, mario-agents train ppo
 COMMANDS = {
     "train": "Train an agent, or continue a run: mario-agents train NAME [options].",
     "bench": "Measure what trainers learn in a budget: mario-agents bench learn [options].",
+    "sweep": "Search for better options of a trainer: mario-agents sweep TRAINER/PRESET [options].",
     "eval": "Measure a run by one standard: greedy and sampled, plain and sticky, with intervals.",
     "watch": "Show the agent of a run, in a window or in the terminal.",
     "record": "Write a video (MP4) of the agent of a run.",

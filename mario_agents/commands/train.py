@@ -88,7 +88,7 @@ OpenRun = tuple[Trainer, Any, Path]
 def _new_run(name: str, words: Sequence[str], known: StartOptions) -> Iterator[OpenRun]:
     trainer = load_trainer(name)
     config = _parse(name, trainer, {}, words, known)
-    _check_surroundings(trainer, config)
+    check_surroundings(trainer, config)
     if isinstance(config, TrainConfig):
         config = config.resolved()
     _memory(config)
@@ -112,7 +112,7 @@ def _stored_run(
         raise OptionError("--resume continues with the run's own options; leave out --preset.")
     config = _parse(run.trainer, stored.trainer, run.options, words, known)
     check_resume(stored.config, config)
-    _check_surroundings(stored.trainer, config)
+    check_surroundings(stored.trainer, config)
     _memory(config)
     with run.lock():
         if config != stored.config:
@@ -140,7 +140,7 @@ def _parse(
     return absolute_paths(config)
 
 
-def _check_surroundings(trainer: Trainer, config: Any) -> None:
+def check_surroundings(trainer: Trainer, config: Any) -> None:
     """Open the game and the run to learn from, look for the device and wandb, ask whether workers
     can share what they are to: what is wrong there leaves no run behind."""
     from mario_agents.acting.environments import backward_starts, make_env

@@ -1,6 +1,13 @@
 """Options of a training run: frozen dataclasses, read from YAML, JSON or the command line."""
 
-from mario_agents.config.parsing import make_config, parse_value, read_options, validate
+from mario_agents.config.parsing import (
+    make_config,
+    make_value,
+    numbers_of,
+    parse_value,
+    read_options,
+    validate,
+)
 from mario_agents.config.scalars import (
     Chance,
     Fraction,
@@ -45,6 +52,8 @@ __all__ = [
     "absolute_paths",
     "check_resume",
     "make_config",
+    "make_value",
+    "numbers_of",
     "parse_value",
     "read_options",
     "to_plain",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 import msgspec.inspect
@@ -99,9 +99,7 @@ def make_config(config_class: type[C], values: Mapping[str, Any], *, source: str
     known = {field.name for field in dataclasses.fields(config_class) if field.init}  # type: ignore[arg-type]
     for key in values:
         if key not in known:
-            close = most_similar(key.replace("-", "_"), sorted(known))
-            hint = f"did you mean {close!r}?" if close else f"known are {sorted(known)}."
-            raise ConfigError(f"{source}: there is no option {key!r}; {hint}")
+            raise _unknown(key, known, source)
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{source}: {key} = {value} must be a finite number.")
@@ -116,6 +114,43 @@ def make_config(config_class: type[C], values: Mapping[str, Any], *, source: str
         return msgspec.convert(values, config_class)
     except msgspec.ValidationError as error:
         raise ConfigError(_sentence(str(error), values, source)) from error
+
+
+def make_value(config_class: type[Any], name: str, value: Any, *, source: str) -> Any:
+    """One value of one option as a plain value, checked as :func:`make_config` does: whether it
+    goes with the values of other options is not looked at.
+
+    Raises:
+        ConfigError: for an unknown name, a wrong type, or a value outside its limits.
+    """
+    kinds = _kinds(config_class)
+    if name not in kinds:
+        raise _unknown(name, kinds, source)
+    if name == "actions":
+        return actions_text(value)
+    value = _with_whole_numbers(value, kinds[name])
+    kind = get_type_hints(config_class, include_extras=True)[name]
+    try:
+        return msgspec.to_builtins(msgspec.convert(value, kind))
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"{source}: {name} = {value!r} is not valid: {_expected(str(error))}."
+        ) from error
+
+
+def numbers_of(config_class: type[Any], name: str) -> type[int] | type[float] | None:
+    """The numbers that an option takes: any, whole ones only, or none at all."""
+    kind = _kinds(config_class)[name]
+    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    if any(isinstance(one, msgspec.inspect.FloatType) for one in kinds):
+        return float
+    return int if any(isinstance(one, msgspec.inspect.IntType) for one in kinds) else None
+
+
+def _unknown(name: str, known: Iterable[str], source: str) -> ConfigError:
+    close = most_similar(name.replace("-", "_"), sorted(known))
+    hint = f"did you mean {close!r}?" if close else f"known are {sorted(known)}."
+    return ConfigError(f"{source}: there is no option {name!r}; {hint}")
 
 
 def _kinds(config_class: type[Any]) -> dict[str, msgspec.inspect.Type]:
@@ -144,10 +179,13 @@ def _sentence(message: str, values: Mapping[str, Any], source: str) -> str:
     if match is None:  # a check over several fields, in the configuration's __post_init__
         return f"{source}: {message}"
     what, key, rest = match.groups()
-    # "Expected `int`, got `str`": the value itself says more than its type.
-    expected = what.split(", got ")[0].replace("`", "")
-    expected = expected[0].lower() + expected[1:]
-    return f"{source}: {key}{rest} = {values.get(key)!r} is not valid: {expected}."
+    return f"{source}: {key}{rest} = {values.get(key)!r} is not valid: {_expected(what)}."
+
+
+def _expected(message: str) -> str:
+    """``Expected `int`, got `str` ``: the value itself says more than its type."""
+    expected = message.split(" - at `")[0].split(", got ")[0].replace("`", "")
+    return expected[0].lower() + expected[1:]
 
 
 def validate(config: C, *, source: str) -> C:

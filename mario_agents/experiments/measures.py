@@ -105,13 +105,15 @@ def held(
     Returns:
         ``(n,)`` float64, each from 0 to 1.
     """
-    places = np.array([_place(point, by_time) for point in points])
+    places = np.array([place_of(point, by_time=by_time) for point in points])
     values = np.array([0.0, *(point.sticky if sticky else point.plain for point in points)])
     held: NDArray[np.float64] = values[np.searchsorted(places, grid, side="right")]
     return held
 
 
-def area(points: Sequence[Point], horizon: float, *, by_time: bool) -> float | None:
+def area(
+    points: Sequence[Point], horizon: float, *, by_time: bool, sticky: bool = True
+) -> float | None:
     """Mean over the budget of the success with sticky actions, as of :func:`held`: from 0 to 1.
 
     A run that learned everything at once has 1, one that never reached the flag 0. A run that
@@ -121,16 +123,17 @@ def area(points: Sequence[Point], horizon: float, *, by_time: bool) -> float | N
         points: the evaluations.
         horizon: the budget, in seconds or in agent steps; what comes later does not count.
         by_time: whether it is in seconds.
+        sticky: of the episodes with sticky actions, or of the plain ones.
 
     Returns:
         None if it cannot be known: there are no evaluations, or they do not say when they were.
     """
     if not points or horizon <= 0 or (by_time and not has_seconds(points)):
         return None
-    places = [min(_place(point, by_time), horizon) for point in points]
+    places = [min(place_of(point, by_time=by_time), horizon) for point in points]
     ends = [*places[1:], horizon]
     return sum(
-        point.sticky * (end - begin)
+        (point.sticky if sticky else point.plain) * (end - begin)
         for point, begin, end in zip(points, places, ends, strict=True)
     ) / horizon  # fmt: skip
 
@@ -172,11 +175,12 @@ def last_third(points: Sequence[Point], end: float, *, by_time: bool) -> tuple[f
     """
     if by_time and not has_seconds(points):
         return None
-    shares = [point.plain for point in points if _place(point, by_time) > 2 * end / 3]
+    shares = [point.plain for point in points if place_of(point, by_time=by_time) > 2 * end / 3]
     return (sum(shares) / len(shares), min(shares)) if shares else None
 
 
-def _place(point: Point, by_time: bool) -> float:
+def place_of(point: Point, *, by_time: bool) -> float:
+    """Where an evaluation is on the axis: seconds of training, or agent steps."""
     if by_time:
         assert point.seconds is not None
         return point.seconds

@@ -43,18 +43,10 @@ def build_page(runs: Sequence[RunData]) -> str:
     Args:
         runs: one or more, with names of their own.
     """
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=_number, duration=_duration)
     success = [row for run in runs for row in level_success(run)]
-    return environment.get_template("page.html.j2").render(
+    return render(
+        FOLDER / "page.html.j2",
         title=runs[0].name if len(runs) == 1 else f"{len(runs)} runs",
-        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
         runs=runs,
         made=time.strftime("%Y-%m-%d %H:%M"),
         summary=[_summary(run) for run in runs],
@@ -69,6 +61,25 @@ def build_page(runs: Sequence[RunData]) -> str:
         videos=[_video(run, *run.best_video) for run in runs if run.best_video],
         dreams=[_dream(run, *run.last_dream) for run in runs if run.last_dream],
     )
+
+
+def render(template: Path, **values: Any) -> str:
+    """A page that looks as the report does.
+
+    Args:
+        template: extends ``base.html.j2``, which lies beside this module.
+        values: what it is filled with.
+    """
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, FOLDER]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=_number, duration=_duration)
+    style = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))
+    return environment.get_template(template.name).render(style=style, **values)
 
 
 def _summary(run: RunData) -> dict[str, Any]:
