@@ -20,7 +20,10 @@ def interrupt_when_alone() -> None:
     # Not sys.stdin: a thread that waits within it would hold its lock when the process ends.
     while os.read(0, 1024):
         pass
-    os.kill(os.getpid(), signal.SIGINT)
+    if sys.platform == "win32":  # where another signal than those of the console ends it at once
+        signal.raise_signal(signal.SIGINT)
+    else:
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 if __name__ == "__main__":

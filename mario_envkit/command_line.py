@@ -21,6 +21,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from subprocess import list2cmdline
 from typing import Any
 
 from mario_envkit.errors import MarioEnvkitError
@@ -95,7 +96,7 @@ def _quoted(word: str) -> str:
         raw = word.encode(errors="surrogateescape")
         plain = (chr(b) if 32 <= b < 127 and b not in b"'\\" else f"\\x{b:02x}" for b in raw)
         return f"$'{''.join(plain)}'"
-    return shlex.quote(word)
+    return list2cmdline([word]) if sys.platform == "win32" else shlex.quote(word)
 
 
 def showable(text: str) -> str:

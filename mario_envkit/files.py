@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 if sys.platform == "win32":
-    import msvcrt
+    from mario_envkit import win32
 else:
     import fcntl
 
@@ -52,9 +52,12 @@ def replace_file(
         write(temporary)
         temporary.chmod(mode)
         if survives_power_cut:
-            with temporary.open("rb") as file:
+            with temporary.open("r+b") as file:  # Windows flushes no file that is only read
                 os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if sys.platform == "win32":
+            win32.replace(temporary, path)
+        else:
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -157,11 +160,10 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         OSError: if there can be no such file, or it cannot be locked.
     """
-    with path.with_name(f".{path.name}.lock").open("a") as file:
+    with path.with_name(f".{path.name}.lock").open("ab") as file:
         try:
             if sys.platform == "win32":
-                file.seek(0)
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                win32.lock(file.fileno(), wait=True)
             else:
                 fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
@@ -186,7 +188,10 @@ def sha256_of(path: Path) -> str:
 
 
 def _sync_directory(path: Path) -> None:
-    """Make a rename durable; the entry lives in the directory, not in the file."""
+    """Make a rename durable; the entry lives in the directory, not in the file. Windows opens no
+    directories, and writes the entry by itself."""
+    if sys.platform == "win32":
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -20,9 +20,11 @@ ROOT = Path(__file__).parent.parent
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         pytest.param(["mypy"], marks=pytest.mark.slow),
+        pytest.param(["mypy", "--platform", "win32"], marks=pytest.mark.slow),
+        pytest.param(["mypy", "--platform", "darwin"], marks=pytest.mark.slow),
         ["lint-imports", "--no-cache"],
     ],
-    ids=lambda command: command[0] + (" format" if "format" in command else ""),
+    ids=" ".join,
 )
 def test_clean(command):
     module = {"lint-imports": "importlinter.cli"}.get(command[0], command[0])

@@ -146,11 +146,14 @@ def check_surroundings(trainer: Trainer, config: Any) -> None:
     from mario_agents.acting.environments import backward_starts, make_env
     from mario_agents.core.algorithm import share_of
     from mario_agents.nn.device import resolve_device
+    from mario_agents.runtime.shm.segments import require_shared_memory
     from mario_agents.runtime.trainer import AlgorithmTrainer
     from mario_agents.telemetry.sinks.wandb import require_wandb
 
     if isinstance(trainer, AlgorithmTrainer):
         share_of(trainer.algorithm, config)
+    if getattr(config, "workers", 0):
+        require_shared_memory()
     if getattr(config, "wandb", None) is not None:
         require_wandb()
     for name in ("device", "actor_device"):

@@ -80,7 +80,7 @@ class Child:
         self._kill_at: float | None = None
         with log.open("ab") as output, _on_cores(slot, jobs):
             self.spawned = time.time()
-            # In a session of its own: Ctrl-C reaches the bench or sweep alone, which then decides.
+            # In a session, or group, of its own: Ctrl-C reaches the bench or sweep alone.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -88,6 +88,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
 
     @property
@@ -141,7 +142,7 @@ def last_line(log: Path) -> str:
 @contextmanager
 def _on_cores(slot: int, jobs: int) -> Iterator[None]:
     """Give what is started here the ``slot``-th share of the cores, if there are enough."""
-    if jobs == 1 or not hasattr(os, "sched_setaffinity"):
+    if jobs == 1 or sys.platform != "linux":
         yield
         return
     everything = os.sched_getaffinity(0)

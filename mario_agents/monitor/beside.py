@@ -21,8 +21,10 @@ from typing import IO
 
 from mario_agents.telemetry.progress import Display, TrainingProgress
 
-if sys.platform != "win32":
+try:
     import termios
+except ImportError:  # Windows
+    termios = None  # type: ignore[assignment]
 
 END_SECONDS = 5.0
 """Time that the dashboard has to give the terminal back."""
@@ -71,7 +73,8 @@ class DashboardBeside:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> DashboardBeside:
-        assert sys.platform != "win32"
+        if sys.platform == "win32":
+            raise NotImplementedError
         self._terminal = termios.tcgetattr(0)
         self._streams = _flush_and_copy()
         command = [sys.executable, "-m", "mario_agents.monitor"]
@@ -125,7 +128,8 @@ class DashboardBeside:
         self._line.__enter__()
 
     def _take_terminal(self, *, orderly: bool) -> None:
-        assert sys.platform != "win32"
+        if sys.platform == "win32":
+            raise NotImplementedError
         for stream, copy in zip((1, 2), _flush_and_copy(self._streams), strict=True):
             os.dup2(copy, stream)
             os.close(copy)

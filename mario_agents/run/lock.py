@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import socket
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,22 +16,25 @@ from mario_envkit.command_line import in_words
 from mario_envkit.errors import RunBusy, RunError
 from mario_envkit.files import LockWarning, has_no_locks, process_lives
 
-try:
+if sys.platform == "win32":
+    from mario_envkit import win32
+else:
     import fcntl
-except ImportError:  # Windows has no POSIX record locks
-    fcntl = None  # type: ignore[assignment]
 
 _CONFLICT = (errno.EAGAIN, errno.EACCES)
 """What POSIX has a call say if somebody else holds the lock; network mounts mean no permission by
-the second one, too."""
+the second one, too. Windows says the second one."""
+_CERTAIN = errno.EACCES if sys.platform == "win32" else errno.EAGAIN
+"""What means nothing else."""
 
 
 @contextmanager
 def sole(path: Path, busy: str) -> Iterator[None]:
     """Be the only process that has ``path`` locked.
 
-    A POSIX record lock: the kernel drops it when its process dies, however that happens, so a lock
-    is never stale, and forked children do not inherit it. The file says who holds it.
+    A POSIX record lock, or Windows' own: the kernel drops it when its process dies, however that
+    happens, so a lock is never stale, and forked children do not inherit it. The file says who
+    holds it.
 
     On a file system without locks (some network mounts) that text is all there is: it keeps out
     another process of this machine as long as the one it names lives. Processes of other machines
@@ -44,8 +48,6 @@ def sole(path: Path, busy: str) -> Iterator[None]:
         RunBusy: if another process holds it.
         RunError: if there can be no such file, or it cannot be locked.
     """
-    if fcntl is None:
-        raise RunError("Training needs POSIX file locks, which this system does not have.")
     try:
         # Never truncated on opening: the text belongs to whoever holds the lock.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -71,10 +73,14 @@ def _take(descriptor: int, path: Path, busy: str) -> None:
         RunBusy, RunError: see :func:`sole`.
     """
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if sys.platform == "win32":
+            win32.lock(descriptor, wait=False)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-        conflict = error.errno in _CONFLICT and (error.errno == errno.EAGAIN or holder)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        holder = os.read(descriptor, 200).decode(errors="replace").strip()
+        conflict = error.errno in _CONFLICT and (error.errno == _CERTAIN or holder)
         if conflict or (has_no_locks(error) and _lives(holder)):
             raise RunBusy(busy.replace("{}", holder or "a process")) from error
         if not has_no_locks(error):
@@ -95,7 +101,8 @@ def _sign(descriptor: int, text: str) -> None:
     """Say in the file who holds it, as far as there is space for that."""
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, text.encode(errors="replace"), 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, text.encode(errors="replace"))
 
 
 def _lives(holder: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -45,11 +46,13 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     Raises:
         OSError, SafetensorError, ValueError: if it cannot be read, or is damaged.
     """
-    if showable(str(path)) == str(path):
+    # A file that safetensors opens stays mapped as long as a tensor of it lives: Windows would
+    # neither replace nor remove it.
+    if showable(str(path)) == str(path) and sys.platform != "win32":
         with safe_open(path, framework="pt", device="cpu") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, dict(file.metadata() or {})
-    raw = path.read_bytes()  # safetensors itself opens no file whose name is no text
+    raw = path.read_bytes()  # nor does safetensors itself open one whose name is no text
     header = parse_json(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     return load(raw), dict(header.get("__metadata__", {}))
 

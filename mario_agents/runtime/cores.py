@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection
 from contextlib import suppress
 
@@ -21,6 +22,8 @@ def keep_to_own_cores(config: TrainConfig, worker: int) -> None:
     Synchronous workers sleep after every batch of gradients. Whenever they wake up, the scheduler
     may have them meet on one core while another one idles, or move them away from their caches.
     """
+    if sys.platform != "linux":
+        return
     if config.cpu_affinity and config.synchronous and 2 <= config.workers <= len(_ALLOWED):
         first, end = (len(_ALLOWED) * each // config.workers for each in (worker, worker + 1))
         with suppress(OSError):  # somebody else has taken cores away since, or forbids it

@@ -40,6 +40,9 @@ def stop_signals() -> tuple[signal.Signals, ...]:
 def stop_signals_held() -> Iterator[None]:
     """Stop signals to this thread wait meanwhile, and those to processes that are started: they are
     to ignore or unblock them first."""
+    if sys.platform == "win32":  # which holds no signal back, and has no processes of a run
+        yield
+        return
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
     try:
         yield
@@ -52,7 +55,8 @@ def ignore_stop_signals() -> None:
     run asks everybody else to stop."""
     for number in _ASKING:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
 
 
 @contextmanager

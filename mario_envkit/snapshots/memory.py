@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
@@ -97,7 +98,7 @@ def _writable(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         reason = None if os.access(directory, os.W_OK | os.X_OK) else "no permission"
-        if reason and hasattr(os, "statvfs") and os.statvfs(directory).f_flag & os.ST_RDONLY:
+        if sys.platform != "win32" and reason and os.statvfs(directory).f_flag & os.ST_RDONLY:
             reason = os.strerror(errno.EROFS)
     except OSError as error:
         reason = str(error.strerror)

@@ -13,9 +13,9 @@ def available_cores() -> int:
 
     Respects the processor affinity (``taskset``) and the quota of its control group (containers).
     """
-    try:
+    if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
+    else:  # macOS and Windows
         cores = os.cpu_count() or 1
     quota = _quota(_CGROUPS)
     return cores if quota is None else max(1, min(cores, int(quota)))

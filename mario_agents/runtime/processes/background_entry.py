@@ -58,10 +58,12 @@ class Link:
 
 def main() -> None:
     """Run ``main`` of the module that the command line names."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     ignore_stop_signals()
     os.nice(NICENESS)
     module, descriptor, *cores = sys.argv[1:]
-    if cores:  # whoever started it may keep to fewer
+    if sys.platform == "linux" and cores:  # whoever started it may keep to fewer
         with suppress(OSError):
             os.sched_setaffinity(0, map(int, cores))
     link = Link(Connection(int(descriptor)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from mario_agents.playback.first_success import ActionTrace, record_first_flag
@@ -13,6 +14,8 @@ from mario_envkit.snapshots.entry import saved_from_bytes
 
 def main(link: Link) -> None:
     """Do what the first message says."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     os.nice(19)  # the lowest priority: nobody waits for it
     log_to(link)
     message = link.receive()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import get_all_start_methods, get_context
@@ -124,6 +125,8 @@ class ProcessHandle:
 
     def kill(self) -> None:
         """End the process at once, even if it is stopped, and leave its row empty."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         if self.exit_status in (None, _UNKNOWN):
             with suppress(ProcessLookupError, PermissionError):  # it may be somebody else by now
                 os.kill(self.process.pid, signal.SIGKILL)
@@ -136,6 +139,8 @@ class ProcessHandle:
 
     def reason(self) -> str:
         """Why the process, which is dead, has ended: a sentence."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         sentence = _read(self._failure)
         if sentence:
             return sentence

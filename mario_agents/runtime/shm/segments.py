@@ -23,6 +23,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -48,7 +49,23 @@ _LEASE = re.compile(f"({_TOKEN})\\.lease")
 def default_leases() -> Path:
     """The directory of this user's leases, in the system's temporary directory (``TMPDIR``; runs
     that set it differently never see, and never clean, each other's leases)."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     return Path(tempfile.gettempdir()) / f"mario-agents-{os.getuid()}"
+
+
+def require_shared_memory() -> None:
+    """Complain where the system has no POSIX shared memory.
+
+    Raises:
+        RunError: on Windows.
+    """
+    if _posixshmem is None:
+        raise RunError(
+            "Worker processes need POSIX shared memory, which this system does not have: train "
+            "with --workers 0, where one process plays --num-envs games at a time, or in a Linux "
+            "container or the Windows Subsystem for Linux."
+        )
 
 
 class SharedSegments(ClosesItself):
@@ -71,11 +88,7 @@ class SharedSegments(ClosesItself):
     """
 
     def __init__(self, leases: Path | None = None) -> None:
-        if _posixshmem is None:
-            raise RunError(
-                "Training with worker processes needs POSIX shared memory, which this system does "
-                "not have; train with --workers 0."
-            )
+        require_shared_memory()
         self._leases = _own_directory(leases or default_leases())
         self.leftovers = remove_leftovers(self._leases)
         self._token, self._lease = _new_lease(self._leases)
@@ -144,6 +157,8 @@ def remove_leftovers(leases: Path | None = None) -> list[str]:
 
     Any process may call it at any time, also a worker that finds its supervisor gone.
     """
+    if sys.platform == "win32":
+        raise NotImplementedError
     removed: list[str] = []
     for path in sorted(_own_directory(leases or default_leases()).iterdir()):
         match = _LEASE.fullmatch(path.name)
@@ -212,6 +227,8 @@ def _map(descriptor: int, size: int) -> Memory:
 
 
 def _try_lock(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        raise NotImplementedError
     # flock, not lockf: it belongs to the open file, so that two runs in one process are two owners.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -227,6 +244,8 @@ def _try_lock(descriptor: int) -> bool:
 
 def _new_lease(leases: Path) -> tuple[str, int]:
     """A fresh token, and the descriptor of its locked lease."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     while True:
         token = secrets.token_hex(6)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
@@ -242,6 +261,8 @@ def _new_lease(leases: Path) -> tuple[str, int]:
 
 def _own_directory(path: Path) -> Path:
     """``path``, made if need be; never one that another user prepared in a shared directory."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = path.lstat()

@@ -19,8 +19,10 @@ from mario_envkit.closing import ClosesItself
 from mario_envkit.errors import RunError
 from mario_envkit.files import replace_text
 
-if sys.platform != "win32":
+try:
     import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 SERVER_NAME = "events.json"
 PREFIX = "mario-events-"
@@ -48,6 +50,7 @@ class EventDirectory(ClosesItself):
 
     def __init__(self, *, ipc: bool = True, root: Path | None = None) -> None:
         self.path: Path | None = None
+        self._lock = -1
         if not ipc or not zmq.has("ipc") or sys.platform == "win32":
             return
         root = Path(tempfile.gettempdir()) if root is None else root
@@ -76,7 +79,8 @@ class EventDirectory(ClosesItself):
 
 def _locked_file(directory: Path) -> int:
     """Make ``directory/lock`` in such a way that it is never seen without its lock."""
-    assert sys.platform != "win32"
+    if sys.platform == "win32":
+        raise NotImplementedError
     draft = directory / "draft"
     descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -86,7 +90,8 @@ def _locked_file(directory: Path) -> int:
 
 def _remove_dead(root: Path) -> None:
     """Remove our directories whose process is gone."""
-    assert sys.platform != "win32"
+    if sys.platform == "win32":
+        raise NotImplementedError
     for directory in _own_directories(root):
         try:
             descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
@@ -103,7 +108,8 @@ def _remove_dead(root: Path) -> None:
 
 
 def _own_directories(root: Path) -> Iterator[Path]:
-    assert sys.platform != "win32"
+    if sys.platform == "win32":
+        raise NotImplementedError
     for directory in root.glob(f"{PREFIX}*"):
         try:
             if directory.stat(follow_symlinks=False).st_uid == os.getuid():
