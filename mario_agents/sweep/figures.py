@@ -97,9 +97,12 @@ def draw_sweep(study: Study, importances: Mapping[str, float], folder: Path) -> 
 
 def _draw(folder: Path, name: str, title: str, description: str, plot: Callable[[], Any]) -> Drawn:
     from matplotlib import pyplot
+    from matplotlib.ticker import NullFormatter
 
     with _plotting():
         figure: Figure = np.ravel(plot())[0].figure
+        for panel in figure.axes:  # on short logarithmic axes their numbers overlap
+            panel.xaxis.set_minor_formatter(NullFormatter())
         try:
             for form in FORMATS:
                 save_figure(figure, folder / f"{name}.{form}")
