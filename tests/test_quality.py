@@ -46,6 +46,21 @@ build_wheel(sys.argv[1], {"wheel.cmake": "false", "build-dir": sys.argv[1] + "/b
 build_sdist(sys.argv[1])
 """
 """Without compiling: only which files there are is of interest."""
+
+
+def build(source: Path, folder: Path) -> tuple[Path, Path]:
+    """The wheel and the sdist of a source tree, in a new folder."""
+    folder.mkdir()
+    subprocess.run([sys.executable, "-c", BUILD, str(folder)], cwd=source, check=True)
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def names(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
 MADE = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 
 
@@ -53,7 +68,7 @@ MADE = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 def test_every_file_of_the_packages_is_passed_on(tmp_path):
     """Style sheets, templates and presets are as easily forgotten as they are missed."""
     pytest.importorskip("scikit_build_core")
-    subprocess.run([sys.executable, "-c", BUILD, str(tmp_path)], cwd=ROOT, check=True)
+    wheel, sdist = build(ROOT, tmp_path / "built")
     files = {
         path.relative_to(ROOT).as_posix()
         for package in ("mario_envkit", "mario_agents")
@@ -62,9 +77,9 @@ def test_every_file_of_the_packages_is_passed_on(tmp_path):
     }
     sources = {name for name in files if name.startswith("mario_envkit/native/")}
     assert {".j2", ".css", ".tcss", ".yaml", ".cpp", ".hpp"} <= {Path(f).suffix for f in files}
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        assert files - sources <= set(archive.namelist())
-    (sdist,) = tmp_path.glob("*.tar.gz")
+    assert files - sources <= names(wheel)
     with tarfile.open(sdist) as archive:
         assert files <= {name.partition("/")[2] for name in archive.getnames()}
+        archive.extractall(tmp_path, filter="data")
+    again, _ = build(tmp_path / sdist.name.removesuffix(".tar.gz"), tmp_path / "again")
+    assert names(again) == names(wheel)
