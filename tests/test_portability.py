@@ -168,8 +168,9 @@ def test_locks_and_files_that_are_open(tmp_path: Path) -> None:
 
 
 INTERRUPT = """
-import json, os
+import json, signal
 from mario_agents.child_entry import interrupt_when_alone
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if tests run in the background
 try:
     interrupt_when_alone()
     for _ in range(1000): pass

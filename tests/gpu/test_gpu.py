@@ -19,7 +19,7 @@ from tests.gpu.host import ROOT, Result, place_in
 from tests.gpu.job import Check, CheckFailed, Found, Job
 from tests.gpu.learning_parts import SameNoise
 from tests.gpu.options import LEARNING, MEASURED, SMALL, fields_of
-from tests.gpu.plan import SLOWER_CPU, Machine, chosen, plan, seconds_for
+from tests.gpu.plan import OURS, SLOWER_CPU, Machine, chosen, plan, seconds_for
 from tests.gpu.runner import Run
 
 HERE = "tests.gpu.test_gpu"
@@ -154,7 +154,7 @@ def test_tables_name_trainers_and_options_that_are_there():
 def test_every_trainer_is_checked_in_every_way_that_it_shares_and_every_network():
     checks = {check.name for check in plan()}
     for entry in available_trainers():
-        if entry.target.startswith("mario_agents."):
+        if entry.target.startswith(OURS):
             shares = load_trainer(entry.name).algorithm.shares
             assert {f"workers:{entry.name}/{share}" for share in shares} <= checks
             speeds = {f"speed:{entry.name}/{seen}" for seen in ("tiles", "pixels")}
