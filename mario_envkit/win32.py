@@ -32,8 +32,7 @@ def lock(descriptor: int, *, wait: bool) -> None:
         PermissionError: if somebody else holds it and ``wait`` is False.
         OSError: if it cannot be locked.
     """
-    if sys.platform != "win32":
-        raise NotImplementedError
+    assert sys.platform == "win32"
     while True:
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:

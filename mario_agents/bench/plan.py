@@ -10,9 +10,8 @@ from msgspec import Meta, Struct
 
 from mario_agents.config import TrainConfig
 from mario_agents.experiments.cell import Budget, Cell, Weights
-from mario_agents.run.decoding import decode_json
-from mario_envkit.errors import OptionError, RunError
-from mario_envkit.files import replace_text
+from mario_agents.experiments.plan_file import read_plan
+from mario_envkit.errors import OptionError
 
 PLAN_VERSION = 1
 
@@ -46,35 +45,18 @@ class BenchPlan(Struct, frozen=True):
         return Budget(self.minutes, self.steps)
 
 
-def write_plan(path: Path, plan: BenchPlan) -> None:
-    """Write a plan.
-
-    Raises:
-        OSError: if the disk refuses.
-    """
-    replace_text(path, msgspec.json.format(msgspec.json.encode(plan), indent=1).decode() + "\n")
-
-
-def read_plan(path: Path) -> BenchPlan:
+def read_bench(path: Path) -> BenchPlan:
     """The plan of a bench.
 
     Raises:
         RunError: if there is none, or it is damaged.
     """
-    try:
-        plan = decode_json(path.read_bytes(), BenchPlan)
-    except FileNotFoundError as error:
-        raise RunError(
-            f"There is no bench in {path.parent}; begin one with --presets and --minutes."
-        ) from error
-    except (OSError, msgspec.DecodeError) as error:
-        raise RunError(f"The plan {path} is damaged: {error}.") from error
-    if plan.version != PLAN_VERSION:
-        raise RunError(
-            f"The plan {path} has version {plan.version}, not {PLAN_VERSION}: it was made by "
-            "another version of mario-envkit; go on with that one, or choose another folder."
-        )
-    return plan
+    return read_plan(
+        path,
+        BenchPlan,
+        PLAN_VERSION,
+        f"There is no bench in {path.parent}; begin one with --presets and --minutes.",
+    )
 
 
 def merged(stored: BenchPlan, wanted: BenchPlan, folder: Path) -> BenchPlan:

@@ -11,9 +11,10 @@ from tyro.conf import FlagCreatePairsOff
 
 from mario_agents.bench.bench_results import publish, results_of
 from mario_agents.bench.layout import BenchLayout
-from mario_agents.bench.plan import BenchPlan, merged, read_plan, write_plan
+from mario_agents.bench.plan import BenchPlan, merged, read_bench
 from mario_agents.bench.runner import run_cells
 from mario_agents.commands.parsing import parse, show_choices
+from mario_agents.experiments.plan_file import write_plan
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import OptionError
 
@@ -88,7 +89,7 @@ def learn(options: LearnOptions) -> None:
         SystemExit: with status 1 if a run failed.
     """
     layout = BenchLayout(options.out)
-    plan = read_plan(layout.plan) if options.show else _plan(options, layout)
+    plan = read_bench(layout.plan) if options.show else _plan(options, layout)
     if not options.show:
         run_cells(plan, layout)
     results = results_of(plan, layout)
@@ -104,9 +105,9 @@ def _plan(options: LearnOptions, layout: BenchLayout) -> BenchPlan:
     """The stored plan, the one that is asked for, or both together; it is on the disk then."""
     wanted = _wanted(options, layout)
     if wanted is None:
-        return read_plan(layout.plan)
+        return read_bench(layout.plan)
     if layout.plan.exists():
-        wanted = merged(read_plan(layout.plan), wanted, layout.path)
+        wanted = merged(read_bench(layout.plan), wanted, layout.path)
     else:
         _make(layout.path)
     try:

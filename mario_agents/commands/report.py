@@ -15,7 +15,7 @@ from mario_agents.commands.sweep import is_sweep, show
 from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
 from mario_agents.sweep.optuna_study import require_optuna
-from mario_agents.sweep.plan import SweepLayout, read_plan
+from mario_agents.sweep.plan import SweepLayout, read_sweep
 from mario_envkit.errors import OptionError
 from mario_envkit.files import replace_text
 
@@ -69,7 +69,7 @@ def _report_sweep(options: ReportOptions) -> None:
         raise OptionError("The page of a sweep is in its folder; leave out --out.")
     require_optuna()
     layout = SweepLayout(options.runs[0])
-    show(layout, read_plan(layout.plan))
+    show(layout, read_sweep(layout.plan))
     print(f"Wrote {layout.page}.")
 
 

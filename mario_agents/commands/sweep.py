@@ -13,6 +13,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from mario_agents.commands.parsing import parse
+from mario_agents.experiments.plan_file import write_plan
 from mario_agents.sweep.objective import Objective
 from mario_agents.sweep.plan import (
     FREE,
@@ -23,8 +24,7 @@ from mario_agents.sweep.plan import (
     SweepPlan,
     checked,
     merged,
-    read_plan,
-    write_plan,
+    read_sweep,
 )
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import OptionError
@@ -119,7 +119,7 @@ def main(words: Sequence[str]) -> None:
     require_optuna()
     layout = SweepLayout(options.out)
     if options.show:
-        plan = read_plan(layout.plan)
+        plan = read_sweep(layout.plan)
     else:
         plan = _plan(options, layout)
         from mario_agents.sweep.runner import run_trials
@@ -162,7 +162,7 @@ def _plan(options: SweepOptions, layout: SweepLayout) -> SweepPlan:
         not in (None, ())
     }  # fmt: skip
     if options.preset is None and given.keys() <= set(FREE):
-        stored = read_plan(layout.plan)
+        stored = read_sweep(layout.plan)
         plan = checked(msgspec.structs.replace(stored, **given))
         if not given:
             return plan
@@ -191,7 +191,7 @@ def _wanted(options: SweepOptions, given: dict[str, Any], layout: SweepLayout) -
     words = {key: value for key, value in given.items() if key not in ("set", "search")}
     plan = SweepRequest(**words, search=options.search, overrides=options.set).plan()
     if layout.plan.exists():
-        stored = read_plan(layout.plan)
+        stored = read_sweep(layout.plan)
         kept = {name: getattr(stored, name) for name in FREE if name not in given}
         return merged(stored, msgspec.structs.replace(plan, **kept), layout.path)
     draws = try_draws(plan)

@@ -9,12 +9,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mario_agents.experiments.cell import Budget, CellFiles
+from mario_agents.experiments.plan_file import read_plan
 from mario_agents.presets import Preset
-from mario_agents.run.decoding import decode_json
 from mario_agents.sweep.objective import Objective
 from mario_agents.sweep.space import Space
-from mario_envkit.errors import OptionError, RunError
-from mario_envkit.files import replace_text
+from mario_envkit.errors import OptionError
 
 PLAN_VERSION = 1
 PLAN_NAME = "sweep.json"
@@ -105,35 +104,18 @@ class SweepLayout(Struct, frozen=True):
         return self.path / "trials" / f"{name}.lock"
 
 
-def write_plan(path: Path, plan: SweepPlan) -> None:
-    """Write a plan.
-
-    Raises:
-        OSError: if the disk refuses.
-    """
-    replace_text(path, msgspec.json.format(msgspec.json.encode(plan), indent=1).decode() + "\n")
-
-
-def read_plan(path: Path) -> SweepPlan:
+def read_sweep(path: Path) -> SweepPlan:
     """The plan of a sweep.
 
     Raises:
         RunError: if there is none, or it is damaged.
     """
-    try:
-        plan = decode_json(path.read_bytes(), SweepPlan)
-    except FileNotFoundError as error:
-        raise RunError(
-            f"There is no sweep in {path.parent}; begin one with TRAINER, --search and --minutes."
-        ) from error
-    except (OSError, msgspec.DecodeError) as error:
-        raise RunError(f"The plan {path} is damaged: {error}.") from error
-    if plan.version != PLAN_VERSION:
-        raise RunError(
-            f"The plan {path} has version {plan.version}, not {PLAN_VERSION}: it was made by "
-            "another version of mario-envkit; go on with that one, or choose another folder."
-        )
-    return plan
+    return read_plan(
+        path,
+        SweepPlan,
+        PLAN_VERSION,
+        f"There is no sweep in {path.parent}; begin one with TRAINER, --search and --minutes.",
+    )
 
 
 def checked(plan: SweepPlan) -> SweepPlan:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mario_agents.bench.layout import BenchLayout
-from mario_agents.bench.plan import BenchPlan, merged, read_plan
+from mario_agents.bench.plan import BenchPlan, merged, read_bench
 from mario_agents.bench.request import BenchRequest
 from mario_agents.experiments.job import is_finished
 from mario_agents.experiments.options import parse_overrides
@@ -153,7 +153,7 @@ def test_a_bench_is_killed_and_goes_on(cli: Any, cli_env: dict[str, str], tmp_pa
     def training() -> bool:
         if not layout.plan.exists():
             return False
-        cells[:] = [layout.cell(cell.name) for cell in read_plan(layout.plan).cells]
+        cells[:] = [layout.cell(cell.name) for cell in read_bench(layout.plan).cells]
         return cells[0].run_files.weights_path.exists()
 
     try:

@@ -180,8 +180,12 @@ def test_a_disk_that_is_full_within_a_checkpoint_in_pieces_costs_that_only(start
     run.until(lambda: inserted(run) > taken + 1500 and run.updates > updates)  # one is due by now
     assert run.checkpoint().load_latest().name == kept.name
     pieces = {f"{chunk.name}.safetensors" for chunk in kept.chunks}
-    files = {path.name for path in (run.path / "checkpoint").iterdir()}
-    assert {name for name in files if name.startswith((".", "chunk-"))} == pieces
+
+    def only_pieces() -> bool:
+        files = {path.name for path in (run.path / "checkpoint").iterdir()}
+        return {name for name in files if name.startswith((".", "chunk-"))} == pieces
+
+    run.until(only_pieces)  # but while the next one is being refused
     resource.prlimit(run.pid(COORDINATOR), resource.RLIMIT_FSIZE, limits)
     run.until(lambda: len(run.checkpoint().load_latest().chunks) > len(pieces))
     stop(run)

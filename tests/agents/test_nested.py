@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from mario_agents.bench.plan import read_plan
+from mario_agents.bench.plan import read_bench
 from mario_agents.config import parse_value, read_options
 from mario_agents.presets import read_preset
 from mario_agents.run.checkpoint import CheckpointStore
@@ -67,7 +67,7 @@ def test_files_of_a_run(tmp_path):
     plan = tmp_path / "plan.json"
     plan.write_text('{"other":' + DEEP)
     with pytest.raises(RunError, match="damaged"):
-        read_plan(plan)
+        read_bench(plan)
 
 
 def test_a_checkpoint(tmp_path):

@@ -58,8 +58,7 @@ class Link:
 
 def main() -> None:
     """Run ``main`` of the module that the command line names."""
-    if sys.platform == "win32":
-        raise NotImplementedError
+    assert sys.platform != "win32"
     ignore_stop_signals()
     os.nice(NICENESS)
     module, descriptor, *cores = sys.argv[1:]

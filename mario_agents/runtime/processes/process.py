@@ -125,8 +125,7 @@ class ProcessHandle:
 
     def kill(self) -> None:
         """End the process at once, even if it is stopped, and leave its row empty."""
-        if sys.platform == "win32":
-            raise NotImplementedError
+        assert sys.platform != "win32"
         if self.exit_status in (None, _UNKNOWN):
             with suppress(ProcessLookupError, PermissionError):  # it may be somebody else by now
                 os.kill(self.process.pid, signal.SIGKILL)
@@ -139,8 +138,7 @@ class ProcessHandle:
 
     def reason(self) -> str:
         """Why the process, which is dead, has ended: a sentence."""
-        if sys.platform == "win32":
-            raise NotImplementedError
+        assert sys.platform != "win32"
         sentence = _read(self._failure)
         if sentence:
             return sentence

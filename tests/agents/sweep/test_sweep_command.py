@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from mario_agents.experiments.plan_file import write_plan
 from mario_agents.sweep import optuna_study
 from mario_agents.sweep.optuna_study import open_study
-from mario_agents.sweep.plan import SweepLayout, read_plan, write_plan
+from mario_agents.sweep.plan import SweepLayout, read_sweep
 from mario_agents.sweep.request import SweepRequest
 from tests.waiting import until
 
@@ -68,7 +69,7 @@ def test_another_space_needs_another_folder(cli: Any) -> None:
     refused = cli("sweep", "walk", "--search", "length=2..50", "--steps", 100, "--out", "s")
     assert refused.returncode == 2
     assert "begun with space length=2..40, not length=2..50" in refused.stderr
-    assert read_plan(Path("s/sweep.json")) == plan
+    assert read_sweep(Path("s/sweep.json")) == plan
     refused = cli("report", "s", "s")
     assert refused.returncode == 2
     assert "name its folder alone" in refused.stderr
