@@ -32,7 +32,8 @@ def lock(descriptor: int, *, wait: bool) -> None:
         PermissionError: if somebody else holds it and ``wait`` is False.
         OSError: if it cannot be locked.
     """
-    assert sys.platform == "win32"
+    if sys.platform != "win32":
+        raise NotImplementedError
     while True:
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:

@@ -73,7 +73,8 @@ class DashboardBeside:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> DashboardBeside:
-        assert sys.platform != "win32"
+        if sys.platform == "win32":
+            raise NotImplementedError
         self._terminal = termios.tcgetattr(0)
         self._streams = _flush_and_copy()
         command = [sys.executable, "-m", "mario_agents.monitor"]
@@ -127,7 +128,8 @@ class DashboardBeside:
         self._line.__enter__()
 
     def _take_terminal(self, *, orderly: bool) -> None:
-        assert sys.platform != "win32"
+        if sys.platform == "win32":
+            raise NotImplementedError
         for stream, copy in zip((1, 2), _flush_and_copy(self._streams), strict=True):
             os.dup2(copy, stream)
             os.close(copy)

@@ -58,7 +58,8 @@ class Link:
 
 def main() -> None:
     """Run ``main`` of the module that the command line names."""
-    assert sys.platform != "win32"
+    if sys.platform == "win32":
+        raise NotImplementedError
     ignore_stop_signals()
     os.nice(NICENESS)
     module, descriptor, *cores = sys.argv[1:]

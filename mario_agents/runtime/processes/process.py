@@ -125,7 +125,8 @@ class ProcessHandle:
 
     def kill(self) -> None:
         """End the process at once, even if it is stopped, and leave its row empty."""
-        assert sys.platform != "win32"
+        if sys.platform == "win32":
+            raise NotImplementedError
         if self.exit_status in (None, _UNKNOWN):
             with suppress(ProcessLookupError, PermissionError):  # it may be somebody else by now
                 os.kill(self.process.pid, signal.SIGKILL)
@@ -138,7 +139,8 @@ class ProcessHandle:
 
     def reason(self) -> str:
         """Why the process, which is dead, has ended: a sentence."""
-        assert sys.platform != "win32"
+        if sys.platform == "win32":
+            raise NotImplementedError
         sentence = _read(self._failure)
         if sentence:
             return sentence

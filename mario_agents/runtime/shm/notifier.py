@@ -54,7 +54,8 @@ class ProcessNotifier:
 
     def __init__(self) -> None:
         self._reader, self._writer = Pipe(duplex=False)
-        assert sys.platform != "win32"
+        if sys.platform == "win32":
+            raise NotImplementedError
         for end in (self._reader, self._writer):
             os.set_blocking(end.fileno(), False)  # of the pipe: it holds in every process
 
@@ -66,7 +67,8 @@ class ProcessNotifier:
 
     def wait(self, seconds: float) -> bool:
         """Sleep until notified, at most ``seconds``; returns whether it was."""
-        assert sys.platform != "win32"
+        if sys.platform == "win32":
+            raise NotImplementedError
         reader = self._reader.fileno()
         poll = select.poll()
         poll.register(reader, select.POLLIN)
