@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -37,7 +37,8 @@ from mario_envkit.game.actions import check_action, describe
 from mario_envkit.game.endings import EpisodeRecord, ending_of, is_success
 from mario_envkit.game.info import info_of
 from mario_envkit.game.levels import WORLDS, Level
-from mario_envkit.game.rewards import RewardFunction, resolve_reward
+from mario_envkit.game.reward_options import resolve_reward, weighted
+from mario_envkit.game.rewards import RewardFunction
 from mario_envkit.game.rules import Game, GameStuck
 from mario_envkit.game.start import StartPoint, read_options
 from mario_envkit.game.state import read_state
@@ -87,6 +88,8 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
             "weighted:1-1..1-4"; "full" is the whole game with three lives; or a
             ``LevelSchedule``. See :func:`~mario_envkit.curriculum.level_text.resolve_schedule`.
         reward: "v7" (7.4), "v9" (9.x), "progress", or a ``RewardFunction``.
+        reward_weights: other weights for terms of the reward, ``{"death": 25, "stall": 25}``, see
+            :mod:`mario_envkit.game.reward_options`.
         observation: "pixels"; "tiles": a grid of codes around Mario and a few numbers,
             ``(16, 16)`` uint8, see :mod:`mario_envkit.game.tiles`; or "ram": the 2,048 bytes of
             work RAM.
@@ -129,6 +132,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         render_mode: str | None = None,
         end_on_exit: bool = True,
         rom_unknown: str = "refuse",
+        reward_weights: Mapping[str, float] | None = None,
     ) -> None:
         render_mode = as_choice(
             "render_mode", render_mode, self.metadata["render_modes"], optional=True
@@ -145,14 +149,14 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         rom_unknown = as_choice("rom_unknown", rom_unknown, UNKNOWN_CHOICES)
         CopiedWhole.__init__(
             self, game, level, reward, observation, picture, backend, timing, rom, rom_variant,
-            render_mode, end_on_exit, rom_unknown,
+            render_mode, end_on_exit, rom_unknown, reward_weights,
         )  # fmt: skip
         self.cartridge = find_rom(game, rom_variant, rom, rom_unknown)
         self.game = game
         self._last_world = WORLDS[game]
         self.schedule = resolve_schedule(level, game)
         self._levels = ScheduledLevels(self.schedule, game)
-        self.reward_function = resolve_reward(reward)
+        self.reward_function = weighted(resolve_reward(reward), reward_weights)
         self.picture = picture
         self.render_mode = render_mode
         self.end_on_exit = end_on_exit

@@ -99,7 +99,11 @@ def make_mario(
             "max_pool takes the larger of two pixels, and tiles are codes: leave it out."
         )
     picture = make_picture(screen_size, grayscale, crop_top, palette)
-    return add_wrappers(MarioEnv(picture=picture, **env_kwargs), **options)
+    game = MarioEnv(picture=picture, **env_kwargs)
+    if game.reward_function.stalls and options["stall_limit"] is None:
+        game.close()
+        raise OptionError("The reward has a price for stalls: say when with a stall_limit.")
+    return add_wrappers(game, **options)
 
 
 # From this Gymnasium knows what it can make of other render modes, such as "rgb_array_list".

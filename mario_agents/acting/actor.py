@@ -21,7 +21,7 @@ class Actor:
 
     Here and nowhere else it is decided that a lost life is terminal, even where the game goes on
     from a snapshot (``info["life_lost"]``): nothing is summed across it, and what a recurrent
-    policy remembers is cleared.
+    policy remembers is cleared. So is a stall that the reward has a price for.
 
     Args:
         envs: with SAME_STEP autoreset, so that every step is a transition. They are reset.
@@ -87,6 +87,8 @@ class Actor:
         ended = terminated | truncated
         self.info = info = StepInfo(infos, ended)
         over = terminated | info.get("life_lost", False)
+        if truncated.any():
+            over |= truncated & (info.part("stall") < 0)
         # The environments may use their array again for the next step.
         self._obs, self._is_first = np.array(following), ended | over
         if sink is not None:

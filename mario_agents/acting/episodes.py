@@ -66,6 +66,15 @@ class StepInfo:
                 values[where] = source[key][where]
         return values
 
+    def part(self, term: str) -> NDArray[np.float64]:
+        """``(num_envs,)``, what a term of the reward was; 0 for one that there is not."""
+        values = np.zeros(self._ended.shape)
+        for source, where in self._sources:
+            parts = source.get("reward_parts", {})
+            if term in parts:
+                values[where] = parts[term][where]
+        return values
+
 
 class EpisodeTracker:
     """Return, length, progress and flags of the running episode of each environment.

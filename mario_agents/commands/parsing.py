@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_origin, get_type_hints
 
 import docstring_parser
 import tyro
@@ -33,6 +33,27 @@ def _whole_numbers(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | N
         is_instance=lambda value: type(value) is int,
         str_from_instance=lambda value: [str(value)],
     )
+
+
+@REGISTRY.primitive_rule
+def _weights(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, float]] | None:
+    """``death=25 stall=25`` for an option that is a dictionary of numbers."""
+    if get_origin(info.type) is not dict:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="NAME=NUMBER ...",
+        instance_from_str=lambda words: dict(map(_read_weight, words)),
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [f"{name}={number!r}" for name, number in value.items()],
+    )
+
+
+def _read_weight(word: str) -> tuple[str, float]:
+    name, equals, number = word.partition("=")
+    if not (name and equals):
+        raise ValueError(f"{word!r} is no NAME=NUMBER, such as death=25")
+    return name, float(number)
 
 
 def parse(options: type[T], command: str, words: Sequence[str]) -> T:

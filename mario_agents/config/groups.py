@@ -18,6 +18,7 @@ from mario_agents.config.scalars import (
     HeightWidth,
     IdleFrames,
     LrScaling,
+    NonNegativeFloat,
     NonNegativeInt,
     Palette,
     PositiveFloat,
@@ -29,7 +30,8 @@ from mario_agents.config.scalars import (
 )
 from mario_envkit.emulator.picture import STATUS_BAR_HEIGHT
 from mario_envkit.emulator.protocol import SCREEN_HEIGHT
-from mario_envkit.errors import ConfigError
+from mario_envkit.errors import ConfigError, OptionError
+from mario_envkit.game.reward_options import resolve_reward, weighted
 from mario_envkit.game.tiles import SHAPE as TILES_SHAPE
 
 
@@ -73,6 +75,12 @@ class GameOptions(OptionGroup):
     your own like right+A,left,noop; in a file also lists of them, [[right, A], [left], []]."""
     reward: Literal["progress", "v7", "v9"] = "progress"
     """Reward function: progress (new best x only), or those of gym-super-mario-bros 7 or 9."""
+    reward_weights: dict[str, NonNegativeFloat] = dataclasses.field(default_factory=dict)
+    """Other weights for terms of the reward, such as death=25 progress=0.25 stall=25, in the units
+    of the reward that is learned from: progress (and distance, clock, score, coins, powerup) pays
+    so many times as much; a flag (or warp) pays, and a death or a stall costs, so much. By
+    themselves they are progress=1 flag=5 death=5; terms that a reward does not have are added. A
+    stall with a price is a loss as a death is: nothing is expected after it."""
     frame_skip: Frames = 4
     """Frames for which an action is held; one agent step is this many frames (60 a second)."""
     frame_stack: Stacked = 2
@@ -101,6 +109,15 @@ class GameOptions(OptionGroup):
     rom_unknown: Literal["refuse", "allow"] = "refuse"
     """An image that is not known, such as a hack, is refused or allowed; what then cannot be
     promised, help(mario_envkit.MarioEnv) says."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            reward = weighted(resolve_reward(self.reward), self.reward_weights)
+        except OptionError as error:
+            raise ConfigError(str(error)) from None
+        if reward.stalls and self.stall_limit is None:
+            raise ConfigError("The reward has a price for stalls: say when with a stall_limit.")
 
     @property
     def rows_cut(self) -> int:
@@ -135,6 +152,8 @@ class GameOptions(OptionGroup):
             "noop_max": self.noop_max,
             "repeat_action_probability": self.repeat_action_probability,
         }
+        if self.reward_weights:
+            kwargs["reward_weights"] = dict(self.reward_weights)
         if self.blank_probability:
             kwargs["blank_probability"] = self.blank_probability
         if self.rom is not None:

@@ -234,7 +234,10 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
             self._twin.close()
 
 
-_OURS = ("reward", "timing", "backend", "rom", "rom_variant", "rom_unknown", "render_mode")
+_OURS = (
+    "reward", "reward_weights", "timing", "backend", "rom", "rom_variant", "rom_unknown",
+    "render_mode",
+)  # fmt: skip
 """Keyword arguments of MarioTrain-v0 that the original decides by itself."""
 
 

@@ -1,4 +1,4 @@
-"""Rewards as sums of terms.
+"""Rewards as sums of terms, each with a weight: how much it pays, and at which price.
 
 A term is pure: what it must remember travels beside it, as a tuple of integers. So an environment
 saves and restores its reward by keeping a tuple, and the same terms run on one game (plain
@@ -8,22 +8,18 @@ and comparisons that mean the same for both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import reduce
-from importlib import import_module
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from mario_envkit.arguments import (
     as_bool,
-    as_choice,
     as_number,
     as_sequence,
     as_text,
     not_possible,
-    shown,
 )
 from mario_envkit.errors import OptionError
 from mario_envkit.game.state import GameState
@@ -73,9 +69,13 @@ class Distance(_Term):
     """Pixels moved to the right in the frame (7.4); jumps of more than 5 are scene changes: 0.
 
     Such a jump is, as in 7.4, also the step over the left end of an area.
+
+    Attributes:
+        weight: what this pays is multiplied by it.
     """
 
     name: str = "distance"
+    weight: float = 1
 
     def start(self, state: GameState) -> Memory:
         return (state.x_pos & 0xFFFF,)
@@ -83,7 +83,7 @@ class Distance(_Term):
     def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
         x = state.x_pos & 0xFFFF
         moved = x - memory[0]
-        return moved * ((moved >= -5) & (moved <= 5)), (x,)
+        return self.weight * (moved * ((moved >= -5) & (moved <= 5))), (x,)
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,12 @@ class Progress(_Term):
 
     Attributes:
         per_area: forget the best x on entering another area, whose x starts anew.
+        weight: what this pays is multiplied by it.
     """
 
     name: str = "progress"
     per_area: bool = False
+    weight: float = 1
 
     def start(self, state: GameState) -> Memory:
         return state.x_pos, state.area
@@ -105,21 +107,22 @@ class Progress(_Term):
         moved = state.x_pos - best
         entered = (state.area != area) & self.per_area
         gained = moved * ((moved > 0) & (moved <= 5) & (entered == 0))
-        return gained, (best + moved * ((moved > 0) | entered), state.area)
+        return self.weight * gained, (best + moved * ((moved > 0) | entered), state.area)
 
 
 @dataclass(frozen=True)
 class Clock(_Term):
-    """Minus one whenever the clock ticks; a clock that was wound up again costs nothing."""
+    """Minus ``weight`` whenever the clock ticks; one that was wound up again costs nothing."""
 
     name: str = "clock"
+    weight: float = 1
 
     def start(self, state: GameState) -> Memory:
         return (state.time,)
 
     def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
         ticks = state.time - memory[0]
-        return ticks * (ticks <= 0), (state.time,)
+        return self.weight * (ticks * (ticks <= 0)), (state.time,)
 
 
 @dataclass(frozen=True)
@@ -186,23 +189,25 @@ def _stage_number(state: GameState) -> Number:
 
 @dataclass(frozen=True)
 class Score(_Term):
-    """A hundredth of the points scored in the frame (9.x)."""
+    """``weight`` hundredths of the points scored in the frame (9.x)."""
 
     name: str = "score"
+    weight: float = 1
 
     def start(self, state: GameState) -> Memory:
         return (state.score,)
 
     def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
         gained = state.score - memory[0]
-        return gained * (gained > 0) / 100, (state.score,)
+        return self.weight * (gained * (gained > 0) / 100), (state.score,)
 
 
 @dataclass(frozen=True)
 class Coins(_Term):
-    """Five for each coin (9.x); the counter turns over from 99 to 0."""
+    """Five times ``weight`` for each coin (9.x); the counter turns over from 99 to 0."""
 
     name: str = "coins"
+    weight: float = 1
 
     def start(self, state: GameState) -> Memory:
         return (state.coins,)
@@ -210,21 +215,40 @@ class Coins(_Term):
     def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
         gained = state.coins - memory[0]
         gained = gained + 100 * (gained < -50)
-        return 5 * gained * (gained > 0), (state.coins,)
+        return self.weight * (5 * gained * (gained > 0)), (state.coins,)
 
 
 @dataclass(frozen=True)
 class PowerUp(_Term):
-    """Five for growing a step, minus five for shrinking one (9.x)."""
+    """Five times ``weight`` for growing a step, as much less for shrinking one (9.x)."""
 
     name: str = "powerup"
+    weight: float = 1
 
     def start(self, state: GameState) -> Memory:
         return (_powerup_level(state),)
 
     def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
         level = _powerup_level(state)
-        return 5 * (level - memory[0]), (level,)
+        return self.weight * (5 * (level - memory[0])), (level,)
+
+
+@dataclass(frozen=True)
+class Stall(_Term):
+    """``penalty`` in the step in which :class:`~mario_envkit.wrappers.StallLimit` ends an episode.
+
+    That wrapper, or the vector, pays it, beside the clip: a single frame knows nothing of it.
+    Learners of ours take such a stall for a loss, as a death is one: nothing is expected after it.
+    """
+
+    penalty: float = -50
+    name: str = "stall"
+
+    def start(self, state: GameState) -> Memory:
+        return ()
+
+    def __call__(self, memory: Memory, state: GameState) -> tuple[Number, Memory]:
+        return 0, ()
 
 
 def _powerup_level(state: GameState) -> Number:
@@ -269,6 +293,11 @@ class RewardFunction:
             raise OptionError(
                 f"A reward needs terms with different names and got {names}; name each term apart."
             )
+
+    @property
+    def stalls(self) -> tuple[Stall, ...]:
+        """The terms that a stall limit pays, each ``scale * penalty``."""
+        return tuple(term for term in self.terms if isinstance(term, Stall))
 
     def start(self, state: GameState) -> tuple[Memory, ...]:
         """What all terms remember when an episode begins in ``state``."""
@@ -333,44 +362,3 @@ PROGRESS = RewardFunction((Progress(per_area=True), Flag(50), Death(-50)), scale
 """Made for learning: only new best x pays, flag and death weigh 50 pixels; all divided by 10."""
 
 REWARDS: dict[str, RewardFunction] = {"v7": V7, "v9": V9, "progress": PROGRESS}
-
-
-def resolve_reward(
-    reward: str | RewardFunction | Mapping[str, Any] | Callable[..., Any],
-) -> RewardFunction:
-    """A reward by name ("v7", "v9", "progress"), as it is, or of ``dataclasses.asdict(reward)``.
-
-    Raises:
-        OptionError: for an unknown name, or an object that is no reward.
-    """
-    if isinstance(reward, RewardFunction):
-        return reward
-    if isinstance(reward, str):
-        return REWARDS[as_choice("reward", reward, REWARDS)]
-    if isinstance(reward, Mapping):
-        return _from_dict(reward)
-    raise OptionError(
-        f"reward={shown(reward)} does not exist; choose one of {', '.join(REWARDS)}, or compose a "
-        "mario_envkit.game.rewards.RewardFunction."
-    )
-
-
-def _from_dict(written: Mapping[str, Any]) -> RewardFunction:
-    try:
-        pairs = zip(written["types"], written["terms"], strict=True)
-        terms = tuple(_term_type(name)(**values) for name, values in pairs)
-        clip = written["clip"]
-        return RewardFunction(terms, written["scale"], None if clip is None else tuple(clip))
-    except (ImportError, KeyError, AttributeError, TypeError, ValueError) as error:
-        raise OptionError(
-            f"reward={dict(written)!r} is not what dataclasses.asdict() makes of a RewardFunction "
-            f"({type(error).__name__}: {error}); give the RewardFunction itself."
-        ) from error
-
-
-def _term_type(name: str) -> Any:
-    module, _, qualname = name.partition(":")
-    found = reduce(getattr, qualname.split("."), import_module(module))
-    if not is_dataclass(found):
-        raise TypeError(f"{name} is not a dataclass")
-    return found

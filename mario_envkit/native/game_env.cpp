@@ -174,8 +174,10 @@ void GameEnv<T>::apply_limits() {
     ++progress_.stalled;
   }
   ++progress_.elapsed;
-  outcome_.truncated =
+  const bool stalled =
       spec.stall_limit > 0 && progress_.stalled >= spec.stall_limit && !outcome_.terminated;
+  if (stalled) outcome_.reward += RewardState::stall(spec.reward, parts_.data());
+  outcome_.truncated = stalled;
   outcome_.truncated |= spec.max_episode_steps > 0 && progress_.elapsed >= spec.max_episode_steps;
 }
 

@@ -290,7 +290,7 @@ nb::dict orders() {
        term("Clock", TermKind::kClock), term("Death", TermKind::kDeath),
        term("Flag", TermKind::kFlag), term("Score", TermKind::kScore),
        term("Coins", TermKind::kCoins), term("PowerUp", TermKind::kPowerUp),
-       term("Warp", TermKind::kWarp), {"", kTermKinds}});
+       term("Warp", TermKind::kWarp), term("Stall", TermKind::kStall), {"", kTermKinds}});
   return found;
 }
 

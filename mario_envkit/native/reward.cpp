@@ -31,6 +31,7 @@ RewardState::Memory RewardState::initial(const RewardTerm& term, const GameState
     case TermKind::kPowerUp: return {powerup_level(state), 0};
     case TermKind::kWarp: return {stage_number(state), 0};
     case TermKind::kDeath:
+    case TermKind::kStall:
     case TermKind::kFlag: break;
   }
   return {0, 0};
@@ -41,19 +42,21 @@ double RewardState::evaluate(const RewardTerm& term, Memory& memory, const GameS
     case TermKind::kDistance: {
       const std::int64_t moved = unsigned_x(state) - memory[0];
       memory[0] += moved;
-      return moved >= -kFastest && moved <= kFastest ? static_cast<double>(moved) : 0.0;
+      const bool walked = moved >= -kFastest && moved <= kFastest;
+      return term.amount * (walked ? static_cast<double>(moved) : 0.0);
     }
     case TermKind::kProgress: {
       const std::int64_t moved = state.x_pos - memory[0];
       const bool entered = term.option && state.area != memory[1];
       if (moved > 0 || entered) memory[0] += moved;
       memory[1] = state.area;
-      return moved > 0 && moved <= kFastest && !entered ? static_cast<double>(moved) : 0.0;
+      const bool gained = moved > 0 && moved <= kFastest && !entered;
+      return term.amount * (gained ? static_cast<double>(moved) : 0.0);
     }
     case TermKind::kClock: {
       const std::int64_t ticks = state.time - memory[0];
       memory[0] = state.time;
-      return ticks <= 0 ? static_cast<double>(ticks) : 0.0;
+      return term.amount * (ticks <= 0 ? static_cast<double>(ticks) : 0.0);
     }
     case TermKind::kDeath: return term.amount * static_cast<double>(state.dying | state.dead);
     case TermKind::kFlag: {
@@ -64,18 +67,18 @@ double RewardState::evaluate(const RewardTerm& term, Memory& memory, const GameS
     case TermKind::kScore: {
       const std::int64_t gained = state.score - memory[0];
       memory[0] = state.score;
-      return gained > 0 ? static_cast<double>(gained) / 100 : 0.0;
+      return term.amount * (gained > 0 ? static_cast<double>(gained) / 100 : 0.0);
     }
     case TermKind::kCoins: {
       std::int64_t gained = state.coins - memory[0];
       if (gained < -50) gained += 100;
       memory[0] = state.coins;
-      return gained > 0 ? static_cast<double>(5 * gained) : 0.0;
+      return term.amount * (gained > 0 ? static_cast<double>(5 * gained) : 0.0);
     }
     case TermKind::kPowerUp: {
       const std::int64_t gained = powerup_level(state) - memory[0];
       memory[0] = powerup_level(state);
-      return static_cast<double>(5 * gained);
+      return term.amount * static_cast<double>(5 * gained);
     }
     case TermKind::kWarp: {
       const bool left = stage_number(state) != memory[0];
@@ -84,8 +87,20 @@ double RewardState::evaluate(const RewardTerm& term, Memory& memory, const GameS
       memory[1] = state.flag_get | (left ? 0 : memory[1]);
       return term.amount * static_cast<double>(warped);
     }
+    case TermKind::kStall: break;  // no frame knows of it
   }
   return 0.0;
+}
+
+double RewardState::stall(const RewardSpec& spec, double* parts) {
+  double paid = 0;
+  for (std::size_t i = 0; i < spec.terms.size(); ++i) {
+    const RewardTerm& term = spec.terms[i];
+    if (term.kind != TermKind::kStall) continue;
+    parts[i] += term.amount;
+    paid += spec.scale * term.amount;
+  }
+  return paid;
 }
 
 void RewardState::start(const RewardSpec& spec, const GameState& state) {

@@ -20,12 +20,13 @@ enum class TermKind : int {
   kCoins,
   kPowerUp,
   kWarp,
+  kStall,
 };
-constexpr int kTermKinds = 9;
+constexpr int kTermKinds = 10;
 
 struct RewardTerm {
   TermKind kind;
-  double amount = 0;    // the penalty of kDeath, the bonus of kFlag and kWarp
+  double amount = 0;    // penalty of kDeath and kStall, bonus of kFlag and kWarp, weight of the others
   bool option = false;  // kProgress: per area; kFlag: once an episode
 };
 
@@ -44,6 +45,9 @@ class RewardState {
   // The reward of the frame that led to `state`; parts[i] receives the share of term i before
   // scale and clip.
   double frame(const RewardSpec& spec, const GameState& state, double* parts);
+
+  // What a stall adds to the reward of its step, beside the clip, and to the parts.
+  static double stall(const RewardSpec& spec, double* parts);
 
   using Memory = std::array<std::int64_t, 2>;  // of one term; its unused numbers are zero
   const std::vector<Memory>& memory() const { return memory_; }

@@ -31,7 +31,7 @@ from mario_envkit.vector.infos import (
     InfoMaker,
 )
 from mario_envkit.vector.open_games import CLOSED
-from mario_envkit.vector.reward import NO_REWARD, BatchedReward, compile_reward
+from mario_envkit.vector.reward import BatchedReward, compile_reward, only_stalls
 
 _WHAT, _VALUE = 0, 1  # columns of the orders
 _ALL = slice(None)
@@ -114,13 +114,14 @@ class GamePool:
         self.infos = InfoMaker(
             self._ints, self._flags, self._doubles, terms, options["numeric_info"]
         )
-        self._memory_shape = len(terms) if compiled else 0, _SAVED_MEMORY
+        native_reward = compiled or only_stalls(function)
+        self._memory_shape = len(native_reward.terms), _SAVED_MEMORY
         self._first_memory = function.start(_NO_STATE)
         self._stack_shape = shape
         self._game = game
         self._starts: dict[Level | None, int] = {}
         spec = _spec(game, options, max_episode_steps)
-        spec.set_reward(*(compiled or NO_REWARD))
+        spec.set_reward(*native_reward)
         self._pool = _native.EnvPool(
             core=game.emulator.core,
             cartridge=_native.Cartridge.parse(game.cartridge.data),

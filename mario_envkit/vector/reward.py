@@ -18,21 +18,23 @@ from mario_envkit.game.rewards import (
     Progress,
     RewardFunction,
     Score,
+    Stall,
     Warp,
 )
 from mario_envkit.game.state import GameState
 
 # In the order of TermKind in native/reward.hpp: attributes that hold the amount and the option.
-_KINDS: dict[type, tuple[str | None, str | None]] = {
-    Distance: (None, None),
-    Progress: (None, "per_area"),
-    Clock: (None, None),
+_KINDS: dict[type, tuple[str, str | None]] = {
+    Distance: ("weight", None),
+    Progress: ("weight", "per_area"),
+    Clock: ("weight", None),
     Death: ("penalty", None),
     Flag: ("bonus", "once"),
-    Score: (None, None),
-    Coins: (None, None),
-    PowerUp: (None, None),
+    Score: ("weight", None),
+    Coins: ("weight", None),
+    PowerUp: ("weight", None),
     Warp: ("bonus", None),
+    Stall: ("penalty", None),
 }
 _FIRST_BOOL = GameState._fields.index("flag_get")
 
@@ -47,8 +49,11 @@ class NativeReward(NamedTuple):
     high: float
 
 
-NO_REWARD = NativeReward([], 1.0, False, 0.0, 0.0)
-"""For rewards that are worked out in Python."""
+def only_stalls(function: RewardFunction) -> NativeReward:
+    """Of a reward that is worked out in Python: what the native core pays when a game stalls."""
+    kind = list(_KINDS).index(Stall)
+    terms = [(kind, float(stall.penalty), False) for stall in function.stalls]
+    return NativeReward(terms, float(function.scale), False, 0.0, 0.0)
 
 
 def compile_reward(function: RewardFunction) -> NativeReward | None:
@@ -63,7 +68,7 @@ def compile_reward(function: RewardFunction) -> NativeReward | None:
         if type(term) not in _KINDS:
             return None
         amount_name, option_name = _KINDS[type(term)]
-        amount = getattr(term, amount_name) if amount_name else 0.0
+        amount = getattr(term, amount_name)
         option = getattr(term, option_name) if option_name else False
         if not _is_plain(amount) or type(option) is not bool:
             return None
@@ -86,7 +91,8 @@ class BatchedReward:
         history: ``(num_envs, rows, fields)`` int64, the GameState of every frame of a step; the
             first row of a reset is the state in which the episode begins.
         used: ``(num_envs,)`` int32, how many of the rows are filled.
-        results: ``(1 + terms, num_envs)`` float64: reward, then its parts; written here.
+        results: ``(1 + terms, num_envs)`` float64: reward, then its parts; written here. The core
+            has written what it paid for stalls as the reward (:func:`only_stalls`).
 
     Attributes:
         memory: what the terms remember, ``(num_envs,)`` in each; None before the first episode.
@@ -109,6 +115,7 @@ class BatchedReward:
     def update(self, started: NDArray[np.bool_], stepped: NDArray[np.bool_]) -> None:
         """Rewards of the step that these environments have just made, or of their reset."""
         function, results, used = self._function, self._results, self._used
+        prices = results[0].copy()
         results[:, started | stepped] = 0.0
         for row in range(int(used[started | stepped].max(initial=0))):
             state = self._state(row)
@@ -124,6 +131,16 @@ class BatchedReward:
             results[0] = np.where(playing & stepped, results[0] + reward, results[0])
             for total, part in zip(results[1:], parts.values(), strict=True):
                 total[:] = np.where(playing, np.where(stepped, total, 0.0) + part, total)
+        self._pay_stalls(prices, stepped)
+
+    def _pay_stalls(self, prices: NDArray[np.float64], stepped: NDArray[np.bool_]) -> None:
+        function, results = self._function, self._results
+        if not function.stalls:
+            return
+        stalled = stepped & (prices != 0)
+        results[0, stalled] += prices[stalled]
+        for stall in function.stalls:
+            results[1 + function.terms.index(stall), stalled] += float(stall.penalty)
 
     def save(self, env: int) -> tuple[Memory, ...]:
         """What the reward of one game remembers, as plain numbers."""

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from mario_envkit.arguments import MOST_FRAMES, as_env, as_int
+from mario_envkit.game.rewards import RewardFunction
 
 
 def draw_noops(rng: np.random.Generator, noop_max: int) -> int:
@@ -50,7 +51,8 @@ class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Truncate an episode that has not got anywhere new for ``limit`` steps.
 
     New is a best x in the current area of the current level; entering another area (a pipe, the
-    next level) counts as new as well.
+    next level) counts as new as well. A reward with a term
+    :class:`~mario_envkit.game.rewards.Stall` pays for it.
 
     Args:
         env: the environment.
@@ -65,6 +67,7 @@ class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, limit=limit)
         super().__init__(as_env("env", env))
         self._limit = limit
+        self._reward: RewardFunction | None = getattr(env.unwrapped, "reward_function", None)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -82,8 +85,19 @@ class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             self._place, self._best, self._stalled = place, info["x_pos"], 0
         else:
             self._stalled += 1
-        truncated = truncated or (self._stalled >= self._limit and not terminated)
-        return observation, reward, terminated, truncated, info
+        stalled = self._stalled >= self._limit and not terminated
+        if stalled:
+            reward = float(reward) + self._paid(info)
+        return observation, reward, terminated, truncated or stalled, info
+
+    def _paid(self, info: dict[str, Any]) -> float:
+        """What a stall adds to the reward; ``info`` says so among its parts."""
+        paid = 0.0
+        if self._reward is not None:
+            for stall in self._reward.stalls:
+                info["reward_parts"][stall.name] += float(stall.penalty)
+                paid += float(self._reward.scale) * float(stall.penalty)
+        return paid
 
     def save_context(self) -> tuple[Any, ...]:
         """Level and area, best x, steps without anything new."""

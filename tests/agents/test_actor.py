@@ -186,3 +186,21 @@ def test_a_death_is_where_mario_died_and_not_where_he_went_on(backend, monkeypat
     (area,) = {death.area for death in collected.deaths}
     assert area > 0
     assert known.in_area("1-1", area) == ours.in_area("1-1", area) == ours.get_hotspots("1-1", 1)
+
+
+@pytest.mark.parametrize("price", [0, 2])
+def test_a_stall_with_a_price_is_terminal(price):
+    kwargs = {
+        "id": "mario_envkit:MarioTiles-v0", "stall_limit": 3, "reward": "progress",
+        "reward_weights": {"stall": price},
+    }  # fmt: skip
+    steps, collected = run(kwargs, [[0, 1]] * 5)
+    assert [step["terminated"].tolist() for step in steps] == [
+        [price > 0 and number == 2, False] for number in range(5)
+    ]
+    assert [step["truncated"].tolist() for step in steps] == [
+        [price == 0 and number == 2, False] for number in range(5)
+    ]
+    assert steps[2]["reward"][0] == -price
+    assert [step["is_first"][0] for step in steps] == [True, False, False, True, False]
+    assert len(collected.episodes) == 1

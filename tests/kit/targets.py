@@ -40,6 +40,7 @@ from mario_envkit.emulator.backends import make_emulator
 from mario_envkit.emulator.native import NativeEmulator
 from mario_envkit.emulator.rom import find_rom, read_rom
 from mario_envkit.game.levels import Level, all_levels, parse_level, parse_levels
+from mario_envkit.game.reward_options import weighted
 from mario_envkit.game.start import StartPoint
 from mario_envkit.game.state import GameState
 from mario_envkit.maps import draw_level, save_png
@@ -197,7 +198,7 @@ def registered(env_id: str, entry: Callable[..., Any], *also: Callable[..., Any]
 
 
 VECTOR = {"num_envs": 2, "num_threads": 1}
-TERMS = ("Clock", "Coins", "Death", "Distance", "Flag", "PowerUp", "Progress", "Score")
+TERMS = ("Clock", "Coins", "Death", "Distance", "Flag", "PowerUp", "Progress", "Score", "Stall")
 TARGETS = {
     "MarioEnv": Target(MarioEnv, {}, play),
     "make_mario": Target(make_mario, {}, play, (MarioEnv,)),
@@ -231,6 +232,7 @@ TARGETS = {
         for name in TERMS
     },
     "Warp": Target(rewards.Warp, {"bonus": 5}, lambda term: reward(RewardFunction((term,)))),
+    "weighted": Target(weighted, {"function": rewards.V7, "weights": {"death": 1}}, reward),
     "Fixed": Target(schedules.Fixed, {"level": Level(1, 1)}, draw_from),
     "Random": Target(schedules.Random, {"levels": WORLD_1}, draw_from),
     "Sequential": Target(schedules.Sequential, {"levels": WORLD_1}, draw_from),

@@ -31,7 +31,7 @@ IDS = {
     "MarioTrain-v0/everything": {
         "repeat_action_probability": 0.25, "noop_max": 8, "stall_limit": 10, "max_pool": True,
         "reward": "progress", "crop_top": 32, "screen_size": (52, 64), "level": ["1-1", "1-2"],
-        "blank_probability": 0.25,
+        "blank_probability": 0.25, "reward_weights": {"death": 25, "stall": 2.5},
     },
     "MarioTrain-v0/ram": {"observation": "ram"},
     f"mario_envkit/SuperMarioBros-{VERSION}": {},

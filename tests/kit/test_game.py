@@ -15,6 +15,7 @@ from mario_envkit.errors import LevelError, OptionError
 from mario_envkit.game import ram as m
 from mario_envkit.game.actions import ACTION_SETS, describe, resolve_actions
 from mario_envkit.game.levels import Level, all_levels, parse_level
+from mario_envkit.game.reward_options import resolve_reward, terms_by_name, weighted, weights_of
 from mario_envkit.game.rewards import (
     REWARDS,
     Death,
@@ -22,8 +23,8 @@ from mario_envkit.game.rewards import (
     Flag,
     Progress,
     RewardFunction,
+    Stall,
     Warp,
-    resolve_reward,
 )
 from mario_envkit.game.state import (
     GameState,
@@ -195,6 +196,70 @@ def test_batches_of_games_get_what_single_games_get(reward, frames):
         for part, amounts in parts.items():
             amounts = np.broadcast_to(amounts, 3)
             assert amounts.tolist() == pytest.approx([float(e[1][part]) for e in expected])
+
+
+WEIGHTS = {
+    "v7": {"distance": 1, "clock": 1, "death": 25},
+    "v9": {
+        "progress": 1, "time": 1, "score": 1, "coins": 1, "powerup": 1, "completion": 50,
+        "death": 25,
+    },
+    "progress": {"progress": 1, "flag": 5, "death": 5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_weights_that_rewards_have_by_themselves(name):
+    assert weights_of(REWARDS[name]) == WEIGHTS[name]
+    assert weighted(REWARDS[name], None) is weighted(REWARDS[name], {}) is REWARDS[name]
+
+
+def test_a_weight_is_a_factor_or_what_an_event_pays():
+    reward = weighted(REWARDS["progress"], {"death": 25, "progress": 0.25, "flag": 7, "stall": 30})
+    assert [term.name for term in reward.terms] == ["progress", "flag", "death", "stall"]
+    ahead, dead = STATE._replace(x_pos=44), STATE._replace(x_pos=44, dying=True)
+    (first, _), (second, _) = run(reward, STATE, ahead, dead)
+    assert first == pytest.approx(0.25 * 0.1 * 4)
+    assert second == pytest.approx(-25)
+    (won, _) = run(reward, STATE, STATE._replace(flag_get=True))[0]
+    assert won == pytest.approx(7)
+    assert reward.stalls == (Stall(-300),)
+
+
+@given(
+    st.sampled_from(sorted(REWARDS)),
+    st.dictionaries(
+        st.sampled_from(["death", "progress", "distance", "clock", "stall", "warp", "coins"]),
+        st.floats(0, 1e6),
+        max_size=4,
+    ),
+)
+def test_weights_are_what_was_asked_for(name, weights):
+    known = terms_by_name(REWARDS[name])
+    weights = {term: weight for term, weight in weights.items() if term in known}
+    reward = weighted(REWARDS[name], weights)
+    had = {term.name for term in REWARDS[name].terms}
+    assert {term.name for term in reward.terms} == had | set(weights)
+    found = weights_of(reward)
+    for term, weight in {**WEIGHTS[name], **weights}.items():
+        assert found[term] == pytest.approx(weight)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"deaths": 1}, "no term 'deaths'; did you mean 'death'\\? This reward has progress, flag, "
+         "death, and distance, clock, score, coins, powerup, stall, warp can be added"),
+        ({"x": 1}, "there is no term 'x'; this reward has"),
+        ({"death": -1}, "reward_weights\\['death'\\]=-1 is not possible; give a number from 0"),
+        ({"death": "much"}, "is not possible"),
+        ({1: 1}, "there is no term 1"),
+        ("death=1", "give a dict such as"),
+    ],
+)  # fmt: skip
+def test_weights_that_are_wrong(weights, message):
+    with pytest.raises(OptionError, match=message):
+        weighted(REWARDS["progress"], weights)
 
 
 def test_rewards_are_chosen_by_name_or_composed():

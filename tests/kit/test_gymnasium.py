@@ -20,7 +20,8 @@ from mario_envkit.curriculum.schedule import OnSuccess
 from mario_envkit.emulator.rom import find_rom
 from mario_envkit.errors import AttributeUnavailable, MarioEnvkitError, OptionError
 from mario_envkit.game.levels import Level
-from mario_envkit.game.rewards import REWARDS, Death, Flag, Progress, RewardFunction, resolve_reward
+from mario_envkit.game.reward_options import resolve_reward
+from mario_envkit.game.rewards import REWARDS, Death, Flag, Progress, RewardFunction
 from mario_envkit.snapshots import SnapshotArchive
 
 IDS = (
@@ -74,6 +75,7 @@ OPTIONS: dict[str, Any] = {
     "grayscale": True,
     "crop_top": 32,
     "palette": tuple(range(0, 64, 2)),
+    "reward_weights": {"death": 25, "warp": 2.5},
     "repeat_action_probability": 0.25,
     "blank_probability": 0.25,
     "noop_max": 5,

@@ -30,7 +30,7 @@ EnvSpec make_spec() {
   spec.picture.grey = Grey::kLuma;
   spec.frame_stack = 4;
   spec.stall_limit = 20;
-  spec.reward.terms = {{TermKind::kDistance}, {TermKind::kClock}, {TermKind::kDeath, -25}};
+  spec.reward.terms = {{TermKind::kDistance, 1}, {TermKind::kClock, 1}, {TermKind::kDeath, -25}};
   return spec;
 }
 

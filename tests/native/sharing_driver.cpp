@@ -94,7 +94,7 @@ struct Games {
     spec.frame_stack = 2;
     spec.picture.height = spec.picture.width = 84;
     spec.picture.grey = Grey::kLuma;
-    spec.reward.terms = {{TermKind::kDistance}};
+    spec.reward.terms = {{TermKind::kDistance, 1}};
     PoolBuffers buffers;
     buffers.orders = orders.data();
     buffers.ints = ints.data();

@@ -12,8 +12,11 @@ from gymnasium.vector import AutoresetMode
 from mario_envkit.curriculum.schedule import Sequential
 from mario_envkit.emulator import native
 from mario_envkit.env import MarioEnv
+from mario_envkit.errors import OptionError
 from mario_envkit.game import ram as m
 from mario_envkit.game.levels import Level, all_levels
+from mario_envkit.game.reward_options import weighted
+from mario_envkit.game.rewards import REWARDS as REWARDS_BY_NAME
 from mario_envkit.game.rewards import (
     Clock,
     Coins,
@@ -24,6 +27,7 @@ from mario_envkit.game.rewards import (
     Progress,
     RewardFunction,
     Score,
+    Stall,
     Warp,
 )
 from tests.native.vectors import assert_same, compare, hold_some, make_both
@@ -116,6 +120,10 @@ REWARDS = {
         scale=0.37,
         clip=(-1.1, 2.3),
     ),
+    "weights": weighted(
+        REWARDS_BY_NAME["v9"],
+        {"progress": 0.3, "time": 0.7, "score": 1.3, "coins": 0.1, "powerup": 2.5, "distance": 0.9},
+    ),
 }  # fmt: skip
 
 
@@ -163,6 +171,37 @@ def test_a_reward_that_only_python_knows(mode, noop_max):
         screen_size=(20, 20), max_episode_steps=40,
     )  # fmt: skip
     assert compare(*both, 150, hold_some(3, 7, 4))["truncated"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("batched", [False, True], ids=["native", "python"])
+def test_a_stall_with_a_price(mode, batched, monkeypatch):
+    if batched:
+        monkeypatch.setattr("mario_envkit.vector.pool.compile_reward", lambda function: None)
+    both = make_both(
+        "MarioTiles-v0", 3, level=["1-1", "5-2"], autoreset_mode=mode, stall_limit=6, noop_max=5,
+        reward="v7", reward_weights={"death": 3, "stall": 0.7}, max_episode_steps=30,
+    )  # fmt: skip
+    assert compare(*both, 120, hold_some(3, 7, 1))["truncated"]
+
+
+def test_a_stall_is_paid_beside_the_clip():
+    reward = RewardFunction((Distance(), Stall(-30), Stall(-7, "again")), scale=0.5, clip=(-1, 1))
+    both = make_both("MarioTiles-v0", 1, stall_limit=5, reward=reward, autoreset_mode="Disabled")
+    for envs in both:
+        envs.reset(seed=0)
+        assert [envs.step([0])[1][0] for _ in range(4)] == [0] * 4
+        _, rewards, _, truncated, info = envs.step([0])
+        assert rewards[0] == -18.5
+        assert truncated[0]
+        assert info["reward_parts"]["stall"][0] == -30
+        assert info["reward_parts"]["again"][0] == -7
+        envs.close()
+
+
+def test_a_price_for_stalls_needs_a_limit():
+    with pytest.raises(OptionError, match="say when with a stall_limit"):
+        gymnasium.make_vec("MarioTiles-v0", 1, reward_weights={"stall": 1})
 
 
 RUN = Path(__file__).parent / "flag-1-1.txt"

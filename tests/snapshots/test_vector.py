@@ -64,6 +64,10 @@ KINDS = {
     "no stack, pooled": {"frame_stack": 1, "max_pool": True, "stall_limit": 30},
     "memory": {"observation": "ram", "frame_stack": 2, "level": "7-4", "reward": "progress"},
     "a reward that only Python knows": {"reward": OURS, "screen_size": 20, "noop_max": 9},
+    "weights of terms": {
+        "reward": "progress", "reward_weights": {"death": 25, "progress": 0.25, "stall": 3},
+        "stall_limit": 12, "observation": "tiles",
+    },
     "full game": {"level": "full", "reward": "v9", "stall_limit": 100},
     "lost levels": {"game": "lost_levels", "repeat_action_probability": 0.5},
     "blank observations": {"observation": "tiles", "blank_probability": 0.5, "noop_max": 9},
