@@ -91,6 +91,7 @@ def _new_run(name: str, words: Sequence[str], known: StartOptions) -> Iterator[O
     check_surroundings(trainer, config)
     if isinstance(config, TrainConfig):
         config = config.resolved()
+    _check_init(trainer, config)
     _memory(config)
     path = known.run_dir or default_run_path(name, str(getattr(config, "level", "run")))
     run = RunDir.create(path, trainer=name, config=config)
@@ -161,6 +162,22 @@ def check_surroundings(trainer: Trainer, config: Any) -> None:
     make_env(trainer.env_kwargs(config)).close()
     if getattr(config, "backward", None) is not None:
         backward_starts(config)
+
+
+def _check_init(trainer: Trainer, config: Any) -> None:
+    """Look whether the weights to begin with fit the networks of a new run."""
+    from mario_agents.acting.environments import make_vector
+    from mario_agents.core.algorithm import Spaces
+    from mario_agents.runtime.initial import begin_with, read_initial
+    from mario_agents.runtime.trainer import AlgorithmTrainer
+
+    if getattr(config, "init", None) is None or not isinstance(trainer, AlgorithmTrainer):
+        return
+    initial, algorithm = read_initial(Path(config.init)), trainer.algorithm
+    envs = make_vector(trainer.env_kwargs(config), 1)
+    spaces = Spaces.of(envs)
+    envs.close()
+    begin_with(algorithm, config, spaces, algorithm.learner(config, spaces), initial)
 
 
 def _memory(config: Any) -> str:

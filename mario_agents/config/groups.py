@@ -196,6 +196,7 @@ class RunOptions(OptionGroup):
     """Budget, seed, machine, and what the run writes down."""
 
     HEADING = "run"
+    PATHS = frozenset({"init"})
     RESUMABLE = frozenset(
         {
             "total_steps",
@@ -217,6 +218,11 @@ class RunOptions(OptionGroup):
     """Budget in agent steps, summed over all environments."""
     max_minutes: PositiveFloat | None = None
     """Budget in minutes of wall-clock time for this call; whichever budget ends first counts."""
+    init: str | None = None
+    """Begin a new run with weights of another one instead of random ones: its directory (the best
+    weights), or a file of weights or of a checkpoint. Optimizer, counters and schedules begin anew,
+    and other options may differ as long as the networks fit. (--resume goes on with a run itself:
+    its optimizer, counters and options.)"""
     seed: NonNegativeInt = 0
     """Seed of everything random: environments, exploration, replay, initial weights."""
     device: str = "auto"

@@ -8,6 +8,7 @@ write one.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
-from torch import nn
+from torch import Tensor, nn
 
 from mario_agents.config import Share, TrainConfig
 from mario_agents.core.dataset import Dataset
@@ -156,6 +157,13 @@ class Algorithm(Protocol[Config, OwnLearner]):
         By default the whole.
         """
         return learner.model
+
+    def begin_with(self, learner: OwnLearner, weights: Mapping[str, Tensor]) -> None:
+        """Let a new learner have the weights that a :meth:`player` of the same shape ended with.
+
+        Who learns with copies of the part that plays overrides this, and gives them to all.
+        """
+        self.player(learner).load_state_dict(weights)
 
 
 def share_of(algorithm: Algorithm[Any, Any], config: TrainConfig) -> Share:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from mario_agents.run.clock import TrainingClock
 from mario_agents.run.storage import Deferrable
 from mario_agents.runtime.build import build_learner, run_metrics
 from mario_agents.runtime.evaluator import Evaluator
+from mario_agents.runtime.initial import begin_with, read_initial
 from mario_agents.runtime.reporters import CoordinatorReporter, State
 from mario_agents.runtime.saved import SavedLearning, counters_of, incomplete
 from mario_agents.runtime.step_interval import StepInterval
@@ -89,6 +91,9 @@ class TrainingCoordinator:
         if checkpoint:
             self._restore(checkpoint)
             self._saved = checkpoint.step, self.version
+        elif config.init is not None:
+            initial = read_initial(Path(config.init))
+            begin_with(algorithm, config, spaces, self.learner, initial)
 
     @property
     def version(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -91,6 +92,11 @@ class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
     def player(self, learner: DDQNLearner) -> nn.Module:
         """The target network."""
         return learner.model.target
+
+    def begin_with(self, learner: DDQNLearner, weights: Mapping[str, Tensor]) -> None:
+        """Both networks have them."""
+        learner.model.online.load_state_dict(weights)
+        learner.model.target.load_state_dict(weights)
 
 
 class DDQNAlgorithm(DQNAlgorithm[DDQNConfig]):
