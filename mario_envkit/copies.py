@@ -83,6 +83,7 @@ class CopiedWhole(EzPickle):
     level: Level | None
     picture: Picture
     reward_function: RewardFunction
+    _show_buttons: bool
     end_on_exit: bool
     _game: Game
     _levels: ScheduledLevels
@@ -164,6 +165,7 @@ class CopiedWhole(EzPickle):
         return {
             "observation": self._observes,
             **(pixels if self._observes == "pixels" else {}),
+            **({"show_buttons": True} if self._show_buttons else {}),
             "reward": self.reward_function,
             "end_on_exit": self.end_on_exit,
         }

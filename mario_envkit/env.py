@@ -30,7 +30,7 @@ from mario_envkit.emulator.protocol import RAM_SIZE
 from mario_envkit.emulator.rom import GAMES, UNKNOWN, UNKNOWN_CHOICES, find_rom
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.env_spec import MarioSpec
-from mario_envkit.errors import ResetRequired, RomError, WindowClosed
+from mario_envkit.errors import OptionError, ResetRequired, RomError, WindowClosed
 from mario_envkit.game import ram as m
 from mario_envkit.game import tiles
 from mario_envkit.game.actions import check_action, describe
@@ -93,6 +93,8 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         observation: "pixels"; "tiles": a grid of codes around Mario and a few numbers,
             ``(16, 16)`` uint8, see :mod:`mario_envkit.game.tiles`; or "ram": the 2,048 bytes of
             work RAM.
+        show_buttons: tiles show, too, which buttons the game has read last; with sticky actions
+            these are not always the ones that were asked for.
         picture: crop, grey and size of the pixels; None is RGB ``(240, 256, 3)``.
         backend: "native" or "nes-py"; None takes the best there is.
         timing: where a frame ends: "console" (at vertical blank, as on the machine), "nes-py"
@@ -133,6 +135,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         end_on_exit: bool = True,
         rom_unknown: str = "refuse",
         reward_weights: Mapping[str, float] | None = None,
+        show_buttons: bool = False,
     ) -> None:
         render_mode = as_choice(
             "render_mode", render_mode, self.metadata["render_modes"], optional=True
@@ -146,10 +149,15 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         level = level.tolist() if isinstance(level, (np.ndarray, np.generic)) else level
         end_on_exit = as_bool("end_on_exit", end_on_exit)
         backend, timing = plain(backend), plain(timing)
+        show_buttons = as_bool("show_buttons", show_buttons)
+        if show_buttons and observation != "tiles":
+            raise OptionError(
+                'show_buttons=True is for observation="tiles"; leave it out, or give that.'
+            )
         rom_unknown = as_choice("rom_unknown", rom_unknown, UNKNOWN_CHOICES)
         CopiedWhole.__init__(
             self, game, level, reward, observation, picture, backend, timing, rom, rom_variant,
-            render_mode, end_on_exit, rom_unknown, reward_weights,
+            render_mode, end_on_exit, rom_unknown, reward_weights, show_buttons,
         )  # fmt: skip
         self.cartridge = find_rom(game, rom_variant, rom, rom_unknown)
         self.game = game
@@ -171,7 +179,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         """Called with the RGB picture after every step, for windows and videos."""
 
         self.action_space = spaces.Discrete(JOYPAD_BYTES)
-        self._observes = observation
+        self._observes, self._show_buttons = observation, show_buttons
         shapes = {"pixels": self.picture.shape, "tiles": tiles.SHAPE, "ram": (RAM_SIZE,)}
         self.observation_space = spaces.Box(0, 255, shapes[observation], np.uint8)
         self._observation: Observation = np.zeros(shapes[observation], np.uint8)
@@ -367,7 +375,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
 
     def _observe(self) -> Observation:
         if self._observes == "tiles":
-            return tiles.read_tiles(self.emulator.ram)
+            return tiles.read_tiles(self.emulator.ram, show_buttons=self._show_buttons)
         if self._observes == "ram":
             return np.array(self.emulator.ram)
         return self.emulator.observe(self.picture)

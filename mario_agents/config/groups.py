@@ -87,6 +87,9 @@ class GameOptions(OptionGroup):
     """Number of pictures, one agent step apart, in an observation."""
     observation: Literal["pixels", "tiles"] = "pixels"
     """What the agent sees: the screen, or the tiles around Mario."""
+    show_buttons: bool = False
+    """With tiles: see which buttons the game has read last. With sticky actions these are not
+    always the chosen ones, and what comes next depends on them."""
     screen_size: ScreenSide | HeightWidth = (52, 64)
     """Pixels of an observed screen: the side of a square, or height and width."""
     palette: Palette = "contrast"
@@ -116,6 +119,8 @@ class GameOptions(OptionGroup):
             reward = weighted(resolve_reward(self.reward), self.reward_weights)
         except OptionError as error:
             raise ConfigError(str(error)) from None
+        if self.show_buttons and self.observation != "tiles":
+            raise ConfigError("show_buttons is for tiles; leave it out, or give observation tiles.")
         if reward.stalls and self.stall_limit is None:
             raise ConfigError("The reward has a price for stalls: say when with a stall_limit.")
 
@@ -154,6 +159,8 @@ class GameOptions(OptionGroup):
         }
         if self.reward_weights:
             kwargs["reward_weights"] = dict(self.reward_weights)
+        if self.show_buttons:
+            kwargs["show_buttons"] = True
         if self.blank_probability:
             kwargs["blank_probability"] = self.blank_probability
         if self.rom is not None:

@@ -135,9 +135,16 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
     metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "render_fps": 60}  # type: ignore[misc]
 
     def __init__(
-        self, python: Path, *, game: str, level: str, observation: str, picture: Picture
+        self,
+        python: Path,
+        *,
+        game: str,
+        level: str,
+        observation: str,
+        picture: Picture,
+        show_buttons: bool = False,
     ) -> None:
-        self._observes, self._picture = observation, picture
+        self._observes, self._picture, self._show_buttons = observation, picture, show_buttons
         self._level = None if level == "full" else parse_level(level, game)
         self._last_world = WORLDS[game]
         self._twin: MarioEnv | None = None
@@ -196,7 +203,7 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
 
     def _observe(self, ram: NDArray[np.uint8], screen: NDArray[np.uint8] | None) -> Any:
         if self._observes == "tiles":
-            return tiles.read_tiles(ram)
+            return tiles.read_tiles(ram, show_buttons=self._show_buttons)
         return render(screen, self._picture) if screen is not None else np.array(ram)
 
     def _info(self, text: Mapping[str, Any], ram: NDArray[np.uint8]) -> dict[str, Any]:
@@ -283,5 +290,6 @@ def _make_one(python: Path, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, Any
     env = OriginalEnv(
         python, game=str(rest.pop("game", "smb")), level=level, picture=picture,
         observation=str(rest.pop("observation", "pixels")),
+        show_buttons=bool(rest.pop("show_buttons", False)),
     )  # fmt: skip
     return add_wrappers(env, **rest)

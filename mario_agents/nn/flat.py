@@ -37,9 +37,11 @@ class TileInputs(nn.Module):
         obs_shape: ``(stack, 16, 16)`` or ``(16, 16)``.
         motion: whether networks see the facts in :data:`MOTION`, which one picture of the screen
             would not show; without, they are 0.
+        buttons: whether they see the joypad, 0 or 1 for each of its buttons; environments show it
+            with ``show_buttons``.
 
     Attributes:
-        width: numbers for each observation.
+        each, width: numbers for each picture, and for each observation.
 
     Raises:
         ConfigError: if observations have another shape.
@@ -48,11 +50,15 @@ class TileInputs(nn.Module):
     OBJECTS = 10
     CELLS = tiles.GRID_ROWS * tiles.GRID_COLUMNS
     FACTS = tiles.GRID_COLUMNS
+    JOYPAD = tiles.BUTTONS[0] * tiles.SHAPE[1] + tiles.BUTTONS[1]
     MOTION = ("x_speed", "y_speed", "air", "a_held")
     table: Tensor
     still: Tensor
+    bits: Tensor
 
-    def __init__(self, obs_shape: tuple[int, ...], *, motion: bool = True) -> None:
+    def __init__(
+        self, obs_shape: tuple[int, ...], *, motion: bool = True, buttons: bool = False
+    ) -> None:
         super().__init__()
         if obs_shape[-2:] != tiles.SHAPE:
             raise ConfigError(
@@ -65,7 +71,10 @@ class TileInputs(nn.Module):
         self.register_buffer("table", codes, persistent=False)
         moving = [] if motion else [tiles.FACTS.index(name) for name in self.MOTION]
         self.register_buffer("still", torch.tensor(moving, dtype=torch.int64), persistent=False)
-        self.width = math.prod(obs_shape[:-2]) * (2 * self.CELLS + self.FACTS + 4 * self.OBJECTS)
+        bits = torch.arange(8 if buttons else 0, dtype=torch.uint8)
+        self.register_buffer("bits", bits, persistent=False)
+        self.each = 2 * self.CELLS + self.FACTS + 4 * self.OBJECTS + len(bits)
+        self.width = math.prod(obs_shape[:-2]) * self.each
 
     def forward(self, obs: Tensor) -> Tensor:
         flat = obs.reshape(len(obs), -1, tiles.SHAPE[0] * tiles.SHAPE[1])
@@ -78,13 +87,16 @@ class TileInputs(nn.Module):
         if len(self.still):
             numbers = numbers.index_fill(2, self.still, 0.0)
         parts = [self._properties(grid), self._properties(objects[..., 0]), numbers]
+        if len(self.bits):
+            pressed = flat[..., self.JOYPAD, None] >> self.bits & 1
+            parts.append(pressed.to(self.table.dtype))
         return torch.cat(parts, dim=2).flatten(1)
 
     def undo(self, numbers: Tensor) -> Tensor:
         """From ``(B, width)`` numbers to observations: of all codes those that look most alike."""
-        whole = numbers.reshape(-1, 2 * self.CELLS + self.FACTS + 4 * self.OBJECTS)
-        widths = [2 * self.CELLS, 2 * self.OBJECTS, self.FACTS, 2 * self.OBJECTS]
-        grid, objects, facts, places = torch.split(whole, widths, dim=1)
+        whole = numbers.reshape(-1, self.each)
+        widths = [2 * self.CELLS, 2 * self.OBJECTS, self.FACTS, 2 * self.OBJECTS, len(self.bits)]
+        grid, objects, facts, places, pressed = torch.split(whole, widths, dim=1)
         codes = self._codes(objects).unsqueeze(2)
         places = to_bytes(places * 127.5 + 127.5).view(len(whole), self.OBJECTS, 2)
         listed = torch.cat([codes, places], dim=2)
@@ -95,7 +107,10 @@ class TileInputs(nn.Module):
             listed.flatten(1),
             codes.new_zeros(len(whole), free),
         ]
-        return torch.cat(parts, dim=1).view(-1, *self.obs_shape)
+        pictures = torch.cat(parts, dim=1)
+        if len(self.bits):
+            pictures[:, self.JOYPAD] = ((pressed > 0.5).to(torch.uint8) << self.bits).sum(dim=1)
+        return pictures.view(-1, *self.obs_shape)
 
     def _codes(self, properties: Tensor) -> Tensor:
         """``(B, 2 * codes)`` to ``(B, codes)`` uint8."""
@@ -104,7 +119,7 @@ class TileInputs(nn.Module):
 
     def planes(self, numbers: Tensor) -> Tensor:
         """The grids ``(B, 2 * stack, rows, columns)`` in such numbers: how solid, how dangerous."""
-        whole = numbers.reshape(len(numbers), -1, 2 * self.CELLS + self.FACTS + 4 * self.OBJECTS)
+        whole = numbers.reshape(len(numbers), -1, self.each)
         cells = whole[..., : 2 * self.CELLS].reshape(*whole.shape[:2], self.CELLS, 2)
         cells = cells.transpose(2, 3)
         return cells.reshape(len(numbers), -1, tiles.GRID_ROWS, tiles.GRID_COLUMNS)
@@ -120,9 +135,16 @@ class TileInputs(nn.Module):
 class TileEncoder(Encoder):
     """One layer of ``hidden`` units over :class:`TileInputs`."""
 
-    def __init__(self, obs_shape: tuple[int, ...], hidden: int, *, motion: bool = True) -> None:
+    def __init__(
+        self,
+        obs_shape: tuple[int, ...],
+        hidden: int,
+        *,
+        motion: bool = True,
+        buttons: bool = False,
+    ) -> None:
         super().__init__()
-        self.inputs = TileInputs(obs_shape, motion=motion)
+        self.inputs = TileInputs(obs_shape, motion=motion, buttons=buttons)
         self.layer = orthogonal(nn.Linear(self.inputs.width, hidden))
         self.features = hidden
 

@@ -37,6 +37,10 @@ class EncoderOptions(Protocol):
         """What the environment shows."""
 
     @property
+    def show_buttons(self) -> bool:
+        """Whether tiles show the joypad."""
+
+    @property
     def device(self) -> str:
         """Which trains."""
 
@@ -91,6 +95,7 @@ def build_encoder(
     device: str = "cpu",
     channels_last: bool | None = None,
     motion: bool = True,
+    buttons: bool = False,
 ) -> Encoder:
     """A network from observations to features, with fresh random weights.
 
@@ -102,13 +107,15 @@ def build_encoder(
         device: that trains, as the option of this name; decides what auto means.
         channels_last: layout of pictures, see :class:`~mario_agents.nn.pixels.PixelConv`; None is
             what is faster for this network on a CPU.
-        motion: see :class:`~mario_agents.nn.flat.TileInputs`.
+        motion, buttons: see :class:`~mario_agents.nn.flat.TileInputs`.
 
     Raises:
         ConfigError: if the network cannot see such observations, or there is no such device.
     """
     name = choose_network(choice, observation, resolve_device(device).type)
-    encoder = _encoder(name, obs_shape, hidden, observation, motion)
+    if name == "mlp" and observation == "tiles":
+        return TileEncoder(obs_shape, hidden, motion=motion, buttons=buttons)
+    encoder = _encoder(name, obs_shape, hidden)
     if channels_last is None:
         channels_last = isinstance(encoder, ImpalaEncoder)
     for module in encoder.modules():
@@ -133,18 +140,11 @@ def configured_encoder(
         device=options.device,
         channels_last=channels_last,
         motion=motion,
+        buttons=options.show_buttons,
     )
 
 
-def _encoder(
-    name: NetworkName,
-    obs_shape: tuple[int, ...],
-    hidden: int,
-    observation: Observation,
-    motion: bool,
-) -> Encoder:
-    if name == "mlp" and observation == "tiles":
-        return TileEncoder(obs_shape, hidden, motion=motion)
+def _encoder(name: NetworkName, obs_shape: tuple[int, ...], hidden: int) -> Encoder:
     if name == "mlp":
         return BytesEncoder(obs_shape, hidden)
     if name == "small":

@@ -6,11 +6,14 @@ A tile picture is ``(16, 16)`` uint8 in three parts (:func:`split` takes them ap
   those of the level from the score bar down; columns move with Mario, who is always in column
   :data:`MARIO_COLUMN`. What the game has not built yet is empty.
 * row 13, the **facts**: 16 numbers about Mario, see :data:`FACTS`.
-* rows 14 and 15, the **objects**: 10 times (:class:`Tile`, dx, dy) and two zeros. First the game's
-  six enemy slots in their own order (so that an object keeps its place from picture to picture),
-  then four of its slots for thrown hammers. dx and dy are pixels from Mario plus 128, limited to 0
-  to 255: dx of the middles, dy of the bottom (of platforms the top) below Mario's feet. An empty
-  slot is (0, 255, 128).
+* rows 14 and 15, the **objects**: 10 times (:class:`Tile`, dx, dy), and two bytes that are zero;
+  with ``show_buttons=True`` the first of these, at :data:`BUTTONS`, is the joypad as the game has
+  read it last: A, B, select, start, up, down, left and right from the highest bit down. With sticky
+  actions that is not always what was asked for. Of the objects first come the game's six enemy
+  slots in their own order (so that an object keeps its place from picture to picture), then four of
+  its slots for thrown hammers. dx and dy are pixels from Mario plus 128, limited to 0 to 255: dx of
+  the middles, dy of the bottom (of platforms the top) below Mario's feet. An empty slot is
+  (0, 255, 128).
 
 A convolution or embedding takes the grid; :data:`PROPERTIES` turns codes into two numbers for
 networks without one; facts and objects are numbers to be divided by 255.
@@ -32,6 +35,8 @@ from mario_envkit.game.state import signed
 
 GRID_ROWS, GRID_COLUMNS = 13, 16
 SHAPE = (16, 16)
+BUTTONS = (15, 14)
+"""Row and column of the joypad."""
 MARIO_COLUMN = 4
 """Three quarters of the view lie before him; the game builds at least 12 columns ahead."""
 
@@ -116,6 +121,7 @@ _Y = 0x00CE
 _Y_FORCE = 0x0433  # SprObject_YMF_Dummy of the player: 256ths of a pixel a frame
 _BLOCKS = 0x0500  # Block_Buffer_1 and _2: two pages of 13 rows of 16 metatiles
 _BOX_KIND = 0x049A  # Enemy_BoundBoxCtrl
+_JOYPAD = 0x06FC  # SavedJoypad1Bits
 _SWIMMING = 0x0704
 _CROUCHING = 0x0714
 _SCREEN_PAGE, _SCREEN_X = 0x071A, 0x071C  # left edge
@@ -199,7 +205,9 @@ def _sine(step: int, radius: int) -> int:
 # -- the picture -------------------------------------------------------------------------------
 
 
-def read_tiles(ram: Sequence[int] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+def read_tiles(
+    ram: Sequence[int] | NDArray[np.uint8], *, show_buttons: bool = False
+) -> NDArray[np.uint8]:
     """The tile picture of 2,048 bytes of work RAM: ``(16, 16)`` uint8."""
     memory = bytes(ram)
     picture = np.zeros(SHAPE, np.uint8)
@@ -215,6 +223,8 @@ def read_tiles(ram: Sequence[int] | NDArray[np.uint8]) -> NDArray[np.uint8]:
             view.put(x + 4, y + 4, Tile.FIREBALL)
     picture[GRID_ROWS] = _facts(memory)
     picture[GRID_ROWS + 1 :].flat[: 3 * len(objects)] = np.array(objects).ravel()
+    if show_buttons:
+        picture[BUTTONS] = memory[_JOYPAD]
     return picture
 
 

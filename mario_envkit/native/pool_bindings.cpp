@@ -215,9 +215,10 @@ void copy_state(const Array<std::uint8_t>& ram, const Array<std::int64_t>& out) 
   std::memcpy(out.data(), &state, sizeof state);
 }
 
-void copy_tiles(const Array<std::uint8_t>& ram, const Array<std::uint8_t>& out) {
+void copy_tiles(const Array<std::uint8_t>& ram, const Array<std::uint8_t>& out,
+                bool show_buttons) {
   require(ram.nbytes() == kRamSize && out.nbytes() == kTilePictureSize, "RAM or tiles");
-  read_tiles(ram.data(), out.data());
+  read_tiles(ram.data(), out.data(), show_buttons);
 }
 
 void bind_spec(nb::module_& module) {
@@ -230,6 +231,7 @@ void bind_spec(nb::module_& module) {
       .def_rw("frame_skip", &EnvSpec::frame_skip)
       .def_rw("max_pool", &EnvSpec::max_pool)
       .def_rw("observes", &EnvSpec::observes)
+      .def_rw("show_buttons", &EnvSpec::show_buttons)
       .def_rw("frame_stack", &EnvSpec::frame_stack)
       .def_rw("stall_limit", &EnvSpec::stall_limit)
       .def_rw("max_episode_steps", &EnvSpec::max_episode_steps)
@@ -323,6 +325,7 @@ void bind_pool(nb::module_& module) {
   module.def("read_state", &copy_state, nb::arg("ram"), nb::arg("out").noconvert(),
              "Fills `out` (17 int64) with the GameState that 2,048 bytes of RAM describe.");
   module.def("read_tiles", &copy_tiles, nb::arg("ram"), nb::arg("out").noconvert(),
+             nb::kw_only(), nb::arg("show_buttons"),
              "Fills `out` (16 x 16 bytes) with the tiles that 2,048 bytes of RAM describe.");
   module.attr("ORDERS") = orders();
   module.attr("KEEP") = static_cast<int>(Order::kKeep);

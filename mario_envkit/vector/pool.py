@@ -320,6 +320,7 @@ def _spec(
     spec.frame_skip = options["frame_skip"]
     spec.max_pool = options["max_pool"]
     spec.observes = getattr(_native.Observes, options["observation"])
+    spec.show_buttons = options["show_buttons"]
     spec.frame_stack = options["frame_stack"]
     spec.stall_limit = options["stall_limit"] or 0
     spec.max_episode_steps = max_episode_steps or 0

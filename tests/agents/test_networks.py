@@ -162,3 +162,19 @@ def test_a_network_without_motion_sees_the_rest_of_tiles():
 def test_tiles_of_another_shape_are_refused():
     with pytest.raises(ConfigError, match="Tile pictures are"):
         TileEncoder((2, 13, 16), 8)
+
+
+def test_buttons_are_seen_only_if_they_are_asked_for():
+    pictures = torch.zeros(3, 2, 16, 16, dtype=torch.uint8)
+    pictures[:, 1, 15, 14] = torch.tensor([0, 0x81, 0xFF])
+    blind, seeing = TileInputs((2, 16, 16)), TileInputs((2, 16, 16), buttons=True)
+    assert (seeing.width, seeing.each) == (blind.width + 16, blind.each + 8)
+    plain = blind(pictures).view(3, 2, -1)
+    assert torch.equal(plain[0], plain[1])
+    seen = seeing(pictures).view(3, 2, -1)
+    assert torch.equal(seen[..., :-8], plain)
+    assert seen[1, 1, -8:].tolist() == [1, 0, 0, 0, 0, 0, 0, 1]
+    assert seen[2, 1, -8:].tolist() == [1] * 8
+    assert not seen[:, 0, -8:].any()
+    assert torch.equal(seeing.undo(seeing(pictures))[..., 15, 14], pictures[..., 15, 14])
+    assert torch.equal(seeing.planes(seen.flatten(1)), blind.planes(plain.flatten(1)))

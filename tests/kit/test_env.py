@@ -34,6 +34,7 @@ IDS = {
         "blank_probability": 0.25, "reward_weights": {"death": 25, "stall": 2.5},
     },
     "MarioTrain-v0/ram": {"observation": "ram"},
+    "MarioTiles-v0": {"show_buttons": True},
     f"mario_envkit/SuperMarioBros-{VERSION}": {},
     f"mario_envkit/SuperMarioBros-1-1-{VERSION}": {},
     f"mario_envkit/SuperMarioBros2-{'v1' if VARIANTS_INSTALLED else 'v0'}": {},

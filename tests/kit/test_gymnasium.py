@@ -76,6 +76,7 @@ OPTIONS: dict[str, Any] = {
     "crop_top": 32,
     "palette": tuple(range(0, 64, 2)),
     "reward_weights": {"death": 25, "warp": 2.5},
+    "show_buttons": False,
     "repeat_action_probability": 0.25,
     "blank_probability": 0.25,
     "noop_max": 5,

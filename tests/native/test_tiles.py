@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 
 from mario_envkit.emulator import native
 from mario_envkit.game.levels import all_levels
-from mario_envkit.game.tiles import Tile, read_tiles
+from mario_envkit.game.tiles import BUTTONS, Tile, read_tiles
 from tests.kit.test_tiles import play
 from tests.native.vectors import compare, hold_some, make_both
 
 pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native core is not built")
 
 
-def natively(ram):
+def natively(ram, *, show_buttons=False):
     from mario_envkit import _native
 
     out = np.full((16, 16), 77, np.uint8)
-    _native.read_tiles(ram, out)
+    _native.read_tiles(ram, out, show_buttons=show_buttons)
     return out
 
 
@@ -33,7 +33,9 @@ def test_any_bytes_at_all(seed, density, pokes):
     ram[rng.random(0x800) > density] = 0
     for address, byte in pokes.items():
         ram[address] = byte
-    assert np.array_equal(natively(ram), read_tiles(ram))
+    for show_buttons in (False, True):
+        ours = natively(ram, show_buttons=show_buttons)
+        assert np.array_equal(ours, read_tiles(ram, show_buttons=show_buttons))
 
 
 def test_every_object_of_the_game_near_mario():
@@ -96,3 +98,28 @@ def test_lost_levels_and_the_other_timing():
         ),
         40, hold_some(len(levels), 7, 5),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("timing", ["console", "nes-py"])
+@pytest.mark.parametrize("stack", [1, 2])
+def test_the_buttons_that_were_pressed_and_not_those_that_were_asked_for(timing, stack):
+    vector, singles = make_both(
+        "MarioTiles-v0", 2, level="1-1", timing=timing, frame_stack=stack, show_buttons=True,
+        repeat_action_probability=0.5, noop_max=9, autoreset_mode="SameStep", max_episode_steps=30,
+    )  # fmt: skip
+    asked = iter(np.random.default_rng(0).integers(0, 7, (80, 2)))
+    pressed, plain = [], []
+
+    class Watched(type(vector)):
+        def step(self, actions):
+            out = super().step(actions)
+            pressed.append(out[0].reshape(2, stack, 16, 16)[:, -1, BUTTONS[0], BUTTONS[1]])
+            plain.append(actions)
+            return out
+
+    vector.__class__ = Watched
+    compare(vector, singles, 80, lambda number: next(asked))
+    meant = np.array([0, 1, 129, 65, 193, 128, 2], np.uint8)  # right is bit 0, A is bit 7
+    same = np.mean(meant[np.array(plain)] == np.array(pressed))
+    assert set(np.unique(pressed)) == set(meant)
+    assert 0.4 < same < 0.8

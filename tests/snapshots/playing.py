@@ -22,6 +22,10 @@ STACKS: dict[str, dict[str, Any]] = {
         "frame_stack": 1, "grayscale": False, "screen_size": None, "timing": "nes-py",
         "frame_skip": 1, "actions": "raw",
     },
+    "buttons": {
+        "observation": "tiles", "show_buttons": True, "max_pool": False,
+        "repeat_action_probability": 0.5,
+    },
     "memory": {"observation": "ram", "frame_stack": 2, "level": "7-4"},
     "lost levels": {"game": "lost_levels", "repeat_action_probability": 0.5},
 }  # fmt: skip

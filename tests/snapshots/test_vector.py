@@ -68,6 +68,10 @@ KINDS = {
         "reward": "progress", "reward_weights": {"death": 25, "progress": 0.25, "stall": 3},
         "stall_limit": 12, "observation": "tiles",
     },
+    "buttons": {
+        "observation": "tiles", "show_buttons": True, "frame_stack": 1,
+        "repeat_action_probability": 0.5,
+    },
     "full game": {"level": "full", "reward": "v9", "stall_limit": 100},
     "lost levels": {"game": "lost_levels", "repeat_action_probability": 0.5},
     "blank observations": {"observation": "tiles", "blank_probability": 0.5, "noop_max": 9},
