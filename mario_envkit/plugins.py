@@ -68,9 +68,9 @@ class Trainer(Protocol):
     def env_kwargs(self, config: Any) -> dict[str, Any]:
         """Keyword arguments of ``MarioTrain-v0`` under which the policy plays.
 
-        ``id`` among them names another environment; it must take ``noop_max`` and
-        ``repeat_action_probability``, and give ``x_pos``, ``level``, ``flag_get``,
-        ``death_cause``, ``ending`` and ``stages_cleared`` in its info.
+        ``id`` among them names another environment; it must take ``noop_max``,
+        ``repeat_action_probability`` and ``repeat_frame_probability``, and give ``x_pos``,
+        ``level``, ``flag_get``, ``death_cause``, ``ending`` and ``stages_cleared`` in its info.
         """
 
     def load_policy(

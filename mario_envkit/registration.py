@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.envs.registration import register
 from gymnasium.wrappers import FrameStackObservation
 
@@ -16,7 +17,9 @@ from mario_envkit.arguments import (
     as_choice,
     as_float,
     as_int,
+    as_sequence,
     check_keywords,
+    not_possible,
 )
 from mario_envkit.emulator.picture import Picture, screen_size_of
 from mario_envkit.emulator.rom import VARIANTS
@@ -47,7 +50,8 @@ def make_mario(
     crop_top: int = 0,
     palette: str | Sequence[int] = "luma",
     frame_stack: int = 1,
-    repeat_action_probability: float = 0.0,
+    repeat_action_probability: float | Sequence[float] = 0.0,
+    repeat_frame_probability: float = 0.0,
     blank_probability: float = 0.0,
     noop_max: int = 0,
     stall_limit: int | None = None,
@@ -56,8 +60,8 @@ def make_mario(
 ) -> gymnasium.Env[Any, Any]:
     """A game with the wrappers that the arguments ask for: the entry point of every id.
 
-    From the inside out: the game, no-op start, frame skip, named actions, sticky actions, stall
-    limit, blank observations, frame stack, numeric infos.
+    From the inside out: the game, no-op start, frame skip and sticky frames, named actions, sticky
+    actions, stall limit, blank observations, frame stack, numeric infos.
 
     Args:
         actions: "raw" (256 joypad bytes), "right_only", "simple", "complex", or combinations of
@@ -69,7 +73,10 @@ def make_mario(
         crop_top: rows cut off at the top of the screen; 32 drop the score bar.
         palette: "luma", "contrast" or 32 grey values, see :class:`~mario_envkit.Picture`.
         frame_stack: observations stacked along a new first axis, up to 256; 1 adds no axis.
-        repeat_action_probability: chance that a step repeats the action before it instead.
+        repeat_action_probability: chance that a step repeats the action before it instead; of the
+            native vector also a list of one number for each game (of a single game: of one).
+        repeat_frame_probability: chance in each frame that the console sees the buttons of the
+            frame before instead, as in the Arcade Learning Environment (Machado et al. 2018).
         blank_probability: chance that an observation is blank (all zeros), each for itself before
             they are stacked.
         noop_max: the most frames of doing nothing at the start of an episode.
@@ -88,6 +95,7 @@ def make_mario(
         max_pool=max_pool,
         frame_stack=frame_stack,
         repeat_action_probability=repeat_action_probability,
+        repeat_frame_probability=repeat_frame_probability,
         blank_probability=blank_probability,
         noop_max=noop_max,
         stall_limit=stall_limit,
@@ -127,7 +135,8 @@ def wrapper_options(
     frame_skip: int = 1,
     max_pool: bool = False,
     frame_stack: int = 1,
-    repeat_action_probability: float = 0.0,
+    repeat_action_probability: float | Sequence[float] = 0.0,
+    repeat_frame_probability: float = 0.0,
     blank_probability: float = 0.0,
     noop_max: int = 0,
     stall_limit: int | None = None,
@@ -139,8 +148,9 @@ def wrapper_options(
         "frame_skip": as_int("frame_skip", frame_skip, least=1, most=MOST_FRAMES, what="frames"),
         "max_pool": as_bool("max_pool", max_pool),
         "frame_stack": as_int("frame_stack", frame_stack, least=1, most=MOST_STACKED),
-        "repeat_action_probability": as_float(
-            "repeat_action_probability", repeat_action_probability, least=0, below=1
+        "repeat_action_probability": _stickiness(repeat_action_probability),
+        "repeat_frame_probability": as_float(
+            "repeat_frame_probability", repeat_frame_probability, least=0, below=1
         ),
         "blank_probability": as_float("blank_probability", blank_probability, least=0, below=1),
         "noop_max": as_int("noop_max", noop_max, most=MOST_FRAMES, what="frames"),
@@ -151,6 +161,20 @@ def wrapper_options(
     }
 
 
+def is_for_each_game(value: Any) -> bool:
+    """Whether an argument is a list with a value for each game."""
+    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def _stickiness(probability: Any) -> float | tuple[float, ...]:
+    """A chance for all games, or one for each."""
+    name = "repeat_action_probability"
+    if is_for_each_game(probability):
+        each = as_sequence(name, probability, "a number, or one for each game")
+        return tuple(as_float(f"{name}[{i}]", p, least=0, below=1) for i, p in enumerate(each))
+    return as_float(name, probability, least=0, below=1)
+
+
 def add_wrappers(env: gymnasium.Env[Any, Any], **options: Any) -> gymnasium.Env[Any, Any]:
     """The wrappers that arguments of :func:`make_mario` ask for, around a bare game.
 
@@ -159,14 +183,22 @@ def add_wrappers(env: gymnasium.Env[Any, Any], **options: Any) -> gymnasium.Env[
         options: see :func:`wrapper_options`; what is left out adds no wrapper.
     """
     asked = wrapper_options(**options)
+    sticky = asked["repeat_action_probability"]
+    if isinstance(sticky, tuple) and len(sticky) != 1:
+        raise not_possible(
+            "repeat_action_probability", list(sticky),
+            "one number (a list has one for each game of the native vector)",
+        )  # fmt: skip
     if asked["noop_max"]:
         env = NoopReset(env, asked["noop_max"])
-    if asked["frame_skip"] != 1:
-        env = FrameSkip(env, asked["frame_skip"], asked["max_pool"])
+    if asked["frame_skip"] != 1 or asked["repeat_frame_probability"]:
+        env = FrameSkip(
+            env, asked["frame_skip"], asked["max_pool"], asked["repeat_frame_probability"]
+        )
     if asked["actions"] != "raw":
         env = ButtonActions(env, asked["actions"])
-    if asked["repeat_action_probability"]:
-        env = StickyAction(env, asked["repeat_action_probability"])
+    if sticky:  # a list of one is, whatever the number
+        env = StickyAction(env, *sticky if isinstance(sticky, tuple) else (sticky,))
     if asked["stall_limit"] is not None:
         env = StallLimit(env, asked["stall_limit"])
     if asked["blank_probability"]:

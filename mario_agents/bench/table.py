@@ -14,8 +14,10 @@ from mario_agents.experiments.measures import Clear
 HEADINGS: dict[Condition, str] = {
     "greedy-plain": "greedy",
     "greedy-sticky": "sticky",
+    "greedy-frames": "sticky frames",
     "sampled-plain": "sampled",
     "sampled-sticky": "sampled, sticky",
+    "sampled-frames": "sampled, sticky frames",
 }
 """Columns of success at the end."""
 NEVER = "never"
@@ -107,7 +109,8 @@ Machine: {plan.machine}; runs at once: {plan.jobs}.
   its weights were taken until those of the next were; before the first there is no success.
 - Last third: greedy success of the weights as they were, in evaluations of the run's last third.
 - Success at the end: the standard of mario-agents eval, from true starts only; best weights are
-  those of the best evaluation in training."""
+  those of the best evaluation in training. Sticky is drawn for each agent step, sticky frames for
+  each frame, as in the Arcade Learning Environment."""
 
 
 _VARIANT = ["preset", "level", "snapshots"]

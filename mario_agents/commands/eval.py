@@ -34,7 +34,8 @@ READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
     """Measure a run by one standard: episodes from true starts, greedy and sampled, with a console
-    that obeys (plain, after 0 to 30 idle frames) and with sticky actions; 95 % intervals."""
+    that obeys (plain, after 0 to 30 idle frames), with sticky actions (a whole agent step), and
+    with sticky frames (as the Arcade Learning Environment has them); 95 % intervals."""
 
     run: RunPath
     """Run directory."""
@@ -42,14 +43,15 @@ class EvalOptions:
     """Levels to play one by one, such as 1-1 1-2, 1-1..2-4 or all; or full, or an order such as
     random:1-1..1-4, as for train --level; without it, where the run was trained."""
     conditions: tuple[Condition, ...] = CONDITIONS
-    """Which of the four conditions to play."""
+    """Which of the six conditions to play."""
     episodes: int = 100
     """Episodes for each level and condition."""
     quick: FlagCreatePairsOff[bool] = False
     """Ten episodes for each level and condition, whatever else is said: a first look, not the
     standard."""
     sticky: float = 0.25
-    """Probability, where sticky, that the console sees the previous action again."""
+    """Probability, where sticky, that the console sees the previous action again: in an agent step,
+    or, in conditions named frames, in a frame."""
     noop_max: int = 30
     """Most idle frames before the agent takes over."""
     seed: int = 0

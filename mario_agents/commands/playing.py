@@ -30,6 +30,9 @@ class PlayingOptions:
     """Choose actions as the agent explores in evaluation, instead of the best."""
     sticky: float = 0.0
     """Sticky actions: probability that the console sees the previous action again."""
+    per_frame: FlagCreatePairsOff[bool] = False
+    """Draw that for every frame and not for whole agent steps, as the Arcade Learning Environment
+    does."""
     noop_max: int = 30
     """Most idle frames before the agent takes over; without them greedy games are all alike."""
     seed: int = 0
@@ -66,6 +69,7 @@ def protocol_of(options: PlayingOptions) -> EvalProtocol:
         episodes=options.episodes,
         greedy=options.is_greedy,
         sticky=options.sticky,
+        per_frame=options.per_frame,
         noop_max=options.noop_max,
         seed=options.seed,
     )

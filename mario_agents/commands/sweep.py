@@ -81,7 +81,7 @@ class SweepOptions:
     """What is to be large; None is area. area: mean success, plain and sticky, over the budget,
     by the evaluations in training; it tells how soon something was learned, has less luck in it
     than a single evaluation, and is what pruning looks at. final: success at the end by the
-    standard of mario-agents eval, its four conditions together; for long budgets and hard
+    standard of mario-agents eval, its conditions together; for long budgets and hard
     levels."""
     episodes: int | None = None
     """With --objective final: episodes for each condition of the standard; None is 100."""

@@ -10,6 +10,7 @@ from mario_agents.config.parsing import (
 )
 from mario_agents.config.scalars import (
     Chance,
+    Chances,
     Fraction,
     Frames,
     Grey,
@@ -32,6 +33,7 @@ from mario_agents.config.train_config import TrainConfig
 
 __all__ = [
     "Chance",
+    "Chances",
     "Fraction",
     "Frames",
     "Grey",

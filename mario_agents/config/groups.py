@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from mario_agents.config.scalars import (
     Chance,
+    Chances,
     Fraction,
     Frames,
     HeightWidth,
@@ -102,8 +103,12 @@ class GameOptions(OptionGroup):
     """Agent steps without a new best x after which an episode is truncated; None for no limit."""
     noop_max: IdleFrames = 30
     """Training episodes begin with a random number of idle frames up to this one."""
-    repeat_action_probability: Chance = 0.0
-    """Sticky actions: probability that the console sees the previous action again."""
+    repeat_action_probability: Chance | Chances = 0.0
+    """Sticky actions: probability that the console sees the previous action again. Several numbers,
+    such as 0 0.1 0.25 0.5, are those of the environments of each worker in turn."""
+    repeat_frame_probability: Chance = 0.0
+    """Sticky frames, as the Arcade Learning Environment has them: probability in each of the frames
+    of an action that the console sees the buttons of the frame before again."""
     blank_probability: Chance = 0.0
     """Probability that a picture is blank, in evaluations too: then the agent has to remember."""
     rom: str | None = None
@@ -140,6 +145,12 @@ class GameOptions(OptionGroup):
         picture = screen if self.observation == "pixels" else TILES_SHAPE
         return (self.frame_stack, *picture) if self.frame_stack > 1 else picture
 
+    def stickiness(self, games: int) -> list[float]:
+        """``repeat_action_probability`` of each of so many environments."""
+        sticky = self.repeat_action_probability
+        each = sticky if isinstance(sticky, tuple) else (sticky,)
+        return [each[game % len(each)] for game in range(games)]
+
     def env_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``MarioTrain-v0`` for the options above."""
         kwargs: dict[str, Any] = {
@@ -155,8 +166,10 @@ class GameOptions(OptionGroup):
             "crop_top": self.rows_cut,
             "stall_limit": self.stall_limit,
             "noop_max": self.noop_max,
-            "repeat_action_probability": self.repeat_action_probability,
+            "repeat_action_probability": self.stickiness(1)[0],
         }
+        if self.repeat_frame_probability:
+            kwargs["repeat_frame_probability"] = self.repeat_frame_probability
         if self.reward_weights:
             kwargs["reward_weights"] = dict(self.reward_weights)
         if self.show_buttons:

@@ -25,6 +25,7 @@ ScreenSide = Annotated[int, Meta(ge=16, le=240)]
 HeightWidth = Annotated[tuple[ScreenSide, ...], Meta(min_length=2, max_length=2)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Chance = Annotated[float, Meta(ge=0, lt=1)]
+Chances = Annotated[tuple[Chance, ...], Meta(min_length=2)]
 Grey = Annotated[int, Meta(ge=0, le=255)]
 Greys = Annotated[tuple[Grey, ...], Meta(min_length=PALETTE_SLOTS, max_length=PALETTE_SLOTS)]
 Palette = Literal["luma", "contrast"] | Greys

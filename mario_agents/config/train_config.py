@@ -13,6 +13,7 @@ from mario_agents.config.groups import (
     RunOptions,
     SharingOptions,
 )
+from mario_envkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,6 +35,15 @@ class TrainConfig(EvaluationOptions, SharingOptions, RunOptions, ExperienceOptio
 
     RESUMABLE: ClassVar[frozenset[str]] = frozenset[str]().union(*(g.RESUMABLE for g in GROUPS))
     PATHS: ClassVar[frozenset[str]] = frozenset[str]().union(*(g.PATHS for g in GROUPS))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        sticky = self.repeat_action_probability
+        if isinstance(sticky, tuple) and len(sticky) > self.num_envs:
+            raise ConfigError(
+                f"repeat_action_probability has {len(sticky)} numbers for {self.num_envs} "
+                "environments; give fewer of them, or more num_envs."
+            )
 
     def resolved(self) -> Self:
         """The same options with what was left to this machine decided.

@@ -77,6 +77,8 @@ class EvalProtocol:
         noop_max: most idle frames before the agent takes over. Without sticky actions and without
             these, a greedy policy plays the same game every time.
         seed: of environments; episode ``i`` is seeded with ``seed + i``.
+        per_frame: whether the console repeats is drawn for every frame, as in the Arcade Learning
+            Environment, and not for whole agent steps.
     """
 
     episodes: PositiveInt = 20
@@ -84,15 +86,21 @@ class EvalProtocol:
     sticky: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     noop_max: NonNegativeInt = 30
     seed: NonNegativeInt = 0
+    per_frame: bool = False
 
     def env_overrides(self) -> dict[str, Any]:
         """Keyword arguments that make a run's environment one of this protocol."""
-        return {"repeat_action_probability": self.sticky, "noop_max": self.noop_max}
+        return {
+            "repeat_action_probability": 0.0 if self.per_frame else self.sticky,
+            "repeat_frame_probability": self.sticky if self.per_frame else 0.0,
+            "noop_max": self.noop_max,
+        }
 
     def __str__(self) -> str:
         choice = "greedy" if self.greedy else "sampled"
         return (
-            f"{self.episodes} episodes from true starts, {choice}, sticky {self.sticky:g}, "
+            f"{self.episodes} episodes from true starts, {choice}, sticky "
+            f"{'frames ' if self.per_frame else ''}{self.sticky:g}, "
             f"up to {self.noop_max} no-op frames, seed {self.seed}"
         )
 

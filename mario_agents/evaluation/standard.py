@@ -1,8 +1,10 @@
 """One standard for every success rate.
 
 Greedy success alone proves little: without perturbation a whole level is one game, played over and
-over. So every level is played under four conditions, always from true starts: the best action or a
-sampled one, and a console that obeys (plain) or now and then repeats the action before (sticky).
+over. So every level is played under six conditions, always from true starts: the best action or a
+sampled one, and a console that obeys (plain), one that now and then repeats the action before for a
+whole agent step (sticky), or one that draws that for every frame (frames). The latter is what the
+Arcade Learning Environment does, and milder: an action is seldom late by more than two frames.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ class Standard:
 
     Attributes:
         episodes: for each condition.
-        sticky: probability, under the sticky conditions, that the console sees the action before
-            again (Machado et al., "Revisiting the Arcade Learning Environment", JAIR 2018).
+        sticky: probability that the console sees the action before again (Machado et al.,
+            "Revisiting the Arcade Learning Environment", JAIR 2018): in an agent step under the
+            sticky conditions, in a frame under those named frames.
         noop_max: an episode begins with 0 to so many idle frames.
         seed: episode ``i`` of every condition is seeded with ``seed + i``.
     """
@@ -57,7 +60,8 @@ class Standard:
         return EvalProtocol(
             episodes=self.episodes,
             greedy=choice == "greedy",
-            sticky=self.sticky if console == "sticky" else 0.0,
+            sticky=0.0 if console == "plain" else self.sticky,
+            per_frame=console == "frames",
             noop_max=self.noop_max,
             seed=self.seed,
         )

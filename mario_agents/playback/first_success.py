@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,13 @@ class ActionTrace:
         saved: the game where it last began.
         actions: since then.
         origin: where that was, such as "a snapshot at x 1200"; empty for the start of a level.
+        own: keyword arguments of the game that others of its vector do not have.
     """
 
     saved: Saved
     actions: tuple[int, ...]
     origin: str
+    own: Mapping[str, Any] = field(default_factory=dict)
 
 
 class FlagWatch(VectorWrapper):
@@ -68,6 +70,7 @@ class FlagWatch(VectorWrapper):
     def __init__(self, envs: MarioVectorEnv, on_flag: Callable[[ActionTrace], object]) -> None:
         super().__init__(envs)
         self._slots, self._on_flag = envs.slots, on_flag
+        self._sticky = [layer.repeat_action_probability for layer in envs.sticky or ()]
         self._watching = True
         self._origins: list[str] = [""] * envs.num_envs
         self._saved: list[Saved] = []
@@ -80,7 +83,12 @@ class FlagWatch(VectorWrapper):
         count, known = int(self._count[env]), len(self._actions)
         steps = islice(self._actions, known - count, known)
         return ActionTrace(
-            self._saved[env], tuple(int(step[env]) for step in steps), self._origins[env]
+            self._saved[env],
+            tuple(int(step[env]) for step in steps),
+            self._origins[env],
+            {"repeat_action_probability": [self._sticky[env]]}
+            if len(set(self._sticky)) > 1
+            else {},
         )
 
     def stop(self) -> None:

@@ -92,7 +92,8 @@ class FirstFlagRecorder:
         try:
             message = self._message(trace, step) if available() else None
             if message is None:
-                record_first_flag(trace, self._env_kwargs, self._directory, step)
+                kwargs = {**self._env_kwargs, **trace.own}
+                record_first_flag(trace, kwargs, self._directory, step)
             else:
                 self._record_elsewhere(message)
         except (MarioEnvkitError, OSError) as error:
@@ -114,11 +115,12 @@ class FirstFlagRecorder:
 
     def _message(self, trace: ActionTrace, step: int) -> bytes | None:
         """What the process is told; None if the games have arguments that are no plain values."""
+        kwargs = {**self._env_kwargs, **trace.own}
         request = RecordFlag(
             saved_to_bytes(trace.saved),
             trace.actions,
             trace.origin,
-            self._env_kwargs,
+            kwargs,
             str(self._directory.absolute()),
             step,
         )
@@ -127,7 +129,7 @@ class FirstFlagRecorder:
         except TypeError:
             return None
         kept: RecordFlag = decode(message, RecordFlag)
-        return message if kept.env_kwargs == _lists(self._env_kwargs) else None
+        return message if kept.env_kwargs == _lists(kwargs) else None
 
 
 def _lists(value: Any) -> Any:

@@ -87,6 +87,8 @@ class WorkerEnvs:
         game_kwargs = kwargs = algorithm.env_kwargs(config)
         # Snapshots are the game's; an algorithm with an environment of its own has its own way.
         self._ours = "id" not in kwargs
+        if self._ours and isinstance(config.repeat_action_probability, tuple):
+            kwargs = kwargs | {"repeat_action_probability": config.stickiness(config.num_envs)}
         self._with_snapshots = config.snapshots and self._ours
         self._backward: BackwardStarts | None = None
         self._arrived = False

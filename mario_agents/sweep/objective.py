@@ -29,7 +29,7 @@ def objective_of(
 
     Returns:
         The area under the curve of success, the mean of that of plain episodes and that of episodes
-        with sticky actions; or the mean success of the four conditions of the standard, with the
+        with sticky actions; or the mean success of the conditions of the standard, with the
         best weights. None if the run does not tell.
     """
     if objective == "area":

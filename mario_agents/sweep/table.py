@@ -20,7 +20,7 @@ def objective_text(plan: SweepPlan) -> str:
     """What is to be as large as possible, in words."""
     if plan.objective == "area":
         return "Area under the curves of success, plain and sticky, over the budget"
-    return f"Mean success of the standard's four conditions, {plan.episodes} episodes each"
+    return f"Mean success of the standard's conditions, {plan.episodes} episodes each"
 
 
 def headings(plan: SweepPlan) -> list[str]:

@@ -59,7 +59,7 @@ class TimedPool final : public EnvPool {
     std::int64_t trouble = 0;
     try {
       if (order.what == Order::kStep) {
-        env.step(static_cast<std::uint8_t>(order.value), scratch(worker), history);
+        env.step(order.press(), scratch(worker), history);
       } else {
         trouble = env.reset(starts_[static_cast<std::size_t>(order.what)], order.value, history) + 1;
       }

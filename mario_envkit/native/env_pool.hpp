@@ -15,12 +15,18 @@ namespace mario {
 
 // What an environment is to do next: begin at start number `what` with `value` no-ops, or
 struct Order {
-  static constexpr std::int32_t kStep = -1;  // hold the joypad byte `value` for a step
+  static constexpr std::int32_t kStep = -1;  // press what press() reads for a step
   static constexpr std::int32_t kKeep = -2;  // nothing; its observation is written all the same
   static constexpr std::int32_t kSkip = -3;  // nothing at all
 
   std::int32_t what;
   std::int32_t value;
+
+  // Of kStep: from the lowest bit the joypad byte, the one of the step before, and how many frames
+  // still see that.
+  Press press() const {
+    return {static_cast<std::uint8_t>(value), static_cast<std::uint8_t>(value >> 8), value >> 16};
+  }
 };
 
 // Columns of the results, in the order of the matrices' rows.

@@ -54,7 +54,7 @@ class TimedExplorer final : public Explorer {
     History nobody;
     for (int frame = 1; frame <= hold.frames; ++frame) {
       try {
-        env_.step(static_cast<std::uint8_t>(hold.buttons), scratch_.data(), nobody);
+        env_.step(Press{static_cast<std::uint8_t>(hold.buttons)}, scratch_.data(), nobody);
       } catch (const GameStuck&) {
         ending_ = SearchEnd::kLost;
         return frame;

@@ -139,7 +139,7 @@ void GameEnv<T>::take_control() {
 }
 
 template <class T>
-void GameEnv<T>::step(std::uint8_t buttons, std::uint8_t* scratch, History& history) {
+void GameEnv<T>::step(const Press& press, std::uint8_t* scratch, History& history) {
   const EnvSpec& spec = plan_.spec;
   const bool pool = spec.max_pool && spec.frame_skip > 1;
   const int first_drawn = pool ? spec.frame_skip - 2 : spec.frame_skip - 1;
@@ -150,6 +150,7 @@ void GameEnv<T>::step(std::uint8_t buttons, std::uint8_t* scratch, History& hist
   bool over = false;
   while (!over && played < spec.frame_skip) {
     if (pool && played == spec.frame_skip - 1) observe(scratch);  // the one before the last
+    const std::uint8_t buttons = played < press.late ? press.before : press.buttons;
     over = play_frame(buttons, draws && played >= first_drawn, history);
     ++played;
   }

@@ -98,6 +98,13 @@ struct SavedEnv {
   std::vector<std::uint8_t> stack;
 };
 
+// What is held in an agent step: in its first `late` frames still the buttons of the step before.
+struct Press {
+  std::uint8_t buttons = 0;
+  std::uint8_t before = 0;
+  int late = 0;
+};
+
 // Thrown when the game does not come back to a state in which it can be played.
 struct GameStuck {};
 
@@ -112,7 +119,7 @@ class GameEnv {
   int reset(const Start& start, int noops, History& history);
 
   // One agent step. `scratch`: room for one observation.
-  void step(std::uint8_t buttons, std::uint8_t* scratch, History& history);
+  void step(const Press& press, std::uint8_t* scratch, History& history);
 
   const Outcome& outcome() const { return outcome_; }
   const std::vector<double>& parts() const { return parts_; }

@@ -22,6 +22,7 @@ from mario_envkit.snapshots.context import (
 )
 
 if TYPE_CHECKING:
+    from mario_envkit.vector.chance import LateFrames
     from mario_envkit.vector.env import MarioVectorEnv
     from mario_envkit.vector.pool import GamePool
 
@@ -39,6 +40,7 @@ class Slot:
         single: such a single environment: which layers it has, and what fits it.
         chance: the environment that the game's random numbers are drawn from.
         sticky: the layer of sticky actions around that, if there are such.
+        late: the sticky frames of all games, if there are such.
         levels: in which level each game's episode began; None is the full game.
     """
 
@@ -49,6 +51,7 @@ class Slot:
         single: Context,
         chance: gymnasium.Env[Any, Any],
         sticky: StickyAction[Any, Any] | None,
+        late: LateFrames | None,
         levels: list[Level | None],
     ) -> None:
         self._index = index
@@ -56,6 +59,7 @@ class Slot:
         self._single = single
         self._chance = chance
         self._sticky = sticky
+        self._late = late
         self._levels = levels
 
     @property
@@ -95,6 +99,8 @@ class Slot:
         }
         if self._sticky is not None:
             remembered["StickyAction"] = save_sticky(self._sticky)
+        if self._late is not None:
+            remembered["FrameSkip"] = (int(self._late.held[self._index]),)
         saved = Saved(
             Snapshot(self._single.core, self._single.rom_sha256, game.machine),
             save_noise(self._chance.np_random),
@@ -124,6 +130,8 @@ class Slot:
         self._levels[self._index] = None if level is None else Level(*level)
         if self._sticky is not None:
             load_sticky(self._sticky, remembered["StickyAction"])
+        if self._late is not None:
+            (self._late.held[self._index],) = remembered["FrameSkip"]
         if noise:
             load_noise(self._chance.np_random, saved.noise)
 
@@ -147,8 +155,8 @@ class Slot:
 def slots_of(envs: MarioVectorEnv) -> tuple[Slot, ...]:
     """The games of a vector environment, one by one, as values."""
     single = Context(envs.single)
-    sticky = envs.sticky
+    sticky, late = envs.sticky, envs.late
     return tuple(
-        Slot(i, envs.pool, single, chance, sticky[i] if sticky else None, envs.levels)
+        Slot(i, envs.pool, single, chance, sticky[i] if sticky else None, late, envs.levels)
         for i, chance in enumerate(envs.chances)
     )

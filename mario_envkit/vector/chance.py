@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
 
+from mario_envkit.wrappers.action import draw_late_frames
 from mario_envkit.wrappers.observation import draw_blank
 
 if TYPE_CHECKING:
@@ -44,6 +45,40 @@ def repeated(
             for layer, action, skip in zip(sticky, actions.tolist(), over.tolist(), strict=True)
         ]
     )
+
+
+class LateFrames:
+    """Sticky frames, as of :class:`~mario_envkit.wrappers.FrameSkip`.
+
+    Args:
+        chances: the environments whose random numbers are drawn.
+        frames: of a step.
+        probability: that a frame sees the buttons of the frame before.
+
+    Attributes:
+        held: ``(num_envs,)``, the joypad byte that each game has seen last.
+    """
+
+    def __init__(
+        self, chances: Sequence[gymnasium.Env[Any, Any]], frames: int, probability: float
+    ) -> None:
+        self._chances, self._frames, self._probability = chances, frames, probability
+        self.held = np.zeros(len(chances), np.int32)
+
+    def order(self, buttons: NDArray[np.int32], over: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """What the native core takes for a step: the joypad byte, the one before, and for how many
+        frames that is still seen; ``buttons`` are ``(num_envs,)``, and nothing is drawn for games
+        that are ``over``."""
+        late = np.array(
+            [
+                0 if skip else draw_late_frames(game.np_random, self._frames, self._probability)
+                for game, skip in zip(self._chances, over.tolist(), strict=True)
+            ],
+            np.int32,
+        )
+        ordered: NDArray[np.int32] = buttons | self.held << 8 | late << 16
+        self.held = np.where(over | (late == self._frames), self.held, buttons)
+        return ordered
 
 
 class Blanks:
@@ -84,9 +119,9 @@ class Blanks:
 
 def chances_of(
     num_envs: int, options: Mapping[str, Any]
-) -> tuple[list[gymnasium.Env[Any, Any]], Sticky | None, Blanks | None]:
-    """A :class:`Chance` for each environment; the sticky actions around each, and the blank
-    observations of all, if there are any.
+) -> tuple[list[gymnasium.Env[Any, Any]], Sticky | None, LateFrames | None, Blanks | None]:
+    """A :class:`Chance` for each environment; the sticky actions around each, the sticky frames and
+    the blank observations of all, if there are any.
 
     Args:
         num_envs: how many.
@@ -94,6 +129,8 @@ def chances_of(
     """
     chances: list[gymnasium.Env[Any, Any]] = [Chance() for _ in range(num_envs)]
     again, blank = options["repeat_action_probability"], options["blank_probability"]
-    sticky = [StickyAction(chance, again) for chance in chances] if again else None
-    stacked = options["frame_stack"] > 1
-    return chances, sticky, Blanks(chances, blank, stacked=stacked) if blank else None
+    each = again if isinstance(again, tuple) else [again] * num_envs
+    sticky = [StickyAction(*pair) for pair in zip(chances, each, strict=True)] if again else None
+    stacked, frame = options["frame_stack"] > 1, options["repeat_frame_probability"]
+    late = LateFrames(chances, options["frame_skip"], frame) if frame else None
+    return chances, sticky, late, Blanks(chances, blank, stacked=stacked) if blank else None

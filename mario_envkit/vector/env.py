@@ -28,6 +28,7 @@ from mario_envkit.vector.hooks import VectorHooks
 from mario_envkit.vector.options import (
     check_native,
     check_no_window,
+    for_single,
     parse_actions,
     parse_autoreset_mode,
     parse_mask,
@@ -82,8 +83,9 @@ class MarioVectorEnv(CopiedGames):
         single: such a single environment, which is never played.
         schedules, levels: each game's schedule, and in which level its episode began; None is the
             full game.
-        chances, sticky, blanks: environments whose ``np_random`` each game draws from, the layers
-            of sticky actions around them, and what hides observations; None if there is none.
+        chances, sticky, late, blanks: environments whose ``np_random`` each game draws from, the
+            layers of sticky actions around them, what makes frames sticky, and what hides
+            observations; None if there is none.
         over: ``(num_envs,)`` bool, whose episode is over.
 
     Raises:
@@ -114,13 +116,15 @@ class MarioVectorEnv(CopiedGames):
         check_no_window(kwargs.get("render_mode"))
         # The single environment knows all the options, resolves them and reports what is wrong.
         # Snapshots read its texts.
-        self.single = make_mario(backend="native", **{**kwargs, "numeric_info": False})
+        single = {**for_single(kwargs, self.num_envs), "numeric_info": False}
+        self.single = make_mario(backend="native", **single)
         self._game: MarioEnv = self.single.unwrapped  # type: ignore[assignment]
         self._options = with_defaults(kwargs)
         self.numeric_info = self._options["numeric_info"]
         self._set_spaces(autoreset_mode)
         self.schedules = schedules_of(levels, self._game, self.num_envs)
-        self.chances, self.sticky, self.blanks = chances_of(self.num_envs, self._options)
+        luck = chances_of(self.num_envs, self._options)
+        self.chances, self.sticky, self.late, self.blanks = luck
         self.levels: list[Level | None] = [None] * self.num_envs
 
         from mario_envkit.vector.pool import GamePool  # needs the native core
@@ -300,6 +304,8 @@ class MarioVectorEnv(CopiedGames):
             noop_max = self._options["noop_max"]
             noops = draw_noops(rng, noop_max) if noop_max else 0
         self.levels[i] = level
+        if self.late is not None:
+            self.late.held[i] = 0
         self.pool.order_reset(i, level, noops)
 
     def _order_steps(self, pool: GamePool, actions: Any) -> None:
@@ -308,8 +314,11 @@ class MarioVectorEnv(CopiedGames):
         asked = parse_actions(actions, self.num_envs, len(self._joypad))
         if self.sticky is not None:
             asked = repeated(self.sticky, asked, self.over)
+        buttons = self._joypad[asked]
+        if self.late is not None:
+            buttons = self.late.order(buttons, self.over)
         self._ready = False
-        pool.order_step(self._joypad[asked])
+        pool.order_step(buttons)
         for i in over:
             self._begin_episode(i)
 

@@ -25,7 +25,7 @@ from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator import native
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import BackendUnavailable, OptionError
-from mario_envkit.registration import make_mario, wrapper_options
+from mario_envkit.registration import is_for_each_game, make_mario, wrapper_options
 
 
 def check_native(backend: Any) -> None:
@@ -76,6 +76,23 @@ def with_defaults(kwargs: dict[str, Any]) -> dict[str, Any]:
     options.update(kwargs)
     of_wrappers = inspect.signature(wrapper_options).parameters
     return {**options, **wrapper_options(**{name: options[name] for name in of_wrappers})}
+
+
+def for_single(kwargs: dict[str, Any], num_envs: int) -> dict[str, Any]:
+    """Arguments of the one single environment that stands for all games: where they differ, those
+    of the first.
+
+    Raises:
+        OptionError: if there are not as many values as games.
+    """
+    name = "repeat_action_probability"
+    given = kwargs.get(name)
+    if not is_for_each_game(given):
+        return kwargs
+    expected = f"a number, or one for each of the {num_envs} games"
+    if len(as_sequence(name, given, expected)) != num_envs:
+        raise not_possible(name, given, expected)
+    return {**kwargs, name: [given[0]]}  # type: ignore[index]
 
 
 def parse_autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:

@@ -118,6 +118,16 @@ def _duration(duration: Any) -> int | tuple[int, int]:
     return steps[0], steps[1]
 
 
+def draw_late_frames(rng: np.random.Generator, frames: int, probability: float) -> int:
+    """How many frames of a step still see the buttons of the frame before, 0 to ``frames``.
+
+    In each frame they do with this probability, until one sees the new ones: these are those of the
+    frame before from then on.
+    """
+    seen = np.flatnonzero(rng.random(frames) >= probability)
+    return int(seen[0]) if len(seen) else frames
+
+
 EVENTS = ("flag_get", "died", "life_lost", "snapshot_saved", "snapshot_restored")
 """Info keys that are true for one frame only, and must not get lost between two decisions."""
 
@@ -135,27 +145,51 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         skip: frames an action, 1 to 3600.
         max_pool: return the pixel-wise maximum of the last two observations, against flicker; an
             episode that ends on an earlier frame returns that frame's observation alone.
+        repeat_frame_probability: chance in each frame that the game sees the buttons of the frame
+            before instead (Machado et al. 2018, section 5.2); at first none are pressed. That needs
+            an environment whose actions are numbered.
 
     Raises:
         OptionError: for arguments that are not possible.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], skip: int = 4, max_pool: bool = False) -> None:
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        skip: int = 4,
+        max_pool: bool = False,
+        repeat_frame_probability: float = 0.0,
+    ) -> None:
         skip = as_int("skip", skip, least=1, most=MOST_FRAMES, what="frames")
         max_pool = as_bool("max_pool", max_pool)
-        RecordConstructorArgs.__init__(self, skip=skip, max_pool=max_pool)
+        chance = as_float("repeat_frame_probability", repeat_frame_probability, least=0, below=1)
+        RecordConstructorArgs.__init__(
+            self, skip=skip, max_pool=max_pool, repeat_frame_probability=chance
+        )
         super().__init__(as_env("env", env))
-        self._skip, self._max_pool = skip, max_pool
+        if chance and not isinstance(env.action_space, spaces.Discrete):
+            raise not_possible("env", env, "an environment with a Discrete action space")
+        self._skip, self._max_pool, self._chance = skip, max_pool, chance
+        self._held = 0  # of use where frames are sticky
         self._first_drawn = skip - 2 if max_pool and skip > 1 else skip - 1
         # So that videos of this environment play at the speed of the game.
         self.metadata = {**env.metadata, "render_fps": env.metadata["render_fps"] / skip}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset; nothing is pressed any more."""
+        self._held = 0
+        return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Hold ``action``.
 
         Raises:
+            OptionError: if it does not exist and frames are sticky; else the game says so.
             CallOrderError: while another thread steps or resets the game.
         """
+        before, late = (action, 0) if not self._chance else self._late(action)
         total = 0.0
         parts: dict[str, float] = {}
         events: dict[str, Any] = {}
@@ -165,7 +199,9 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         try:
             for frame in range(self._skip):
                 game.draw = frame >= self._first_drawn
-                observation, reward, terminated, truncated, info = self.env.step(action)
+                observation, reward, terminated, truncated, info = self.env.step(
+                    action if frame >= late else before
+                )
                 total += float(reward)
                 for name, part in info["reward_parts"].items():
                     parts[name] = parts.get(name, 0.0) + part
@@ -186,13 +222,24 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         info.update(events, reward_parts=parts)
         return observation, total, terminated, truncated, info
 
-    def save_context(self) -> tuple[()]:
-        """Nothing is remembered between two actions."""
-        return ()
+    def _late(self, action: Any) -> tuple[int, int]:
+        """What was held before, and for how many frames it still is; ``action`` is held then."""
+        before, space = self._held, self.action_space
+        action = check_action(action, int(space.n))  # type: ignore[attr-defined]
+        late = draw_late_frames(self.np_random, self._skip, self._chance)
+        if late < self._skip:
+            self._held = action
+        return before, late
 
-    def load_context(self, values: tuple[()]) -> None:
-        """Nothing to remember."""
+    def save_context(self) -> tuple[int, ...]:
+        """What is held, where frames are sticky."""
+        return (self._held,) if self._chance else ()
+
+    def load_context(self, values: tuple[int, ...]) -> None:
+        """Go on from :meth:`save_context`."""
+        (self._held,) = values or (0,)
 
     def snapshot_arguments(self) -> dict[str, Any]:
-        """What a snapshot must have in common with this wrapper."""
-        return {"frame_skip": self._skip, "max_pool": self._max_pool}
+        """What a snapshot must have in common with this wrapper: not how sticky frames are."""
+        sticky = {"sticky_frames": True} if self._chance else {}
+        return {"frame_skip": self._skip, "max_pool": self._max_pool, **sticky}

@@ -248,7 +248,8 @@ def test_eval_prints_rates_and_intervals(cli: Any, run: Path, tmp_path: Path) ->
     assert any(row.startswith("1-1 sampled-plain 20/20 100.0%") for row in rows)
     result = json.loads((tmp_path / "result.json").read_text())
     assert set(result["levels"]["1-1"]) == {
-        "greedy-plain", "greedy-sticky", "sampled-plain", "sampled-sticky",
+        "greedy-plain", "greedy-sticky", "greedy-frames",
+        "sampled-plain", "sampled-sticky", "sampled-frames",
     }  # fmt: skip
     assert result["levels"]["1-1"]["sampled-plain"]["distinct"] > 10
 
@@ -262,6 +263,7 @@ def test_eval_json(cli: Any, run: Path) -> None:
     measured = result["levels"]["1-1"]["sampled-sticky"]
     assert measured["protocol"] == {
         "episodes": 10, "greedy": False, "sticky": 0.25, "noop_max": 30, "seed": 9,
+        "per_frame": False,
     }  # fmt: skip
     assert len(measured["episodes"]) == 10
     assert result["trainer"] == "toy"
@@ -275,7 +277,7 @@ def test_only_the_whole_standard_is_kept_for_reports(cli: Any, run: Path) -> Non
         assert done.returncode == 0, done.stderr
         assert not stored.exists()
         assert f"Not kept in {stored}" in done.stderr
-        assert "100 episodes under each of 4 conditions" in done.stderr
+        assert "100 episodes under each of 6 conditions" in done.stderr
     done = cli("eval", run, "--quick")
     assert (done.returncode, done.stderr) == (0, "")  # whoever asks for that knows
     assert not stored.exists()

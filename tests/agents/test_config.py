@@ -67,6 +67,9 @@ def test_config_json_of_a_run_serves_as_options(tmp_path: Path) -> None:
         ({"lr": 0}, "lr = 0 is not valid: expected float > 0"),
         ({"lr": float("nan")}, "lr = nan must be a finite number"),
         ({"repeat_action_probability": 1.5}, "expected float < 1"),
+        ({"repeat_action_probability": [0.1, 1]}, "repeat_action_probability[1] = "),
+        ({"repeat_action_probability": [0.1]}, "length >= 2"),
+        ({"repeat_action_probability": [0.1] * 9}, "has 9 numbers for 8 environments"),
         ({"sizes": [1, "x"]}, "sizes[1] = [1, 'x'] is not valid: expected int"),
         ({"total_steps": 1.5}, "total_steps = 1.5 is not valid: expected int"),
         ({"total_steps": "1e6"}, "total_steps = '1e6' is not valid: expected int"),
@@ -293,3 +296,10 @@ def test_learning_rates_grow_with_workers_that_wait_for_one_another_only() -> No
     assert TrainConfig(lr_scaling="sqrt").workers == 0
     with pytest.raises(ConfigError, match="add --synchronous, or give --lr-scaling none"):
         TrainConfig(workers=2, lr_scaling="linear")
+
+
+def test_stickiness_of_each_game() -> None:
+    config = make_config(Config, {"repeat_action_probability": [0, 0.25, 0.5]}, source="test")
+    assert config.stickiness(5) == [0, 0.25, 0.5, 0, 0.25]
+    assert config.env_kwargs()["repeat_action_probability"] == 0
+    assert Config(repeat_action_probability=0.1).stickiness(2) == [0.1, 0.1]

@@ -73,7 +73,9 @@ def test_the_protocol_sets_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mario_agents.evaluation.evaluate.make_vector", spy)
     with pytest.raises(StopIteration):
         evaluate(Always(1), TOY, EvalProtocol(sticky=0.25, noop_max=7))
-    assert seen == {"repeat_action_probability": 0.25, "noop_max": 7}
+    assert seen == {
+        "repeat_action_probability": 0.25, "repeat_frame_probability": 0.0, "noop_max": 7
+    }  # fmt: skip
 
 
 def test_text_and_plain_values() -> None:

@@ -92,12 +92,18 @@ def test_a_long_way_is_recorded_from_somewhere(tmp_path: Path, actions: bytes, m
 
 
 @pytest.mark.parametrize("snapshots", [False, True])
-def test_games_with_chance_and_snapshots_are_played_again_exactly(snapshots: bool) -> None:
+@pytest.mark.parametrize("each", [False, True])
+def test_games_with_chance_and_snapshots_are_played_again_exactly(
+    snapshots: bool, each: bool
+) -> None:
     kwargs = {
         "level": "1-1", "actions": "simple", "repeat_action_probability": 0.25, "noop_max": 30,
         "screen_size": 36, "reward": "progress",
     }  # fmt: skip
-    more = {"id": "mario_envkit:MarioSnapshot-v0"} if snapshots else {}
+    more: dict[str, Any] = {"id": "mario_envkit:MarioSnapshot-v0"} if snapshots else {}
+    if each:
+        kwargs["repeat_frame_probability"] = 0.25
+        more["repeat_action_probability"] = [0.0, *[0.5] * (ENVS - 1)]
     rng = np.random.default_rng(0)
     x: list[list[int]] = [[] for _ in range(ENVS)]
     origins = set()
@@ -115,7 +121,7 @@ def test_games_with_chance_and_snapshots_are_played_again_exactly(snapshots: boo
     for trace, seen in zip(traces, x, strict=True):
         assert len(trace.actions) == len(seen)
         if seen:
-            assert xs_of(trace, kwargs) == seen
+            assert xs_of(trace, {**kwargs, **trace.own}) == seen
 
 
 def xs_of(trace: ActionTrace, kwargs: dict[str, Any]) -> list[int]:

@@ -36,6 +36,7 @@ class ToyEnv(gymnasium.Env[Any, Any]):
         level: str = "1-1",
         danger: float = 0.0,
         repeat_action_probability: float = 0.0,
+        repeat_frame_probability: float = 0.0,
         noop_max: int = 0,
         render_mode: str | None = None,
     ) -> None:

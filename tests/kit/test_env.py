@@ -32,6 +32,7 @@ IDS = {
         "repeat_action_probability": 0.25, "noop_max": 8, "stall_limit": 10, "max_pool": True,
         "reward": "progress", "crop_top": 32, "screen_size": (52, 64), "level": ["1-1", "1-2"],
         "blank_probability": 0.25, "reward_weights": {"death": 25, "stall": 2.5},
+        "repeat_frame_probability": 0.25,
     },
     "MarioTrain-v0/ram": {"observation": "ram"},
     "MarioTiles-v0": {"show_buttons": True},

@@ -78,6 +78,7 @@ OPTIONS: dict[str, Any] = {
     "reward_weights": {"death": 25, "warp": 2.5},
     "show_buttons": False,
     "repeat_action_probability": 0.25,
+    "repeat_frame_probability": 0.25,
     "blank_probability": 0.25,
     "noop_max": 5,
     "stall_limit": 50,

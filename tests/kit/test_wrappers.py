@@ -7,10 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import gymnasium
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import CallOrderError
 from mario_envkit.registration import make_mario
+from mario_envkit.step_lock import StepLock
 from mario_envkit.wrappers import (
     BlankObservation,
     ButtonActions,
@@ -18,6 +21,7 @@ from mario_envkit.wrappers import (
     NoopReset,
     StallLimit,
 )
+from mario_envkit.wrappers.action import EVENTS
 
 ACTIONS = [129, 129, 0, 131, 64, *[128] * 80]  # ends in the first goomba
 
@@ -44,6 +48,54 @@ def test_frame_skip_is_a_loop_over_frames(max_pool):
         if terminated:
             return
     pytest.fail("this run was meant to end in a death, so that the last step is checked as well")
+
+
+class Console(gymnasium.Env):
+    """Writes down what is pressed in each frame; has nothing else of a game."""
+
+    metadata = {"render_fps": 60}  # noqa: RUF012
+    observation_space = gymnasium.spaces.Box(0, 255, (1,), np.uint8)
+    action_space = gymnasium.spaces.Discrete(256)
+
+    def __init__(self):
+        self.step_lock, self.pressed = StepLock(), []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.pressed = []
+        return np.zeros(1, np.uint8), {}
+
+    def step(self, action):
+        self.pressed.append(action)
+        info = {**dict.fromkeys(EVENTS, False), "death_cause": "", "reward_parts": {}}
+        return np.zeros(1, np.uint8), 0.0, False, False, info
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 255), max_size=12), min_size=1, max_size=3),
+    st.integers(1, 6),
+    st.floats(0.01, 0.99),
+    st.integers(0, 99),
+    st.integers(0, 12),
+)
+def test_sticky_frames_are_those_of_the_arcade_learning_environment(
+    episodes, skip, probability, seed, saved_at
+):
+    env = FrameSkip(Console(), skip, repeat_frame_probability=probability)
+    rng = np.random.default_rng(seed)
+    for number, actions in enumerate(episodes):
+        env.reset(seed=seed if number == 0 else None)
+        held, expected = 0, []
+        for step, action in enumerate(actions):
+            for chance in rng.random(skip):
+                held = held if chance < probability else action
+                expected.append(held)
+            if step == saved_at:  # saved, played on elsewhere, and restored
+                kept = env.save_context()
+                env.load_context((255 - held,))
+                env.load_context(kept)
+            env.step(action)
+        assert env.unwrapped.pressed == expected
 
 
 def test_events_on_skipped_frames_are_not_lost():

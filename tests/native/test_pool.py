@@ -7,7 +7,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from mario_envkit.curriculum.schedule import Sequential
 from mario_envkit.emulator import native
@@ -59,6 +59,47 @@ def test_sticky_actions_noops_and_pooled_pictures(mode):
         max_episode_steps=50,
     )  # fmt: skip
     assert compare(*both, 160, hold_some(3, 7, 1))["truncated"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kwargs", [{}, {"frame_skip": 1, "actions": "raw"}], ids=str)
+def test_sticky_frames(mode, kwargs):
+    both = make_both(
+        "MarioTiles-v0", 3, level=["1-1", "5-2"], autoreset_mode=mode, noop_max=30,
+        repeat_action_probability=0.25, repeat_frame_probability=0.5, show_buttons=True,
+        blank_probability=0.25, max_episode_steps=50, **kwargs,
+    )  # fmt: skip
+    assert compare(*both, 160, hold_some(3, 256 if kwargs else 7, 1))["truncated"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_stickiness_of_each_game(mode):
+    kwargs = {"level": ["1-1", "5-2"], "noop_max": 30, "show_buttons": True}
+    each = [0.0, 0.25, 0.9]
+    vector = gymnasium.make_vec(
+        "MarioTiles-v0", 3, autoreset_mode=mode, repeat_action_probability=each,
+        max_episode_steps=30, **kwargs,
+    )  # fmt: skip
+    singles = SyncVectorEnv(
+        [
+            lambda p=p: gymnasium.make(
+                "MarioTiles-v0", repeat_action_probability=[p], max_episode_steps=30, **kwargs
+            )
+            for p in each
+        ],
+        autoreset_mode=mode,
+    )
+    assert compare(vector, singles, 100, hold_some(3, 7, 1))["truncated"]
+
+
+def test_as_many_numbers_as_games():
+    for numbers in ([0.1], [0.1, 0.2, 0.3], []):
+        with pytest.raises(OptionError, match="a number, or one for each of the 2 games"):
+            gymnasium.make_vec("MarioTiles-v0", 2, repeat_action_probability=numbers)
+    with pytest.raises(OptionError, match=r"repeat_action_probability\[1\]=2 is not possible"):
+        gymnasium.make_vec("MarioTiles-v0", 2, repeat_action_probability=[0, 2])
+    with pytest.raises(OptionError, match="give one number"):
+        gymnasium.make("MarioTiles-v0", repeat_action_probability=[0.1, 0.2])
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -26,6 +26,7 @@ STACKS: dict[str, dict[str, Any]] = {
         "observation": "tiles", "show_buttons": True, "max_pool": False,
         "repeat_action_probability": 0.5,
     },
+    "sticky frames": {"repeat_action_probability": 0.25, "repeat_frame_probability": 0.5},
     "memory": {"observation": "ram", "frame_stack": 2, "level": "7-4"},
     "lost levels": {"game": "lost_levels", "repeat_action_probability": 0.5},
 }  # fmt: skip

@@ -51,6 +51,7 @@ SAME = {
     "level": ({}, {"level": ["1-1", "1-2"]}),
     "stall_limit": ({"stall_limit": 100}, {"stall_limit": 50}),
     "stickiness": ({"repeat_action_probability": 0.25}, {"repeat_action_probability": 0.1}),
+    "sticky frames": ({"repeat_frame_probability": 0.25}, {"repeat_frame_probability": 0.1}),
     "blankness": ({"blank_probability": 0.25}, {"blank_probability": 0.5}),
 }  # fmt: skip
 

@@ -72,6 +72,10 @@ KINDS = {
         "observation": "tiles", "show_buttons": True, "frame_stack": 1,
         "repeat_action_probability": 0.5,
     },
+    "sticky frames": {
+        "observation": "tiles", "show_buttons": True, "repeat_action_probability": 0.25,
+        "repeat_frame_probability": 0.5, "noop_max": 9,
+    },
     "full game": {"level": "full", "reward": "v9", "stall_limit": 100},
     "lost levels": {"game": "lost_levels", "repeat_action_probability": 0.5},
     "blank observations": {"observation": "tiles", "blank_probability": 0.5, "noop_max": 9},
