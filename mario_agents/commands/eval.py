@@ -55,7 +55,8 @@ class EvalOptions:
     noop_max: int = 30
     """Most idle frames before the agent takes over."""
     seed: int = 0
-    """Seed of the first episode; each further one has the next seed."""
+    """Seed of the first episode, below 1,048,576; each further one has the next seed. Evaluations
+    during training, by which the best weights were chosen, have seeds above that."""
     weights: Literal["best", "latest"] = "best"
     """The best weights of the evaluations during training, or the latest."""
     device: str = "auto"

@@ -342,10 +342,19 @@ class EvaluationOptions(OptionGroup):
     """How the agent is measured during training."""
 
     HEADING = "evaluation"
-    RESUMABLE = frozenset({"eval_interval", "eval_episodes"})
+    RESUMABLE = frozenset({"eval_interval", "eval_episodes", "confirm_episodes"})
 
     eval_interval: NonNegativeInt = 50_000
     """Agent steps between two greedy evaluations during training; 0 for none. The best weights of
     all are kept beside the latest."""
     eval_episodes: PositiveInt = 10
-    """Episodes of one such evaluation, and as many again with sticky actions."""
+    """Episodes of one such evaluation, and as many again with sticky actions. Every evaluation has
+    seeds of its own, and none that mario-agents eval has."""
+    confirm_episodes: NonNegativeInt = 0
+    """Choose the best weights in two stages: those that are not clearly worse than the best so far
+    play so many more episodes, and as many again with sticky actions, with other seeds, and these
+    alone count; 0 leaves it at the first stage, in which luck counts too."""
+    weight_average: Chance = 0.0
+    """Evaluate, play and save an average of the weights: the share of it that an update keeps,
+    0.995 for about the last 200 updates; 0 takes the latest weights. Training goes on from the
+    latest anyhow."""

@@ -13,6 +13,7 @@ from mario_agents.config import LrScaling
 from mario_agents.core.gradients import trainable
 from mario_agents.core.optimizers import OptimizerFactory
 from mario_agents.core.types import Learner, Metrics
+from mario_agents.core.weight_average import WeightAverage
 from mario_agents.ops.clipping import Clip, clip_by_global_norm
 from mario_agents.ops.schedules import cosine_with_warmup, lr_factor
 from mario_envkit.errors import CheckpointError, TrainerError
@@ -64,6 +65,8 @@ class Updater:
         self.learner, self.groups = learner, groups
         self.lr_scaling: LrScaling = "none"
         """How learning rates grow with the number of packets that an update is made of."""
+        self.average: WeightAverage | None = None
+        """Follows the weights that play, if these are to be averaged."""
         self.updates = self.packets = 0
         self._parameters = trainable(learner.model)
         grouped = [id(parameter) for group in groups for parameter in group.parameters]
@@ -135,6 +138,8 @@ class Updater:
         self.learner.after_update()
         self.updates += 1
         self.packets += packets
+        if self.average is not None:
+            self.average.update(self.updates)
         metrics = {"grad_norm": math.hypot(*norms), "lr": rates[0]}
         if len(norms) > 1:
             for group, norm, lr in zip(self.groups, norms, rates, strict=True):
@@ -142,8 +147,10 @@ class Updater:
         return metrics
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights and the optimizer's moments by name, for a checkpoint."""
+        """Weights, their average and the optimizer's moments by name, for a checkpoint."""
         found = {f"model.{k}": v for k, v in self.learner.model.state_dict().items()}
+        if self.average is not None:
+            found |= {f"average.{k}": v for k, v in self.average.weights().items()}
         for index, moments in self._optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
         return found
@@ -160,10 +167,13 @@ class Updater:
         """
         moments: dict[int, dict[str, Tensor]] = {}
         weights: dict[str, Tensor] = {}
+        average: dict[str, Tensor] = {}
         for name, value in tensors.items():
             kind, _, rest = name.partition(".")
             if kind == "model":
                 weights[rest] = value
+            elif kind == "average":
+                average[rest] = value
             elif kind == "optimizer":
                 index, _, moment = rest.partition(".")
                 moments.setdefault(int(index), {})[moment] = value
@@ -173,6 +183,8 @@ class Updater:
             raise CheckpointError(
                 f"The checkpoint's weights do not fit the model: {' '.join(str(error).split())}"
             ) from error
+        if self.average is not None:
+            self.average.restore(average)
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.updates, self.packets = int(state["updates"]), int(state["packets"])

@@ -19,6 +19,7 @@ from mario_agents.config import NonNegativeInt, PositiveInt
 from mario_agents.evaluation.conditions import CONDITIONS, Condition
 from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.results import EvalProtocol, Evaluation
+from mario_agents.evaluation.seeds import FIRST
 from mario_envkit.plugins import Policy
 
 
@@ -32,13 +33,14 @@ class Standard:
             "Revisiting the Arcade Learning Environment", JAIR 2018): in an agent step under the
             sticky conditions, in a frame under those named frames.
         noop_max: an episode begins with 0 to so many idle frames.
-        seed: episode ``i`` of every condition is seeded with ``seed + i``.
+        seed: episode ``i`` of every condition is seeded with ``seed + i``; below the seeds by which
+            weights were chosen while they trained.
     """
 
     episodes: PositiveInt = 100
     sticky: Annotated[float, Meta(gt=0, lt=1)] = 0.25
     noop_max: NonNegativeInt = 30
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Meta(ge=0, lt=FIRST)] = 0
 
     @property
     def is_whole(self) -> bool:

@@ -56,14 +56,14 @@ def level_success(run: RunData) -> list[LevelSuccess]:
         return rows
     # max() takes the first of equals; the later one has learned from more.
     best = max(
-        reversed(run.evaluations),
+        [e for e in reversed(run.evaluations) if e.confirmed] or reversed(run.evaluations),
         key=lambda e: (
-            sum(p.success for p in (*e.plain, *e.sticky)),
-            sum(p.stages_cleared for p in (*e.plain, *e.sticky)),
+            sum(p.success for played in e.judged for p in played),
+            sum(p.stages_cleared for played in e.judged for p in played),
         ),
     )
     while_training = f"at step {best.step:,}"
-    for name, episodes in (("plain", best.plain), ("sticky", best.sticky)):
+    for name, episodes in zip(("plain", "sticky"), best.judged, strict=True):
         source = f"{while_training}, {name}"
         rows += _by_level(run.name, source, episodes, full_game=run.full_game)
     return rows

@@ -70,6 +70,7 @@ class EvaluationRecord(Struct, frozen=True):
             :class:`~mario_agents.run.clock.TrainingClock`.
         known: the same when the last episode had ended: training goes on meanwhile.
         time: Unix seconds then. These three are None in runs of older versions.
+        confirmed: plain and sticky episodes of a second stage, with other seeds, if there was one.
     """
 
     step: Step
@@ -78,6 +79,15 @@ class EvaluationRecord(Struct, frozen=True):
     seconds: Seconds | None = None
     known: Seconds | None = None
     time: Seconds | None = None
+    confirmed: tuple[tuple[PlayedEpisode, ...], ...] = ()
+
+    @property
+    def judged(self) -> tuple[tuple[PlayedEpisode, ...], tuple[PlayedEpisode, ...]]:
+        """The plain and sticky episodes that say how good the weights are."""
+        if not self.confirmed:
+            return self.plain, self.sticky
+        plain, sticky = self.confirmed
+        return plain, sticky
 
 
 class _Measured(Struct, frozen=True):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces
 from mario_agents.core.gradients import Gradients
 from mario_agents.core.updater import Updater
+from mario_agents.core.weight_average import WeightAverage
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir, write_weights
 from mario_agents.run.clock import TrainingClock
 from mario_agents.run.storage import Deferrable
@@ -88,12 +91,14 @@ class TrainingCoordinator:
             StepInterval(interval, self.step)
             for interval in (config.eval_interval, config.log_interval, config.checkpoint_interval)
         )
+        if config.init is not None and checkpoint is None:
+            initial = read_initial(Path(config.init))
+            begin_with(algorithm, config, spaces, self.learner, initial)
+        if config.weight_average:
+            self.updater.average = WeightAverage(self._player, config.weight_average)
         if checkpoint:
             self._restore(checkpoint)
             self._saved = checkpoint.step, self.version
-        elif config.init is not None:
-            initial = read_initial(Path(config.init))
-            begin_with(algorithm, config, spaces, self.learner, initial)
 
     @property
     def version(self) -> int:
@@ -148,7 +153,7 @@ class TrainingCoordinator:
         if step < self.config.total_steps and not self._heartbeat.stopping:
             # One that is due while another one is played begins when that has ended.
             if self._evaluator.free and self._evaluations.due(step):
-                self._evaluator.start(self.learner, step)
+                self._evaluator.start(self._weights_that_play(), step)
             if row_due := self._rows.due(step):
                 self._write(step)
             if self._checkpoints.due(step):
@@ -172,7 +177,7 @@ class TrainingCoordinator:
         self._evaluator.end_training()
         self.take_evaluation(wait=True)
         if complete:
-            self._evaluator.start_last(self.learner, self.step)
+            self._evaluator.start_last(self._weights_that_play(), self.step)
             self.take_evaluation(wait=True)
         self._write(self.step)
         self.flush()
@@ -223,7 +228,7 @@ class TrainingCoordinator:
         close_all(
             self._write_chunks,
             lambda: self._save_checkpoint(step),
-            lambda: write_weights(self.run, self._player.state_dict(), metadata),
+            lambda: write_weights(self.run, self._weights_that_play(), metadata),
         )
 
     def close(self) -> None:
@@ -233,6 +238,11 @@ class TrainingCoordinator:
             RunError: if something could not be written.
         """
         close_all(self._evaluator.close, self.reporter.close)
+
+    def _weights_that_play(self) -> Mapping[str, Tensor]:
+        """The latest, or their average; they move with the next update."""
+        average = self.updater.average
+        return self._player.state_dict() if average is None else average.weights()
 
     def _write(self, step: int) -> None:
         self._read_clock()

@@ -17,9 +17,12 @@ from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.policy import Dream, DreamingPolicy, Mode, Policy
 from mario_agents.core.types import State
 from mario_agents.evaluation.evaluate import evaluate
+from mario_agents.evaluation.intervals import wilson_interval
 from mario_agents.evaluation.results import EvalProtocol, Evaluation
+from mario_agents.evaluation.seeds import training_seed
 from mario_agents.playback.camera import tell_missing
 from mario_agents.playback.video_recorder import VideoRecorder
+from mario_agents.run.best import Score
 from mario_agents.run.records import EvaluationRecord, PlayedEpisode
 
 STICKY = 0.25
@@ -61,11 +64,57 @@ class EvaluationResult(NamedTuple):
             said.append(f"{name}: {flags}, mean x {x:.0f}, return {reward:.1f}")
         return "; ".join(said)
 
+    def played(self) -> tuple[tuple[PlayedEpisode, ...], tuple[PlayedEpisode, ...]]:
+        """The episodes, plain and sticky."""
+        plain, sticky = (tuple(map(PlayedEpisode.of, each.episodes)) for each in self)
+        return plain, sticky
+
+
+class Verdict(NamedTuple):
+    """What one or two stages found.
+
+    Attributes:
+        first: of every evaluation.
+        second: fresh episodes of weights that may be the best so far, see
+            :func:`may_be_better`; None where nobody asked for them, or they were not worth it.
+    """
+
+    first: EvaluationResult
+    second: EvaluationResult | None = None
+
+    def text(self) -> str:
+        """One line for people."""
+        fresh = f"; once more with other seeds: {self.second.text()}" if self.second else ""
+        return self.first.text() + fresh
+
     def record(self, step: int, seconds: float, known: float, time: float) -> EvaluationRecord:
         """What is kept of it: the weights were taken at ``step``, after ``seconds`` of training;
         the last episode ended after ``known`` seconds, at the Unix time ``time``."""
-        plain, sticky = (tuple(map(PlayedEpisode.of, each.episodes)) for each in self)
-        return EvaluationRecord(step, plain, sticky, round(seconds, 3), round(known, 3), time)
+        plain, sticky = self.first.played()
+        confirmed = self.second.played() if self.second else ()
+        return EvaluationRecord(
+            step, plain, sticky, round(seconds, 3), round(known, 3), time, confirmed
+        )
+
+
+def may_be_better(found: EvaluationResult, best: Score | None) -> bool:
+    """Whether weights may be at least as good as the best so far.
+
+    Args:
+        found: of their first stage.
+        best: the score of the best, of its second stage.
+
+    Returns:
+        False where the 95 % interval of their success lies below; where nobody has succeeded yet,
+        where they did not come as far.
+    """
+    wins = sum(episode.success for each in found for episode in each.episodes)
+    trials = sum(len(each.episodes) for each in found)
+    if best is None:
+        return True
+    if not wins and not best[0]:
+        return found.score >= best
+    return wilson_interval(wins, trials)[1] >= best[0]
 
 
 class EvaluationPlayer:
@@ -91,17 +140,32 @@ class EvaluationPlayer:
         self._learner = algorithm.learner(config, spaces)
         self._learner.model.to(device)
 
-    def evaluate(self, weights: Mapping[str, Tensor]) -> EvaluationResult:
+    def evaluate(
+        self, weights: Mapping[str, Tensor], step: int, best: Score | None = None
+    ) -> Verdict:
         """Evaluate the weights of :meth:`Algorithm.player
-        <mario_agents.core.algorithm.Algorithm.player>`."""
+        <mario_agents.core.algorithm.Algorithm.player>`.
+
+        Args:
+            weights: as they were at agent step ``step``.
+            step: decides on the seeds.
+            best: the highest score before, for a second stage.
+        """
         config = self._config
         torch.set_num_threads(1)  # more would wait for one another beside training
-        kwargs = self._algorithm.env_kwargs(config)
+        first = self._stage(weights, config.eval_episodes, training_seed(config.seed, step, 1))
+        if not config.confirm_episodes or not may_be_better(first, best):
+            return Verdict(first)
+        seed = training_seed(config.seed, step, 2)
+        return Verdict(first, self._stage(weights, config.confirm_episodes, seed))
+
+    def _stage(self, weights: Mapping[str, Tensor], episodes: int, seed: int) -> EvaluationResult:
+        kwargs = self._algorithm.env_kwargs(self._config)
         plain, sticky = (
             evaluate(
                 self._policy(weights),
                 kwargs,
-                EvalProtocol(config.eval_episodes, sticky=chance, seed=config.seed),
+                EvalProtocol(episodes, sticky=chance, seed=seed),
                 max_envs=MAX_ENVS,
             )
             for chance in (0.0, STICKY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any, NamedTuple
@@ -14,13 +14,14 @@ from torch import Tensor
 
 from mario_agents.config import TrainConfig, to_plain
 from mario_agents.core.algorithm import Algorithm, Spaces, name_of
-from mario_agents.core.types import Learner, Metrics
+from mario_agents.core.types import Metrics
 from mario_agents.playback.video_recorder import VideoRecorder
 from mario_agents.run import BestWeights, RunDir
+from mario_agents.run.best import Score
 from mario_agents.run.clock import TrainingClock
 from mario_agents.run.records import evaluation_line, last_evaluated
 from mario_agents.run.storage import GrowingFile
-from mario_agents.runtime.evaluation import EvaluationPlayer, EvaluationResult
+from mario_agents.runtime.evaluation import EvaluationPlayer, EvaluationResult, Verdict
 from mario_agents.runtime.processes.background import available
 from mario_agents.runtime.processes.evaluator_process import EvaluatorProcess, Lost
 from mario_agents.runtime.processes.messages import Failed, Prepare
@@ -43,6 +44,7 @@ class _Evaluation(NamedTuple):
     Attributes:
         step, seconds: when the weights were taken, in agent steps and seconds of training.
         weights: of the part that plays.
+        best: the highest score before.
         began: the same moment by :func:`time.monotonic`.
         remote: it is played by the process.
     """
@@ -50,6 +52,7 @@ class _Evaluation(NamedTuple):
     step: int
     seconds: float
     weights: dict[str, Tensor]
+    best: Score | None
     began: float
     remote: bool
 
@@ -63,7 +66,7 @@ class _Video(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    what: EvaluationResult | Failed | Lost | BaseException
+    what: Verdict | Failed | Lost | BaseException
     moment: float
     time: float
 
@@ -72,7 +75,8 @@ class Evaluator:
     """Plays with a copy of the weights, so that updates need not wait for it.
 
     The weights are kept as the run's best ones if none did better: by the mean success of plain and
-    sticky episodes, and with equal success by how far they came. What is worth it is recorded (see
+    sticky episodes, and with equal success by how far they came; in two stages if the run's
+    ``confirm_episodes`` ask for that. What is worth it is recorded (see
     :class:`~mario_agents.playback.video_recorder.VideoRecorder`). Every evaluation is a line in the
     run's ``evaluations.jsonl``.
 
@@ -122,15 +126,16 @@ class Evaluator:
         if interval and (step // interval + 1) * interval < self._config.total_steps:
             self._start_process()
 
-    def start(self, learner: Learner, step: int) -> None:
-        """Begin to evaluate the weights as they are now, unless an evaluation is going on."""
+    def start(self, weights: Mapping[str, Tensor], step: int) -> None:
+        """Begin to evaluate weights of the part that plays as they are now, unless an evaluation is
+        going on."""
         process = self._process
         if not self.free:
             return
         remote = process is not None and process.ready
-        evaluation = self._take(learner, step, remote=remote)
+        evaluation = self._take(weights, step, remote=remote)
         if process is not None and remote:
-            process.evaluate(evaluation.weights)
+            process.evaluate(evaluation.weights, step, evaluation.best)
         else:
             self._play_here(evaluation)
 
@@ -139,14 +144,14 @@ class Evaluator:
         ready = self._process is not None and self._process.ready
         self._deadline = time.monotonic() + (END_SECONDS if ready else 0.0)
 
-    def start_last(self, learner: Learner, step: int) -> None:
+    def start_last(self, weights: Mapping[str, Tensor], step: int) -> None:
         """Begin to evaluate the weights that a run ends with, unless that has been done.
 
         A run that was too short for any evaluation has no last one either. An evaluation that is
         still going on must have been fetched.
         """
         if self._step != step and 0 < self._config.eval_interval <= step:
-            self._play_here(self._take(learner, step, remote=False))
+            self._play_here(self._take(weights, step, remote=False))
 
     @property
     def free(self) -> bool:
@@ -201,7 +206,7 @@ class Evaluator:
 
     # -- what comes back --------------------------------------------------------------------------
 
-    def _deliver(self, what: EvaluationResult | Failed | Lost | BaseException) -> None:
+    def _deliver(self, what: Verdict | Failed | Lost | BaseException) -> None:
         """Take an outcome in, in any thread."""
         self._outcomes.put(_Outcome(what, time.monotonic(), time.time()))
         self._news.set()
@@ -227,31 +232,31 @@ class Evaluator:
             ) from what
         return self._evaluated(evaluation, what, outcome)
 
-    def _evaluated(
-        self, evaluation: _Evaluation, result: EvaluationResult, outcome: _Outcome
-    ) -> Metrics:
+    def _evaluated(self, evaluation: _Evaluation, verdict: Verdict, outcome: _Outcome) -> Metrics:
         step, seconds, best = evaluation.step, evaluation.seconds, self._best.score
         known = seconds + outcome.moment - evaluation.began
-        self._records.append(evaluation_line(result.record(step, seconds, known, outcome.time)))
-        log.info("Evaluation at step %d: %s", step, result.text())
+        self._records.append(evaluation_line(verdict.record(step, seconds, known, outcome.time)))
+        log.info("Evaluation at step %d: %s", step, verdict.text())
+        result = verdict.second or verdict.first
         if evaluation.remote:
             self._losses = 0
         if self._losses < MAX_LOSSES and self._recorder.wants(result, result.score, best):
             self._video = _Video(evaluation, result, best)  # in the place of one that still waits
-        plain, sticky = result
+        plain, sticky = verdict.first
         return {
             "eval_success": plain.success_rate.mean,
             "eval_x": plain.mean_x.mean,
             "eval_reward": plain.mean_reward.mean,
             **({"eval_stages": plain.stages_cleared.mean} if plain.full_game else {}),
             "eval_sticky_success": sticky.success_rate.mean,
-            "eval_best": self._offer(evaluation, result),
+            "eval_best": self._offer(evaluation, verdict),
         }
 
-    def _offer(self, evaluation: _Evaluation, result: EvaluationResult) -> float:
+    def _offer(self, evaluation: _Evaluation, verdict: Verdict) -> float:
         """Offer what was evaluated as the best; returns the success of the best."""
         metadata = {**self._spaces.metadata(), "step": evaluation.step}
-        if self._best.offer(result.score, evaluation.weights, metadata):
+        judged = verdict.second if self._config.confirm_episodes else verdict.first
+        if judged and self._best.offer(judged.score, evaluation.weights, metadata):
             log.info("The best weights are those of step %d.", evaluation.step)
         assert self._best.score is not None
         return self._best.score[0]
@@ -299,16 +304,16 @@ class Evaluator:
 
     # -- who plays --------------------------------------------------------------------------------
 
-    def _take(self, learner: Learner, step: int, *, remote: bool) -> _Evaluation:
+    def _take(self, weights: Mapping[str, Tensor], step: int, *, remote: bool) -> _Evaluation:
         """Take a copy of the weights as they are now."""
-        state = self._algorithm.player(learner).state_dict()
-        weights = {
+        taken = {
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, tensor in state.items()
+            for name, tensor in weights.items()
         }
         now = time.monotonic()
         self._step = step
-        self._evaluation = _Evaluation(step, self._clock.seconds, weights, now, remote)
+        seconds, best = self._clock.seconds, self._best.score
+        self._evaluation = _Evaluation(step, seconds, taken, best, now, remote)
         return self._evaluation
 
     @property
@@ -321,7 +326,7 @@ class Evaluator:
 
         def play() -> None:
             try:
-                self._deliver(player.evaluate(evaluation.weights))
+                self._deliver(player.evaluate(evaluation.weights, evaluation.step, evaluation.best))
             except BaseException as error:  # a SystemExit of somebody's library, for instance
                 self._deliver(error)
 

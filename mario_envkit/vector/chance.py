@@ -76,9 +76,9 @@ class LateFrames:
             ],
             np.int32,
         )
-        ordered: NDArray[np.int32] = buttons | self.held << 8 | late << 16
+        ordered = buttons | self.held << 8 | late << 16
         self.held = np.where(over | (late == self._frames), self.held, buttons)
-        return ordered
+        return ordered.astype(np.int32, copy=False)
 
 
 class Blanks:

@@ -86,13 +86,13 @@ def for_single(kwargs: dict[str, Any], num_envs: int) -> dict[str, Any]:
         OptionError: if there are not as many values as games.
     """
     name = "repeat_action_probability"
-    given = kwargs.get(name)
+    given: Any = kwargs.get(name)
     if not is_for_each_game(given):
         return kwargs
     expected = f"a number, or one for each of the {num_envs} games"
     if len(as_sequence(name, given, expected)) != num_envs:
         raise not_possible(name, given, expected)
-    return {**kwargs, name: [given[0]]}  # type: ignore[index]
+    return {**kwargs, name: [given[0]]}
 
 
 def parse_autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:

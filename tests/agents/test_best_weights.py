@@ -115,7 +115,7 @@ def test_an_evaluation_keeps_what_it_played_and_not_what_came_later(run):
     for step, right in ((100, 0.0), (200, 1.0), (300, 0.0)):
         with torch.no_grad():
             learner.model.right.fill_(right)
-        evaluator.start(learner, step)
+        evaluator.start(learner.model.state_dict(), step)
         with torch.no_grad():
             learner.model.right.fill_(5.0)  # training goes on
         metrics = evaluator.result(wait=True)
@@ -148,13 +148,13 @@ def test_what_an_evaluation_ends_with_is_raised_where_it_is_fetched(
         raise error
 
     monkeypatch.setattr(WalkingAlgorithm, part, broken)
-    evaluator.start(WalkingLearner(Walker()), 100)
+    evaluator.start(Walker().state_dict(), 100)
     with pytest.raises(TrainerError) as caught:
         evaluator.result(wait=True)
     assert str(caught.value) == f"The evaluation of step 100 failed. {said}"
     assert caught.value.__cause__ is error
     monkeypatch.undo()
-    evaluator.start(WalkingLearner(Walker()), 200)
+    evaluator.start(Walker().state_dict(), 200)
     assert evaluator.result(wait=True) is not None
 
 

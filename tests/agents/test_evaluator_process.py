@@ -25,6 +25,7 @@ from mario_agents.core.algorithm import Algorithm, Spaces
 from mario_agents.core.types import Learner, Metrics
 from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.results import EvalProtocol
+from mario_agents.evaluation.seeds import training_seed
 from mario_agents.run import RunDir
 from mario_agents.run.records import PlayedEpisode, read_evaluations, read_videos
 from mario_agents.runtime.evaluator import Evaluator
@@ -80,7 +81,7 @@ def ready(evaluator: Evaluator) -> int:
 
 
 def evaluated(evaluator: Evaluator, learner: Learner, step: int) -> Metrics | None:
-    evaluator.start(learner, step)
+    evaluator.start(learner.model.state_dict(), step)
     return evaluator.result(wait=True)
 
 
@@ -93,11 +94,12 @@ def test_a_process_finds_what_a_direct_evaluation_finds(
     ready(evaluator)
     metrics = evaluated(evaluator, learner, 100)
     assert evaluator._player is None  # nothing was played, and no video made, in this process
+    seed = training_seed(config.seed, 100, 1)
     expected = [
         evaluate(
             trained_policy(algorithm, config, learner, torch.device("cpu")),
             algorithm.env_kwargs(config),
-            EvalProtocol(config.eval_episodes, sticky=sticky, seed=config.seed),
+            EvalProtocol(config.eval_episodes, sticky=sticky, seed=seed),
         )
         for sticky in (0.0, 0.25)
     ]
@@ -152,6 +154,7 @@ from pathlib import Path
 import torch
 from mario_agents.acting.environments import make_vector
 from mario_agents.core.algorithm import Spaces
+from mario_agents.evaluation.seeds import training_seed
 from mario_agents.run import RunDir
 from mario_agents.runtime.evaluator import Evaluator
 from mario_agents.runtime.processes import evaluator_process
@@ -168,7 +171,7 @@ with closing(Evaluator(algorithm, config, run, spaces, torch.device("cpu"))) as 
     evaluator.begin(0)
     while not evaluator._process.ready:
         time.sleep(0.02)
-    evaluator.start(algorithm.learner(config, spaces), 100)
+    evaluator.start(algorithm.learner(config, spaces).model.state_dict(), 100)
     print(evaluator.result(wait=True) is not None)
 """
 
@@ -227,7 +230,7 @@ def test_who_is_evaluated_by_a_thread(begin: Open) -> None:
     short = TOY.__class__(eval_interval=100, total_steps=100, device="cpu")
     evaluator, learner = begin(ToyAlgorithm(), short)
     assert evaluator._process is None
-    evaluator.start_last(learner, 100)
+    evaluator.start_last(learner.model.state_dict(), 100)
     assert evaluator.result(wait=True) is not None
 
 
@@ -238,13 +241,13 @@ def test_the_end_does_not_wait_for_a_process_that_starts_or_is_slow(
     evaluator, learner = begin(ToyAlgorithm(), TOY)
     assert evaluator._process is not None
     os.kill(evaluator._process.pid, signal.SIGSTOP)  # it is not ready, and will not be
-    evaluator.start(learner, 100)  # so in this process
+    evaluator.start(learner.model.state_dict(), 100)  # so in this process
     evaluator.end_training()
     assert evaluator.result(wait=True) is not None
     assert evaluator._process is None
     evaluator, learner = begin(ToyAlgorithm(), TOY)
     os.kill(ready(evaluator), signal.SIGSTOP)
-    evaluator.start(learner, 200)
+    evaluator.start(learner.model.state_dict(), 200)
     monkeypatch.setattr("mario_agents.runtime.evaluator.END_SECONDS", 0.1)
     evaluator.end_training()
     assert evaluator.result(wait=True) is not None

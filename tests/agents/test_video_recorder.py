@@ -184,7 +184,7 @@ def test_an_evaluator_records_keeps_and_tensorboard_shows(tmp_path) -> None:
         learner = WalkLearner(WalkModel())
         with torch.no_grad():
             learner.model.start.fill_(start)
-        evaluator.start(learner, step)
+        evaluator.start(learner.model.state_dict(), step)
         assert evaluator.result(wait=True) is not None
         board.write(step, {"run/loss": 1.0})
     records, damaged = read_evaluations(run.evaluations_path)

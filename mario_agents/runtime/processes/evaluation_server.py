@@ -71,11 +71,12 @@ class EvaluationServer:
 
     def _evaluate(self, request: Evaluate) -> None:
         try:
-            plain, sticky = self._evaluating.evaluate(load(request.weights))
+            weights = load(request.weights)
+            first, second = self._evaluating.evaluate(weights, request.step, request.best)
         except BaseException:  # a SystemExit of somebody's library, for instance
             self._link.send(Failed(traceback.format_exc()).encode())
         else:
-            self._link.send(Evaluated(plain, sticky).encode())
+            self._link.send(Evaluated(*first, tuple(second or ())).encode())
 
     def _record(self, request: Record) -> None:
         plain, sticky = request.evaluations

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mario_agents.runtime.attended import LOOK_SECONDS
-from mario_agents.runtime.evaluation import EvaluationResult
+from mario_agents.runtime.evaluation import EvaluationResult, Verdict
 from mario_agents.runtime.processes.background import BackgroundProcess, ProcessLost
 from mario_agents.runtime.processes.messages import (
     Evaluate,
@@ -61,7 +61,7 @@ class EvaluatorProcess:
     def __init__(
         self,
         plan: Prepare,
-        deliver: Callable[[EvaluationResult | Failed | Lost], object],
+        deliver: Callable[[Verdict | Failed | Lost], object],
         on_idle: Callable[[], object],
     ) -> None:
         self._process = BackgroundProcess(SERVER)
@@ -92,9 +92,11 @@ class EvaluatorProcess:
         """Whether a video is being made, or waits."""
         return self._videos_made < self._videos_asked
 
-    def evaluate(self, weights: Mapping[str, Tensor]) -> None:
-        """Evaluate; ``deliver`` is called with what it finds."""
-        self._ask(lambda: Evaluate(save(dict(weights))))
+    def evaluate(
+        self, weights: Mapping[str, Tensor], step: int, best: tuple[float, ...] | None
+    ) -> None:
+        """Evaluate weights of agent step ``step``; ``deliver`` is called with what it finds."""
+        self._ask(lambda: Evaluate(save(dict(weights)), step, best))
 
     def record(
         self,
@@ -156,7 +158,9 @@ class EvaluatorProcess:
             self._on_idle()
         elif isinstance(reply, Evaluated):
             self._answered += 1
-            self._deliver(EvaluationResult(reply.plain, reply.sticky))
+            first = EvaluationResult(reply.plain, reply.sticky)
+            second = EvaluationResult(*reply.confirmed) if reply.confirmed else None
+            self._deliver(Verdict(first, second))
         elif isinstance(reply, Failed):
             self._answered += 1
             self._deliver(reply)

@@ -63,9 +63,16 @@ class Prepare(Message, frozen=True, tag="prepare"):
 
 
 class Evaluate(Message, frozen=True, tag="evaluate"):
-    """Evaluate ``weights`` of the part that plays, as the bytes of a safetensors file."""
+    """Evaluate ``weights`` of the part that plays, as the bytes of a safetensors file.
+
+    Attributes:
+        step: when they were taken.
+        best: the highest score before, if there was any.
+    """
 
     weights: bytes
+    step: int
+    best: tuple[float, ...] | None
 
 
 class Record(Message, frozen=True, tag="record"):
@@ -114,6 +121,8 @@ class Evaluated(Message, frozen=True, tag="evaluated"):
 
     plain: Evaluation
     sticky: Evaluation
+    confirmed: tuple[Evaluation, ...] = ()
+    """The same of a second stage, if there was one."""
 
 
 class Failed(Message, frozen=True, tag="failed"):

@@ -109,7 +109,7 @@ def test_a_new_best_has_a_film_of_its_dream(config: DreamerConfig, tmp_path: Pat
     run = RunDir.create(tmp_path / "run", trainer="dreamer", config=config)
     player = EvaluationPlayer(algorithm, config, SPACES, CPU)
     weights = algorithm.player(algorithm.learner(config, SPACES)).state_dict()
-    result = player.evaluate(weights)
+    result, _ = player.evaluate(weights, 10)
     for step, best in ((10, None), (20, result.score)):
         player.record(run.videos_path, weights, step, result, best)
     videos = dict(read_videos(run.videos_path)[0])

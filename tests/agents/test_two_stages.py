@@ -1,0 +1,113 @@
+"""The best weights are chosen in two stages, by episodes that nothing else is judged by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mario_agents.config import TrainConfig, validate
+from mario_agents.core.algorithm import Spaces
+from mario_agents.evaluation.results import EvalEpisode, EvalProtocol, Evaluation
+from mario_agents.evaluation.seeds import FIRST, training_seed
+from mario_agents.evaluation.standard import Standard
+from mario_agents.run import RunDir, read_weights
+from mario_agents.run.records import read_evaluations
+from mario_agents.runtime.evaluation import EvaluationPlayer, EvaluationResult, may_be_better
+from mario_agents.runtime.evaluator import Evaluator
+from mario_envkit.errors import ConfigError
+from tests.agents.test_best_weights import Walker, WalkingAlgorithm
+
+
+def played(wins: int, episodes: int, x: int = 100) -> EvaluationResult:
+    """So many wins of plain episodes, and of sticky ones."""
+    each = tuple(
+        EvalEpisode("1-1", number < wins, 1.0, x, 10, "flag" if number < wins else "pit")
+        for number in range(episodes)
+    )
+    both = Evaluation(EvalProtocol(episodes), each)
+    return EvaluationResult(both, both)
+
+
+def test_only_fresh_episodes_of_what_may_be_better_count(tmp_path, monkeypatch):
+    #        first of 10, second of 100 (None: must not be asked for), best afterwards
+    script = [(10, 60, 0.6), (9, 70, 0.7), (3, None, 0.7), (10, 50, 0.7), (8, 71, 0.71)]
+    config = TrainConfig(eval_episodes=10, confirm_episodes=100)
+    run = RunDir.create(tmp_path / "run", trainer="ppo", config=config)
+    evaluator = Evaluator(
+        WalkingAlgorithm(), config, run, Spaces((4, 36, 36), 3), torch.device("cpu")
+    )
+    seeds: list[int] = []
+    asked: list[int] = []
+
+    def stage(self: Any, weights: Any, episodes: int, seed: int) -> EvaluationResult:
+        seeds.append(seed)
+        asked.append(episodes)
+        first, second, _ = script[len(asked) - asked.count(100) - 1]
+        wins = first if episodes == 10 else second
+        assert wins is not None
+        return played(wins, episodes)
+
+    monkeypatch.setattr(EvaluationPlayer, "_stage", stage)
+    monkeypatch.setattr(EvaluationPlayer, "record", lambda *args: None)
+    best = []
+    for number, _ in enumerate(script, start=1):
+        evaluator.start(Walker().state_dict(), 100 * number)
+        metrics = evaluator.result(wait=True)
+        assert metrics is not None
+        best.append(metrics["eval_best"])
+    evaluator.close()
+    assert best == [after for *_, after in script]
+    assert asked == [10, 100, 10, 100, 10, 10, 100, 10, 100]
+    assert len(set(seeds)) == len(seeds)
+    assert read_weights(run, "best")[1]["step"] == "500"
+    records, damaged = read_evaluations(run.evaluations_path)
+    assert not damaged
+    assert [len(record.confirmed) for record in records] == [2, 2, 0, 2, 2]
+    assert [sum(p.success for p in record.judged[1]) for record in records] == [60, 70, 3, 50, 71]
+
+
+def test_one_stage_asks_for_nothing_more(monkeypatch):
+    config = TrainConfig(eval_episodes=10)
+    player = EvaluationPlayer(
+        WalkingAlgorithm(), config, Spaces((4, 36, 36), 3), torch.device("cpu")
+    )
+    monkeypatch.setattr(EvaluationPlayer, "_stage", lambda *args: played(3, args[2]))
+    first, second = player.evaluate({}, 100, (0.1, 5.0))
+    assert (len(first.plain.episodes), second) == (10, None)
+
+
+@pytest.mark.parametrize(
+    ("wins", "x", "best", "may"),
+    [
+        (0, 100, None, True),
+        (0, 100, (0.0, 99.0), True),
+        (0, 100, (0.0, 101.0), False),
+        (0, 100, (0.1, 9.0), True),
+        (0, 100, (0.5, 9.0), False),
+        (10, 100, (1.0, 900.0), True),
+        (8, 100, (0.9, 900.0), True),
+        (5, 100, (0.9, 900.0), False),
+    ],
+)
+def test_what_may_be_better(wins, x, best, may):
+    assert may_be_better(played(wins, 10, x), best) is may
+
+
+@given(st.integers(0, 2**63), st.integers(0, 2**40), st.integers(0, 2**40), st.sampled_from([1, 2]))
+def test_seeds_of_training_are_its_own(seed, step, other, stage):
+    first = training_seed(seed, step, stage)
+    assert FIRST <= first < 2**31 - FIRST
+    assert first == training_seed(seed, step, stage)
+    if other != step:
+        assert first != training_seed(seed, other, stage)
+    assert first != training_seed(seed, step, 3 - stage)
+
+
+def test_the_standard_has_other_seeds():
+    validate(Standard(seed=FIRST - 1), source="test")
+    with pytest.raises(ConfigError, match=f"expected int < {FIRST}"):
+        validate(Standard(seed=FIRST), source="test")
