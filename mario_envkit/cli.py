@@ -81,6 +81,12 @@ def _add_solve(commands: _Commands) -> None:
     solve.add_argument(
         "--level", default="all", help="1-1, several like 1-1..2-4,8-4, or all (default all)"
     )
+    solve.add_argument(
+        "--runs",
+        type=read_whole_number,
+        default=1,
+        help="different runs of each level, as NAME.json, NAME-2.json and so on (default 1)",
+    )
     solve.add_argument("--out", type=Path, default=Path("runs"), help="folder (default runs)")
     solve.add_argument(
         "--seed", type=read_whole_number, default=0, help="of the random moves (default 0)"
@@ -166,6 +172,7 @@ def _solve(options: argparse.Namespace) -> int:
         rom_unknown=options.rom_unknown,
         seed=options.seed,
         seconds=options.seconds,
+        runs=options.runs,
     )
     return 1 if unsolved else 0
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from mario_envkit.arguments import as_path
+from mario_envkit.arguments import as_int, as_path
 from mario_envkit.curriculum.level_text import each_level
 from mario_envkit.curriculum.runs import run_path
 from mario_envkit.curriculum.search import Effort, NotSolved, solve
@@ -15,6 +16,10 @@ from mario_envkit.errors import OptionError
 from mario_envkit.game.levels import Level
 
 _HEADER = f"{'level':>5}  {'run':>6}  {'searched':>9}  {'places':>6}  {'seconds':>7}  file"
+
+
+_TRIES = 3
+"""Searches for each run that is wanted, of which some may find one that is known."""
 
 
 def solve_levels(
@@ -27,55 +32,76 @@ def solve_levels(
     rom_unknown: str = "refuse",
     seed: int = 0,
     seconds: float = 60,
+    runs: int = 1,
 ) -> list[Level]:
     """Search levels, such as "1-1", "1-1..2-4" or "all"; each run is verified and saved.
 
-    Prints one row for each level: frames of the run, frames searched, places reached, seconds with
-    verification, file.
+    Prints one row for each run: its frames, frames searched, places reached, seconds with
+    verification, file. Several runs of a level are different ones, of searches with seeds that
+    follow one another; their files are those of :func:`~mario_envkit.curriculum.runs.run_path`.
 
     Returns:
-        The levels for which ``seconds`` were not enough.
+        The levels for which ``seconds``, for each search, were not enough.
 
     Raises:
         MarioEnvkitError: for arguments that make no sense.
     """
     levels, out = each_level(level, game), as_path("out", out)
+    runs = as_int("runs", runs, least=1, most=1000)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(f"The folder {out} cannot be made: {error.strerror}.") from error
     print(_HEADER, flush=True)
+    options = {"game": game, "timing": timing, "rom": rom, "rom_unknown": rom_unknown}
     unsolved = []
     frames = 0
     begin = time.perf_counter()
     for stage in levels:
-        status = _StatusLine()
-        start = time.perf_counter()
-        try:
-            run, effort = solve(
-                stage, game=game, timing=timing, rom=rom, rom_unknown=rom_unknown, seed=seed,
-                seconds=seconds, progress=status.show,
-            )  # fmt: skip
-        except NotSolved as failure:
+        searched, found = _solve_level(stage, out, runs, seed, {**options, "seconds": seconds})
+        frames += searched
+        if found < runs:
             unsolved.append(stage)
-            frames += status.frames
-            status.clear()
-            print(f"{stage!s:>5}  {failure}", flush=True)
-            continue
-        path = run_path(out, stage, game=game, timing=timing)
-        run.save(path)
-        frames += effort.frames
-        status.clear()
-        print(
-            f"{stage!s:>5}  {run.frames:6}  {effort.frames:9}  {effort.cells:6}  "
-            f"{time.perf_counter() - start:7.2f}  {path}",
-            flush=True,
-        )
     print(
         f"{len(levels) - len(unsolved)} of {len(levels)} cleared and verified, {frames} frames "
         f"searched, {time.perf_counter() - begin:.1f} s, seed {seed}, timing {timing}"
     )
     return unsolved
+
+
+def _solve_level(
+    stage: Level, out: Path, runs: int, seed: int, options: dict[str, Any]
+) -> tuple[int, int]:
+    """Search a level for ``runs`` different runs; frames that were searched, and runs found."""
+    known: set[bytes] = set()
+    frames = 0
+    for number in range(_TRIES * runs):
+        status, start = _StatusLine(), time.perf_counter()
+        try:
+            run, effort = solve(stage, seed=seed + number, progress=status.show, **options)
+        except NotSolved as failure:
+            status.clear()
+            print(f"{stage!s:>5}  {failure}", flush=True)
+            return frames + status.frames, len(known)
+        frames += effort.frames
+        status.clear()
+        if run.actions in known:
+            continue
+        known.add(run.actions)
+        path = run_path(
+            out, stage, game=options["game"], timing=options["timing"], number=len(known)
+        )
+        run.save(path)
+        print(
+            f"{stage!s:>5}  {run.frames:6}  {effort.frames:9}  {effort.cells:6}  "
+            f"{time.perf_counter() - start:7.2f}  {path}",
+            flush=True,
+        )
+        if len(known) == runs:
+            break
+    else:
+        print(f"{stage!s:>5}  There were only {len(known)} different runs.", flush=True)
+    return frames, len(known)
 
 
 class _StatusLine:

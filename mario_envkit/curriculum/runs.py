@@ -228,12 +228,20 @@ class Run:
 
 
 def run_path(
-    folder: str | os.PathLike[str], level: Level, *, game: str = "smb", timing: str = "console"
+    folder: str | os.PathLike[str],
+    level: Level,
+    *,
+    game: str = "smb",
+    timing: str = "console",
+    number: int = 1,
 ) -> Path:
-    """The file of a level's run in a folder of ``mario-envkit solve``."""
+    """The file of a level's run in a folder of ``mario-envkit solve``; of several the one with that
+    ``number``, from 1."""
     stage = parse_level(level, game)
     timing = as_choice("timing", timing, TIMINGS["native"])
-    return as_path("folder", folder) / f"{game}-{stage}-{timing}.json"
+    number = as_int("number", number, least=1)
+    suffix = "" if number == 1 else f"-{number}"
+    return as_path("folder", folder) / f"{game}-{stage}-{timing}{suffix}.json"
 
 
 def load_run(run: Run | str | os.PathLike[str]) -> Run:

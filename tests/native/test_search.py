@@ -278,6 +278,7 @@ def test_time_that_runs_out_is_status_1(tmp_path, capsys):
     [
         (["solve", "--level", "9-9", "--out", "{tmp}"], "There is no level '9-9'"),
         (["solve", "--seconds", "-1", "--out", "{tmp}"], "seconds=-1.0"),
+        (["solve", "--runs", "0", "--out", "{tmp}"], "runs=0 is not possible"),
         (["solve", "--out", "{tmp}/file/x"], "cannot be made"),
         (["play", "--replay", "{tmp}/none.json"], "cannot be read: No such file"),
         (["play", "--replay", "{tmp}/file"], "is not a run: it holds no JSON object"),
@@ -300,3 +301,17 @@ def test_the_example_runs(tmp_path, capsys):
     runpy.run_path(str(example))["main"](tmp_path, ["1-4"])
     assert "1-4: " in capsys.readouterr().out
     Run.load(tmp_path / "1-4.json").verify()
+
+
+def test_several_runs_are_different_ones(tmp_path, capsys, monkeypatch):
+    assert main(["solve", "--level", "1-1", "--out", str(tmp_path), "--runs", "3"]) == 0
+    names = ["smb-1-1-console.json", "smb-1-1-console-2.json", "smb-1-1-console-3.json"]
+    runs = [Run.load(tmp_path / name) for name in names]
+    assert len({run.actions for run in runs}) == 3
+    assert runs[0] == solve("1-1", seed=0)[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert "1 of 1 cleared and verified" in capsys.readouterr().out
+    effort = Effort(Level(1, 1), 5, 0.1, 3)
+    monkeypatch.setattr("mario_envkit.solve.solve", lambda *_, **__: (runs[0], effort))
+    assert main(["solve", "--level", "1-1", "--out", str(tmp_path / "x"), "--runs", "2"]) == 1
+    assert "There were only 1 different runs." in capsys.readouterr().out
