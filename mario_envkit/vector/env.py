@@ -114,12 +114,12 @@ class MarioVectorEnv(CopiedGames):
         autoreset_mode = parse_autoreset_mode(autoreset_mode)
         self.copy = as_bool("copy", copy)
         check_no_window(kwargs.get("render_mode"))
+        self._options = with_defaults(kwargs)
         # The single environment knows all the options, resolves them and reports what is wrong.
         # Snapshots read its texts.
         single = {**for_single(kwargs, self.num_envs), "numeric_info": False}
         self.single = make_mario(backend="native", **single)
         self._game: MarioEnv = self.single.unwrapped  # type: ignore[assignment]
-        self._options = with_defaults(kwargs)
         self.numeric_info = self._options["numeric_info"]
         self._set_spaces(autoreset_mode)
         self.schedules = schedules_of(levels, self._game, self.num_envs)

@@ -15,6 +15,8 @@ from msgspec import Meta
 from mario_agents.acting.environments import make_env
 from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.algos.ppo.config import PPOConfig
+from mario_agents.commands.option_groups import parse_grouped
+from mario_agents.commands.train import StartOptions
 from mario_agents.config import (
     TrainConfig,
     check_resume,
@@ -303,3 +305,18 @@ def test_stickiness_of_each_game() -> None:
     assert config.stickiness(5) == [0, 0.25, 0.5, 0, 0.25]
     assert config.env_kwargs()["repeat_action_probability"] == 0
     assert Config(repeat_action_probability=0.1).stickiness(2) == [0.1, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("words", "sticky", "weights"),
+    [
+        (["--repeat-action-probability", "0", "0.25", "0.5"], (0, 0.25, 0.5), {}),
+        (["--repeat-action-probability", "0.4", "--lr", "1e-3"], 0.4, {}),
+        (["--reward-weights", "death=25", "stall=2", "--lr", "1e-3"], 0, {"death": 25, "stall": 2}),
+        (["--reward-weights"], 0, {}),
+    ],
+)  # fmt: skip
+def test_several_words_of_one_option(words: list[str], sticky: Any, weights: Any) -> None:
+    config = parse_grouped(StartOptions, PPOConfig(), words, name="ppo", summary="")
+    assert config.repeat_action_probability == sticky
+    assert config.reward_weights == weights

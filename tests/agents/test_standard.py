@@ -202,3 +202,20 @@ def test_the_original_shows_and_does_the_same(kwargs: dict[str, Any]) -> None:
     assert episode.trajectory == expected.trajectory
     assert episode.steps > 30
     assert np.array_equal(ours.seen, theirs.seen)
+
+
+def test_what_repeats_under_each_condition() -> None:
+    repeats = {
+        condition: tuple(
+            Standard(sticky=0.3).protocol(condition).env_overrides()[f"repeat_{what}_probability"]
+            for what in ("action", "frame")
+        )
+        for condition in CONDITIONS
+    }
+    assert repeats == {
+        f"{choice}-{console}": chances
+        for choice in ("greedy", "sampled")
+        for console, chances in {
+            "plain": (0.0, 0.0), "sticky": (0.3, 0.0), "frames": (0.0, 0.3)
+        }.items()
+    }  # fmt: skip

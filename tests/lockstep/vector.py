@@ -24,7 +24,8 @@ def train(steps: int, seed: int, **kwargs: Any) -> tuple[int, Counts]:
     levels = [levels[i] for i in np.random.default_rng(seed).permutation(len(levels))[:12]]
     both = make_both(
         "MarioTrain-v0", len(levels), levels=levels, noop_max=20, max_pool=seed % 2 == 1,
-        repeat_action_probability=0.25, stall_limit=40, max_episode_steps=150,
+        repeat_action_probability=0.25, repeat_frame_probability=(0, 0.25)[seed // 2 % 2],
+        reward_weights={"death": 9, "stall": 2.5}, stall_limit=40, max_episode_steps=150,
         reward=("v7", "v9", "progress")[seed % 3], timing=("console", "nes-py")[seed % 2], **kwargs,
     )  # fmt: skip
     return steps * len(levels), compare(*both, steps, hold_some(len(levels), 7, seed), seed)
