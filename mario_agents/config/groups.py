@@ -342,7 +342,7 @@ class EvaluationOptions(OptionGroup):
     """How the agent is measured during training."""
 
     HEADING = "evaluation"
-    RESUMABLE = frozenset({"eval_interval", "eval_episodes", "confirm_episodes"})
+    RESUMABLE = frozenset({"eval_interval", "eval_episodes"})
 
     eval_interval: NonNegativeInt = 50_000
     """Agent steps between two greedy evaluations during training; 0 for none. The best weights of

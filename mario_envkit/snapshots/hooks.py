@@ -113,6 +113,9 @@ class SnapshotHooks(VectorHooks):
         if envs.blanks is not None:
             envs.blanks.draw(env)  # for the true start, which nobody sees
         load_noise(envs.single.unwrapped.np_random, save_noise(envs.chances[env].np_random))
+        if envs.sticky is not None:  # which games may have of their own
+            name = "repeat_action_probability"
+            envs.single.set_wrapper_attr(name, getattr(envs.sticky[env], name))
         observation, info = session.go_to(start)
         envs.slots[env].load(self._playground.save())
         session.begin(info, start)

@@ -7,7 +7,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode
 
 from mario_envkit.curriculum.schedule import Sequential
 from mario_envkit.emulator import native
@@ -74,22 +74,11 @@ def test_sticky_frames(mode, kwargs):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_stickiness_of_each_game(mode):
-    kwargs = {"level": ["1-1", "5-2"], "noop_max": 30, "show_buttons": True}
-    each = [0.0, 0.25, 0.9]
-    vector = gymnasium.make_vec(
-        "MarioTiles-v0", 3, autoreset_mode=mode, repeat_action_probability=each,
-        max_episode_steps=30, **kwargs,
+    both = make_both(
+        "MarioTiles-v0", 3, level=["1-1", "5-2"], autoreset_mode=mode, noop_max=30,
+        repeat_action_probability=[0.0, 0.25, 0.9], show_buttons=True, max_episode_steps=30,
     )  # fmt: skip
-    singles = SyncVectorEnv(
-        [
-            lambda p=p: gymnasium.make(
-                "MarioTiles-v0", repeat_action_probability=[p], max_episode_steps=30, **kwargs
-            )
-            for p in each
-        ],
-        autoreset_mode=mode,
-    )
-    assert compare(vector, singles, 100, hold_some(3, 7, 1))["truncated"]
+    assert compare(*both, 100, hold_some(3, 7, 1))["truncated"]
 
 
 def test_as_many_numbers_as_games():

@@ -29,13 +29,20 @@ def make_both(
     vector = gymnasium.make_vec(
         env_id, num_envs, num_threads=num_threads, autoreset_mode=autoreset_mode, **extra, **kwargs
     )
-    own = [{} if levels is None else {"level": levels[i]} for i in range(num_envs)]
+    own = [own_arguments(i, levels, kwargs) for i in range(num_envs)]
     singles = SyncVectorEnv(
         [lambda i=i: gymnasium.make(env_id, backend="native", **{**kwargs, **own[i]})
          for i in range(num_envs)],
         autoreset_mode=autoreset_mode,
     )  # fmt: skip
     return vector, singles
+
+
+def own_arguments(env: int, levels: list[Any] | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What a single environment gets of arguments that have a value for each game."""
+    own = {} if levels is None else {"level": levels[env]}
+    sticky = kwargs.get("repeat_action_probability")
+    return {**own, "repeat_action_probability": [sticky[env]]} if isinstance(sticky, list) else own
 
 
 def assert_same(ours: Any, theirs: Any, where: str) -> None:

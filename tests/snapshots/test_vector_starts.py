@@ -64,6 +64,16 @@ def test_backward(mode, way):
     assert all(state["position"] < state["starts"] - 1 for state in positions)
 
 
+@pytest.mark.parametrize("frames", [0.0, 0.5])
+def test_each_game_is_as_sticky_on_its_way_to_a_start(frames):
+    both = make_both(
+        3, level="1-1", restore="on_reset", start_states=0.7, observation="tiles", stall_limit=30,
+        repeat_action_probability=[0.0, 0.5, 0.9], repeat_frame_probability=frames,
+        checkpoint_interval=80,
+    )  # fmt: skip
+    assert_equal_for(*both, 300, walk(3, 7, 1), seed=1)
+
+
 def starts(session) -> BackwardStarts:
     return session._starts.states
 

@@ -12,7 +12,7 @@ from gymnasium.vector import SyncVectorEnv
 
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.snapshots import MarioSnapshotVectorEnv, SnapshotArchive
-from tests.native.vectors import compare
+from tests.native.vectors import compare, own_arguments
 
 MODES = ("NextStep", "SameStep", "Disabled")
 
@@ -35,7 +35,7 @@ def make_both(
     )  # fmt: skip
     assert isinstance(vector, MarioSnapshotVectorEnv)
     kwargs.update(backend="native", archive=archives[1], hotspots=hotspots[1])
-    each = [kwargs if levels is None else {**kwargs, "level": levels[i]} for i in range(num_envs)]
+    each = [{**kwargs, **own_arguments(i, levels, kwargs)} for i in range(num_envs)]
     singles = SyncVectorEnv(
         [lambda own=own: gymnasium.make("MarioSnapshot-v0", **own) for own in each],
         autoreset_mode=autoreset_mode,
