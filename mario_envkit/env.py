@@ -37,7 +37,7 @@ from mario_envkit.game.actions import check_action, describe
 from mario_envkit.game.endings import EpisodeRecord, ending_of, is_success
 from mario_envkit.game.info import info_of
 from mario_envkit.game.levels import WORLDS, Level
-from mario_envkit.game.reward_options import resolve_reward, weighted
+from mario_envkit.game.reward_options import weighted
 from mario_envkit.game.rewards import RewardFunction
 from mario_envkit.game.rules import Game, GameStuck
 from mario_envkit.game.start import StartPoint, read_options
@@ -164,7 +164,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         self._last_world = WORLDS[game]
         self.schedule = resolve_schedule(level, game)
         self._levels = ScheduledLevels(self.schedule, game)
-        self.reward_function = weighted(resolve_reward(reward), reward_weights)
+        self.reward_function = weighted(reward, reward_weights)
         self.picture = picture
         self.render_mode = render_mode
         self.end_on_exit = end_on_exit

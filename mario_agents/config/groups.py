@@ -32,7 +32,7 @@ from mario_agents.config.scalars import (
 from mario_envkit.emulator.picture import STATUS_BAR_HEIGHT
 from mario_envkit.emulator.protocol import SCREEN_HEIGHT
 from mario_envkit.errors import ConfigError, OptionError
-from mario_envkit.game.reward_options import resolve_reward, weighted
+from mario_envkit.game.reward_options import weighted
 from mario_envkit.game.tiles import SHAPE as TILES_SHAPE
 
 
@@ -121,7 +121,7 @@ class GameOptions(OptionGroup):
     def __post_init__(self) -> None:
         super().__post_init__()
         try:
-            reward = weighted(resolve_reward(self.reward), self.reward_weights)
+            reward = weighted(self.reward, self.reward_weights)
         except OptionError as error:
             raise ConfigError(str(error)) from None
         if self.show_buttons and self.observation != "tiles":

@@ -76,18 +76,19 @@ def weights_of(function: RewardFunction) -> dict[str, float]:
     return found
 
 
-def weighted(function: RewardFunction, weights: Any) -> RewardFunction:
+def weighted(reward: Any, weights: Any) -> RewardFunction:
     """A reward with other weights.
 
     Args:
-        function: the reward.
+        reward: as :func:`resolve_reward` takes it.
         weights: numbers from 0 by the names of terms; those left out stay as they are. None or
             an empty dict changes nothing.
 
     Raises:
-        OptionError: for names that there are not, and weights that are not possible.
+        OptionError: for names that there are not, weights that are not possible, and what is no
+            reward.
     """
-    name = "reward_weights"
+    name, function = "reward_weights", resolve_reward(reward)
     if weights is None:
         return function
     if not isinstance(weights, Mapping):

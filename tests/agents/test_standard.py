@@ -33,7 +33,7 @@ def test_every_condition_is_played_from_the_same_seeds() -> None:
     assert seen == [(level, condition) for condition in CONDITIONS for _ in range(9)]
     first, *others = report.levels[level].values()
     assert first.protocol == EvalProtocol(9, True, 0.0, 30, 4)
-    assert [other.protocol.sticky for other in others] == [0.25, 0.0, 0.25]
+    assert [other.protocol.sticky for other in others] == [0.25, 0.25, 0.0, 0.25, 0.25]
     assert all(other.episodes == first.episodes for other in others)  # the toy ignores them
 
 

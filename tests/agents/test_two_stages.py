@@ -109,5 +109,5 @@ def test_seeds_of_training_are_its_own(seed, step, other, stage):
 
 def test_the_standard_has_other_seeds():
     validate(Standard(seed=FIRST - 1), source="test")
-    with pytest.raises(ConfigError, match=f"expected int < {FIRST}"):
+    with pytest.raises(ConfigError, match=f"expected int <= {FIRST - 1}"):
         validate(Standard(seed=FIRST), source="test")

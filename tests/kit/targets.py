@@ -232,7 +232,7 @@ TARGETS = {
         for name in TERMS
     },
     "Warp": Target(rewards.Warp, {"bonus": 5}, lambda term: reward(RewardFunction((term,)))),
-    "weighted": Target(weighted, {"function": rewards.V7, "weights": {"death": 1}}, reward),
+    "weighted": Target(weighted, {"reward": rewards.V7, "weights": {"death": 1}}, reward),
     "Fixed": Target(schedules.Fixed, {"level": Level(1, 1)}, draw_from),
     "Random": Target(schedules.Random, {"levels": WORLD_1}, draw_from),
     "Sequential": Target(schedules.Sequential, {"levels": WORLD_1}, draw_from),

@@ -33,7 +33,7 @@ DIFFERENT = {
     "max_pool": ({}, {"max_pool": True}, "max_pool=False there and True here"),
     "frame_stack": ({}, {"frame_stack": 2}, "frame_stack=4 there and 2 here"),
     "actions": ({}, {"actions": "right_only"}, "'A', 'LEFT') there and ('NOOP', 'RIGHT',"),
-    "reward": ({}, {"reward": "v9"}, "Distance(name='distance')"),
+    "reward": ({}, {"reward": "v9"}, "Distance(name='distance', weight=1)"),
     "scale": ({"reward": BRIGHT},
               {"reward": RewardFunction(BRIGHT.terms, scale=0.25, clip=(-1, 1))}, "scale=0.25"),
     "clip": ({"reward": BRIGHT}, {"reward": RewardFunction(BRIGHT.terms, scale=0.5)}, "clip=None"),
