@@ -196,7 +196,7 @@ def test_the_text(bench: tuple[BenchPlan, dict[str, CellResult]]) -> None:
     assert on[9:12] == ["0.25 (0.40, 0.10)", "600 (600, 600)", "10 (10, 10)"]
     assert on[12:] == ["-", "-"]
     end = next(line for line in lines if line[:4] == ["toy/quick", "1-1", "on", "best"])
-    assert end[4:] == ["90% (90%, 90%)", "75% (90%, 60%)", "-", "-"]
+    assert end[4:] == ["90% (90%, 90%)", "75% (90%, 60%)", *["-"] * 4]
     assert "- toy/quick 1-1 on seed 2: failed: mario-agents: no luck." in text
     assert "a toy machine" in text
     assert "Snapshots on against off" in text
