@@ -21,7 +21,7 @@ from mario_envkit.emulator.nes_py import nes_py_version
 from mario_envkit.emulator.rom import ROM_VARIABLE, find_rom
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import RomError
-from mario_envkit.game.rewards import resolve_reward
+from mario_envkit.game.reward_options import resolve_reward
 from mario_envkit.game.state import GameState, read_state
 from tests.traces.format import (
     INFO_KEYS,
