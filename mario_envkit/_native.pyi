@@ -43,7 +43,9 @@ ORDERS: dict[str, dict[str, int]]
 def read_state(ram: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
     """Fill ``out`` (17 int64) with the GameState that 2,048 bytes of RAM describe."""
 
-def read_tiles(ram: NDArray[np.uint8], out: NDArray[np.uint8], *, show_buttons: bool) -> None:
+def read_tiles(
+    ram: NDArray[np.uint8], out: NDArray[np.uint8], *, show_buttons: bool, show_level: bool
+) -> None:
     """Fill ``out`` (16 x 16 bytes) with the tiles that 2,048 bytes of RAM describe."""
 
 class Observes(Enum):
@@ -56,6 +58,7 @@ class EnvSpec:
     max_pool: bool
     observes: Observes
     show_buttons: bool
+    show_level: bool
     frame_stack: int
     stall_limit: int
     max_episode_steps: int

@@ -84,6 +84,7 @@ class CopiedWhole(EzPickle):
     picture: Picture
     reward_function: RewardFunction
     _show_buttons: bool
+    _show_level: bool
     end_on_exit: bool
     _game: Game
     _levels: ScheduledLevels
@@ -166,6 +167,7 @@ class CopiedWhole(EzPickle):
             "observation": self._observes,
             **(pixels if self._observes == "pixels" else {}),
             **({"show_buttons": True} if self._show_buttons else {}),
+            **({"show_level": True} if self._show_level else {}),
             "reward": self.reward_function,
             "end_on_exit": self.end_on_exit,
         }

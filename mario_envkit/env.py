@@ -84,8 +84,8 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
     Args:
         game: "smb" or "lost_levels".
         level: "1-1" or ``(1, 1)``; "1-1..2-4" or a list of levels (one is drawn at each reset);
-            "random", "sequential", "on-success" or "weighted", over all levels or over some, like
-            "weighted:1-1..1-4"; "full" is the whole game with three lives; or a
+            "random", "sequential", "on-success", "weighted" or "worst", over all levels or over
+            some, like "weighted:1-1..1-4"; "full" is the whole game with three lives; or a
             ``LevelSchedule``. See :func:`~mario_envkit.curriculum.level_text.resolve_schedule`.
         reward: "v7" (7.4), "v9" (9.x), "progress", or a ``RewardFunction``.
         reward_weights: other weights for terms of the reward, ``{"death": 25, "stall": 25}``, see
@@ -95,6 +95,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
             work RAM.
         show_buttons: tiles show, too, which buttons the game has read last; with sticky actions
             these are not always the ones that were asked for.
+        show_level: tiles show, too, in which level he is.
         picture: crop, grey and size of the pixels; None is RGB ``(240, 256, 3)``.
         backend: "native" or "nes-py"; None takes the best there is.
         timing: where a frame ends: "console" (at vertical blank, as on the machine), "nes-py"
@@ -136,6 +137,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         rom_unknown: str = "refuse",
         reward_weights: Mapping[str, float] | None = None,
         show_buttons: bool = False,
+        show_level: bool = False,
     ) -> None:
         render_mode = as_choice(
             "render_mode", render_mode, self.metadata["render_modes"], optional=True
@@ -150,14 +152,16 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         end_on_exit = as_bool("end_on_exit", end_on_exit)
         backend, timing = plain(backend), plain(timing)
         show_buttons = as_bool("show_buttons", show_buttons)
-        if show_buttons and observation != "tiles":
-            raise OptionError(
-                'show_buttons=True is for observation="tiles"; leave it out, or give that.'
-            )
+        show_level = as_bool("show_level", show_level)
+        for name, shown in (("show_buttons", show_buttons), ("show_level", show_level)):
+            if shown and observation != "tiles":
+                raise OptionError(
+                    f'{name}=True is for observation="tiles"; leave it out, or give that.'
+                )
         rom_unknown = as_choice("rom_unknown", rom_unknown, UNKNOWN_CHOICES)
         CopiedWhole.__init__(
             self, game, level, reward, observation, picture, backend, timing, rom, rom_variant,
-            render_mode, end_on_exit, rom_unknown, reward_weights, show_buttons,
+            render_mode, end_on_exit, rom_unknown, reward_weights, show_buttons, show_level,
         )  # fmt: skip
         self.cartridge = find_rom(game, rom_variant, rom, rom_unknown)
         self.game = game
@@ -179,7 +183,8 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         """Called with the RGB picture after every step, for windows and videos."""
 
         self.action_space = spaces.Discrete(JOYPAD_BYTES)
-        self._observes, self._show_buttons = observation, show_buttons
+        self._observes = observation
+        self._show_buttons, self._show_level = show_buttons, show_level
         shapes = {"pixels": self.picture.shape, "tiles": tiles.SHAPE, "ram": (RAM_SIZE,)}
         self.observation_space = spaces.Box(0, 255, shapes[observation], np.uint8)
         self._observation: Observation = np.zeros(shapes[observation], np.uint8)
@@ -375,7 +380,9 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
 
     def _observe(self) -> Observation:
         if self._observes == "tiles":
-            return tiles.read_tiles(self.emulator.ram, show_buttons=self._show_buttons)
+            return tiles.read_tiles(
+                self.emulator.ram, show_buttons=self._show_buttons, show_level=self._show_level
+            )
         if self._observes == "ram":
             return np.array(self.emulator.ram)
         return self.emulator.observe(self.picture)

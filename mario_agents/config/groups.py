@@ -32,6 +32,7 @@ from mario_agents.config.scalars import (
 from mario_envkit.emulator.picture import STATUS_BAR_HEIGHT
 from mario_envkit.emulator.protocol import SCREEN_HEIGHT
 from mario_envkit.errors import ConfigError, OptionError
+from mario_envkit.game.levels import all_levels
 from mario_envkit.game.reward_options import weighted
 from mario_envkit.game.tiles import SHAPE as TILES_SHAPE
 
@@ -68,7 +69,8 @@ class GameOptions(OptionGroup):
 
     level: str = "1-1"
     """What is played: 1-1, full (the whole game), 1-1..2-4 (any of these), or an order of them:
-    random (or all), sequential, on-success or weighted, for all levels, or weighted:1-1..2-4."""
+    random (or all), sequential, on-success, weighted or worst, for all levels, or
+    weighted:1-1..2-4."""
     game: Literal["smb", "lost_levels"] = "smb"
     """The cartridge: Super Mario Bros, or The Lost Levels."""
     actions: str = "simple"
@@ -91,6 +93,9 @@ class GameOptions(OptionGroup):
     show_buttons: bool = False
     """With tiles: see which buttons the game has read last. With sticky actions these are not
     always the chosen ones, and what comes next depends on them."""
+    show_level: bool = False
+    """With tiles: see which level it is, one input for each. Helps an agent that learns many levels
+    to tell them apart, and tells it nothing in levels that it has not learned."""
     screen_size: ScreenSide | HeightWidth = (52, 64)
     """Pixels of an observed screen: the side of a square, or height and width."""
     palette: Palette = "contrast"
@@ -124,8 +129,9 @@ class GameOptions(OptionGroup):
             reward = weighted(self.reward, self.reward_weights)
         except OptionError as error:
             raise ConfigError(str(error)) from None
-        if self.show_buttons and self.observation != "tiles":
-            raise ConfigError("show_buttons is for tiles; leave it out, or give observation tiles.")
+        for name in ("show_buttons", "show_level"):
+            if getattr(self, name) and self.observation != "tiles":
+                raise ConfigError(f"{name} is for tiles; leave it out, or give observation tiles.")
         if reward.stalls and self.stall_limit is None:
             raise ConfigError("The reward has a price for stalls: say when with a stall_limit.")
 
@@ -144,6 +150,11 @@ class GameOptions(OptionGroup):
         screen = (size, size) if isinstance(size, int) else tuple(size)
         picture = screen if self.observation == "pixels" else TILES_SHAPE
         return (self.frame_stack, *picture) if self.frame_stack > 1 else picture
+
+    @property
+    def levels_shown(self) -> int:
+        """How many levels tiles tell apart: all of the game, or 0."""
+        return len(all_levels(self.game)) if self.show_level else 0
 
     def stickiness(self, games: int) -> list[float]:
         """``repeat_action_probability`` of each of so many environments."""
@@ -174,6 +185,8 @@ class GameOptions(OptionGroup):
             kwargs["reward_weights"] = dict(self.reward_weights)
         if self.show_buttons:
             kwargs["show_buttons"] = True
+        if self.show_level:
+            kwargs["show_level"] = True
         if self.blank_probability:
             kwargs["blank_probability"] = self.blank_probability
         if self.rom is not None:

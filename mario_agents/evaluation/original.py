@@ -143,8 +143,10 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
         observation: str,
         picture: Picture,
         show_buttons: bool = False,
+        show_level: bool = False,
     ) -> None:
-        self._observes, self._picture, self._show_buttons = observation, picture, show_buttons
+        self._observes, self._picture = observation, picture
+        self._show_buttons, self._show_level = show_buttons, show_level
         self._level = None if level == "full" else parse_level(level, game)
         self._last_world = WORLDS[game]
         self._twin: MarioEnv | None = None
@@ -203,7 +205,9 @@ class OriginalEnv(gymnasium.Env[Any, Any]):
 
     def _observe(self, ram: NDArray[np.uint8], screen: NDArray[np.uint8] | None) -> Any:
         if self._observes == "tiles":
-            return tiles.read_tiles(ram, show_buttons=self._show_buttons)
+            return tiles.read_tiles(
+                ram, show_buttons=self._show_buttons, show_level=self._show_level
+            )
         return render(screen, self._picture) if screen is not None else np.array(ram)
 
     def _info(self, text: Mapping[str, Any], ram: NDArray[np.uint8]) -> dict[str, Any]:
@@ -291,5 +295,6 @@ def _make_one(python: Path, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, Any
         python, game=str(rest.pop("game", "smb")), level=level, picture=picture,
         observation=str(rest.pop("observation", "pixels")),
         show_buttons=bool(rest.pop("show_buttons", False)),
+        show_level=bool(rest.pop("show_level", False)),
     )  # fmt: skip
     return add_wrappers(env, **rest)

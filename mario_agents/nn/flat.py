@@ -39,6 +39,8 @@ class TileInputs(nn.Module):
             would not show; without, they are 0.
         buttons: whether they see the joypad, 0 or 1 for each of its buttons; environments show it
             with ``show_buttons``.
+        levels: how many levels they tell apart, one number for each, 1 in its own level and 0 in
+            all others; environments show it with ``show_level``.
 
     Attributes:
         each, width: numbers for each picture, and for each observation.
@@ -51,13 +53,20 @@ class TileInputs(nn.Module):
     CELLS = tiles.GRID_ROWS * tiles.GRID_COLUMNS
     FACTS = tiles.GRID_COLUMNS
     JOYPAD = tiles.BUTTONS[0] * tiles.SHAPE[1] + tiles.BUTTONS[1]
+    LEVEL = tiles.LEVEL[0] * tiles.SHAPE[1] + tiles.LEVEL[1]
     MOTION = ("x_speed", "y_speed", "air", "a_held")
     table: Tensor
     still: Tensor
     bits: Tensor
+    levels: Tensor
 
     def __init__(
-        self, obs_shape: tuple[int, ...], *, motion: bool = True, buttons: bool = False
+        self,
+        obs_shape: tuple[int, ...],
+        *,
+        motion: bool = True,
+        buttons: bool = False,
+        levels: int = 0,
     ) -> None:
         super().__init__()
         if obs_shape[-2:] != tiles.SHAPE:
@@ -73,7 +82,9 @@ class TileInputs(nn.Module):
         self.register_buffer("still", torch.tensor(moving, dtype=torch.int64), persistent=False)
         bits = torch.arange(8 if buttons else 0, dtype=torch.uint8)
         self.register_buffer("bits", bits, persistent=False)
-        self.each = 2 * self.CELLS + self.FACTS + 4 * self.OBJECTS + len(bits)
+        numbers = torch.arange(1, levels + 1, dtype=torch.uint8)
+        self.register_buffer("levels", numbers, persistent=False)
+        self.each = 2 * self.CELLS + self.FACTS + 4 * self.OBJECTS + len(bits) + levels
         self.width = math.prod(obs_shape[:-2]) * self.each
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -90,13 +101,16 @@ class TileInputs(nn.Module):
         if len(self.bits):
             pressed = flat[..., self.JOYPAD, None] >> self.bits & 1
             parts.append(pressed.to(self.table.dtype))
+        if len(self.levels):
+            parts.append((flat[..., self.LEVEL, None] == self.levels).to(self.table.dtype))
         return torch.cat(parts, dim=2).flatten(1)
 
     def undo(self, numbers: Tensor) -> Tensor:
         """From ``(B, width)`` numbers to observations: of all codes those that look most alike."""
         whole = numbers.reshape(-1, self.each)
-        widths = [2 * self.CELLS, 2 * self.OBJECTS, self.FACTS, 2 * self.OBJECTS, len(self.bits)]
-        grid, objects, facts, places, pressed = torch.split(whole, widths, dim=1)
+        widths = [2 * self.CELLS, 2 * self.OBJECTS, self.FACTS, 2 * self.OBJECTS]
+        widths += [len(self.bits), len(self.levels)]
+        grid, objects, facts, places, pressed, level = torch.split(whole, widths, dim=1)
         codes = self._codes(objects).unsqueeze(2)
         places = to_bytes(places * 127.5 + 127.5).view(len(whole), self.OBJECTS, 2)
         listed = torch.cat([codes, places], dim=2)
@@ -110,6 +124,8 @@ class TileInputs(nn.Module):
         pictures = torch.cat(parts, dim=1)
         if len(self.bits):
             pictures[:, self.JOYPAD] = ((pressed > 0.5).to(torch.uint8) << self.bits).sum(dim=1)
+        if len(self.levels):
+            pictures[:, self.LEVEL] = ((level > 0.5).to(torch.uint8) * self.levels).amax(dim=1)
         return pictures.view(-1, *self.obs_shape)
 
     def _codes(self, properties: Tensor) -> Tensor:
@@ -142,9 +158,10 @@ class TileEncoder(Encoder):
         *,
         motion: bool = True,
         buttons: bool = False,
+        levels: int = 0,
     ) -> None:
         super().__init__()
-        self.inputs = TileInputs(obs_shape, motion=motion, buttons=buttons)
+        self.inputs = TileInputs(obs_shape, motion=motion, buttons=buttons, levels=levels)
         self.layer = orthogonal(nn.Linear(self.inputs.width, hidden))
         self.features = hidden
 

@@ -41,6 +41,10 @@ class EncoderOptions(Protocol):
         """Whether tiles show the joypad."""
 
     @property
+    def levels_shown(self) -> int:
+        """How many levels tiles tell apart."""
+
+    @property
     def device(self) -> str:
         """Which trains."""
 
@@ -96,6 +100,7 @@ def build_encoder(
     channels_last: bool | None = None,
     motion: bool = True,
     buttons: bool = False,
+    levels: int = 0,
 ) -> Encoder:
     """A network from observations to features, with fresh random weights.
 
@@ -107,14 +112,14 @@ def build_encoder(
         device: that trains, as the option of this name; decides what auto means.
         channels_last: layout of pictures, see :class:`~mario_agents.nn.pixels.PixelConv`; None is
             what is faster for this network on a CPU.
-        motion, buttons: see :class:`~mario_agents.nn.flat.TileInputs`.
+        motion, buttons, levels: see :class:`~mario_agents.nn.flat.TileInputs`.
 
     Raises:
         ConfigError: if the network cannot see such observations, or there is no such device.
     """
     name = choose_network(choice, observation, resolve_device(device).type)
     if name == "mlp" and observation == "tiles":
-        return TileEncoder(obs_shape, hidden, motion=motion, buttons=buttons)
+        return TileEncoder(obs_shape, hidden, motion=motion, buttons=buttons, levels=levels)
     encoder = _encoder(name, obs_shape, hidden)
     if channels_last is None:
         channels_last = isinstance(encoder, ImpalaEncoder)
@@ -141,6 +146,7 @@ def configured_encoder(
         channels_last=channels_last,
         motion=motion,
         buttons=options.show_buttons,
+        levels=options.levels_shown,
     )
 
 

@@ -22,6 +22,8 @@ from mario_agents.runtime.first_flag import FirstFlagRecorder
 from mario_agents.telemetry import Stopwatch
 from mario_envkit.closing import close_all
 from mario_envkit.curriculum.backward import BackwardStarts
+from mario_envkit.curriculum.level_text import resolve_schedule
+from mario_envkit.curriculum.schedule import OutcomeSchedule
 from mario_envkit.emulator import native
 from mario_envkit.errors import CheckpointError, ConfigError
 from mario_envkit.snapshots import ArchiveWarning, MarioSnapshotVectorEnv
@@ -89,6 +91,8 @@ class WorkerEnvs:
         self._ours = "id" not in kwargs
         if self._ours and isinstance(config.repeat_action_probability, tuple):
             kwargs = kwargs | {"repeat_action_probability": config.stickiness(config.num_envs)}
+        if self._ours and native.is_available():
+            kwargs = kwargs | _shared_schedule(kwargs, config.num_envs)
         self._with_snapshots = config.snapshots and self._ours
         self._backward: BackwardStarts | None = None
         self._arrived = False
@@ -179,7 +183,10 @@ class WorkerEnvs:
             CheckpointError: if it is of other games.
         """
         try:
-            for schedule, known in zip(self._schedules(), state["levels"], strict=True):
+            schedules, levels = self._schedules(), state["levels"]
+            if len(schedules) == 1:  # runs of older versions did not share them
+                levels = levels[:1]
+            for schedule, known in zip(schedules, levels, strict=True):
                 if known is not None:
                     schedule.restore(known)
             if self._backward is not None:
@@ -190,11 +197,13 @@ class WorkerEnvs:
             ) from error
 
     def _schedules(self) -> list[Any]:
-        """The level schedule of each game; an environment of somebody else has none."""
+        """The level schedule of each game, or the one of all; an environment of somebody else has
+        none."""
         if not self._ours:
             return []
         if isinstance(self._games, MarioVectorEnv):
-            return [each.schedule for each in self._games.schedules]
+            schedules = [each.schedule for each in self._games.schedules]
+            return schedules[:1] if schedules[0] is schedules[-1] else schedules
         assert isinstance(self._games, SyncVectorEnv)
         return list(self._games.get_attr("schedule"))
 
@@ -229,6 +238,12 @@ def _warnings_logged() -> Iterator[None]:
 
         warnings.showwarning = hear
         yield
+
+
+def _shared_schedule(kwargs: Mapping[str, Any], num_envs: int) -> dict[str, Any]:
+    """One schedule for all games, where it learns from what they achieve."""
+    schedule = resolve_schedule(kwargs["level"], kwargs["game"])
+    return {"levels": [schedule] * num_envs} if isinstance(schedule, OutcomeSchedule) else {}
 
 
 def _share_of_cores(config: TrainConfig, kwargs: Mapping[str, Any]) -> dict[str, Any]:

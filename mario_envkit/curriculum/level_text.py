@@ -15,6 +15,7 @@ from mario_envkit.curriculum.schedule import (
     Random,
     Sequential,
     Weighted,
+    Worst,
 )
 from mario_envkit.errors import LevelError
 from mario_envkit.game.levels import Level, parse_level, parse_levels
@@ -24,6 +25,7 @@ ORDERS: dict[str, Callable[[Sequence[Level]], LevelSchedule]] = {
     "sequential": Sequential,
     "on-success": OnSuccess,
     "weighted": Weighted,
+    "worst": Worst,
 }
 """How the next of several levels is chosen."""
 
@@ -41,7 +43,8 @@ def resolve_schedule(level: Any, game: str = "smb") -> LevelSchedule:
     "sequential"              one after another, whatever comes of it
     "on-success"              one after another, each until it was completed
     "weighted"                at random, those of middling difficulty more often
-    "ORDER:LEVELS"            one of these four orders over some levels: "on-success:1-1..1-4"
+    "worst"                   at random, in every other episode one of the worst tenth
+    "ORDER:LEVELS"            one of these five orders over some levels: "on-success:1-1..1-4"
     ========================  ==================================================================
 
     Commands that play one level after another (see :func:`each_place`, :func:`each_level`) take

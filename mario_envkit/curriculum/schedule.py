@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -139,12 +140,12 @@ class OnSuccess:
         self.restart()
 
 
-class Weighted:
-    """Levels of middling difficulty more often than those that always or never succeed.
+class OutcomeSchedule(ABC):
+    """Chooses by how often levels were completed lately.
 
-    A level with completion rate p weighs p (1 - p), the variance of its outcome, and never less
-    than a tenth of the most that can be. The rate is estimated from about the last ``memory``
-    attempts as (successes + 1) / (attempts + 2): a level that was never tried counts as middling.
+    The completion rate of a level is estimated from about the last ``memory`` attempts as
+    (successes + 1) / (attempts + 2): one that was never tried counts as middling. Environments
+    that share such a schedule find the rates sooner than each would by itself.
 
     Args:
         levels: what to choose from.
@@ -193,11 +194,18 @@ class Weighted:
         self._begun = tuple(known)
         self.restart()
 
+    def rates(self) -> list[float]:
+        """The estimated completion rate of each of ``levels``."""
+        return [(s + 1) / (n + 2) for n, s in (self._tried[level] for level in self.levels)]
+
     def weights(self) -> dict[Level, float]:
         """How likely each level is to be chosen; they add up to 1."""
-        rates = ((s + 1) / (n + 2) for n, s in (self._tried[level] for level in self.levels))
-        raw = [max(0.025, rate * (1 - rate)) for rate in rates]
+        raw = self._raw_weights(self.rates())
         return {level: w / sum(raw) for level, w in zip(self.levels, raw, strict=True)}
+
+    @abstractmethod
+    def _raw_weights(self, rates: list[float]) -> list[float]:
+        """Positive numbers that the chances of levels with such rates are proportional to."""
 
     def next(self, rng: np.random.Generator) -> Level:
         return draw(self.levels, list(self.weights().values()), rng)
@@ -207,6 +215,33 @@ class Weighted:
             attempts, successes = self._tried[level]
             kept = 1 - 1 / self.memory
             self._tried[level] = attempts * kept + 1, successes * kept + success
+
+
+class Weighted(OutcomeSchedule):
+    """Levels of middling difficulty more often than those that always or never succeed.
+
+    A level with completion rate p weighs p (1 - p), the variance of its outcome, which says how
+    much there is to learn in it, and never less than a tenth of the most that can be. Arguments and
+    errors are as of :class:`OutcomeSchedule`.
+    """
+
+    def _raw_weights(self, rates: list[float]) -> list[float]:
+        return [max(0.025, rate * (1 - rate)) for rate in rates]
+
+
+class Worst(OutcomeSchedule):
+    """In every other episode one of the worst tenth of the levels, else any of the others.
+
+    The worst are those with the lowest completion rates, at least one of them, and more where
+    several are equally bad: for an agent that is to be good everywhere, and not on average.
+    Arguments and errors are as of :class:`OutcomeSchedule`.
+    """
+
+    def _raw_weights(self, rates: list[float]) -> list[float]:
+        bound = sorted(rates)[(len(rates) + 9) // 10 - 1]
+        worst = sum(rate <= bound for rate in rates)
+        others = len(rates) - worst
+        return [others or 1 if rate <= bound else worst for rate in rates]
 
 
 def _texts(levels: Sequence[Level]) -> list[str]:

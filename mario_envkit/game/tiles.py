@@ -9,11 +9,12 @@ A tile picture is ``(16, 16)`` uint8 in three parts (:func:`split` takes them ap
 * rows 14 and 15, the **objects**: 10 times (:class:`Tile`, dx, dy), and two bytes that are zero;
   with ``show_buttons=True`` the first of these, at :data:`BUTTONS`, is the joypad as the game has
   read it last: A, B, select, start, up, down, left and right from the highest bit down. With sticky
-  actions that is not always what was asked for. Of the objects first come the game's six enemy
-  slots in their own order (so that an object keeps its place from picture to picture), then four of
-  its slots for thrown hammers. dx and dy are pixels from Mario plus 128, limited to 0 to 255: dx of
-  the middles, dy of the bottom (of platforms the top) below Mario's feet. An empty slot is
-  (0, 255, 128).
+  actions that is not always what was asked for. With ``show_level=True`` the second one, at
+  :data:`LEVEL`, is the level, 1 for 1-1, 5 for 2-1, 32 for 8-4. Of the objects first come the
+  game's six enemy slots in their own order (so that an object keeps its place from picture to
+  picture), then four of its slots for thrown hammers. dx and dy are pixels from Mario plus 128,
+  limited to 0 to 255: dx of the middles, dy of the bottom (of platforms the top) below Mario's
+  feet. An empty slot is (0, 255, 128).
 
 A convolution or embedding takes the grid; :data:`PROPERTIES` turns codes into two numbers for
 networks without one; facts and objects are numbers to be divided by 255.
@@ -31,12 +32,16 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.game.levels import STAGES
+from mario_envkit.game.ram import STAGE, WORLD
 from mario_envkit.game.state import signed
 
 GRID_ROWS, GRID_COLUMNS = 13, 16
 SHAPE = (16, 16)
 BUTTONS = (15, 14)
 """Row and column of the joypad."""
+LEVEL = (15, 15)
+"""Row and column of the level."""
 MARIO_COLUMN = 4
 """Three quarters of the view lie before him; the game builds at least 12 columns ahead."""
 
@@ -206,7 +211,10 @@ def _sine(step: int, radius: int) -> int:
 
 
 def read_tiles(
-    ram: Sequence[int] | NDArray[np.uint8], *, show_buttons: bool = False
+    ram: Sequence[int] | NDArray[np.uint8],
+    *,
+    show_buttons: bool = False,
+    show_level: bool = False,
 ) -> NDArray[np.uint8]:
     """The tile picture of 2,048 bytes of work RAM: ``(16, 16)`` uint8."""
     memory = bytes(ram)
@@ -225,6 +233,8 @@ def read_tiles(
     picture[GRID_ROWS + 1 :].flat[: 3 * len(objects)] = np.array(objects).ravel()
     if show_buttons:
         picture[BUTTONS] = memory[_JOYPAD]
+    if show_level:
+        picture[LEVEL] = STAGES * memory[WORLD] + memory[STAGE] + 1 & 255
     return picture
 
 
@@ -235,6 +245,13 @@ def split(
     objects = observation[..., GRID_ROWS + 1 :, :].reshape(*observation.shape[:-2], 32)[..., :30]
     facts = observation[..., GRID_ROWS, :]
     return observation[..., :GRID_ROWS, :], facts, objects.reshape(*objects.shape[:-1], 10, 3)
+
+
+def level_of(observation: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``(...,)`` uint8, the level in tile pictures ``(..., 16, 16)`` with ``show_level=True``: 1
+    for 1-1, 5 for 2-1; 0 where none is shown."""
+    row, column = LEVEL
+    return observation[..., row, column]
 
 
 class _View:

@@ -41,7 +41,7 @@ void GameEnv<T>::observe(std::uint8_t* out) {
       std::memcpy(out, machine_.ram(), kRamSize);
       return;
     case Observes::kTiles:
-      return read_tiles(machine_.ram(), out, plan_.spec.show_buttons);
+      return read_tiles(machine_.ram(), out, plan_.spec.show_buttons, plan_.spec.show_level);
   }
 }
 

@@ -22,6 +22,7 @@ struct EnvSpec {
   bool max_pool = false;
   Observes observes = Observes::kPicture;  // the others need nothing drawn
   bool show_buttons = false;               // of kTiles
+  bool show_level = false;                 // of kTiles
   ObservationSpec picture;
   int frame_stack = 1;
   std::int64_t stall_limit = 0;        // 0: none

@@ -216,9 +216,9 @@ void copy_state(const Array<std::uint8_t>& ram, const Array<std::int64_t>& out) 
 }
 
 void copy_tiles(const Array<std::uint8_t>& ram, const Array<std::uint8_t>& out,
-                bool show_buttons) {
+                bool show_buttons, bool show_level) {
   require(ram.nbytes() == kRamSize && out.nbytes() == kTilePictureSize, "RAM or tiles");
-  read_tiles(ram.data(), out.data(), show_buttons);
+  read_tiles(ram.data(), out.data(), show_buttons, show_level);
 }
 
 void bind_spec(nb::module_& module) {
@@ -232,6 +232,7 @@ void bind_spec(nb::module_& module) {
       .def_rw("max_pool", &EnvSpec::max_pool)
       .def_rw("observes", &EnvSpec::observes)
       .def_rw("show_buttons", &EnvSpec::show_buttons)
+      .def_rw("show_level", &EnvSpec::show_level)
       .def_rw("frame_stack", &EnvSpec::frame_stack)
       .def_rw("stall_limit", &EnvSpec::stall_limit)
       .def_rw("max_episode_steps", &EnvSpec::max_episode_steps)
@@ -325,7 +326,7 @@ void bind_pool(nb::module_& module) {
   module.def("read_state", &copy_state, nb::arg("ram"), nb::arg("out").noconvert(),
              "Fills `out` (17 int64) with the GameState that 2,048 bytes of RAM describe.");
   module.def("read_tiles", &copy_tiles, nb::arg("ram"), nb::arg("out").noconvert(),
-             nb::kw_only(), nb::arg("show_buttons"),
+             nb::kw_only(), nb::arg("show_buttons"), nb::arg("show_level"),
              "Fills `out` (16 x 16 bytes) with the tiles that 2,048 bytes of RAM describe.");
   module.attr("ORDERS") = orders();
   module.attr("KEEP") = static_cast<int>(Order::kKeep);

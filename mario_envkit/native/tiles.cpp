@@ -19,6 +19,7 @@ constexpr int kMiscState = 0x002a, kFacing = 0x0033, kXSpeed = 0x0057, kXPage = 
 constexpr int kX = 0x0086, kYSpeed = 0x009f, kSpinState = 0x00a0, kYPage = 0x00b5, kY = 0x00ce;
 constexpr int kYForce = 0x0433, kBoxKind = 0x049a, kBlocks = 0x0500, kSwimming = 0x0704;
 constexpr int kJoypad = 0x06fc, kButtonsAt = 15 * kTileColumns + 14;
+constexpr int kStage = 0x075c, kWorld = 0x075f, kLevelAt = 15 * kTileColumns + 15;
 constexpr int kCrouching = 0x0714, kScreenPage = 0x071a, kScreenX = 0x071c, kNextPage = 0x0725;
 constexpr int kNextColumn = 0x0726, kAreaType = 0x074e, kSize = 0x0754, kStatus = 0x0756;
 constexpr int kHurtTimer = 0x079e, kStarTimer = 0x079f;
@@ -225,9 +226,10 @@ class TilePicture {
 
 }  // namespace
 
-void read_tiles(const std::uint8_t* ram, std::uint8_t* out, bool show_buttons) {
+void read_tiles(const std::uint8_t* ram, std::uint8_t* out, bool show_buttons, bool show_level) {
   TilePicture(ram, out).draw();
   if (show_buttons) out[kButtonsAt] = ram[kJoypad];
+  if (show_level) out[kLevelAt] = static_cast<std::uint8_t>(4 * ram[kWorld] + ram[kStage] + 1);
 }
 
 }  // namespace mario

@@ -12,7 +12,8 @@ namespace mario {
 constexpr int kTileRows = 13, kTileColumns = 16;
 constexpr std::size_t kTilePictureSize = 16 * 16;  // the grid, a row of facts, two of objects
 
-// Writes kTilePictureSize bytes; any 2,048 bytes will do for RAM. `show_buttons`: the joypad too.
-void read_tiles(const std::uint8_t* ram, std::uint8_t* out, bool show_buttons);
+// Writes kTilePictureSize bytes; any 2,048 bytes will do for RAM. `show_buttons`, `show_level`: the
+// joypad and the level, too.
+void read_tiles(const std::uint8_t* ram, std::uint8_t* out, bool show_buttons, bool show_level);
 
 }  // namespace mario

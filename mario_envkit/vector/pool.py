@@ -322,6 +322,7 @@ def _spec(
     spec.max_pool = options["max_pool"]
     spec.observes = getattr(_native.Observes, options["observation"])
     spec.show_buttons = options["show_buttons"]
+    spec.show_level = options["show_level"]
     spec.frame_stack = options["frame_stack"]
     spec.stall_limit = options["stall_limit"] or 0
     spec.max_episode_steps = max_episode_steps or 0

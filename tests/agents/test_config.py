@@ -81,6 +81,7 @@ def test_config_json_of_a_run_serves_as_options(tmp_path: Path) -> None:
         ({"actions": [["right", "C"]]}, "There is no button 'C'"),
         ({"reward_weights": {"deaths": 1}}, "there is no term 'deaths'; did you mean 'death'?"),
         ({"show_buttons": True}, "show_buttons is for tiles"),
+        ({"show_level": True}, "show_level is for tiles"),
         ({"reward_weights": {"death": -1}}, "expected float >= 0"),
         ({"reward_weights": {"stall": 1}, "stall_limit": None}, "say when with a stall_limit"),
         ({"actions": []}, "actions=[] leaves nothing to do"),

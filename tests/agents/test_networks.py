@@ -178,3 +178,23 @@ def test_buttons_are_seen_only_if_they_are_asked_for():
     assert not seen[:, 0, -8:].any()
     assert torch.equal(seeing.undo(seeing(pictures))[..., 15, 14], pictures[..., 15, 14])
     assert torch.equal(seeing.planes(seen.flatten(1)), blind.planes(plain.flatten(1)))
+
+
+def test_levels_are_seen_only_if_they_are_asked_for():
+    pictures = torch.zeros(4, 2, 16, 16, dtype=torch.uint8)
+    pictures[:, :, 15, 15] = torch.tensor([1, 5, 32, 141])[:, None]  # the Minus World is no level
+    blind, seeing = TileInputs((2, 16, 16)), TileInputs((2, 16, 16), levels=32)
+    assert (seeing.width, seeing.each) == (blind.width + 64, blind.each + 32)
+    plain = blind(pictures).view(4, 2, -1)
+    assert torch.equal(plain[0], plain[1])
+    seen = seeing(pictures).view(4, 2, -1)
+    assert torch.equal(seen[..., :-32], plain)
+    for game, level in ((0, 0), (1, 4), (2, 31)):
+        assert seen[game, 1, -32:].nonzero().tolist() == [[level]]
+    assert not seen[3, :, -32:].any()
+    assert seeing.undo(seeing(pictures))[:, 1, 15, 15].tolist() == [1, 5, 32, 0]
+    both = TileInputs((16, 16), levels=32, buttons=True)
+    pictures[:, 0, 15, 14] = 0x81
+    assert torch.equal(both.undo(both(pictures[:3, 0])), blind.undo(blind(pictures[:3]))[:, 0] + (
+        pictures[:3, 0] * (torch.arange(256) >= 254).view(16, 16)
+    ))  # fmt: skip

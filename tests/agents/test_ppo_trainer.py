@@ -192,6 +192,7 @@ def test_the_choice_of_the_network_is_stored_for_other_machines():
         ({"observation": "pixels", "network": "nature", "screen_size": 32}, "screen_size >= 36"),
         ({"network": "small", "observation": "tiles"}, "tiles need network mlp"),
         ({"normalize_advantage": "batch"}, "normalize_advantage = 'batch'"),
+        ({"normalize_advantage": "level", "observation": "pixels"}, "levels apart by their tiles"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, message):

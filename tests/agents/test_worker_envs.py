@@ -41,6 +41,25 @@ def test_practice_is_what_the_games_did(tmp_path: Path, num_envs: int) -> None:
     assert usage.max_stuck == stuck == 3
 
 
+@pytest.mark.parametrize(("level", "shared"), [("worst:1-1..1-4", True), ("sequential", False)])
+def test_games_share_a_schedule_that_learns(tmp_path: Path, level: str, shared: bool) -> None:
+    config = DDQNConfig(num_envs=3, level=level, snapshots=False)
+    run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
+    with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
+        games.envs.reset(seed=0)
+        for _ in range(400):
+            games.envs.step(np.full(3, 3))
+        state = games.state()
+    assert len(state["levels"]) == (1 if shared else 3)
+    if shared:
+        assert sum(attempts for attempts, _ in state["levels"][0]["tried"]) > 5
+    # A run of a version that did not share them.
+    older = {**state, "levels": state["levels"] * 3} if shared else state
+    with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
+        games.restore(older)
+        assert games.state() == state
+
+
 def test_without_snapshots_there_is_none(tmp_path: Path) -> None:
     config = DDQNConfig(num_envs=1, snapshots=False)
     run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)

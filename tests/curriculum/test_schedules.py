@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from mario_envkit.curriculum.level_stats import LevelStats
 from mario_envkit.curriculum.level_text import ORDERS, resolve_schedule
-from mario_envkit.curriculum.schedule import Fixed, OnSuccess, Random, Sequential, Weighted
+from mario_envkit.curriculum.schedule import (
+    Fixed,
+    OnSuccess,
+    Random,
+    Sequential,
+    Weighted,
+    Worst,
+)
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import ConfigError, LevelError, OptionError
 from mario_envkit.game.levels import Level, all_levels
@@ -57,13 +64,14 @@ def test_on_success_moves_after_so_many_wins_of_its_level_and_never_else(outcome
 
 @given(st.lists(st.tuples(LEVELS, st.booleans()), max_size=60))
 def test_weights_are_a_distribution_over_all_levels(outcomes):
-    schedule = Weighted(WORLD_1, memory=5)
-    for level, success in outcomes:
-        schedule.record(level, success)
-    weights = schedule.weights()
-    assert list(weights) == list(WORLD_1)
-    assert sum(weights.values()) == pytest.approx(1)
-    assert max(weights.values()) <= 10 * min(weights.values()) + 1e-9
+    for kind in (Weighted, Worst):
+        schedule = kind(WORLD_1, memory=5)
+        for level, success in outcomes:
+            schedule.record(level, success)
+        weights = schedule.weights()
+        assert list(weights) == list(WORLD_1)
+        assert sum(weights.values()) == pytest.approx(1)
+        assert max(weights.values()) <= 10 * min(weights.values()) + 1e-9
 
 
 def test_middling_levels_are_chosen_more():
@@ -90,6 +98,23 @@ def test_middling_levels_are_chosen_more():
     assert schedule.weights() == dict.fromkeys(WORLD_1, 0.25)
 
 
+@given(st.lists(st.tuples(st.sampled_from(all_levels()), st.booleans()), max_size=300))
+def test_the_worst_tenth_has_half_of_the_episodes(outcomes):
+    levels = all_levels()
+    schedule = Worst(levels)
+    for level, success in outcomes:
+        schedule.record(level, success)
+    rates = dict(zip(levels, schedule.rates(), strict=True))
+    weights = schedule.weights()
+    # All that are as bad as the fourth worst of 32, and nobody else.
+    fourth = sorted(rates.values())[3]
+    worst = [level for level in levels if rates[level] <= fourth]
+    share = sum(weights[level] for level in worst)
+    assert share == pytest.approx(1 if len(worst) == len(levels) else 0.5)
+    assert len({round(weights[level], 12) for level in worst}) == 1
+    assert len({round(weights[level], 12) for level in set(levels) - set(worst)}) <= 1
+
+
 def test_weights_from_what_is_known():
     known = {"1-1": LevelStats(attempts=1000, completions=990), "8-4": LevelStats(attempts=5)}
     schedule = Weighted(WORLD_1, stats=known)
@@ -110,6 +135,7 @@ def test_weights_from_what_is_known():
         ("1-4..2-1,8-4", Random, "1-4 2-1 8-4"),
         (" 1-1, 4-2 ", Random, "1-1 4-2"),
         ("weighted:1-1..1-2,1-4", Weighted, "1-1 1-2 1-4"),
+        ("worst:1-1..1-2", Worst, "1-1 1-2"),
         ("on-success:7-4..8-2", OnSuccess, "7-4 8-1 8-2"),
         ("sequential:4-2,1-1", Sequential, "4-2 1-1"),
         ("random:3-3", Random, "3-3"),
@@ -233,7 +259,7 @@ def test_the_vector_tells_the_same(mode):
     assert [schedule.restarts for schedule in others] == [2, 2, 2]
 
 
-@pytest.mark.parametrize("order", ["on-success", "weighted"])
+@pytest.mark.parametrize("order", ["on-success", "weighted", "worst"])
 def test_a_win_is_heard_in_the_vector(order, way):
     one = dict(actions="raw", frame_skip=1, observation="ram", frame_stack=1)
     vector = gymnasium.make_vec("MarioTrain-v0", 1, level=f"{order}:1-1..1-2", **one)

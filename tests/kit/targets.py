@@ -238,6 +238,7 @@ TARGETS = {
     "Sequential": Target(schedules.Sequential, {"levels": WORLD_1}, draw_from),
     "OnSuccess": Target(schedules.OnSuccess, {"levels": WORLD_1}, draw_from),
     "Weighted": Target(schedules.Weighted, {"levels": WORLD_1}, draw_from),
+    "Worst": Target(schedules.Worst, {"levels": WORLD_1}, draw_from),
     "resolve_schedule": Target(resolve_schedule, {"level": "1-1"}, draw_from),
     "each_place": Target(each_place, {"words": ["1-1"]}),
     "each_level": Target(each_level, {"text": "1-1"}),

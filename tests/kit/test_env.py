@@ -35,7 +35,7 @@ IDS = {
         "repeat_frame_probability": 0.25,
     },
     "MarioTrain-v0/ram": {"observation": "ram"},
-    "MarioTiles-v0": {"show_buttons": True},
+    "MarioTiles-v0": {"show_buttons": True, "show_level": True},
     f"mario_envkit/SuperMarioBros-{VERSION}": {},
     f"mario_envkit/SuperMarioBros-1-1-{VERSION}": {},
     f"mario_envkit/SuperMarioBros2-{'v1' if VARIANTS_INSTALLED else 'v0'}": {},

@@ -77,6 +77,7 @@ OPTIONS: dict[str, Any] = {
     "palette": tuple(range(0, 64, 2)),
     "reward_weights": {"death": 25, "warp": 2.5},
     "show_buttons": False,
+    "show_level": False,
     "repeat_action_probability": 0.25,
     "repeat_frame_probability": 0.25,
     "blank_probability": 0.25,

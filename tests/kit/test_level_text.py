@@ -8,7 +8,14 @@ import pytest
 from mario_envkit.cli import main
 from mario_envkit.curriculum import level_text
 from mario_envkit.curriculum.level_text import resolve_schedule
-from mario_envkit.curriculum.schedule import Fixed, OnSuccess, Random, Sequential, Weighted
+from mario_envkit.curriculum.schedule import (
+    Fixed,
+    OnSuccess,
+    Random,
+    Sequential,
+    Weighted,
+    Worst,
+)
 from mario_envkit.errors import LevelError, MarioEnvkitError
 from mario_envkit.game import levels as game_levels
 from mario_envkit.game.levels import Level, all_levels
@@ -37,7 +44,7 @@ THREE = (Level(1, 1), Level(1, 2), Level(1, 3))
 def test_several_levels(text, levels):
     assert game_levels.parse_levels(text) == levels
     assert level_text.each_level(text) == levels
-    for kind in (Random, Sequential, OnSuccess, Weighted):
+    for kind in (Random, Sequential, OnSuccess, Weighted, Worst):
         assert kind(text).levels == levels
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import product
+
+import gymnasium
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,18 +12,18 @@ from hypothesis import strategies as st
 
 from mario_envkit.emulator import native
 from mario_envkit.game.levels import all_levels
-from mario_envkit.game.tiles import BUTTONS, Tile, read_tiles
+from mario_envkit.game.tiles import BUTTONS, Tile, level_of, read_tiles
 from tests.kit.test_tiles import play
 from tests.native.vectors import compare, hold_some, make_both
 
 pytestmark = pytest.mark.skipif(not native.is_available(), reason="the native core is not built")
 
 
-def natively(ram, *, show_buttons=False):
+def natively(ram, *, show_buttons=False, show_level=False):
     from mario_envkit import _native
 
     out = np.full((16, 16), 77, np.uint8)
-    _native.read_tiles(ram, out, show_buttons=show_buttons)
+    _native.read_tiles(ram, out, show_buttons=show_buttons, show_level=show_level)
     return out
 
 
@@ -33,9 +36,9 @@ def test_any_bytes_at_all(seed, density, pokes):
     ram[rng.random(0x800) > density] = 0
     for address, byte in pokes.items():
         ram[address] = byte
-    for show_buttons in (False, True):
-        ours = natively(ram, show_buttons=show_buttons)
-        assert np.array_equal(ours, read_tiles(ram, show_buttons=show_buttons))
+    for shown in product((False, True), repeat=2):
+        options = dict(zip(("show_buttons", "show_level"), shown, strict=True))
+        assert np.array_equal(natively(ram, **options), read_tiles(ram, **options))
 
 
 def test_every_object_of_the_game_near_mario():
@@ -123,3 +126,17 @@ def test_the_buttons_that_were_pressed_and_not_those_that_were_asked_for(timing,
     same = np.mean(meant[np.array(plain)] == np.array(pressed))
     assert set(np.unique(pressed)) == set(meant)
     assert 0.4 < same < 0.8
+
+
+@pytest.mark.parametrize("game", ["smb", "lost_levels"])
+@pytest.mark.parametrize("stack", [1, 2])
+def test_the_level_where_the_episode_is(game, stack):
+    levels = all_levels(game)
+    kwargs = dict(game=game, levels=list(levels), frame_stack=stack)
+    vector = gymnasium.make_vec("MarioTiles-v0", len(levels), show_level=True, **kwargs)
+    plain = gymnasium.make_vec("MarioTiles-v0", len(levels), **kwargs)
+    obs, hidden = vector.reset(seed=0)[0], plain.reset(seed=0)[0]
+    pictures = obs.reshape(-1, stack, 16, 16)[:, -1]
+    assert level_of(pictures).tolist() == list(range(1, len(levels) + 1))
+    obs.reshape(-1, stack, 16, 16)[:, :, 15, 15] = 0
+    assert np.array_equal(obs, hidden)

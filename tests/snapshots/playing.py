@@ -23,7 +23,7 @@ STACKS: dict[str, dict[str, Any]] = {
         "frame_skip": 1, "actions": "raw",
     },
     "buttons": {
-        "observation": "tiles", "show_buttons": True, "max_pool": False,
+        "observation": "tiles", "show_buttons": True, "show_level": True, "max_pool": False,
         "repeat_action_probability": 0.5,
     },
     "sticky frames": {"repeat_action_probability": 0.25, "repeat_frame_probability": 0.5},

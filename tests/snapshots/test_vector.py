@@ -69,7 +69,7 @@ KINDS = {
         "stall_limit": 12, "observation": "tiles",
     },
     "buttons": {
-        "observation": "tiles", "show_buttons": True, "frame_stack": 1,
+        "observation": "tiles", "show_buttons": True, "show_level": True, "frame_stack": 1,
         "repeat_action_probability": 0.5,
     },
     "sticky frames": {

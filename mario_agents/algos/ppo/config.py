@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -70,8 +70,9 @@ class PPOConfig(ActorCriticConfig):
     """Reward for undecided action choices at first."""
     entropy_coef_end: NonNegativeFloat = 0.01
     """The same at the end of total_steps; in between a straight line."""
-    normalize_advantage: Literal["minibatch", "rollout", "none"] = "minibatch"
-    """Over what advantages are brought to mean 0 and deviation 1."""
+    normalize_advantage: Literal["minibatch", "rollout", "level", "none"] = "minibatch"
+    """Over what advantages are brought to mean 0 and deviation 1; level is over the steps of a
+    rollout in the same level (with tiles), so that levels with small rewards count as much."""
     target_kl: PositiveFloat | None = None
     """Leave the rest of a rollout's batches once the policy has moved this far (approximate KL
     divergence in nats); None uses all of them."""
@@ -98,6 +99,11 @@ class PPOConfig(ActorCriticConfig):
                 "ppo needs rollout_steps * num_envs to be a multiple of minibatch_size, 2 or more, "
                 f"but {self.steps} * {self.num_envs} = {self.rollout} is none of {self.batch}."
             )
+        if self.normalize_advantage == "level" and self.observation != "tiles":
+            raise ConfigError(
+                "ppo tells levels apart by their tiles: give --observation tiles, or another "
+                "--normalize-advantage than level."
+            )
         if self.lr_end > self.lr:
             raise ConfigError(f"ppo needs lr_min <= lr, not {self.lr_end:g} and {self.lr:g}.")
         if self.workers > 1 and not self.synchronous:
@@ -120,6 +126,11 @@ class PPOConfig(ActorCriticConfig):
             minibatch_size=self.batch,
             sequence_steps=self.sequence if self.remembers else self.sequence_steps,
         )
+
+    def env_kwargs(self) -> dict[str, Any]:
+        """Those of the game; tiles say which level it is, where advantages depend on it."""
+        shown = {"show_level": True} if self.normalize_advantage == "level" else {}
+        return {**super().env_kwargs(), **shown}
 
     @property
     def lr_end(self) -> float:

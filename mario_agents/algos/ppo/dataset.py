@@ -16,10 +16,12 @@ from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.dataset import Dataset, NumpyBatch
 from mario_agents.core.types import Step
 from mario_agents.ops.gae import gae
+from mario_agents.ops.normalizing import normalized, normalized_by_group
 from mario_agents.ops.policy_gradient import explained_variance
 from mario_agents.ops.schedules import linear_schedule
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.windows import unrolls
+from mario_envkit.game.tiles import level_of
 
 
 class Rollout(Dataset):
@@ -164,7 +166,9 @@ class Rollout(Dataset):
         target = advantage + value[:-1]
         self._gauges = {"explained_variance": explained_variance(value[:-1], target)}
         if config.normalize_advantage == "rollout":
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+            advantage = normalized(advantage)
+        elif config.normalize_advantage == "level":
+            advantage = normalized_by_group(advantage, level_of(self._newest(rollout["obs"][:-1])))
         return {
             "obs": rollout["obs"][:-1],
             "is_first": self._is_first,
@@ -175,6 +179,10 @@ class Rollout(Dataset):
             "value_target": np.asarray(target, np.float32),
             "entropy_coef": np.full(advantage.shape, self._entropy_coef(at), np.float32),
         }
+
+    def _newest(self, obs: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The last picture of each observation."""
+        return obs[:, :, -1] if self._config.frame_stack > 1 else obs
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
         """Stop the epochs of this rollout where the divergence is above ``target_kl``."""
