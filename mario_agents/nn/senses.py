@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mario_agents.nn.dense import NormSiLU, dense, truncated_normal
 from mario_agents.nn.encoders import check_size
@@ -16,6 +17,11 @@ from mario_envkit.errors import ConfigError
 CHANNELS = (2, 3, 4, 4)
 """Of the convolutions, as multiples of a depth: those of Hafner et al. (Nature 640, 2025)."""
 KERNEL = 4
+HALVES = (2, 2, 2, 2)
+"""Strides of the convolutions there: each halves height and width."""
+PATCHES = (4, 2, 2)
+"""Strides that leave the first of them out, and begin with patches of 4 x 4 pixels: most of the
+time on a CPU goes where pictures are large."""
 SMALLEST = 2 ** len(CHANNELS)
 """Height and width of the smallest picture."""
 
@@ -100,64 +106,80 @@ class _ChannelNorm(nn.Module):
 
 
 class PixelEncoder(nn.Module):
-    """Four convolutions that halve height and width; their output is flattened.
+    """Convolutions that divide height and width by their strides; their output is flattened.
 
     Args:
         shape: ``(stack, height, width)``.
-        depth: channels are :data:`CHANNELS` times this.
+        depth: channels are the last of :data:`CHANNELS` times this.
+        strides: of the convolutions, :data:`HALVES` or :data:`PATCHES`.
 
     Attributes:
-        sizes: height and width of the picture, and behind each convolution.
+        sizes: height and width of the picture, with a margin at its end if patches do not cover it
+            otherwise, and behind each convolution.
         tokens: width of the output.
     """
 
-    def __init__(self, shape: Sequence[int], depth: int) -> None:
+    def __init__(self, shape: Sequence[int], depth: int, strides: Sequence[int] = HALVES) -> None:
         super().__init__()
-        channels, height, width = shape
+        channels, *size = shape
+        block = KERNEL if strides[0] == KERNEL else 1  # windows that overlap reach everything
+        self.margin = (-size[0] % block, -size[1] % block)
+        height, width = size[0] + self.margin[0], size[1] + self.margin[1]
         self.sizes, layers = [(height, width)], []
-        for factor in CHANNELS:
+        for factor, stride in zip(CHANNELS[-len(strides) :], strides, strict=True):
             wide = factor * depth
-            layer = nn.Conv2d(channels, wide, KERNEL, stride=2, padding=1)
+            layer = nn.Conv2d(channels, wide, KERNEL, stride, padding=(KERNEL - stride) // 2)
             truncated_normal(layer.weight, channels * KERNEL**2)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
             layers += [layer, _ChannelNorm(wide)]
-            channels, height, width = wide, height // 2, width // 2
+            channels, height, width = wide, height // stride, width // stride
             self.sizes.append((height, width))
         self.layers = nn.Sequential(*layers)
         self.tokens = channels * height * width
 
     def forward(self, x: Tensor) -> Tensor:
+        if any(self.margin):
+            x = functional.pad(x, (0, self.margin[1], 0, self.margin[0]))
         out: Tensor = self.layers(x.contiguous(memory_format=torch.channels_last))
         return out.flatten(1)
 
 
 class PixelDecoder(nn.Module):
-    """The way back: a layer, and four convolutions that double height and width.
+    """The way back: a layer, and convolutions that multiply height and width by their strides.
 
     Args:
         features: width of the input.
-        stack: pictures of the output.
-        depth: as in :class:`PixelEncoder`.
+        shape: ``(stack, height, width)`` of the output.
+        depth, strides: as in :class:`PixelEncoder`.
         sizes: those of the encoder.
     """
 
     def __init__(
-        self, features: int, stack: int, depth: int, sizes: Sequence[tuple[int, int]]
+        self,
+        features: int,
+        shape: Sequence[int],
+        depth: int,
+        sizes: Sequence[tuple[int, int]],
+        strides: Sequence[int] = HALVES,
     ) -> None:
         super().__init__()
         channels = CHANNELS[-1] * depth
         self.shape = (channels, *sizes[-1])
         self.layer = dense(features, math.prod(self.shape))
         layers: list[nn.Module] = []
-        wides = [factor * depth for factor in CHANNELS[-2::-1]] + [stack]
-        for wide, small, large in zip(wides, sizes[:0:-1], sizes[-2::-1], strict=True):
-            odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
-            layer = nn.ConvTranspose2d(channels, wide, KERNEL, 2, 1, output_padding=odd)
-            # Each place of the output is reached by a quarter of the kernel.
-            truncated_normal(layer.weight, channels * KERNEL**2 // 4)
+        stack, *self.size = shape
+        wides = [*(factor * depth for factor in CHANNELS[-2 : -len(strides) - 1 : -1]), stack]
+        scales = zip(wides, strides[::-1], sizes[:0:-1], sizes[-2::-1], strict=True)
+        for wide, stride, small, large in scales:
+            odd = (large[0] - stride * small[0], large[1] - stride * small[1])
+            layer = nn.ConvTranspose2d(
+                channels, wide, KERNEL, stride, (KERNEL - stride) // 2, output_padding=odd
+            )
+            # Each place of the output is reached by so small a part of the kernel.
+            truncated_normal(layer.weight, channels * (KERNEL // stride) ** 2)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
             layers.append(layer)
-            if len(layers) < 2 * len(CHANNELS) - 1:
+            if len(layers) < 2 * len(strides) - 1:
                 layers.append(_ChannelNorm(wide))
             channels = wide
         self.layers = nn.Sequential(*layers)
@@ -165,4 +187,5 @@ class PixelDecoder(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         small = self.layer(features).view(-1, *self.shape)
         out: Tensor = self.layers(small.contiguous(memory_format=torch.channels_last))
-        return out.contiguous()
+        height, width = self.size
+        return out[..., :height, :width].contiguous()

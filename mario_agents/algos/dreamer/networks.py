@@ -99,8 +99,10 @@ def build_senses(config: DreamerConfig, obs_shape: tuple[int, ...], size: Size) 
     features, blind = size.deter + size.stoch * size.classes, config.decoder == "none"
     if config.observation == "pixels" and len(obs_shape) > 1:
         pixels = PixelInputs(obs_shape)
-        eye = PixelEncoder(pixels.shape, size.depth)
-        back = None if blind else PixelDecoder(features, pixels.shape[0], size.depth, eye.sizes)
+        eye = PixelEncoder(pixels.shape, size.depth, size.strides)
+        back = None
+        if not blind:
+            back = PixelDecoder(features, pixels.shape, size.depth, eye.sizes, size.strides)
         return Senses(pixels, eye, back, eye.tokens)
     inputs: TileInputs | ByteInputs = ByteInputs(obs_shape)
     if config.observation == "tiles":

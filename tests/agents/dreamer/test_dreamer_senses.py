@@ -14,6 +14,7 @@ from mario_agents.algos.dreamer.sizes import SIZES
 from mario_agents.core.algorithm import Spaces
 from mario_agents.core.gradients import trainable
 from mario_agents.nn.flat import TileInputs
+from mario_agents.nn.senses import HALVES, PATCHES, PixelDecoder, PixelEncoder
 from mario_envkit.errors import ConfigError
 from tests.agents.dreamer.toys import CONFIG
 
@@ -54,6 +55,24 @@ def test_what_is_seen_can_be_reconstructed(observation: str, stack: int) -> None
     assert pictures is not None
     assert pictures.shape[2:] == ((13, 16) if observation == "tiles" else screen)
     assert 0.0 <= pictures.min() <= pictures.max() <= 1.0
+
+
+@pytest.mark.parametrize("strides", [HALVES, PATCHES])
+@pytest.mark.parametrize("size", [(16, 16), (25, 34), (52, 64), (19, 17)])
+def test_every_pixel_is_seen_and_drawn(size: tuple[int, int], strides: tuple[int, ...]) -> None:
+    """No pixel of a picture of any size is without influence, in or out."""
+    torch.manual_seed(0)
+    shape = (2, *size)
+    encoder = PixelEncoder(shape, 4, strides)
+    decoder = PixelDecoder(6, shape, 4, encoder.sizes, strides)
+    picture = torch.rand(1, *shape, requires_grad=True)
+    tokens = encoder(picture)
+    assert tokens.shape == (1, encoder.tokens)
+    tokens.square().sum().backward()
+    assert (picture.grad != 0).all()
+    first, second = decoder(torch.randn(2, 6))
+    assert first.shape == shape
+    assert (first != second).all()
 
 
 def test_the_smallest_pictures_are_refused() -> None:
