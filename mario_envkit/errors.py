@@ -84,6 +84,14 @@ class TrainerError(MarioEnvkitError):
     """A trainer is unknown, or its plug-in cannot be loaded."""
 
 
+class AgentError(MarioEnvkitError):
+    """An agent of somebody's own cannot be loaded, or does what no agent may."""
+
+
+class ResultError(MarioEnvkitError):
+    """A file with the result of an evaluation is damaged, or of another version."""
+
+
 class ConfigError(MarioEnvkitError, ValueError):
     """A training configuration is malformed or does not fit the run it is meant for."""
 

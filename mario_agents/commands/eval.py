@@ -1,10 +1,11 @@
-"""``mario-agents eval``: measure what a run learned, by the standard."""
+"""``mario-agents eval``: measure what an agent can, by the standard."""
 
 from __future__ import annotations
 
 import errno
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tyro.conf import FlagCreatePairsOff
 
-from mario_agents.commands.parsing import parse
-from mario_agents.commands.stored_run import RunPath, StoredRun
+from mario_agents.commands.environment_options import parse_with_environment
+from mario_agents.commands.measured_agent import AgentOptions, MeasuredAgent, measured_agent
 from mario_agents.config import validate
 from mario_agents.evaluation.conditions import CONDITIONS, Condition
+from mario_agents.evaluation.tracks import TRACKS, TrackName
 from mario_envkit.curriculum.level_text import each_place
 from mario_envkit.errors import OptionError, RunError
 from mario_envkit.files import replace_text
@@ -32,16 +34,29 @@ READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvalOptions:
-    """Measure a run by one standard: episodes from true starts, greedy and sampled, with a console
-    that obeys (plain, after 0 to 30 idle frames), with sticky actions (a whole agent step), and
-    with sticky frames (as the Arcade Learning Environment has them); 95 % intervals."""
+class EvalOptions(AgentOptions):
+    """Measure an agent by one standard: episodes from true starts, greedy and sampled, with a
+    console that obeys (plain, after 0 to 30 idle frames), with sticky actions (a whole agent step),
+    and with sticky frames (as the Arcade Learning Environment has them); 95 % intervals.
 
-    run: RunPath
-    """Run directory."""
+    The agent is that of a run, or anybody's: Python code with act(observations), or a model of
+    Stable-Baselines3, for example:
+
+    mario-agents eval runs/RUN
+
+    mario-agents eval --agent my_agent.py:Agent --frame-stack 2 --levels 1-1 1-2 --quick
+
+    mario-agents eval --sb3 model.zip --screen-size 84 --actions simple --out result.json
+
+    mario-agents eval --agent run-right --track held-out --out results/run-right.json
+
+    The file of --out is what mario-agents leaderboard reads; docs/benchmark.md has the tracks."""
+
+    track: TrackName | None = None
+    """Track of docs/benchmark.md: its levels are played, and leaderboards compare within it."""
     levels: tuple[str, ...] = ()
     """Levels to play one by one, such as 1-1 1-2, 1-1..2-4 or all; or full, or an order such as
-    random:1-1..1-4, as for train --level; without it, where the run was trained."""
+    random:1-1..1-4, as for train --level; without it, where the run was trained, or 1-1."""
     conditions: tuple[Condition, ...] = CONDITIONS
     """Which of the six conditions to play."""
     episodes: int = 100
@@ -57,10 +72,6 @@ class EvalOptions:
     seed: int = 0
     """Seed of the first episode, below 1,048,576; each further one has the next seed. Evaluations
     during training, by which the best weights were chosen, have seeds above that."""
-    weights: Literal["best", "latest"] = "best"
-    """The best weights of the evaluations during training, or the latest."""
-    device: str = "auto"
-    """Where the networks live: cpu, cuda, ..., or auto."""
     on: Literal["mario-envkit", "gym-super-mario-bros"] = "mario-envkit"
     """The package in which the game is played; the original one is much slower."""
     python: Path | None = None
@@ -72,13 +83,13 @@ class EvalOptions:
 
 
 def main(words: Sequence[str]) -> None:
-    """Measure a run and print the result; the whole standard is kept in the run's ``eval.json``,
+    """Measure an agent and print the result; the whole standard is kept in the run's ``eval.json``,
     where reports look for it.
 
     Raises:
         MarioEnvkitError: for anything wrong that a sentence can explain.
     """
-    options = parse(EvalOptions, "eval", words)
+    options, given = parse_with_environment(EvalOptions, "eval", words)
     from mario_agents.evaluation.standard import Standard
 
     standard = Standard(
@@ -88,28 +99,36 @@ def main(words: Sequence[str]) -> None:
         seed=options.seed,
     )
     validate(standard, source="command line")
-    run = StoredRun.open(options.run)
-    levels = each_place(options.levels, str(getattr(run.config, "game", "smb")))
-    report = _measure(options, run, standard, levels)
-    about = {"run": str(options.run.absolute()), "trainer": run.directory.trainer}
-    about |= {"weights": options.weights, "on": options.on}
-    document = json.dumps({**about, **report.plain()}, indent=2)
+    if options.out is not None and not options.out.parent.is_dir():
+        raise OptionError(f"Cannot write {options.out}: there is no folder {options.out.parent}.")
+    measured = measured_agent(options, given)
+    levels, env_kwargs = _places(options, measured)
+    start = time.perf_counter()
+    report = _measure(options, measured, env_kwargs, standard, levels)
+    seconds = time.perf_counter() - start
+    document = json.dumps(_document(options, measured, env_kwargs, report, seconds), indent=2)
     # First of all: it took long to measure.
     if options.json:
         print(document, flush=True)
     else:
         where = "" if options.on == "mario-envkit" else f", played on {options.on}"
-        print(f"{options.run} ({run.directory.trainer}{where})\n{report.text()}", flush=True)
+        print(f"{measured.title}{where}\n{report.text()}", flush=True)
     try:
-        path = run.directory.standard_path
-        if standard.is_whole and set(options.conditions) == set(CONDITIONS):
-            _keep(path, document + "\n")
-        elif not options.quick:
-            print(f"Not kept in {path}, where reports look for it, since it is not the whole "
-                  f"standard: {Standard()}.", file=sys.stderr)  # fmt: skip
+        if measured.run is not None:
+            _keep_whole(options, measured.run.directory.standard_path, standard, document)
     finally:  # whatever became of that file
         if options.out is not None:
             _write(options.out, document + "\n")
+
+
+def _keep_whole(options: EvalOptions, path: Path, standard: Standard, document: str) -> None:
+    """Keep the whole standard, and nothing less, for reports."""
+    if standard.is_whole and set(options.conditions) == set(CONDITIONS):
+        _keep(path, document + "\n")
+    elif not options.quick:
+        whole = type(standard)()
+        print(f"Not kept in {path}, where reports look for it, since it is not the whole "
+              f"standard: {whole}.", file=sys.stderr)  # fmt: skip
 
 
 def _write(path: Path, document: str) -> None:
@@ -138,15 +157,25 @@ def _keep(path: Path, document: str) -> None:
               file=sys.stderr)  # fmt: skip
 
 
+def _places(options: EvalOptions, measured: MeasuredAgent) -> tuple[list[str], dict[str, Any]]:
+    """The levels to play, none for where a run was trained, and the environment's arguments."""
+    env_kwargs = dict(measured.agent.env_kwargs)
+    if options.track is not None:
+        track = TRACKS[options.track]
+        env_kwargs["game"] = track.game
+        return track.levels_to_play(each_place(options.levels, track.game)), env_kwargs
+    return each_place(options.levels, str(env_kwargs.get("game", "smb"))), env_kwargs
+
+
 def _measure(
-    options: EvalOptions, run: StoredRun, standard: Standard, levels: list[str]
+    options: EvalOptions,
+    measured: MeasuredAgent,
+    env_kwargs: dict[str, Any],
+    standard: Standard,
+    levels: list[str],
 ) -> StandardReport:
     from mario_agents.evaluation.standard import evaluate_levels
 
-    policy = run.trainer.load_policy(
-        run.config, run.directory.path, device=options.device, weights=options.weights
-    )
-    env_kwargs = run.trainer.env_kwargs(run.config)
     vectors: dict[str, Any] = {}
     if options.on == "gym-super-mario-bros":
         from mario_agents.evaluation.original import original_vectors
@@ -155,9 +184,34 @@ def _measure(
     total = max(len(levels), 1) * len(options.conditions) * standard.episodes
     with _progress(total) as on_episode:
         return evaluate_levels(
-            policy, env_kwargs, standard,
+            measured.agent.policy, env_kwargs, standard,
             levels=levels, conditions=options.conditions, on_episode=on_episode, **vectors,
         )  # fmt: skip
+
+
+def _document(
+    options: EvalOptions,
+    measured: MeasuredAgent,
+    env_kwargs: dict[str, Any],
+    report: StandardReport,
+    seconds: float,
+) -> dict[str, Any]:
+    """The result as :class:`~mario_agents.evaluation.result_file.Result` reads it."""
+    from mario_agents.evaluation.provenance import circumstances
+    from mario_agents.experiments.machine import machine_text
+
+    return {
+        **circumstances(
+            measured.record,
+            measured.training,
+            env_kwargs,
+            on=options.on,
+            seconds=seconds,
+            machine=machine_text(),
+        ),
+        "track": options.track or "",
+        **report.plain(),
+    }
 
 
 @contextmanager

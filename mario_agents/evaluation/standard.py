@@ -10,63 +10,17 @@ Arcade Learning Environment does, and milder: an action is seldom late by more t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from msgspec import Meta
-
-from mario_agents.config import NonNegativeInt, PositiveInt
 from mario_agents.evaluation.conditions import CONDITIONS, Condition
 from mario_agents.evaluation.evaluate import evaluate
-from mario_agents.evaluation.results import EvalProtocol, Evaluation
-from mario_agents.evaluation.seeds import FIRST
+from mario_agents.evaluation.results import Evaluation
+from mario_agents.evaluation.spread import Spread
+from mario_agents.evaluation.standard_options import Standard
 from mario_envkit.plugins import Policy
 
-
-@dataclass(frozen=True, slots=True)
-class Standard:
-    """How a level is measured.
-
-    Attributes:
-        episodes: for each condition.
-        sticky: probability that the console sees the action before again (Machado et al.,
-            "Revisiting the Arcade Learning Environment", JAIR 2018): in an agent step under the
-            sticky conditions, in a frame under those named frames.
-        noop_max: an episode begins with 0 to so many idle frames.
-        seed: episode ``i`` of every condition is seeded with ``seed + i``; below the seeds by which
-            weights were chosen while they trained.
-    """
-
-    episodes: PositiveInt = 100
-    sticky: Annotated[float, Meta(gt=0, lt=1)] = 0.25
-    noop_max: NonNegativeInt = 30
-    seed: Annotated[int, Meta(ge=0, lt=FIRST)] = 0
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether success rates measured so may stand beside others: as the defaults say, whatever
-        the seed, with as many episodes or more."""
-        whole = Standard(seed=self.seed)
-        return self.episodes >= whole.episodes and replace(self, episodes=whole.episodes) == whole
-
-    def __str__(self) -> str:
-        return (
-            f"{self.episodes} episodes under each of {len(CONDITIONS)} conditions, "
-            f"up to {self.noop_max} no-op frames, sticky {self.sticky:g}"
-        )
-
-    def protocol(self, condition: Condition) -> EvalProtocol:
-        """How episodes are played under one of
-        :data:`~mario_agents.evaluation.conditions.CONDITIONS`."""
-        choice, console = condition.split("-")
-        return EvalProtocol(
-            episodes=self.episodes,
-            greedy=choice == "greedy",
-            sticky=0.0 if console == "plain" else self.sticky,
-            per_frame=console == "frames",
-            noop_max=self.noop_max,
-            seed=self.seed,
-        )
+__all__ = ["Standard", "StandardReport", "evaluate_levels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +42,7 @@ class StandardReport:
         for level, conditions in self.levels.items():
             lines += [self._row(level, name, result) for name, result in conditions.items()]
         if len(self.levels) > 1:
-            lines += [self._mean_row(name) for name in next(iter(self.levels.values()))]
+            lines += [self._mean_row(name, spread) for name, spread in self.spreads.items()]
         lines.append("games: different ones among the episodes")
         if any(result.full_game for row in self.levels.values() for result in row.values()):
             lines.append(
@@ -110,14 +64,28 @@ class StandardReport:
             f"{interval:<16} {result.mean_x.mean:>7.1f} {result.distinct:>5}  {endings}"
         )
 
-    def _mean_row(self, condition: str) -> str:
-        rates = [conditions[condition].success_rate.mean for conditions in self.levels.values()]
-        return f"{'mean':<10} {condition:<15} {'':>9} {sum(rates) / len(rates):>7.1%}"
+    @staticmethod
+    def _mean_row(condition: str, spread: Spread) -> str:
+        return (
+            f"{'mean':<10} {condition:<15} {'':>9} {spread.mean:>7.1%}  "
+            f"worst tenth {spread.worst_tenth:.1%}, worst {spread.worst:.1%} ({spread.worst_level})"
+        )
+
+    @property
+    def spreads(self) -> dict[str, Spread]:
+        """How success rates are spread over the levels, by condition."""
+        return {
+            name: Spread.of(
+                {level: row[name].success_rate.mean for level, row in self.levels.items()}
+            )
+            for name in next(iter(self.levels.values()))
+        }
 
     def plain(self) -> dict[str, Any]:
         """The same as JSON-able values, episodes included."""
         return {
             "standard": asdict(self.standard),
+            "over_levels": {name: asdict(spread) for name, spread in self.spreads.items()},
             "levels": {
                 level: {name: result.plain() for name, result in conditions.items()}
                 for level, conditions in self.levels.items()

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from mario_agents.experiments.cell import Cell, CellFiles
 from mario_agents.experiments.measures import Point, points_of
 from mario_agents.report.tables import read_table
+from mario_agents.run import RunDir
 from mario_agents.run.decoding import decode_json
 from mario_agents.run.records import PlayedEpisode, read_evaluations, read_standard
 from mario_envkit.errors import RunError
@@ -106,7 +107,7 @@ def gather(
         RunError: if a file is damaged.
     """
     trained = read_trained(files)
-    steps, seconds = progress_of(files)
+    steps, seconds = progress_of(files.run_files)
     return CellResult(
         name=cell.name,
         status=status,
@@ -120,10 +121,10 @@ def gather(
     )
 
 
-def progress_of(files: CellFiles) -> tuple[int | None, float | None]:
+def progress_of(run: RunDir) -> tuple[int | None, float | None]:
     """Agent steps and seconds of training in the run's newest metrics; None if it does not say."""
     tables = []
-    for path in (files.run_files.csv_path("coordinator"), *sorted(files.run.glob("worker_*.csv"))):
+    for path in (run.csv_path("coordinator"), *sorted(run.path.glob("worker_*.csv"))):
         try:
             table = read_table(path)
         except (OSError, ValueError):  # a trainer of somebody's own, or it has just begun

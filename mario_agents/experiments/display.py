@@ -128,7 +128,7 @@ class JobsDisplay:
         self._bars.update(self._overall, completed=self._done, description=words)
 
     def _look_at(self, job: Job) -> float:
-        steps, seconds = progress_of(job.files)
+        steps, seconds = progress_of(job.files.run_files)
         total = float(job.cell.options.get("total_steps", 0))
         share = share_done(
             self._budget, total_steps=total, steps=steps, seconds=job.training_seconds or seconds

@@ -141,7 +141,7 @@ def _trial(
     attributes = frozen.user_attrs
     steps, seconds = attributes.get(STEPS), attributes.get(SECONDS)
     if state in ("running", "cut off"):
-        steps, seconds = progress_of(layout.cell(name))
+        steps, seconds = progress_of(layout.cell(name).run_files)
     last = frozen.last_step
     return Trial(
         name=name,

@@ -266,7 +266,7 @@ def test_eval_json(cli: Any, run: Path) -> None:
         "per_frame": False,
     }  # fmt: skip
     assert len(measured["episodes"]) == 10
-    assert result["trainer"] == "toy"
+    assert result["agent"]["trainer"] == "toy"
     assert result["on"] == "mario-envkit"
 
 

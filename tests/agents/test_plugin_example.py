@@ -49,4 +49,6 @@ def test_it_installs_trains_with_workers_and_is_evaluated(
     rows = (tmp_path / "run" / "coordinator.csv").read_text().splitlines()
     names, last = rows[0].split(","), rows[-1].split(",")
     assert dict(zip(names, last, strict=True))["updates"] == "4"
-    assert json.loads(run("eval", "run", "--episodes", 1, "--json"))["trainer"] == "reinforce"
+    assert (
+        json.loads(run("eval", "run", "--episodes", 1, "--json"))["agent"]["trainer"] == "reinforce"
+    )

@@ -1,0 +1,178 @@
+"""The result of ``mario-agents eval`` as a file, which leaderboards read.
+
+Rates are not believed but counted: a reader looks at the episodes, and at nothing that was computed
+from them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from mario_agents.evaluation.results import Evaluation
+from mario_agents.evaluation.standard_options import Standard
+from mario_agents.run.decoding import decode_json
+from mario_envkit.command_line import showable
+from mario_envkit.errors import ResultError
+
+SCHEMA = 1
+"""Version of the layout; the number grows when a reader of the old one would misread the new."""
+
+Text = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
+"""Without what would move the cursor of a terminal, since results come from anybody."""
+Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]
+
+
+def as_text(text: str) -> str:
+    """What users may call things, as a :data:`Text`."""
+    return "".join(letter if letter.isprintable() else "?" for letter in showable(text))[:200]
+
+
+class AgentRecord(Struct, frozen=True, kw_only=True):
+    """Who played.
+
+    Attributes:
+        name: for people.
+        kind: "run", "python", "sb3" or "baseline".
+        trainer: of a run.
+        weights: of a run, "best" or "latest".
+        files: SHA-256 of what the agent is made of by name: weights, or source code.
+    """
+
+    name: Text
+    kind: Text
+    trainer: Text = ""
+    weights: Text = ""
+    files: dict[Text, Sha256] = {}
+
+
+class GameRecord(Struct, frozen=True, kw_only=True):
+    """What was played.
+
+    Attributes:
+        name: "smb" or "lost_levels".
+        rom_sha256: of the cartridge image; "" where the game is another package's.
+        core: the console and its timing, such as "native/console".
+        native_sha256: of the compiled core, which differs between systems.
+        code_sha256: of the Python code that decides results.
+    """
+
+    name: Text
+    rom_sha256: Sha256
+    core: Text
+    native_sha256: Sha256
+    code_sha256: Sha256
+
+
+class TrainingRecord(Struct, frozen=True, kw_only=True):
+    """How much the agent was trained; None where nobody says.
+
+    Attributes:
+        minutes: wall-clock time, on which machine the author says.
+        agent_steps: of all its environments together.
+        declared: whether the author says so, or the run itself recorded it.
+    """
+
+    minutes: Annotated[float, Meta(ge=0)] | None = None
+    agent_steps: Annotated[int, Meta(ge=0)] | None = None
+    declared: bool = False
+
+
+class MadeRecord(Struct, frozen=True, kw_only=True):
+    """How it was measured.
+
+    Attributes:
+        at: time, in UTC.
+        seconds: wall-clock time of the evaluation.
+        machine: in words.
+        versions: of the packages that took part, and of Python.
+        revision: commit of the checkout, "" of an installed package.
+    """
+
+    at: Text
+    seconds: Annotated[float, Meta(ge=0)]
+    machine: Text
+    versions: dict[Text, Text]
+    revision: Text = ""
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What was measured, and under which circumstances.
+
+    Attributes:
+        schema: :data:`SCHEMA`.
+        on: the package in which the game was played.
+        track: of ``docs/benchmark.md``, or "".
+        env: keyword arguments of ``MarioTrain-v0`` under which the agent played, without those that
+            the standard decides.
+        levels: evaluations by level and condition: each level has the same conditions.
+    """
+
+    schema: int
+    agent: AgentRecord
+    on: Text
+    track: Text = ""
+    training: TrainingRecord = TrainingRecord()
+    game: GameRecord
+    made: MadeRecord
+    env: dict[str, Any]
+    standard: Standard
+    levels: Annotated[
+        dict[Text, Annotated[dict[Text, Evaluation], Meta(min_length=1)]], Meta(min_length=1)
+    ]
+
+    def __post_init__(self) -> None:
+        """Check what types cannot.
+
+        Raises:
+            ValueError: if levels differ in their conditions, or episodes are missing.
+        """
+        for level, conditions in self.levels.items():
+            if set(conditions) != set(self.conditions):
+                raise ValueError(f"level {level} was not played under the same conditions")
+            for name, evaluation in conditions.items():
+                if len(evaluation.episodes) != self.standard.episodes:
+                    raise ValueError(
+                        f"level {level}, {name}, has {len(evaluation.episodes)} episodes instead "
+                        f"of {self.standard.episodes}"
+                    )
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Those under which every level was played."""
+        return tuple(next(iter(self.levels.values())))
+
+
+class _Head(Struct, frozen=True):
+    schema: int | None = None
+
+
+def read_result(path: Path) -> Result:
+    """A result from its file.
+
+    Raises:
+        ResultError: if it cannot be read, is damaged, or has another layout.
+    """
+    try:
+        raw = path.read_bytes()
+        schema = decode_json(raw, _Head).schema
+        if schema is None:
+            raise ResultError(
+                f"{path} is no result of mario-agents eval, or one of an older version, which did "
+                "not say what was measured; measure again, with --out FILE."
+            )
+        if schema != SCHEMA:
+            raise ResultError(
+                f"{path} has layout {schema} of results, and this version of mario-envkit reads "
+                f"layout {SCHEMA}; install the version that wrote it, or measure again."
+            )
+        return decode_json(raw, Result)
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error.strerror}.") from error
+    except msgspec.DecodeError as error:
+        raise ResultError(
+            f"{path} is damaged: {str(error).rstrip('.')}; measure again with mario-agents eval."
+        ) from error
