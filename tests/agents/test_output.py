@@ -18,11 +18,13 @@ HELP = [
     ["--help"], ["train", "--help"], ["train", "toy", "--help"], ["train", "ppo", "--help"],
     ["bench", "--help"], ["bench", "learn", "--help"], ["presets"], ["trainers"],
     *([name, "--help"] for name in ("eval", "watch", "record", "report", "plot", "monitor")),
+    ["leaderboard", "--help"],
 ]  # fmt: skip
 LIFE = [
     ["train", "toy", "--run-dir", "RUN", "--total-steps", "30", "--checkpoint-interval", "10"],
     ["train", "--resume", "RUN", "--total-steps", "40"],
     ["eval", "RUN", "--episodes", "1", "--out", "RUN.json"],
+    ["leaderboard", "RUN.json", "--out", "RUN.html"],
     ["monitor", "RUN"],
     ["report", "RUN"],
     ["plot", "RUN", "--metric", "weight", "--out", "RUN.png"],
