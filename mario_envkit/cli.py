@@ -87,6 +87,18 @@ def _add_solve(commands: _Commands) -> None:
         default=1,
         help="different runs of each level, as NAME.json, NAME-2.json and so on (default 1)",
     )
+    solve.add_argument(
+        "--actions",
+        metavar="SET",
+        help="hold only these, such as simple, so that an agent that has them can play the runs "
+        "(default: what complex has)",
+    )
+    solve.add_argument(
+        "--frame-skip",
+        type=read_whole_number,
+        default=1,
+        help="frames of an agent's step, of which everything is held a multiple (default 1)",
+    )
     solve.add_argument("--out", type=Path, default=Path("runs"), help="folder (default runs)")
     solve.add_argument(
         "--seed", type=read_whole_number, default=0, help="of the random moves (default 0)"
@@ -173,6 +185,8 @@ def _solve(options: argparse.Namespace) -> int:
         seed=options.seed,
         seconds=options.seconds,
         runs=options.runs,
+        actions=options.actions,
+        frame_skip=options.frame_skip,
     )
     return 1 if unsolved else 0
 

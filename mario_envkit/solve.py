@@ -33,12 +33,16 @@ def solve_levels(
     seed: int = 0,
     seconds: float = 60,
     runs: int = 1,
+    actions: str | None = None,
+    frame_skip: int = 1,
 ) -> list[Level]:
     """Search levels, such as "1-1", "1-1..2-4" or "all"; each run is verified and saved.
 
     Prints one row for each run: its frames, frames searched, places reached, seconds with
     verification, file. Several runs of a level are different ones, of searches with seeds that
     follow one another; their files are those of :func:`~mario_envkit.curriculum.runs.run_path`.
+    With ``actions`` and ``frame_skip`` of an agent they are ways that it can play itself, see
+    :func:`~mario_envkit.curriculum.search.solve`.
 
     Returns:
         The levels for which ``seconds``, for each search, were not enough.
@@ -53,7 +57,10 @@ def solve_levels(
     except OSError as error:
         raise OptionError(f"The folder {out} cannot be made: {error.strerror}.") from error
     print(_HEADER, flush=True)
-    options = {"game": game, "timing": timing, "rom": rom, "rom_unknown": rom_unknown}
+    options = {
+        "game": game, "timing": timing, "rom": rom, "rom_unknown": rom_unknown,
+        "actions": actions, "frame_skip": frame_skip,
+    }  # fmt: skip
     unsolved = []
     frames = 0
     begin = time.perf_counter()

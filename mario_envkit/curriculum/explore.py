@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from mario_envkit.game.state import GameState
 
 _RIGHT, _LEFT, _A, _B = Buttons.RIGHT, Buttons.LEFT, Buttons.A, Buttons.B
 
-# What is held, and how often. DOWN enters pipes, UP climbs vines.
+# What is held, and how often; anything else once. DOWN enters pipes, UP climbs vines.
 _MOVES: dict[int, float] = {
     _RIGHT | _B: 5,
     _RIGHT | _A | _B: 6,
@@ -37,8 +38,6 @@ _MOVES: dict[int, float] = {
     Buttons.NOOP: 1,
     Buttons.UP: 0.2,
 }
-_MOVE_BYTES = np.array([int(move) for move in _MOVES], np.int32)
-_MOVE_SUMS = np.cumsum(list(_MOVES.values()))
 _LONGEST_HOLD = 30  # frames; a full jump needs the button for about as long
 _HOLDS = 10  # of one expedition
 _BUCKET = 16  # pixels, across and up: a block of the game
@@ -54,6 +53,8 @@ class Exploration:
         level: the stage.
         game, timing, rom, rom_unknown: as for :class:`~mario_envkit.env.MarioEnv`.
         rng: decides everything.
+        actions: joypad bytes that may be held; None is those that usually get on.
+        frame_skip: frames that moves are multiples of.
 
     Attributes:
         core, rom_sha256: of the console.
@@ -69,8 +70,13 @@ class Exploration:
         rom: str | os.PathLike[str] | None,
         rom_unknown: str,
         rng: np.random.Generator,
+        actions: Sequence[int] | None = None,
+        frame_skip: int = 1,
     ) -> None:
-        self._rng = rng
+        self._rng, self._frame_skip = rng, frame_skip
+        moves = _MOVES if actions is None else {byte: _MOVES.get(byte, 1) for byte in actions}
+        self._moves = np.array([int(move) for move in moves], np.int32)
+        self._sums = np.cumsum(list(moves.values()))
         env = MarioEnv(
             game=game, level=level, backend="native", timing=timing, rom=rom,
             rom_unknown=rom_unknown,
@@ -115,9 +121,10 @@ class Exploration:
     def _draw_moves(self) -> None:
         """Random moves, short holds as likely as long ones on a logarithmic scale."""
         draws = self._rng.random((2, _HOLDS))
-        moves = np.searchsorted(_MOVE_SUMS, draws[0] * _MOVE_SUMS[-1], side="right")
-        self._holds[:, 0] = _MOVE_BYTES[moves]
-        self._holds[:, 1] = np.exp(draws[1] * math.log(_LONGEST_HOLD)).astype(np.int32) + 1
+        moves = np.searchsorted(self._sums, draws[0] * self._sums[-1], side="right")
+        self._holds[:, 0] = self._moves[moves]
+        frames = np.exp(draws[1] * math.log(_LONGEST_HOLD)).astype(np.int32) + 1
+        self._holds[:, 1] = -(-frames // self._frame_skip) * self._frame_skip
 
     def _cells_of(self, rows: int) -> list[Cell]:
         """The cell after each hold."""

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mario_envkit.arguments import as_choice, as_float, as_int, not_possible
+from mario_envkit.arguments import MOST_FRAMES, as_choice, as_float, as_int, not_possible
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.emulator import native
 from mario_envkit.emulator.backends import TIMINGS
 from mario_envkit.errors import MarioEnvkitError
+from mario_envkit.game.actions import resolve_actions
 from mario_envkit.game.levels import Level, parse_level
 
 
@@ -51,6 +52,8 @@ def solve(
     rom_unknown: str = "refuse",
     seed: int = 0,
     seconds: float = 60,
+    actions: str | Sequence[Sequence[str]] | None = None,
+    frame_skip: int = 1,
     progress: Callable[[Effort], object] | None = None,
 ) -> tuple[Run, Effort]:
     """Search a level for a way to its flag; the run that is returned has been verified.
@@ -66,6 +69,9 @@ def solve(
         rom_unknown: "allow" one that is not known, see :class:`~mario_envkit.env.MarioEnv`.
         seed: of the random moves, 0 or more.
         seconds: when to give up.
+        actions: what may be held, as for ``MarioTrain-v0`` ("simple"), so that an agent that has
+            these actions can play the run; None is those of "complex".
+        frame_skip: frames of an agent step; what is held changes only between two of these.
         progress: is called after every expedition, about a thousand times a second: draw rarely.
 
     Raises:
@@ -77,13 +83,22 @@ def solve(
     seed = as_int("seed", seed, most=2**64 - 1)
     seconds = as_float("seconds", seconds, above=0, infinite=True)
     timing = as_choice("timing", timing, TIMINGS["native"])
+    frame_skip = as_int("frame_skip", frame_skip, least=1, most=MOST_FRAMES, what="frames")
+    held = None if actions is None else resolve_actions(actions)
     if progress is not None and not callable(progress):
         raise not_possible("progress", progress, "a function, or None")
     stage = parse_level(level, game)
     from mario_envkit.curriculum.explore import Exploration
 
     search = Exploration(
-        stage, game, timing, rom, rom_unknown, np.random.default_rng([seed, *stage])
+        stage,
+        game,
+        timing,
+        rom,
+        rom_unknown,
+        np.random.default_rng([seed, *stage]),
+        held,
+        frame_skip,
     )
     start = time.perf_counter()
     while True:

@@ -315,3 +315,21 @@ def test_several_runs_are_different_ones(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("mario_envkit.solve.solve", lambda *_, **__: (runs[0], effort))
     assert main(["solve", "--level", "1-1", "--out", str(tmp_path / "x"), "--runs", "2"]) == 1
     assert "There were only 1 different runs." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("actions", "skip"), [("simple", 4), ("right+A,right,right+A+B", 3)])
+def test_a_search_can_do_what_an_agent_can(actions, skip):
+    from mario_envkit.game.actions import resolve_actions
+
+    run, _ = solve("1-1", seed=2, actions=actions, frame_skip=skip)
+    held = np.frombuffer(run.actions, np.uint8)
+    assert set(held.tolist()) <= set(resolve_actions(actions))
+    assert (np.repeat(held[::skip], skip)[: len(held)] == held).all()
+    assert len(set(held.tolist())) > 1
+
+
+def test_what_no_agent_has_is_refused():
+    with pytest.raises(OptionError, match="frame_skip"):
+        solve("1-1", frame_skip=0)
+    with pytest.raises(OptionError, match="actions"):
+        solve("1-1", actions="simpel")
