@@ -91,6 +91,15 @@ class EnvPool:
     ) -> None: ...
     def add_start(self, machine: bytes, world: int, stage: int) -> int:
         """The number of a new start: a stage from 1, or zeros for the full game."""
+    def set_reward(
+        self,
+        terms: list[tuple[int, float, bool]],
+        scale: float,
+        clipped: bool,
+        low: float,
+        high: float,
+    ) -> None:
+        """Other amounts for the same terms, from the next step on."""
     def start(self, observations: NDArray[np.uint8]) -> None: ...
     def wait(self) -> int: ...
     def run(self, observations: NDArray[np.uint8]) -> int: ...

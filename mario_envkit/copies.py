@@ -83,6 +83,7 @@ class CopiedWhole(EzPickle):
     level: Level | None
     picture: Picture
     reward_function: RewardFunction
+    _reward_made: RewardFunction
     _show_buttons: bool
     _show_level: bool
     end_on_exit: bool
@@ -168,7 +169,7 @@ class CopiedWhole(EzPickle):
             **(pixels if self._observes == "pixels" else {}),
             **({"show_buttons": True} if self._show_buttons else {}),
             **({"show_level": True} if self._show_level else {}),
-            "reward": self.reward_function,
+            "reward": self._reward_made,  # whatever its weights have become
             "end_on_exit": self.end_on_exit,
         }
 

@@ -37,7 +37,7 @@ from mario_envkit.game.actions import check_action, describe
 from mario_envkit.game.endings import EpisodeRecord, ending_of, is_success
 from mario_envkit.game.info import info_of
 from mario_envkit.game.levels import WORLDS, Level
-from mario_envkit.game.reward_options import weighted
+from mario_envkit.game.reward_options import reweighted, weighted
 from mario_envkit.game.rewards import RewardFunction
 from mario_envkit.game.rules import Game, GameStuck
 from mario_envkit.game.start import StartPoint, read_options
@@ -168,7 +168,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         self._last_world = WORLDS[game]
         self.schedule = resolve_schedule(level, game)
         self._levels = ScheduledLevels(self.schedule, game)
-        self.reward_function = weighted(reward, reward_weights)
+        self.reward_function = self._reward_made = weighted(reward, reward_weights)
         self.picture = picture
         self.render_mode = render_mode
         self.end_on_exit = end_on_exit
@@ -293,6 +293,15 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         if seen:
             self._show()
         return self._observation, float(reward), terminated, False, info
+
+    def set_reward_weights(self, weights: Mapping[str, float]) -> None:
+        """Other weights, from the next step on, for terms that the reward has.
+
+        Raises:
+            OptionError: for terms that it does not have, and weights that are not possible.
+        """
+        with self.step_lock:
+            self.reward_function = reweighted(self.reward_function, weights)
 
     def render(self) -> Any:
         """The picture ``(240, 256, 3)`` uint8 for "rgb_array"; a window updates by itself."""

@@ -107,6 +107,23 @@ def weighted(reward: Any, weights: Any) -> RewardFunction:
     return dataclasses.replace(function, terms=tuple(terms.values()))
 
 
+def reweighted(function: RewardFunction, weights: Any) -> RewardFunction:
+    """A reward with other weights of the terms that it has: what its terms remember stays.
+
+    Raises:
+        OptionError: as :func:`weighted`, and for terms that the reward does not have.
+    """
+    changed = weighted(function, weights)
+    if len(changed.terms) != len(function.terms):
+        has = [term.name for term in function.terms]
+        added = ", ".join(term.name for term in changed.terms if term.name not in has)
+        raise OptionError(
+            f"reward_weights: a game that is made cannot get {added}, as its reward has only "
+            f"{', '.join(has)}; give reward_weights where it is made, with 0 for what comes later."
+        )
+    return changed
+
+
 def _with_weight(term: Any, weight: float, scale: float) -> RewardTerm:
     if type(term) in _EVENTS:
         amount, sign = _EVENTS[type(term)]

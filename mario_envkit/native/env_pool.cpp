@@ -109,6 +109,17 @@ int EnvPool::add_start(const Start& start) {
   return static_cast<int>(starts_.size()) - 1;
 }
 
+void EnvPool::set_reward(const RewardSpec& reward) {
+  const auto same = [](const RewardTerm& ours, const RewardTerm& theirs) {
+    return ours.kind == theirs.kind && ours.option == theirs.option;
+  };
+  const std::vector<RewardTerm>& ours = plan_.spec.reward.terms;
+  if (!std::equal(ours.begin(), ours.end(), reward.terms.begin(), reward.terms.end(), same)) {
+    throw std::invalid_argument("a reward has other terms than the one before");
+  }
+  plan_.spec.reward = reward;
+}
+
 void EnvPool::check_orders() const {
   const int starts = static_cast<int>(starts_.size());
   for (int i = 0; i < num_envs_; ++i) {

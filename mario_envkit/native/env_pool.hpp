@@ -84,6 +84,10 @@ class EnvPool {
   // Returns the number of the new start. Not while work is under way.
   int add_start(const Start& start);
 
+  // Other amounts for the terms that there are, from the next step on; throws
+  // std::invalid_argument for other terms. Not while work is under way.
+  void set_reward(const RewardSpec& reward);
+
   // Carries out the orders; results go to the buffers, stacked observations to `observations`
   // (N of them). start() returns at once, and wait() must follow; run() is both, and works in the
   // calling thread too. Returned: how many environments have kTroubleRow set.

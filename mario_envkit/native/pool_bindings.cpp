@@ -99,6 +99,13 @@ class Pool {
     return pool_->add_start(start);
   }
 
+  void set_reward(const std::vector<Term>& terms, double scale, bool clipped, double low,
+                  double high) {
+    const RewardSpec reward = make_reward(terms, scale, clipped, low, high);
+    const nb::gil_scoped_release release;
+    pool_->set_reward(reward);
+  }
+
   void start(const Array<std::uint8_t>& observations) {
     check(observations);
     {
@@ -311,6 +318,8 @@ void bind_pool(nb::module_& module) {
            nb::arg("history").noconvert(), nb::arg("history_used").noconvert())
       .def("add_start", &Pool::add_start, nb::arg("machine"), nb::arg("world"),
            nb::arg("stage"))
+      .def("set_reward", &Pool::set_reward, nb::arg("terms"), nb::arg("scale"),
+           nb::arg("clipped"), nb::arg("low"), nb::arg("high"))
       .def("start", &Pool::start, nb::arg("observations").noconvert())
       .def("wait", &Pool::wait)
       .def("run", &Pool::run, nb::arg("observations").noconvert())

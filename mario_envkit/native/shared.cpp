@@ -42,6 +42,11 @@ int SharedPool::add_start(const Start& start) {
   return pool_->add_start(start);
 }
 
+void SharedPool::set_reward(const RewardSpec& reward) {
+  const auto lock = at_rest();
+  pool_->set_reward(reward);
+}
+
 void SharedPool::watch(const Ranges& ranges) {
   const auto lock = at_rest();
   pool_->watch(ranges);

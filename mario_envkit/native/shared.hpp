@@ -99,6 +99,7 @@ class SharedPool {
   int run(std::uint8_t* observations);
 
   int add_start(const Start& start);
+  void set_reward(const RewardSpec& reward);
   void watch(const Ranges& ranges);
   void screen(int env, std::uint8_t* out);
   void ram(int env, std::uint8_t* out);

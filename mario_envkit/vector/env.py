@@ -22,7 +22,7 @@ from mario_envkit.game.start import RESET_OPTIONS, read_options
 from mario_envkit.registration import make_mario
 from mario_envkit.step_lock import StepLock
 from mario_envkit.vector.chance import chances_of, repeated
-from mario_envkit.vector.copies import CopiedGames
+from mario_envkit.vector.changes import ChangingGames
 from mario_envkit.vector.cores import available_cores
 from mario_envkit.vector.hooks import VectorHooks
 from mario_envkit.vector.options import (
@@ -49,7 +49,7 @@ Step = tuple[
 ]
 
 
-class MarioVectorEnv(CopiedGames):
+class MarioVectorEnv(ChangingGames):
     """``num_envs`` games in one process, stepped by native threads.
 
     Observations, rewards, terminations, truncations and infos are those of

@@ -18,7 +18,7 @@ from mario_envkit.env import MarioEnv
 from mario_envkit.errors import EmulatorClosed, SnapshotMismatch
 from mario_envkit.game.endings import ENDINGS, is_success
 from mario_envkit.game.levels import WORLDS, Level
-from mario_envkit.game.rewards import Memory
+from mario_envkit.game.rewards import Memory, RewardFunction
 from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.state import GameState
 from mario_envkit.vector.infos import (
@@ -190,6 +190,14 @@ class GamePool:
         """Who begins an episode, and who makes a step, each ``(num_envs,)``."""
         what = self._orders[:, _WHAT]
         return what >= 0, what == _native.STEP
+
+    def set_reward(self, function: RewardFunction) -> None:
+        """Pay by other weights of the same terms, from the next step on."""
+        if self._batched is not None:
+            self._batched.reweight(function)
+            self._pool.set_reward(*only_stalls(function))
+        elif (compiled := compile_reward(function)) is not None:
+            self._pool.set_reward(*compiled)
 
     # -- carrying them out -------------------------------------------------------------------
 

@@ -112,6 +112,10 @@ class BatchedReward:
         self._every = np.arange(len(used))
         self.memory: tuple[Memory, ...] | None = None
 
+    def reweight(self, function: RewardFunction) -> None:
+        """Pay by other weights of the same terms from now on."""
+        self._function = function
+
     def update(self, started: NDArray[np.bool_], stepped: NDArray[np.bool_]) -> None:
         """Rewards of the step that these environments have just made, or of their reset."""
         function, results, used = self._function, self._results, self._used

@@ -107,6 +107,15 @@ class StickyAction(wrappers.StickyAction[Any, Any]):
         taken: int = super().action(check_action(action, self._count))
         return taken
 
+    def set_repeat_action_probability(self, probability: float) -> None:
+        """Another chance, from the next step on; 0 is possible here, too.
+
+        Raises:
+            OptionError: if it is not from 0 up to, not including, 1.
+        """
+        name = "repeat_action_probability"
+        self.repeat_action_probability = as_float(name, probability, least=0, below=1)
+
 
 def _duration(duration: Any) -> int | tuple[int, int]:
     name, expected = "repeat_action_duration", "a number of steps, or (least, most)"

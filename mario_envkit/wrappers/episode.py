@@ -67,7 +67,6 @@ class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, limit=limit)
         super().__init__(as_env("env", env))
         self._limit = limit
-        self._reward: RewardFunction | None = getattr(env.unwrapped, "reward_function", None)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -92,11 +91,12 @@ class StallLimit(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def _paid(self, info: dict[str, Any]) -> float:
         """What a stall adds to the reward; ``info`` says so among its parts."""
+        reward: RewardFunction | None = getattr(self.unwrapped, "reward_function", None)
         paid = 0.0
-        if self._reward is not None:
-            for stall in self._reward.stalls:
+        if reward is not None:
+            for stall in reward.stalls:
                 info["reward_parts"][stall.name] += float(stall.penalty)
-                paid += float(self._reward.scale) * float(stall.penalty)
+                paid += float(reward.scale) * float(stall.penalty)
         return paid
 
     def save_context(self) -> tuple[Any, ...]:
