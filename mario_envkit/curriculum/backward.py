@@ -168,6 +168,16 @@ class BackwardStarts:
         self._begun = self.curriculum.state()
         self._points: list[StartPoint] = []
 
+    @property
+    def done(self) -> bool:
+        """Whether it has arrived at the true start."""
+        return self.curriculum.done
+
+    @property
+    def progress(self) -> float:
+        """How far it has come back: 0 at the flag, 1 at the true start."""
+        return self.curriculum.progress
+
     def attach(self, game: MarioEnv) -> None:
         """Play the run on another game like ``game`` to find its starts; the first time only.
 

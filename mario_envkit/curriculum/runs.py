@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -242,6 +242,38 @@ def run_path(
     number = as_int("number", number, least=1)
     suffix = "" if number == 1 else f"-{number}"
     return as_path("folder", folder) / f"{game}-{stage}-{timing}{suffix}.json"
+
+
+def run_files(
+    folder: str | os.PathLike[str],
+    levels: Sequence[Level],
+    *,
+    game: str = "smb",
+    timing: str = "console",
+) -> list[Path]:
+    """The files of all runs of some levels in a folder of ``mario-envkit solve``, by level and
+    number; a level may have none, but not all of them.
+
+    Raises:
+        ReplayError: if there are none.
+    """
+    folder, found = as_path("folder", folder), list[Path]()
+    for level in levels:
+        first = run_path(folder, level, game=game, timing=timing)
+        numbers = (
+            int(match[1])
+            for file in folder.glob(f"{first.stem}-*.json")
+            if (match := re.fullmatch(rf"{re.escape(first.stem)}-([1-9]\d{{0,5}})", file.stem))
+        )
+        found += [first] if first.exists() else []
+        found += [first.with_stem(f"{first.stem}-{number}") for number in sorted(numbers)]
+    if not found:
+        first = run_path(folder, levels[0], game=game, timing=timing)
+        raise ReplayError(
+            f"There is no run of the levels that are played in {folder}, such as {first.name}; "
+            f"make one with: mario-envkit solve --level {levels[0]} --out FOLDER"
+        )
+    return found
 
 
 def load_run(run: Run | str | os.PathLike[str]) -> Run:
