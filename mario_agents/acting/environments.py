@@ -10,12 +10,13 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from mario_agents.config import TrainConfig
+from mario_agents.config import Paths, TrainConfig
 from mario_envkit.curriculum.backward import BackwardStarts
-from mario_envkit.curriculum.runs import run_path
+from mario_envkit.curriculum.backward_runs import BackwardRuns
+from mario_envkit.curriculum.level_text import each_level
+from mario_envkit.curriculum.runs import Run, run_files
 from mario_envkit.emulator import native
 from mario_envkit.errors import ConfigError, LevelError
-from mario_envkit.game.levels import parse_level
 from mario_envkit.registration import make_mario
 
 DEFAULT_ID = "mario_envkit:MarioTrain-v0"
@@ -45,25 +46,40 @@ def make_bare(env_kwargs: Mapping[str, Any], **overrides: Any) -> gymnasium.Env[
     return make_mario(**{**defaults, "backend": "native", **env_kwargs, **overrides})
 
 
-def backward_starts(config: TrainConfig) -> BackwardStarts:
-    """Where episodes begin with the option ``backward``.
+def backward_starts(config: TrainConfig) -> BackwardStarts | BackwardRuns:
+    """Where episodes begin with the option ``backward``, along one run or several.
 
     Raises:
-        ConfigError: if it names a folder, and it is not one level that is played.
-        ReplayError: if there is no such run, or the file is none.
+        ConfigError: if it names a folder, and levels are played that are no single ones.
+        ReplayError: if there is no such run, or a file is none.
     """
     assert config.backward is not None
-    path = Path(config.backward)
-    if path.is_dir():
+    runs = [run for _, run in runs_of("backward", config.backward, config)]
+    return BackwardStarts(runs[0]) if len(runs) == 1 else BackwardRuns(runs)
+
+
+def runs_of(option: str, paths: Paths, config: TrainConfig) -> list[tuple[Path, Run]]:
+    """The runs that an option names, with their files: of folders those of the levels that are
+    played.
+
+    Raises:
+        ConfigError: for a folder, if the full game is played.
+        ReplayError: if there is no such run, or a file is none.
+    """
+    found: list[tuple[Path, Run]] = []
+    for path in map(Path, (paths,) if isinstance(paths, str) else paths):
+        if not path.is_dir():
+            found.append((path, Run.load(path)))
+            continue
         try:
-            level = parse_level(config.level, config.game)
+            levels = each_level(config.level, config.game)
         except LevelError:
             raise ConfigError(
-                f"backward = {config.backward!r} is a folder, and level = {config.level!r} does "
-                "not say which of its runs is meant; give the file of a run, or a level like 1-1."
+                f"{option} = {str(path)!r} is a folder, and level = {config.level!r} does not say "
+                "which of its runs are meant; give files of runs, or levels like 1-1 or 1-1..1-4."
             ) from None
-        path = run_path(path, level, game=config.game)
-    return BackwardStarts(path)
+        found += [(file, Run.load(file)) for file in run_files(path, levels, game=config.game)]
+    return found
 
 
 def make_vector(

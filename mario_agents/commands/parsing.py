@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import tyro
@@ -38,7 +38,7 @@ def _whole_numbers(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | N
 @REGISTRY.primitive_rule
 def _weights(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, float]] | None:
     """``death=25 stall=25`` for an option that is a dictionary of numbers."""
-    if get_origin(info.type) is not dict:
+    if get_origin(info.type) is not dict or get_args(info.type)[1] is str:
         return None
     return PrimitiveConstructorSpec(
         nargs="*",
@@ -47,6 +47,27 @@ def _weights(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, floa
         is_instance=lambda value: isinstance(value, dict),
         str_from_instance=lambda value: [f"{name}={number!r}" for name, number in value.items()],
     )
+
+
+@REGISTRY.primitive_rule
+def _texts(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, str]] | None:
+    """``gamma=0.9:0.97`` for an option that is a dictionary of texts."""
+    if get_origin(info.type) is not dict or get_args(info.type)[1] is not str:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="NAME=TEXT ...",
+        instance_from_str=lambda words: dict(map(_read_text, words)),
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [f"{name}={text}" for name, text in value.items()],
+    )
+
+
+def _read_text(word: str) -> tuple[str, str]:
+    name, equals, text = word.partition("=")
+    if not (name and equals and text):
+        raise ValueError(f"{word!r} is no NAME=START:END, such as gamma=0.9:0.97")
+    return name, text
 
 
 def _read_weight(word: str) -> tuple[str, float]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "leaderboard": "Put results of eval into tables: by track, the best first.",
     "watch": "Show the agent of a run, in a window or in the terminal.",
     "record": "Write a video (MP4) of the agent of a run.",
+    "demonstrate": "Save episodes of the agent of a run for others to imitate.",
     "report": "Write one HTML file about runs: curves, maps with all deaths, success, videos.",
     "plot": "Draw metrics of runs over agent steps, for papers.",
     "monitor": "Show a run that is being trained, or was, in a dashboard.",

@@ -92,6 +92,7 @@ def _new_run(name: str, words: Sequence[str], known: StartOptions) -> Iterator[O
     if isinstance(config, TrainConfig):
         config = config.resolved()
     _check_init(trainer, config)
+    _check_imitation(trainer, config)
     _memory(config)
     path = known.run_dir or default_run_path(name, str(getattr(config, "level", "run")))
     run = RunDir.create(path, trainer=name, config=config)
@@ -178,6 +179,18 @@ def _check_init(trainer: Trainer, config: Any) -> None:
     spaces = Spaces.of(envs)
     envs.close()
     begin_with(algorithm, config, spaces, algorithm.learner(config, spaces), initial)
+
+
+def _check_imitation(trainer: Trainer, config: Any) -> None:
+    """Look whether a new run's agent can imitate what it is to."""
+    from mario_agents.imitation.cloning import check_imitation
+    from mario_agents.runtime.trainer import AlgorithmTrainer
+
+    if getattr(config, "imitate", None) is None:
+        return
+    if not isinstance(trainer, AlgorithmTrainer):
+        raise ConfigError("imitate: this trainer has a way of its own to begin; leave it out.")
+    check_imitation(trainer.algorithm, config)
 
 
 def _memory(config: Any) -> str:

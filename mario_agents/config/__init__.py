@@ -21,6 +21,7 @@ from mario_agents.config.scalars import (
     NonNegativeFloat,
     NonNegativeInt,
     Palette,
+    Paths,
     PositiveFloat,
     PositiveInt,
     Precision,
@@ -28,6 +29,7 @@ from mario_agents.config.scalars import (
     Share,
     Stacked,
 )
+from mario_agents.config.schedules import Schedule
 from mario_agents.config.stored import absolute_paths, check_resume, to_plain
 from mario_agents.config.train_config import TrainConfig
 
@@ -44,9 +46,11 @@ __all__ = [
     "NonNegativeFloat",
     "NonNegativeInt",
     "Palette",
+    "Paths",
     "PositiveFloat",
     "PositiveInt",
     "Precision",
+    "Schedule",
     "ScreenSide",
     "Share",
     "Stacked",

@@ -22,6 +22,7 @@ from mario_agents.config.scalars import (
     NonNegativeFloat,
     NonNegativeInt,
     Palette,
+    Paths,
     PositiveFloat,
     PositiveInt,
     Precision,
@@ -209,10 +210,10 @@ class ExperienceOptions(OptionGroup):
     """Practise where Mario dies: go on from snapshots before the places of many deaths."""
     start_states: Fraction = 0.0
     """Share of training episodes that begin at such a snapshot; it needs snapshots."""
-    backward: str | None = None
-    """File of a run through the level, as mario-envkit solve writes them, or a folder with the
-    level's among others: training episodes begin shortly before its end, then farther and farther
-    back; it needs snapshots."""
+    backward: Paths | None = None
+    """Runs through levels, as mario-envkit solve writes them: files, or folders with the played
+    levels' among others. Training episodes begin shortly before the end of one of them, then
+    farther and farther back, along each by itself; it needs snapshots."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -229,7 +230,7 @@ class RunOptions(OptionGroup):
     """Budget, seed, machine, and what the run writes down."""
 
     HEADING = "run"
-    PATHS = frozenset({"init"})
+    PATHS = frozenset({"init", "imitate"})
     RESUMABLE = frozenset(
         {
             "total_steps",
@@ -249,6 +250,12 @@ class RunOptions(OptionGroup):
 
     total_steps: PositiveInt = 1_000_000
     """Budget in agent steps, summed over all environments."""
+    schedule: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Options that change while the run goes on, in a straight line over agent steps:
+    NAME=START:END (until total_steps), NAME=START:END@STEPS or NAME=START:END@FROM-TO, such as
+    reward_weights.death=5:25@1e6-2e6. What can change: repeat_action_probability, the weight of
+    each term of the reward, gamma (not of apex), and the entropy bonus (entropy_coef or
+    entropy_beta). A schedule wins over the option itself."""
     max_minutes: PositiveFloat | None = None
     """Budget in minutes of wall-clock time for this call; whichever budget ends first counts."""
     init: str | None = None
@@ -256,6 +263,14 @@ class RunOptions(OptionGroup):
     weights), or a file of weights or of a checkpoint. Optimizer, counters and schedules begin anew,
     and other options may differ as long as the networks fit. (--resume goes on with a run itself:
     its optimizer, counters and options.)"""
+    imitate: Paths | None = None
+    """Before a new run plays, let its policy imitate runs that reach the flag (behaviour cloning):
+    files, or folders with the played levels' among others. They must be such as the agent can play
+    itself: of mario-envkit solve with its --frame-skip and --actions, or of mario-agents
+    demonstrate."""
+    imitate_steps: PositiveInt = 1_000
+    """Updates of imitation, each of 256 steps; they are none of total_steps. The weights that do
+    best in what is held out are kept."""
     seed: NonNegativeInt = 0
     """Seed of everything random: environments, exploration, replay, initial weights."""
     device: str = "auto"

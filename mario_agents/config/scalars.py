@@ -32,3 +32,4 @@ Palette = Literal["luma", "contrast"] | Greys
 LrScaling = Literal["none", "sqrt", "linear"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Share = Literal["gradients", "experience"]
+Paths = str | Annotated[tuple[str, ...], Meta(min_length=1)]

@@ -22,8 +22,15 @@ def absolute_paths(config: C) -> C:
     from the directory where they were begun.)
     """
     given = {name: getattr(config, name) for name in getattr(type(config), "PATHS", ())}
-    changed = {name: str(Path(path).absolute()) for name, path in given.items() if path}
+    changed = {name: _absolute(paths) for name, paths in given.items() if paths}
     return dataclasses.replace(config, **changed) if changed else config  # type: ignore[type-var]
+
+
+def _absolute(paths: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """One path or several."""
+    if isinstance(paths, str):
+        return str(Path(paths).absolute())
+    return tuple(str(Path(path).absolute()) for path in paths)
 
 
 def to_plain(config: Any) -> dict[str, Any]:

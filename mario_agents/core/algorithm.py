@@ -110,12 +110,14 @@ class Algorithm(Protocol[Config, OwnLearner]):
     Attributes:
         shares: what its workers can send, see :class:`~mario_agents.config.groups.SharingOptions`;
             the first is the default.
+        imitates: whether it has :meth:`policy_value`, so that its runs can begin with imitation.
 
     An algorithm is a class without arguments at the top of a module: workers are processes that
     import it by its name and build their parts by themselves. It holds no state.
     """
 
     shares: tuple[Share, ...] = ("gradients",)
+    imitates: bool = False
 
     @property
     def config_class(self) -> type[Config]:
@@ -157,6 +159,25 @@ class Algorithm(Protocol[Config, OwnLearner]):
         By default the whole.
         """
         return learner.model
+
+    def policy_value(
+        self, learner: OwnLearner, obs: Tensor, is_first: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What the networks say of ``T`` steps of ``B`` games at whose beginning nothing is
+        remembered, for imitation (:attr:`imitates`), with gradients.
+
+        Args:
+            learner: the learner.
+            obs: ``(T, B, ...)`` uint8, on its device.
+            is_first: ``(T, B)`` bool.
+
+        Returns:
+            Logits of the actions ``(T, B, actions)``, and values ``(T, B)``.
+        """
+        raise ConfigError(
+            "The networks of this trainer have no probabilities of actions to learn by imitation; "
+            "leave out imitate, or choose ppo, a3c or impala."
+        )
 
     def begin_with(self, learner: OwnLearner, weights: Mapping[str, Tensor]) -> None:
         """Let a new learner have the weights that a :meth:`player` of the same shape ended with.

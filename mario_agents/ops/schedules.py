@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from mario_agents.config import LrScaling
+from mario_agents.config import LrScaling, Schedule
 
 
 def linear_schedule(start: float, end: float, duration: int) -> Callable[[int], float]:
@@ -15,12 +15,7 @@ def linear_schedule(start: float, end: float, duration: int) -> Callable[[int], 
     A ``duration`` of 0 gives ``end`` at once.
     """
 
-    def value(step: int) -> float:
-        if step >= duration:
-            return end
-        return start + (end - start) * step / duration
-
-    return value
+    return Schedule(start, end, 0, duration)
 
 
 def cosine_with_warmup(

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium.vector import VectorWrapper
 from numpy.typing import NDArray
@@ -48,12 +49,15 @@ class ActionTrace:
         actions: since then.
         origin: where that was, such as "a snapshot at x 1200"; empty for the start of a level.
         own: keyword arguments of the game that others of its vector do not have.
+        chances: where the chance of a sticky action changed on the way, from which of the actions
+            on, and what to.
     """
 
     saved: Saved
     actions: tuple[int, ...]
     origin: str
     own: Mapping[str, Any] = field(default_factory=dict)
+    chances: tuple[tuple[int, float], ...] = ()
 
 
 class FlagWatch(VectorWrapper):
@@ -70,12 +74,14 @@ class FlagWatch(VectorWrapper):
     def __init__(self, envs: MarioVectorEnv, on_flag: Callable[[ActionTrace], object]) -> None:
         super().__init__(envs)
         self._slots, self._on_flag = envs.slots, on_flag
-        self._sticky = [layer.repeat_action_probability for layer in envs.sticky or ()]
+        self._layers = envs.sticky or []
+        self._sticky = [layer.repeat_action_probability for layer in self._layers]
         self._watching = True
         self._origins: list[str] = [""] * envs.num_envs
         self._saved: list[Saved] = []
         # Of all games together: (num_envs,) for each of the latest steps.
         self._actions: deque[NDArray[np.int64]] = deque(maxlen=LONGEST)
+        self._chances: deque[float] = deque(maxlen=LONGEST)  # while all have the same
         self._count = np.zeros(envs.num_envs, np.int64)  # steps since each game was saved
 
     def trace(self, env: int) -> ActionTrace:
@@ -86,16 +92,21 @@ class FlagWatch(VectorWrapper):
             self._saved[env],
             tuple(int(step[env]) for step in steps),
             self._origins[env],
-            {"repeat_action_probability": [self._sticky[env]]}
-            if len(set(self._sticky)) > 1
-            else {},
+            {"repeat_action_probability": [self._sticky[env]]} if self._differ else {},
+            tuple(_changes(islice(self._chances, known - count, known))),
         )
+
+    @property
+    def _differ(self) -> bool:
+        """Whether some games are more sticky than others; then they stay as they are."""
+        return len(set(self._sticky)) > 1
 
     def stop(self) -> None:
         """Watch no longer."""
         self._watching = False
         self._saved = []
         self._actions.clear()
+        self._chances.clear()
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
@@ -105,6 +116,7 @@ class FlagWatch(VectorWrapper):
         if self._watching:
             self._saved = [slot.save() for slot in self._slots]
             self._actions.clear()
+            self._chances.clear()
             self._count[:] = 0
             self._origins = [_start(infos, env) for env in range(self.num_envs)]
         return observations, infos
@@ -121,6 +133,8 @@ class FlagWatch(VectorWrapper):
         self, actions: NDArray[np.int64], ended: NDArray[np.bool_], infos: Mapping[str, Any]
     ) -> None:
         self._actions.append(actions)
+        if self._layers and not self._differ:
+            self._chances.append(self._layers[0].repeat_action_probability)
         self._count += 1
         any_ended = bool(ended.any())
         if any_ended or infos["flag_get"].any():
@@ -146,6 +160,15 @@ class FlagWatch(VectorWrapper):
     def _begin(self, env: int, origin: str) -> None:
         self._saved[env], self._count[env] = self._slots[env].save(), 0
         self._origins[env] = origin
+
+
+def _changes(chances: Iterable[float]) -> Iterator[tuple[int, float]]:
+    """Where a chance is another one than at the step before, the first step included."""
+    before = None
+    for step, chance in enumerate(chances):
+        if chance != before:
+            yield step, chance
+        before = chance
 
 
 def _start(infos: Mapping[str, Any], env: int) -> str:
@@ -199,9 +222,18 @@ def _record_trace(
             last.update(info)
 
         with camera(env, video) as tap:
-            episode = replay_actions(env, trace.actions, tap=tap, visit=visit)
+            episode = replay_actions(env, _as_sticky(env, trace), tap=tap, visit=visit)
             if not clears_stage(last["flag_get"], last["ending"]):
                 raise RunError("the game went another way when it was played again.")
     finally:
         env.close()
     return episode, trajectory.segments
+
+
+def _as_sticky(env: gymnasium.Env[Any, Any], trace: ActionTrace) -> Iterator[int]:
+    """The actions of a trace; before each the game is made as sticky as it was then."""
+    chances = dict(trace.chances)
+    for step, action in enumerate(trace.actions):
+        if step in chances:
+            env.get_wrapper_attr("set_repeat_action_probability")(chances[step])
+        yield action

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gymnasium
@@ -110,7 +110,7 @@ def go_back(env: gymnasium.Env[Any, Any], saved: Saved) -> None:
 
 def replay_actions(
     env: gymnasium.Env[Any, Any],
-    actions: Sequence[int],
+    actions: Iterable[int],
     *,
     tap: FrameTap,
     visit: Callable[[Mapping[str, Any]], object],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,8 @@ class TransitionReplay(ReplayDataset):
     Args:
         storage: keeps the steps.
         selector: draws from it.
-        n_step, gamma: see :func:`transitions`.
+        n_step: see :func:`transitions`.
+        gamma: discount for each step, or what it is by agent steps of the run.
         batch_size: transitions in a batch.
         learning_starts: transitions in the storage before the first batch.
         train_every: agent steps for each batch.
@@ -119,7 +120,7 @@ class TransitionReplay(ReplayDataset):
         selector: Selector,
         *,
         n_step: int,
-        gamma: float,
+        gamma: float | Callable[[int], float],
         batch_size: int,
         learning_starts: int,
         train_every: float,
@@ -145,7 +146,8 @@ class TransitionReplay(ReplayDataset):
     def draw(self, at: int) -> NumpyBatch:
         """What :func:`transitions` gives, and ``weight`` ``(B,)`` float32."""
         index, weight = self.selector.select(self._batch_size, at)
-        batch = transitions(self.storage, index, n_step=self._n_step, gamma=self._gamma)
+        gamma = self._gamma(at) if callable(self._gamma) else self._gamma
+        batch = transitions(self.storage, index, n_step=self._n_step, gamma=gamma)
         return {**batch, "weight": weight}
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:

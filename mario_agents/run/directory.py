@@ -131,6 +131,11 @@ class RunDir:
         return self.path / "best.safetensors"
 
     @property
+    def imitated_path(self) -> Path:
+        """The weights of the whole model with which a run began that imitated something."""
+        return self.path / "imitated.safetensors"
+
+    @property
     def checkpoint_path(self) -> Path:
         """Directory of the run's :class:`~mario_agents.run.checkpoint.CheckpointStore`."""
         return self.path / "checkpoint"

@@ -19,6 +19,7 @@ from mario_agents.runtime.reporters import (
     WorkerReporter,
     run_sinks,
 )
+from mario_agents.runtime.scheduled import metrics_of
 from mario_agents.runtime.transport import Board
 from mario_agents.runtime.worker import TrainingWorker
 from mario_agents.runtime.worker_envs import TimedEnvs, WorkerEnvs
@@ -55,7 +56,7 @@ def run_metrics(algorithm: Algorithm[Any, Any], config: TrainConfig) -> RunMetri
         TrainerError: if the algorithm's metrics have names that are taken.
     """
     central = config.workers > 0 and share_of(algorithm, config) == "experience"
-    return RunMetrics.of(algorithm.metrics, central=central)
+    return RunMetrics.of(metrics_of(algorithm, config), central=central)
 
 
 def workers_ever(config: TrainConfig, checkpoint: Checkpoint | None) -> int:
@@ -89,6 +90,7 @@ def build_worker(
         acting = replace(context, device=resolve_device(config.actor_device))
     if acting.device != context.device:
         player = build_learner(algorithm, config, Spaces.of(games.envs), acting.device)
+    games.follow_schedules(heartbeat.total("steps"))  # before they begin
     actor = Actor(
         TimedEnvs(games.envs, context.stopwatch),
         algorithm.policy(config, player, acting),
@@ -109,6 +111,7 @@ def build_worker(
         accumulate_grads=config.accumulate_grads,
         cuda_graphs=config.cuda_graphs,
         log_interval=config.log_interval,
+        schedules=config.schedules,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from mario_agents.run.clock import TrainingClock
 from mario_agents.run.storage import Deferrable
 from mario_agents.runtime.build import build_learner, run_metrics
 from mario_agents.runtime.evaluator import Evaluator
-from mario_agents.runtime.initial import begin_with, read_initial
+from mario_agents.runtime.initial import begin_with, first_weights, read_initial
 from mario_agents.runtime.reporters import CoordinatorReporter, State
 from mario_agents.runtime.saved import SavedLearning, counters_of, incomplete
 from mario_agents.runtime.step_interval import StepInterval
@@ -91,9 +90,8 @@ class TrainingCoordinator:
             StepInterval(interval, self.step)
             for interval in (config.eval_interval, config.log_interval, config.checkpoint_interval)
         )
-        if config.init is not None and checkpoint is None:
-            initial = read_initial(Path(config.init))
-            begin_with(algorithm, config, spaces, self.learner, initial)
+        if checkpoint is None and (weights := first_weights(config, run)) is not None:
+            begin_with(algorithm, config, spaces, self.learner, read_initial(weights))
         if config.weight_average:
             self.updater.average = WeightAverage(self._player, config.weight_average)
         if checkpoint:

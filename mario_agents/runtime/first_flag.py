@@ -123,6 +123,7 @@ class FirstFlagRecorder:
             kwargs,
             str(self._directory.absolute()),
             step,
+            trace.chances,
         )
         try:
             message = request.encode()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig, make_config, to_plain
 from mario_agents.core.algorithm import Algorithm, Spaces
 from mario_agents.core.types import Learner
+from mario_agents.imitation.cloning import check_imitation, imitate
 from mario_agents.run import RunDir, weights_path
 from mario_agents.run.weights import read_tensors
 from mario_envkit.errors import ConfigError, MarioEnvkitError, RunError
@@ -36,6 +39,29 @@ class InitialWeights(NamedTuple):
     whole: bool
     spaces: Spaces | None
     options: dict[str, Any]
+
+
+def first_weights(config: TrainConfig, run: RunDir) -> Path | None:
+    """Where the weights are that a new run begins with: those of ``--init``, or what they became
+    by imitation; None for random ones."""
+    if config.imitate is not None:
+        return run.imitated_path
+    return None if config.init is None else Path(config.init)
+
+
+def begin_by_imitation(algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir) -> None:
+    """Before a new run begins: imitate, and write down the weights that it is to begin with.
+
+    Raises:
+        ConfigError, ReplayError, RunError: see :func:`mario_agents.imitation.cloning.imitate`.
+    """
+    check_imitation(algorithm, config)
+    with closing(make_vector(algorithm.env_kwargs(config), 1)) as envs:
+        spaces = Spaces.of(envs)
+    learner = algorithm.learner(config, spaces)
+    if config.init is not None:
+        begin_with(algorithm, config, spaces, learner, read_initial(Path(config.init)))
+    imitate(algorithm, config, learner, run)
 
 
 def read_initial(path: Path) -> InitialWeights:

@@ -17,6 +17,7 @@ from mario_agents.runtime.coordinator import TrainingCoordinator
 from mario_agents.runtime.curriculum_file import CurriculumFile
 from mario_agents.runtime.reporters import WorkerReporter
 from mario_agents.runtime.saved import SavedLearning, incomplete, restore_counters, select
+from mario_agents.runtime.scheduled import metrics_of
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_agents.telemetry.event_hub import EventHub
@@ -62,7 +63,7 @@ class LocalTopology:
         )
         step = checkpoint.step if checkpoint else None
         reporter = WorkerReporter(
-            run, 0, algorithm.metrics, hub.publisher("worker_0"), resume_step=step
+            run, 0, metrics_of(algorithm, config), hub.publisher("worker_0"), resume_step=step
         )
         # A checkpoint of worker processes has nothing else of what the first of them counted.
         reporter.logger.start_from(self.heartbeat.row(0).read().counters)

@@ -14,6 +14,7 @@ from mario_agents.core.algorithm import Algorithm, share_of
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir
 from mario_agents.runtime.build import open_hub
 from mario_agents.runtime.heartbeat_monitor import HeartbeatMonitor
+from mario_agents.runtime.initial import begin_by_imitation
 from mario_agents.runtime.local import local_topology
 from mario_agents.runtime.processes.supervisor import process_topology
 from mario_agents.runtime.reporters import headline
@@ -82,6 +83,8 @@ def train(
         remove_unfinished(run.path)
         opened.callback(remove_unfinished, run.path)
         with _opening(run, resume=resume):
+            if config.imitate is not None and not resume:
+                begin_by_imitation(algorithm, config, run)
             hub = opened.enter_context(open_hub(algorithm, config, run, checkpoint))
             topology = opened.enter_context(open_topology(algorithm, config, run, hub, checkpoint))
         with StopRequest() as stop:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from mario_agents.acting.actor import Actor
+from mario_agents.config import Schedule
 from mario_agents.core.algorithm import WorkerContext
 from mario_agents.core.dataset import Dataset
 from mario_agents.core.types import Learner, Step
@@ -16,6 +17,7 @@ from mario_agents.runtime.exchange import GradientExchange
 from mario_agents.runtime.learning import BatchLearning
 from mario_agents.runtime.reporters import State, WorkerReporter
 from mario_agents.runtime.saved import select
+from mario_agents.runtime.scheduled import gauges_of
 from mario_agents.runtime.step_interval import StepInterval
 from mario_agents.runtime.transport import Board
 from mario_agents.runtime.worker_envs import SnapshotUsage, WorkerEnvs
@@ -42,6 +44,7 @@ class TrainingWorker:
         accumulate_grads: batches whose mean gradients are handed over together.
         cuda_graphs: see :class:`~mario_agents.runtime.learning.BatchLearning`.
         log_interval: agent steps between two rows of metrics.
+        schedules: of options, by name; what they are now is measured.
     """
 
     def __init__(
@@ -60,12 +63,13 @@ class TrainingWorker:
         accumulate_grads: int,
         cuda_graphs: bool,
         log_interval: int,
+        schedules: Mapping[str, Schedule],
     ) -> None:
         self.context, self.actor, self.dataset, self.reporter = context, actor, dataset, reporter
         self.heartbeat, self._games, self._exchange = heartbeat, games, exchange
         self._learner, self._player = learner, player
         self._row = heartbeat.row(context.worker)
-        self._collect_steps = collect_steps
+        self._collect_steps, self._schedules = collect_steps, schedules
         self.learning = BatchLearning(
             learner,
             context.device,
@@ -132,6 +136,7 @@ class TrainingWorker:
             self._player.model.load_state_dict(self._learner.model.state_dict())
         self._row.beat()
         at = self.heartbeat.total("steps")
+        self._games.follow_schedules(at)
         collected = self.actor.collect(self._collect_steps, at, self._keep)
         self._row.beat()
         self._row.add("steps", collected.steps)
@@ -139,6 +144,7 @@ class TrainingWorker:
         self._row.add("deaths", len(collected.deaths))
         self._row.add("flags", sum(episode.flags for episode in collected.episodes))
         collected.gauges.update(self.actor.policy.gauges(at))
+        collected.gauges.update(gauges_of(self._schedules, at))
         return collected
 
     def _keep(self, step: Step) -> None:

@@ -14,6 +14,7 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
 from mario_agents.acting.environments import backward_starts, make_vector
 from mario_agents.config import TrainConfig
+from mario_agents.config.train_config import STICKY, weights_in
 from mario_agents.core.algorithm import Algorithm
 from mario_agents.run import RunDir
 from mario_agents.run.storage import Deferrable
@@ -22,6 +23,7 @@ from mario_agents.runtime.first_flag import FirstFlagRecorder
 from mario_agents.telemetry import Stopwatch
 from mario_envkit.closing import close_all
 from mario_envkit.curriculum.backward import BackwardStarts
+from mario_envkit.curriculum.backward_runs import BackwardRuns
 from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.curriculum.schedule import OutcomeSchedule
 from mario_envkit.emulator import native
@@ -93,8 +95,9 @@ class WorkerEnvs:
             kwargs = kwargs | {"repeat_action_probability": config.stickiness(config.num_envs)}
         if self._ours and native.is_available():
             kwargs = kwargs | _shared_schedule(kwargs, config.num_envs)
+        self._scheduled = config.schedules
         self._with_snapshots = config.snapshots and self._ours
-        self._backward: BackwardStarts | None = None
+        self._backward: BackwardStarts | BackwardRuns | None = None
         self._arrived = False
         if self._with_snapshots:
             kwargs = (
@@ -124,6 +127,23 @@ class WorkerEnvs:
         self._due = time.monotonic() + SYNC_SECONDS
         self._files = Deferrable("The archive of snapshots")
 
+    def follow_schedules(self, step: int) -> None:
+        """Let rewards and chance be what the run's schedules say at agent step ``step`` of it."""
+        if not (self._scheduled and self._ours):
+            return
+        values = {name: schedule(step) for name, schedule in self._scheduled.items()}
+        if weights := weights_in(values):
+            self._change("set_reward_weights", weights)
+        if STICKY in values:
+            self._change("set_repeat_action_probability", values[STICKY])
+
+    def _change(self, method: str, value: Any) -> None:
+        if isinstance(self._games, MarioVectorEnv):
+            getattr(self._games, method)(value)
+        else:
+            assert isinstance(self._games, SyncVectorEnv)
+            self._games.call(method, value)
+
     def tick(self, step: int) -> None:
         """Record the first flag if it was reached, and exchange files with the other workers if it
         is time to; call it often, at run-wide agent step ``step``."""
@@ -136,7 +156,7 @@ class WorkerEnvs:
             self._flag_recorder.look()
         if not self._with_snapshots:
             return
-        if self._backward is not None and self._backward.curriculum.done and not self._arrived:
+        if self._backward is not None and self._backward.done and not self._arrived:
             self._arrived = True
             log.info("The backward curriculum has arrived at the true start, by step %d.", step)
         self._files.attempt(self._exchange)
@@ -167,7 +187,7 @@ class WorkerEnvs:
             sum(handler.total_restores for handler in handlers),
             max(handler.machine.restores_without_progress for handler in handlers),
             max(handler.machine.rules.max_restores_without_progress for handler in handlers),
-            None if self._backward is None else self._backward.curriculum.progress,
+            None if self._backward is None else self._backward.progress,
         )
 
     def state(self) -> dict[str, Any]:

@@ -109,6 +109,30 @@ def test_a_backward_curriculum_goes_on_where_it_was(tmp_path: Path, way: Run) ->
     assert usage.backward == pytest.approx(1 - 40 / (state["backward"]["starts"] - 1))
 
 
+def test_positions_along_several_runs_go_on_where_they_were(tmp_path: Path, way: Run) -> None:
+    files = [tmp_path / "one.json", tmp_path / "two.json"]
+    for file in files:
+        way.save(file)
+    config = dataclasses.replace(
+        PPO, level="1-1", backward=tuple(map(str, files)), snapshots=True, num_envs=2
+    )
+    run = RunDir.create(tmp_path / "run", trainer="ppo", config=config)
+    train(PPOAlgorithm(), config, run, resume=False)
+    store = CheckpointStore(run.checkpoint_path)
+    state = store.load_latest().state["worker"]["games"]
+    assert len(state["backward"]["runs"]) == 2
+    for position, known in zip((40, 7), state["backward"]["runs"], strict=True):
+        known |= {"position": position, "outcomes": [1]}
+    with closing(WorkerEnvs(PPOAlgorithm(), config, run)) as games:
+        games.restore(json.loads(json.dumps(state)))
+        games.envs.reset(seed=1)
+        assert games.state() == state
+        last = known["starts"] - 1
+        assert games.snapshot_usage().backward == pytest.approx(1 - 47 / (2 * last))
+    train(PPOAlgorithm(), dataclasses.replace(config, total_steps=32), run, resume=True)
+    assert len(store.load_latest().state["worker"]["games"]["backward"]["runs"]) == 2
+
+
 @pytest.mark.parametrize("change", [{"levels": []}, {"levels": ["1-1"]}, {"position": 9}])
 def test_a_position_of_other_games_is_refused_in_a_sentence(
     tmp_path: Path, change: dict[str, Any]

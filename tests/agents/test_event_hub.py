@@ -242,7 +242,7 @@ def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
     learner = ToyLearner(ToyModel(2))
     worker = TrainingWorker(
         context, learner, learner, games, None, None, None, heartbeat, reporter,
-        collect_steps=1, accumulate_grads=1, log_interval=1, cuda_graphs=False,
+        collect_steps=1, accumulate_grads=1, log_interval=1, cuda_graphs=False, schedules={},
     )  # fmt: skip
     worker.end()
     worker.end()

@@ -118,8 +118,12 @@ def test_a_folder_of_runs_has_the_one_of_the_level(tmp_path: Path, way: Run) -> 
     assert backward_starts(config).run == way
     with pytest.raises(ReplayError, match=r"smb-1-2-console\.json"):
         backward_starts(dataclasses.replace(config, level="1-2"))
-    with pytest.raises(ConfigError, match="is a folder, and level = 'random' does not say"):
-        backward_starts(dataclasses.replace(config, level="random"))
+    with pytest.raises(ConfigError, match="is a folder, and level = 'full' does not say"):
+        backward_starts(dataclasses.replace(config, level="full"))
+    assert backward_starts(dataclasses.replace(config, level="random")).run == way
+    way.save(run_path(tmp_path, Level(1, 1), number=2))
+    several = backward_starts(dataclasses.replace(config, level="weighted:1-1..1-4"))
+    assert [each.run for each in several.ways] == [way, way]
 
 
 def test_a_full_archive_is_for_the_log(tmp_path: Path, caplog, recwarn) -> None:

@@ -65,7 +65,7 @@ class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
             storage,
             self.selector(config, storage, np.random.default_rng(context.seed_for("replay"))),
             n_step=config.n_step,
-            gamma=config.gamma,
+            gamma=config.scheduled("gamma"),
             batch_size=sizes.batch,
             learning_starts=sizes.learning_starts,
             train_every=config.train_every,

@@ -227,6 +227,7 @@ class DQNConfig(TrainConfig):
 class DDQNConfig(DQNConfig):
     """Configuration of the trainer ``ddqn``."""
 
+    SCHEDULABLE = DQNConfig.SCHEDULABLE | {"gamma"}
     TRAINER = "ddqn"
     SHARES = ("gradients", "experience")
     SIZES = ReplaySizes(batch=128, learning_starts=2_000, buffer=100_000)

@@ -113,7 +113,7 @@ def behaviour_loss(
     imagined: Imagined,
     *,
     lam: float,
-    entropy_coef: float,
+    entropy_coef: float | Tensor,
     uniform: float,
     slow_regularizer: float,
     range_rate: float,
@@ -165,7 +165,7 @@ def replay_critic_loss(
     start: Tensor,
     returns: Tensor,
     *,
-    gamma: float,
+    gamma: float | Tensor,
     lam: float,
     slow_regularizer: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:

@@ -26,6 +26,7 @@ class DreamerConfig(TrainConfig):
     """Configuration of the trainer ``dreamer``; the reasons for the defaults are in its README."""
 
     RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {"save_replay"}
+    SCHEDULABLE: ClassVar[frozenset[str]] = TrainConfig.SCHEDULABLE | {"entropy_coef", "gamma"}
 
     observation: Literal["pixels", "tiles"] = "tiles"
     """What the agent sees: the screen, or the tiles around Mario."""

@@ -45,10 +45,17 @@ class DreamerReplay(SequenceReplay):
             error_buffer=config.error_buffer or 8 * config.collect_steps,
         )
         self._config = config
+        self._scheduled = {
+            name: schedule
+            for name, schedule in config.schedules.items()
+            if name in ("entropy_coef", "gamma")
+        }
 
     def draw(self, at: int) -> NumpyBatch:
-        """What :meth:`SequenceReplay.draw` gives, and ``seed``, a number."""
-        return {**super().draw(at), "seed": np.array(self.rng.integers(2**62))}
+        """What :meth:`SequenceReplay.draw` gives, and numbers: ``seed``, and, where they have
+        schedules, ``gamma`` and ``entropy_coef``."""
+        drawn = {**super().draw(at), "seed": np.array(self.rng.integers(2**62))}
+        return {**drawn, **{name: np.float32(now(at)) for name, now in self._scheduled.items()}}
 
     def gauges(self) -> dict[str, float]:
         """``buffer_size``; ``filled``, how much of what the first batch needs is there; and

@@ -68,12 +68,13 @@ class DreamerLearner(Learner):
         config, model = self._config, self.model
         replayed = time_first(batch, model.world.rssm)
         device, start = replayed.reward.device, batch["start"]
+        gamma = batch.get("gamma", config.gamma)
         with arithmetic(config.precision, device):
             world = world_loss(
                 model,
                 replayed,
                 batch["noise"],
-                gamma=config.gamma,
+                gamma=gamma,
                 free_nats=config.free_nats,
                 dynamics=config.dynamics_coef,
                 representation=config.representation_coef,
@@ -92,7 +93,7 @@ class DreamerLearner(Learner):
                 model,
                 imagined,
                 lam=config.gae_lambda,
-                entropy_coef=config.entropy_coef,
+                entropy_coef=batch.get("entropy_coef", config.entropy_coef),
                 uniform=config.uniform,
                 slow_regularizer=config.slow_regularizer,
                 range_rate=config.range_rate,
@@ -103,7 +104,7 @@ class DreamerLearner(Learner):
                 world.features,
                 start,
                 behaviour.returns,
-                gamma=config.gamma,
+                gamma=gamma,
                 lam=config.gae_lambda,
                 slow_regularizer=config.slow_regularizer,
             )

@@ -41,7 +41,7 @@ def world_loss(
     replayed: Sequences,
     noise: Tensor,
     *,
-    gamma: float,
+    gamma: float | Tensor,
     free_nats: float,
     dynamics: float,
     representation: float,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from mario_agents.algos.impala.config import ImpalaConfig
 from mario_agents.algos.impala.dataset import ImpalaUnrolls
 from mario_agents.algos.impala.learner import ImpalaLearner
@@ -12,6 +14,7 @@ from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw, rmsprop
 from mario_agents.core.updater import Updater
 from mario_agents.nn.actor_critic import build_actor_critic
+from mario_agents.nn.device import arithmetic
 from mario_agents.nn.init import seeded
 
 
@@ -20,6 +23,7 @@ class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
 
     config_class = ImpalaConfig
     metrics = METRICS
+    imitates = True
     shares: tuple[Share, ...] = ("experience", "gradients")
 
     def learner(self, config: ImpalaConfig, spaces: Spaces) -> ImpalaLearner:
@@ -59,6 +63,15 @@ class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
             packets=config.total_packets,
             max_norm=config.clip_grad,
         )
+
+    def policy_value(
+        self, learner: ImpalaLearner, obs: Tensor, is_first: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Those of the network without noise, which remembers nothing at first."""
+        model = learner.model
+        with arithmetic(learner.config.precision, obs.device):
+            found = model.unroll(obs, model.core.initial(obs.shape[1]), is_first)
+        return found.logits, found.value
 
 
 class A3CAlgorithm(ImpalaAlgorithm):

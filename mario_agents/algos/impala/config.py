@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -13,6 +13,7 @@ from mario_agents.config import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Schedule,
 )
 from mario_agents.nn.actor_critic import ActorCriticConfig
 from mario_envkit.errors import ConfigError
@@ -27,6 +28,11 @@ ReplayShare = Annotated[float, Meta(ge=0, le=0.9375)]
 class ImpalaConfig(ActorCriticConfig):
     """Configuration of the trainers ``impala`` and ``a3c``; the reasons for the defaults are in the
     README."""
+
+    SCHEDULABLE: ClassVar[frozenset[str]] = ActorCriticConfig.SCHEDULABLE | {
+        "entropy_beta",
+        "gamma",
+    }
 
     num_envs: PositiveInt = 16
     """Number of environments that a worker steps together."""
@@ -80,7 +86,8 @@ class ImpalaConfig(ActorCriticConfig):
     entropy_beta: NonNegativeFloat = 0.01
     """Reward for undecided action choices at first."""
     entropy_beta_end: NonNegativeFloat = 0.01
-    """The same at the end of total_steps; in between a straight line."""
+    """The same at the end of total_steps; in between a straight line; any other is for
+    schedule."""
     value_coef: NonNegativeFloat = 0.5
     """Weight of the value loss."""
     value_huber: PositiveFloat | None = 1.0
@@ -114,6 +121,12 @@ class ImpalaConfig(ActorCriticConfig):
     def resolved(self) -> Self:
         """The same options with ``auto`` and None decided for this machine."""
         return dataclasses.replace(super().resolved(), lr_min=self.lr_end, batch_unrolls=self.batch)
+
+    def scheduled(self, name: str) -> Schedule:
+        """Also what ``entropy_beta_end`` says."""
+        if name == "entropy_beta" and name not in self.schedules:
+            return Schedule(self.entropy_beta, self.entropy_beta_end, 0, self.total_steps)
+        return super().scheduled(name)
 
     @property
     def lr_end(self) -> float:

@@ -10,7 +10,6 @@ from mario_agents.algos.impala.config import ImpalaConfig
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.dataset import NumpyBatch
 from mario_agents.nn.actor_critic import ActorCritic
-from mario_agents.ops.schedules import linear_schedule
 from mario_agents.replay.storage import Schema, Storage
 from mario_agents.replay.unroll_queue import UnrollQueue
 
@@ -55,12 +54,15 @@ class ImpalaUnrolls(UnrollQueue):
             initial=initial,
             most_waiting=config.most_waiting,
         )
-        self._entropy_beta = linear_schedule(
-            config.entropy_beta, config.entropy_beta_end, config.total_steps
-        )
+        self._entropy_beta = config.scheduled("entropy_beta")
+        self._gamma = config.schedules.get("gamma")
 
     def batches(self, at: int) -> Iterator[NumpyBatch]:
-        """Those of the queue, with ``entropy_beta`` ``(B,)`` float32."""
+        """Those of the queue, with ``entropy_beta`` ``(B,)`` float32, and ``gamma`` if that has a
+        schedule."""
+        now = {"entropy_beta": self._entropy_beta(at)}
+        if self._gamma is not None:
+            now["gamma"] = self._gamma(at)
         for batch in super().batches(at):
-            beta = np.full(len(batch["weight"]), self._entropy_beta(at), np.float32)
-            yield {**batch, "entropy_beta": beta}
+            count = len(batch["weight"])
+            yield {**batch, **{name: np.full(count, x, np.float32) for name, x in now.items()}}

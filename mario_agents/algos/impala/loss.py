@@ -50,7 +50,7 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
         now: what the network says now.
         batch: ``action`` int64, ``reward`` float32, ``terminated`` and ``truncated`` bool
             ``(T, B)``; ``logits`` ``(T, B, actions)`` of the policy that played; ``weight``,
-            ``is_replayed`` and ``entropy_beta`` ``(B,)``.
+            ``is_replayed`` and ``entropy_beta`` ``(B,)``, and ``gamma`` if that changes.
         config: says how.
     """
     shape, action = batch["action"].shape, batch["action"].flatten()
@@ -70,7 +70,7 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
         now.final_value.detach(),
         batch["terminated"],
         batch["truncated"],
-        gamma=config.gamma,
+        gamma=batch.get("gamma", config.gamma),
         trace_lambda=config.trace_lambda,
         bounds=Bounds(config.rho_bar, config.c_bar, config.pg_rho_bar, config.leak),
         mask=mask,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.dataset import Rollout
 from mario_agents.algos.ppo.learner import PPOLearner
@@ -19,6 +21,7 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
 
     config_class = PPOConfig
     metrics = METRICS
+    imitates = True
 
     def learner(self, config: PPOConfig, spaces: Spaces) -> PPOLearner:
         """An actor-critic network, initialised by the seed alone."""
@@ -51,3 +54,10 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
             packets=config.total_packets,
             max_norm=config.max_grad_norm,
         )
+
+    def policy_value(
+        self, learner: PPOLearner, obs: Tensor, is_first: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Those of the network, which remembers nothing at first."""
+        found = learner.evaluate(obs, learner.model.core.initial(obs.shape[1]), is_first)
+        return found.logits, found.value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -14,6 +14,7 @@ from mario_agents.config import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Schedule,
 )
 from mario_agents.nn.actor_critic import ActorCriticConfig
 from mario_envkit.errors import ConfigError
@@ -35,6 +36,11 @@ def nearest_divisor(number: int, wanted: int) -> int:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PPOConfig(ActorCriticConfig):
     """Configuration of the trainer ``ppo``; the reasons for the defaults are in its README."""
+
+    SCHEDULABLE: ClassVar[frozenset[str]] = ActorCriticConfig.SCHEDULABLE | {
+        "entropy_coef",
+        "gamma",
+    }
 
     num_envs: PositiveInt = 64
     """Number of environments that a worker steps together."""
@@ -69,7 +75,8 @@ class PPOConfig(ActorCriticConfig):
     entropy_coef: NonNegativeFloat = 0.01
     """Reward for undecided action choices at first."""
     entropy_coef_end: NonNegativeFloat = 0.01
-    """The same at the end of total_steps; in between a straight line."""
+    """The same at the end of total_steps; in between a straight line; any other is for
+    schedule."""
     normalize_advantage: Literal["minibatch", "rollout", "level", "none"] = "minibatch"
     """Over what advantages are brought to mean 0 and deviation 1; level is over the steps of a
     rollout in the same level (with tiles), so that levels with small rewards count as much."""
@@ -131,6 +138,12 @@ class PPOConfig(ActorCriticConfig):
         """Those of the game; tiles say which level it is, where advantages depend on it."""
         shown = {"show_level": True} if self.normalize_advantage == "level" else {}
         return {**super().env_kwargs(), **shown}
+
+    def scheduled(self, name: str) -> Schedule:
+        """Also what ``entropy_coef_end`` says."""
+        if name == "entropy_coef" and name not in self.schedules:
+            return Schedule(self.entropy_coef, self.entropy_coef_end, 0, self.total_steps)
+        return super().scheduled(name)
 
     @property
     def lr_end(self) -> float:

@@ -18,7 +18,6 @@ from mario_agents.core.types import Step
 from mario_agents.ops.gae import gae
 from mario_agents.ops.normalizing import normalized, normalized_by_group
 from mario_agents.ops.policy_gradient import explained_variance
-from mario_agents.ops.schedules import linear_schedule
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.windows import unrolls
 from mario_envkit.game.tiles import level_of
@@ -40,9 +39,7 @@ class Rollout(Dataset):
         self._config, self._learner = config, learner
         self._device, self._stopwatch = context.device, context.stopwatch
         self._shuffling = np.random.default_rng(context.seed_for("minibatches"))
-        self._entropy_coef = linear_schedule(
-            config.entropy_coef, config.entropy_coef_end, config.total_steps
-        )
+        self._entropy_coef, self._gamma = map(config.scheduled, ("entropy_coef", "gamma"))
         self._storage = Storage(
             config.rollout,
             config.num_envs,
@@ -160,7 +157,7 @@ class Rollout(Dataset):
             self._final_value,
             rollout["terminated"],
             rollout["truncated"],
-            config.gamma,
+            self._gamma(at),
             config.gae_lambda,
         )
         target = advantage + value[:-1]

@@ -21,6 +21,11 @@ def main(link: Link) -> None:
     message = link.receive()
     assert message is not None
     request: RecordFlag = decode(message, RecordFlag)
-    trace = ActionTrace(saved_from_bytes(request.saved), request.actions, request.origin)
+    trace = ActionTrace(
+        saved_from_bytes(request.saved),
+        request.actions,
+        request.origin,
+        chances=request.chances,
+    )
     record_first_flag(trace, request.env_kwargs, Path(request.directory), request.step)
     link.send(Recorded().encode())

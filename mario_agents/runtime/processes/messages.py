@@ -29,7 +29,7 @@ class RecordFlag(Message, frozen=True, tag="record_flag"):
 
     Attributes:
         saved: where it began, see :func:`mario_envkit.snapshots.entry.saved_to_bytes`.
-        actions, origin: see :class:`~mario_agents.playback.first_success.ActionTrace`.
+        actions, origin, chances: see :class:`~mario_agents.playback.first_success.ActionTrace`.
         env_kwargs: of the game, as ``MarioTrain-v0`` takes them.
         directory: of the run's videos.
         step: run-wide agent steps.
@@ -41,6 +41,7 @@ class RecordFlag(Message, frozen=True, tag="record_flag"):
     env_kwargs: dict[str, Any]
     directory: str
     step: int
+    chances: tuple[tuple[int, float], ...] = ()
 
 
 class Prepare(Message, frozen=True, tag="prepare"):

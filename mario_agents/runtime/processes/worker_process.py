@@ -16,6 +16,7 @@ from mario_agents.runtime.exchange import GradientExchange, SharedExchange
 from mario_agents.runtime.experience import ActorExchange, StepSender
 from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.runtime.reporters import WorkerReporter
+from mario_agents.runtime.scheduled import metrics_of
 from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_envkit.closing import close_at_end
 
@@ -43,7 +44,7 @@ def _work(attached: AttachedRun, number: int, generation: int) -> None:
     reporter = WorkerReporter(
         attached.run,
         number,
-        attached.algorithm.metrics,
+        metrics_of(attached.algorithm, config),
         attached.publisher,
         resume_step=None if first else plan.step if generation == 0 else step,
     )

@@ -1,0 +1,1 @@
+"""Behaviour cloning: a policy learns from runs that reach the flag before it plays itself."""

@@ -1,0 +1,62 @@
+"""The loss of behaviour cloning."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.nn import functional
+
+from mario_agents.ops.regression import regression_error
+
+
+class CloningLoss(NamedTuple):
+    """Scalars; all but ``loss`` are for the metrics and detached.
+
+    Attributes:
+        loss: cross-entropy and value loss, weighted.
+        cross_entropy: of the demonstrated actions, smoothed, in nats.
+        accuracy: share of the actions that are the policy's likeliest.
+        value_loss: error of the values.
+    """
+
+    loss: Tensor
+    cross_entropy: Tensor
+    accuracy: Tensor
+    value_loss: Tensor
+
+
+def cloning_loss(
+    logits: Tensor,
+    value: Tensor,
+    action: Tensor,
+    target: Tensor,
+    *,
+    smoothing: float,
+    value_coef: float,
+) -> CloningLoss:
+    """Cross-entropy of demonstrated actions (Pomerleau, "ALVINN", NeurIPS 1988), and the error of
+    values against what the demonstrations earned, counted linearly beyond 1.
+
+    Label smoothing keeps the other actions possible, so that who goes on to learn by itself can
+    still find out about them: ``-(1 - s) * log p(a) - s * mean(log p)`` (Szegedy et al.,
+    "Rethinking the Inception Architecture", CVPR 2016, section 7).
+
+    Args:
+        logits: ``(N, A)``, of the policy.
+        value: ``(N,)``, discounted reward that is expected.
+        action: ``(N,)`` int64, demonstrated.
+        target: ``(N,)``, discounted reward that followed.
+        smoothing: share of all actions alike in what is learned, 0 to 1.
+        value_coef: weight of the value loss.
+    """
+    logits = logits.float()
+    entropy = functional.cross_entropy(logits, action, label_smoothing=smoothing)
+    value_loss = regression_error(value.float(), target, huber=1.0).mean()
+    accuracy = (logits.argmax(dim=1) == action).float().mean()
+    return CloningLoss(
+        loss=entropy + value_coef * value_loss,
+        cross_entropy=entropy.detach(),
+        accuracy=accuracy.detach(),
+        value_loss=value_loss.detach(),
+    )
