@@ -222,7 +222,7 @@ def _record_trace(
             last.update(info)
 
         with camera(env, video) as tap:
-            episode = replay_actions(env, _as_sticky(env, trace), tap=tap, visit=visit)
+            episode = replay_actions(env, as_sticky(env, trace), tap=tap, visit=visit)
             if not clears_stage(last["flag_get"], last["ending"]):
                 raise RunError("the game went another way when it was played again.")
     finally:
@@ -230,7 +230,7 @@ def _record_trace(
     return episode, trajectory.segments
 
 
-def _as_sticky(env: gymnasium.Env[Any, Any], trace: ActionTrace) -> Iterator[int]:
+def as_sticky(env: gymnasium.Env[Any, Any], trace: ActionTrace) -> Iterator[int]:
     """The actions of a trace; before each the game is made as sticky as it was then."""
     chances = dict(trace.chances)
     for step, action in enumerate(trace.actions):

@@ -16,6 +16,7 @@ from mario_agents.playback.first_success import (
     FIRST_FLAG_VIDEO,
     ActionTrace,
     FlagWatch,
+    as_sticky,
     record_first_flag,
 )
 from mario_agents.playback.player import FrameTap, go_back, replay_actions
@@ -124,6 +125,29 @@ def test_games_with_chance_and_snapshots_are_played_again_exactly(
             assert xs_of(trace, {**kwargs, **trace.own}) == seen
 
 
+def test_games_that_become_more_sticky_are_played_again_exactly() -> None:
+    """With frames that are sticky too, whose luck comes from the same random numbers."""
+    kwargs = {
+        "level": "1-1", "actions": "simple", "repeat_action_probability": 0.5, "noop_max": 30,
+        "screen_size": 36, "reward": "progress", "repeat_frame_probability": 0.25,
+    }  # fmt: skip
+    rng = np.random.default_rng(0)
+    x: list[list[int]] = [[] for _ in range(ENVS)]
+    with closing(FlagWatch(make_vector(kwargs, ENVS), lambda trace: None)) as envs:
+        envs.reset(seed=3)
+        for step in range(90):
+            envs.env.set_repeat_action_probability(step // 10 * 0.1)
+            _, _, terminated, truncated, infos = envs.step(rng.choice([1, 2, 3, 4, 4], ENVS))
+            for env in range(ENVS):
+                over = terminated[env] or truncated[env]
+                x[env] = [] if over else [*x[env], int(infos["x_pos"][env])]
+        traces = [envs.trace(env) for env in range(ENVS)]
+    assert max(len(trace.chances) for trace in traces) > 3
+    for trace, seen in zip(traces, x, strict=True):
+        if seen:
+            assert xs_of(trace, kwargs) == seen
+
+
 def xs_of(trace: ActionTrace, kwargs: dict[str, Any]) -> list[int]:
     """Where Mario is after each step, when a trace is played again."""
     visited: list[int] = []
@@ -131,7 +155,10 @@ def xs_of(trace: ActionTrace, kwargs: dict[str, Any]) -> list[int]:
         go_back(env, trace.saved)
         tap = FrameTap(env, lambda picture: None)
         replay_actions(
-            env, trace.actions, tap=tap, visit=lambda info: visited.append(int(info["x_pos"]))
+            env,
+            as_sticky(env, trace),
+            tap=tap,
+            visit=lambda info: visited.append(int(info["x_pos"])),
         )
     return visited
 
