@@ -8,7 +8,7 @@ Replay", ICLR 2018; Espeholt et al., "IMPALA", ICML 2018).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -20,17 +20,12 @@ from mario_agents.core.dataset import Dataset, NumpyBatch
 from mario_agents.core.gradients import Gradients
 from mario_agents.core.types import Learner, Step
 from mario_agents.runtime.exchange import WAIT_SECONDS
-from mario_agents.runtime.shm.byte_ring import ByteRing
-from mario_agents.runtime.shm.notifier import ProcessNotifier
-from mario_agents.runtime.shm.segments import SharedSegments
 from mario_agents.runtime.step_layout import StepLayout
 from mario_agents.runtime.transport import Board, Bytes, Channel, WeightsReader
 from mario_agents.telemetry import Stopwatch
 
 MOST_PACKETS = 8
 """Packets that are taken in of each worker between two batches."""
-_RING_BYTES, _FEWEST = 8 << 20, 4
-"""Where packets are large, a worker has fewer of them."""
 
 
 def step_layout(
@@ -65,30 +60,11 @@ class StepChannels:
 
     Attributes:
         layout: of the packets.
-        rings: of the workers, by number.
+        rings: of the workers, by number; a worker may know its own only.
     """
 
     layout: StepLayout
-    rings: tuple[ByteRing, ...]
-
-    @classmethod
-    def create(
-        cls, segments: SharedSegments, layout: StepLayout, *, workers: int, rounds_ahead: int
-    ) -> StepChannels:
-        """Empty ones, in shared memory, each for so many packets.
-
-        Raises:
-            RunError: if there is not so much.
-        """
-        slots = min(max(_RING_BYTES // layout.capacity, _FEWEST), rounds_ahead)
-        wake = ProcessNotifier()
-        return cls(
-            layout,
-            tuple(
-                ByteRing.create(segments, slots=slots, capacity=layout.capacity, consumer=wake)
-                for _ in range(workers)
-            ),
-        )
+    rings: Mapping[int, Channel]
 
 
 class ActorExchange:

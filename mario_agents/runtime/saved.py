@@ -10,8 +10,7 @@ from torch import Tensor
 
 from mario_agents.run import Checkpoint, CheckpointStore, RunDir
 from mario_agents.runtime.learning import BatchLearning
-from mario_agents.runtime.shm.heartbeat import COUNTERS
-from mario_agents.runtime.transport import Board
+from mario_agents.runtime.transport import COUNTERS, Board, BoardRow
 from mario_envkit.errors import CheckpointError
 
 log = logging.getLogger(__name__)
@@ -117,8 +116,12 @@ def select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def counters_of(board: Board) -> list[dict[str, int]]:
     """The counters of all workers, for a checkpoint."""
-    rows = [board.row(worker) for worker in range(board.workers)]
-    return [{name: row.count(name) for name in COUNTERS} for row in rows]
+    return [counters_of_row(board.row(worker)) for worker in range(board.workers)]
+
+
+def counters_of_row(row: BoardRow) -> dict[str, int]:
+    """The counters of one process."""
+    return {name: row.count(name) for name in COUNTERS}
 
 
 def restore_counters(board: Board, run: RunDir, checkpoint: Checkpoint) -> None:

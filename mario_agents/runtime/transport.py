@@ -8,7 +8,7 @@
   run ends.
 
 Their versions in shared memory are in :mod:`mario_agents.runtime.shm` and
-:mod:`mario_agents.runtime.weights`. Beside them a process knows the run directory, where it writes
+:mod:`mario_agents.runtime.weights`. Beside them a process knows a run directory, where it writes
 its rows, and the address that its events go to.
 """
 
@@ -31,6 +31,16 @@ PacketType = Literal["float32", "bfloat16"]
 
 Numbers = NDArray[Any]
 """One-dimensional; float32, or the bits of bfloat16 as uint16: numpy has no such type."""
+
+
+COUNTERS = (
+    *("steps", "episodes", "deaths", "flags", "train_steps", "packets"),
+    *("updates", "stale", "saves", "restores"),
+)
+"""Names of the counters in every row: agent steps, episodes ended, lives lost, levels cleared,
+batches that gradients were computed on, gradient packets published (a worker) or applied (the
+coordinator), optimizer steps, packets dropped because their weights were too old, snapshots of the
+games saved and gone back to."""
 
 
 class Packet(Protocol):

@@ -18,9 +18,11 @@ and learners on a device of their own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mario_agents.config import TrainConfig
@@ -51,12 +53,26 @@ def weight_layout(model: nn.Module) -> TensorLayout:
     return TensorLayout(model.state_dict().items())
 
 
+class WeightNumbers(Protocol):
+    """The newest weights as a vector with a version: :class:`SharedWeights`, or a way to them."""
+
+    @property
+    def version(self) -> int:
+        """Of the newest vector; 0 if there is none yet."""
+
+    def publish(self, vector: NDArray[np.float32]) -> int:
+        """Let ``vector`` be the newest, and return its version."""
+
+    def read(self, out: NDArray[np.float32], newer_than: int = 0) -> int | None:
+        """Copy the newest into ``out``, and return its version; None if it is not newer."""
+
+
 @dataclass(frozen=True)
 class CopiedWeights:
     """Implements :class:`~mario_agents.runtime.transport.Weights` by copies with versions, which
     are read at any time."""
 
-    shared: SharedWeights
+    shared: WeightNumbers
 
     def writer(self, model: nn.Module) -> CopyingWriter:
         """The end of the owner of the weights."""
@@ -68,7 +84,7 @@ class CopiedWeights:
 
 
 class _CopyingEnd:
-    def __init__(self, shared: SharedWeights, model: nn.Module) -> None:
+    def __init__(self, shared: WeightNumbers, model: nn.Module) -> None:
         self._shared, self._layout = shared, weight_layout(model)
         self._tensors = list(model.state_dict().values())  # detached, but the same memory
         self._vector = np.zeros(self._layout.size, dtype=np.float32)

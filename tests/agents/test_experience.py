@@ -20,12 +20,13 @@ from mario_agents.replay.selectors import PrioritizedSelector
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.transitions import TransitionReplay
 from mario_agents.run import CheckpointStore, RunDir
-from mario_agents.runtime.experience import ActorExchange, StepChannels, StepIntake, StepSender
+from mario_agents.runtime.experience import ActorExchange, StepIntake, StepSender
 from mario_agents.runtime.run import train
 from mario_agents.runtime.shm import segments
 from mario_agents.runtime.shm.byte_ring import ByteRing
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
 from mario_agents.runtime.shm.segments import SharedSegments
+from mario_agents.runtime.shm.step_rings import step_rings
 from mario_agents.runtime.step_layout import StepLayout
 from mario_agents.telemetry import Stopwatch
 from mario_agents.testing.toy import ToyAlgorithm, ToyConfig
@@ -252,8 +253,8 @@ def test_a_full_dataset_makes_workers_wait_and_batches_let_them_go_on() -> None:
 def test_a_worker_may_be_so_many_rounds_ahead(tmp_path: Path, steps, ahead, room) -> None:
     layout = layout_for(InventedGames(2, 2, seed=0, colours=5), steps=steps)
     with SharedSegments(tmp_path / "leases") as made:
-        channels = StepChannels.create(made, layout, workers=3, rounds_ahead=ahead)
-        assert [ring.slots for ring in channels.rings] == [room] * 3
+        channels = step_rings(made, layout, workers=3, rounds_ahead=ahead)
+        assert [ring.slots for ring in channels.rings.values()] == [room] * 3
 
 
 def test_too_little_shared_memory_is_an_error_before_anything_starts(

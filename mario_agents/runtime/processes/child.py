@@ -2,86 +2,47 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
-from mario_agents.config import TrainConfig, make_config
-from mario_agents.core.algorithm import Algorithm, Spaces, algorithm_named
 from mario_agents.run import RunDir
-from mario_agents.runtime.cores import torch_threads
-from mario_agents.runtime.experience import StepChannels
-from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
+from mario_agents.runtime.attached import AttachedRun, RunPlan, Ways, take_part
+from mario_agents.runtime.coordinator_main import coordinate
 from mario_agents.runtime.shm.segments import remove_after_owner
 from mario_agents.runtime.signals import ignore_stop_signals
-from mario_agents.runtime.transport import GradientPool, Weights
-from mario_agents.telemetry.events import EventLogHandler, EventPublisher
-from mario_envkit.errors import MarioEnvkitError
-
-log = logging.getLogger(__name__)
+from mario_agents.runtime.worker_main import work
+from mario_agents.telemetry.events import COORDINATOR
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessPlan:
-    """All that a process needs to know of its run: plain values, and the ways to the others.
+def worker_main(
+    plan: RunPlan, ways: Ways, segment: str, number: int, generation: int, failure: Connection
+) -> None:
+    """Entry point of the process of worker ``number``; ``generation`` counts replacements.
 
-    Attributes:
-        run: the run directory.
-        algorithm: by its name, see :func:`~mario_agents.core.algorithm.name_of`.
-        options: the configuration as plain values.
-        spaces: of the environments.
-        pool, steps: the ways of the workers' gradients, or of their steps; the other is None.
-        weights, heartbeat: the ways to the others, see :mod:`mario_agents.runtime.transport`.
-        events, token: where events go, and the token they carry.
-        checkpoint: name of the checkpoint that the run continues from, or None.
-        step: agent steps of that checkpoint, or 0.
-        games: where the curriculum is by that checkpoint, if it is one of a run in one process.
-        began: when training began, on the clock of :func:`time.monotonic`.
+    ``segment`` and ``failure`` are those of :func:`run_child`.
     """
 
-    run: str
-    algorithm: str
-    options: dict[str, Any]
-    spaces: Spaces
-    pool: GradientPool | None
-    steps: StepChannels | None
-    weights: Weights
-    heartbeat: SharedHeartbeat
-    events: str
-    token: str
-    checkpoint: str | None
-    step: int
-    games: dict[str, Any] | None
-    began: float
+    def main(attached: AttachedRun) -> None:
+        work(attached, number, generation)
+
+    run_child(plan, ways, segment, f"worker_{number}", generation, failure, main)
 
 
-class AttachedRun:
-    """A run as a child sees it: its plan, with the objects that the plan names."""
-
-    def __init__(self, plan: ProcessPlan, source: str, generation: int) -> None:
-        self.plan = plan
-        self.algorithm: Algorithm[Any, Any] = algorithm_named(plan.algorithm)
-        self.config: TrainConfig = make_config(
-            self.algorithm.config_class, plan.options, source=f"{plan.run}/config.json"
-        )
-        self.run = RunDir.open(Path(plan.run))
-        self.weights, self.heartbeat = plan.weights, plan.heartbeat
-        self.publisher = EventPublisher(
-            plan.events, run=plan.token, source=source, generation=generation
-        )
+def coordinator_main(plan: RunPlan, ways: Ways, segment: str, failure: Connection) -> None:
+    """Entry point of the coordinator's process."""
+    run_child(plan, ways, segment, COORDINATOR, 0, failure, coordinate)
 
 
 def run_child(
-    plan: ProcessPlan,
+    plan: RunPlan,
+    ways: Ways,
+    segment: str,
     source: str,
     generation: int,
     failure: Connection,
@@ -93,7 +54,8 @@ def run_child(
     gone, so is this process.
 
     Args:
-        plan: of the run.
+        plan, ways: of the run.
+        segment: name of one of the run's segments of shared memory.
         source: name of the process, such as ``worker_0``.
         generation: number of times it has been replaced.
         failure: one sentence about an error is sent there.
@@ -101,43 +63,22 @@ def run_child(
     """
     ignore_stop_signals()
     np.random.seed()  # noqa: NPY002 - forks begin with one state, and somebody may draw from it
-    threading.Thread(target=_die_with_parent, args=[plan], daemon=True).start()
-    try:
-        attached = AttachedRun(plan, source, generation)
-        torch.set_num_threads(torch_threads(attached.config))
-        _log_to(attached.publisher)
-        try:
-            main(attached)
-        except Exception:
-            log.exception("This process ends with an error.")
-            raise
-        finally:
-            attached.publisher.close()
-    except MarioEnvkitError as error:
-        failure.send_bytes(str(error).encode())
-        raise SystemExit(1) from None
-    except Exception as error:
-        failure.send_bytes(f"{type(error).__name__}: {error}".encode())
-        raise SystemExit(1) from None
+    threading.Thread(target=_die_with_parent, args=[segment], daemon=True).start()
+    sentence = take_part(
+        lambda: AttachedRun(plan, ways, RunDir.open(Path(plan.run)), source, generation), main
+    )
+    if sentence is not None:
+        failure.send_bytes(sentence.encode())
+        raise SystemExit(1)
 
 
-def _die_with_parent(plan: ProcessPlan) -> None:
+def _die_with_parent(segment: str) -> None:
     """Wait until the main process is gone, and go as well, whatever else is going on."""
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
     try:
         # The main process cannot do it any more, and nobody may come after us.
-        remove_after_owner(plan.heartbeat.name)
+        remove_after_owner(segment)
     finally:
         os._exit(1)
-
-
-def _log_to(publisher: EventPublisher) -> None:
-    """Send this process's log to the main process, which writes it down."""
-    handler = EventLogHandler(publisher)
-    for package in ("mario_agents", "mario_envkit"):
-        root = logging.getLogger(package)
-        root.setLevel(logging.INFO)
-        root.propagate = False
-        root.addHandler(handler)

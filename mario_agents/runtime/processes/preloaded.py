@@ -7,7 +7,7 @@ from mario_agents.runtime.signals import ended_with_parent, ignore_stop_signals
 with ended_with_parent():
     import torch
 
-    from mario_agents.runtime.processes import coordinator_process, worker_process
+    from mario_agents.runtime.processes import child
 
     # The first optimizer of a process takes a second, for what it imports.
     torch.optim.SGD([torch.zeros(1, requires_grad=True)])
@@ -15,4 +15,4 @@ with ended_with_parent():
 # Of the server: a closed terminal must not end it, which would look like the end of all.
 ignore_stop_signals()
 
-__all__ = ["coordinator_process", "worker_process"]
+__all__ = ["child"]

@@ -158,11 +158,22 @@ class ByteRing:
         return cls(attach(name), producer=producer, consumer=consumer, name=name)
 
     @classmethod
-    def private(cls, *, slots: int, capacity: int) -> ByteRing:
+    def private(
+        cls,
+        *,
+        slots: int,
+        capacity: int,
+        producer: Notifier | None = None,
+        consumer: Notifier | None = None,
+    ) -> ByteRing:
         """A new ring in this process's own memory, between two of its threads or within one."""
         memory = np.zeros(cls.bytes(slots, capacity), dtype=np.uint8)
         cls.format(memory, slots, capacity)
-        return cls(memory, producer=ThreadNotifier(), consumer=ThreadNotifier())
+        return cls(
+            memory,
+            producer=producer or ThreadNotifier(),
+            consumer=consumer or ThreadNotifier(),
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         return ByteRing.attach, (self.name, self._wake_producer, self._wake_consumer)

@@ -137,6 +137,21 @@ class SharedGradientPool:
         return cls(name, memory, [ProcessNotifier() for _ in range(workers + 1)])
 
     @classmethod
+    def private(
+        cls, *, size: int, slots: int, dtype: PacketType, notifiers: Sequence[Notifier]
+    ) -> SharedGradientPool:
+        """A new, empty pool in this process's own memory; one notifier for each worker, and the
+        consumer's. The others are those of :meth:`create`.
+
+        Raises:
+            OptionError: if a number makes no sense.
+        """
+        workers = len(notifiers) - 1
+        memory = np.zeros(_pool_bytes(workers, size, slots, dtype), dtype=np.uint8)
+        _format(memory, workers, size, slots, dtype)
+        return cls("", memory, notifiers)
+
+    @classmethod
     def attach(cls, name: str, notifiers: Sequence[Notifier]) -> SharedGradientPool:
         """The pool that another process made.
 

@@ -27,16 +27,8 @@ from mario_agents.runtime.shm.atomics import (
     write_header,
 )
 from mario_agents.runtime.shm.segments import SharedSegments, attach
+from mario_agents.runtime.transport import COUNTERS
 from mario_envkit.errors import OptionError
-
-COUNTERS = (
-    *("steps", "episodes", "deaths", "flags", "train_steps", "packets"),
-    *("updates", "stale", "saves", "restores"),
-)
-"""Names of the counters in every row: agent steps, episodes ended, lives lost, levels cleared,
-batches that gradients were computed on, gradient packets published (a worker) or applied (the
-coordinator), optimizer steps, packets dropped because their weights were too old, snapshots of the
-games saved and gone back to."""
 
 _KIND = kind_of("marioHB1")
 _STOP = 0
@@ -135,6 +127,16 @@ class SharedHeartbeat:
         return sum(row.count(counter) for row in self._rows[: self.workers])
 
     @property
+    def stage(self) -> int:
+        """How far the end of the run has come: 0 not at all, or as :meth:`stop` and :meth:`finish`
+        asked."""
+        return self._run[_STOP]
+
+    def reach(self, stage: int) -> None:
+        """Take over the :attr:`stage` of another board of the run."""
+        self._run[_STOP] = max(self._run[_STOP], stage)
+
+    @property
     def stopping(self) -> bool:
         """Whether somebody asked the run to stop."""
         return self._run[_STOP] != 0
@@ -171,6 +173,7 @@ class HeartbeatRow:
     def __init__(self, row: memoryview[int]) -> None:
         self._row = row
         self._fence = Fence()
+        self._adopted: tuple[int, float] | None = None
 
     def join(self) -> int:
         """Take the row over for this process, beat, and return the generation (1, 2...).
@@ -184,6 +187,23 @@ class HeartbeatRow:
         self._fence()
         self._row[_GENERATION] = generation
         return generation
+
+    def adopt(self, told: Heartbeat) -> None:
+        """Be like the row of another board, which :meth:`read` gave, perhaps on another machine.
+
+        Clocks of machines differ: the last beat was ``told.age`` before now. It is moved only when
+        the process has beaten again, so that its silence is not lost in inexact ages.
+        """
+        row, now = self._row, time.monotonic_ns()
+        if self._adopted != (told.generation, told.beat):
+            self._adopted = told.generation, told.beat
+            row[_BEAT] = now - int(1e9 * told.age)
+            row[_STARTED] = row[_BEAT] - int(1e9 * told.lived)
+        for name, count in told.counters.items():
+            row[_COLUMN[name]] = count
+        row[_PID] = told.pid
+        self._fence()
+        row[_GENERATION] = told.generation
 
     def vacate(self) -> None:
         """Say, in the place of a process that is dead, that nobody has the row."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from mario_agents.runtime.shm.atomics import (
     LINE,
     Fence,
@@ -63,6 +65,13 @@ class SharedNumbers(ABC):
         name, memory = segments.create(2 * LINE + cls._bytes(size))
         write_header(memory, cls.KIND, [size])
         return cls(name, memory)
+
+    @classmethod
+    def private(cls, *, size: int) -> Self:
+        """The same in this process's own memory, for its threads."""
+        memory = np.zeros(2 * LINE + cls._bytes(size), dtype=np.uint8)
+        write_header(memory, cls.KIND, [size])
+        return cls("", memory)
 
     @classmethod
     def attach(cls, name: str) -> Self:

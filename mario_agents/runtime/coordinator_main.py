@@ -1,11 +1,10 @@
-"""The coordinator in a process of its own."""
+"""The coordinator in a process of its own, wherever that is."""
 
 from __future__ import annotations
 
 import sys
 from abc import abstractmethod
 from collections import deque
-from multiprocessing.connection import Connection
 
 import torch
 
@@ -13,15 +12,14 @@ from mario_agents.core.algorithm import WorkerContext
 from mario_agents.nn.device import resolve_device
 from mario_agents.run import Checkpoint, CheckpointStore
 from mario_agents.runtime.aggregation import GradientAggregator
+from mario_agents.runtime.attached import AttachedRun
 from mario_agents.runtime.coordinator import TrainingCoordinator
 from mario_agents.runtime.exchange import WAIT_SECONDS
 from mario_agents.runtime.experience import StepIntake
 from mario_agents.runtime.learning import BatchLearning
 from mario_agents.runtime.packet import PacketLayout
 from mario_agents.runtime.prefetch import PrefetchingDataset
-from mario_agents.runtime.processes.child import AttachedRun, ProcessPlan, run_child
 from mario_agents.runtime.saved import SavedLearning, incomplete, tell_left
-from mario_agents.telemetry.events import COORDINATOR
 from mario_envkit.closing import close_all, close_at_end
 
 SWITCH_SECONDS = 0.0001
@@ -33,23 +31,19 @@ REMEMBERED = 10_000
 older ones counts as having the oldest of these."""
 
 
-def coordinator_main(plan: ProcessPlan, failure: Connection) -> None:
-    """Entry point of the coordinator's process."""
-    run_child(plan, COORDINATOR, 0, failure, _coordinate)
-
-
-def _coordinate(attached: AttachedRun) -> None:
+def coordinate(attached: AttachedRun) -> None:
+    """Make updates of what workers send, until the run ends."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    kind = GradientCoordinator if attached.plan.steps is None else ExperienceCoordinator
+    kind = GradientCoordinator if attached.ways.steps is None else ExperienceCoordinator
     with close_at_end(kind(attached, _checkpoint(attached))) as coordinator:
         coordinator.begin()
-        while not attached.heartbeat.finishing:
+        while not attached.ways.board.finishing:
             if not coordinator.update():
                 coordinator.wait()
             coordinator.tick()
         while coordinator.update():  # what the workers left
             pass
-        coordinator.end(complete=attached.heartbeat.completing)
+        coordinator.end(complete=attached.ways.board.completing)
         coordinator.flush("stopped")
 
 
@@ -73,11 +67,12 @@ class SharedCoordinator(TrainingCoordinator):
             plan.spaces,
             resolve_device(attached.config.device),
             attached.publisher,
-            attached.heartbeat,
+            attached.ways.board,
             checkpoint,
             began=plan.began,
         )
-        self._weights = attached.weights.writer(self.learner.model)
+        self._weights = attached.ways.weights.writer(self.learner.model)
+        self._settle = attached.settle
 
     def begin(self) -> None:
         """Save the beginning; let the workers go.
@@ -86,6 +81,7 @@ class SharedCoordinator(TrainingCoordinator):
             RunError: if the disk refuses.
         """
         super().begin()
+        self._settle()
         self._row.join()
         self._weights.publish()
 
@@ -103,12 +99,12 @@ class GradientCoordinator(SharedCoordinator):
 
     def __init__(self, attached: AttachedRun, checkpoint: Checkpoint | None) -> None:
         super().__init__(attached, checkpoint)
-        assert attached.plan.pool is not None
+        assert attached.ways.pool is not None
         if checkpoint is not None:
             reason = "workers that share gradients have replays of their own"
             tell_left(self.store, checkpoint, reason)
         self._packet_layout = PacketLayout(self.learner)
-        self._pool = attached.plan.pool
+        self._pool = attached.ways.pool
         self._aggregator = GradientAggregator(
             self._pool,
             self._awaited,
@@ -161,8 +157,8 @@ class ExperienceCoordinator(SharedCoordinator):
 
     def __init__(self, attached: AttachedRun, checkpoint: Checkpoint | None) -> None:
         super().__init__(attached, checkpoint)
-        plan, config = attached.plan, self.config
-        assert plan.steps is not None
+        plan, steps, config = attached.plan, attached.ways.steps, self.config
+        assert steps is not None
         # Workers have shares of the cores; the learner has as many as it was told.
         torch.set_num_threads(config.torch_threads)
         context = WorkerContext(
@@ -175,8 +171,8 @@ class ExperienceCoordinator(SharedCoordinator):
             PrefetchingDataset(dataset, self.learner, self.device, depth) if depth else None
         )
         dataset = self._prefetching or dataset
-        self._channels, self._dataset = plan.steps.rings, dataset
-        self._intake = StepIntake(self._channels, plan.steps.layout, dataset)
+        self._channels, self._dataset = list(steps.rings.values()), dataset
+        self._intake = StepIntake(self._channels, steps.layout, dataset)
         self._learning = BatchLearning(
             self.learner,
             self.device,
