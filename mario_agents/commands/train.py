@@ -67,7 +67,7 @@ def main(words: Sequence[str]) -> None:
     known, _ = tyro.cli(
         StartOptions, args=rest, return_unknown_args=True, add_help=False, registry=REGISTRY
     )
-    if any(word.partition("=")[0] == "--workers" for word in rest):
+    if _forks(rest):
         process_context(1)  # what the workers will be forked from imports while this process does
     if known.resume is not None:
         opened = _stored_run(name, known.resume, rest, known)
@@ -78,6 +78,12 @@ def main(words: Sequence[str]) -> None:
     resume = known.resume is not None
     with opened as (trainer, config, path), _told(path, config, resume=resume):
         trainer.train(config, path, resume=resume)
+
+
+def _forks(words: Sequence[str]) -> bool:
+    """Whether the words ask for worker processes of this machine."""
+    options = {word.partition("=")[0] for word in words}
+    return "--workers" in options and not {"ray", "--engine=ray"} & set(words)
 
 
 OpenRun = tuple[Trainer, Any, Path]
@@ -148,18 +154,23 @@ def check_surroundings(trainer: Trainer, config: Any) -> None:
     from mario_agents.acting.environments import backward_starts, make_env
     from mario_agents.core.algorithm import share_of
     from mario_agents.nn.device import resolve_device
+    from mario_agents.runtime.ray.cluster import require_ray
     from mario_agents.runtime.shm.segments import require_shared_memory
     from mario_agents.runtime.trainer import AlgorithmTrainer
     from mario_agents.telemetry.sinks.wandb import require_wandb
 
     if isinstance(trainer, AlgorithmTrainer):
         share_of(trainer.algorithm, config)
-    if getattr(config, "workers", 0):
+    engine = getattr(config, "engine", "processes")
+    if engine == "ray":
+        require_ray()
+    elif getattr(config, "workers", 0):
         require_shared_memory()
     if getattr(config, "wandb", None) is not None:
         require_wandb()
-    for name in ("device", "actor_device"):
-        resolve_device(getattr(config, name, None) or "cpu")
+    if engine != "ray":  # other machines may have other devices
+        for name in ("device", "actor_device"):
+            resolve_device(getattr(config, name, None) or "cpu")
     make_env(trainer.env_kwargs(config)).close()
     if getattr(config, "backward", None) is not None:
         backward_starts(config)
@@ -201,7 +212,8 @@ def _memory(config: Any) -> str:
     """
     from mario_agents.replay.memory import check_memory
 
-    size = config.replay_bytes() if isinstance(config, TrainConfig) else 0
+    here = isinstance(config, TrainConfig) and config.engine != "ray"
+    size = config.replay_bytes() if here else 0
     return check_memory(size) if size else ""
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mario_agents.config.cluster import ClusterOptions
 from mario_agents.config.groups import (
     EvaluationOptions,
     ExperienceOptions,
@@ -27,13 +28,21 @@ GROUPS: tuple[type[OptionGroup], ...] = (
     ExperienceOptions,
     RunOptions,
     SharingOptions,
+    ClusterOptions,
     EvaluationOptions,
 )
 """In the order of ``--help``."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig(EvaluationOptions, SharingOptions, RunOptions, ExperienceOptions, GameOptions):
+class TrainConfig(
+    EvaluationOptions,
+    ClusterOptions,
+    SharingOptions,
+    RunOptions,
+    ExperienceOptions,
+    GameOptions,
+):
     """Options that every trainer has; a trainer's own configuration is a subclass that adds its
     own, each with its help text as a string under the field, and may change defaults.
 
@@ -55,6 +64,11 @@ class TrainConfig(EvaluationOptions, SharingOptions, RunOptions, ExperienceOptio
             raise ConfigError(
                 f"repeat_action_probability has {len(sticky)} numbers for {self.num_envs} "
                 "environments; give fewer of them, or more num_envs."
+            )
+        if self.engine == "ray" and not self.workers:
+            raise ConfigError(
+                "--engine ray is for runs with workers: give --workers 1 or more, or --engine "
+                "processes."
             )
 
     def _check_schedules(self) -> None:

@@ -152,6 +152,8 @@ def _owner(state: Dashboard, now: float) -> list[tuple[str, str]]:
     names = _LEARNER if math.isnan(state.of_learner("inserted")) else _FED
     pairs += _labelled([(state.metrics.find(name), state.of_learner(name)) for name in names])
     if heartbeat is not None and status.state != "stopped":
+        if heartbeat.node:
+            pairs.append(("on", clean(heartbeat.node)[-_NODE:]))
         pairs.append(("beat", age(heartbeat.age + max(now - state.learner_heartbeat_time, 0.0))))
     return pairs
 
@@ -241,17 +243,27 @@ COLUMNS = (
     Column("grads", 5, _number("packets")),
     Column("beat", 4, lambda worker, now, width: age(worker.age(now))),
 )
+_NODE = 15
+"""Cells for the name of a machine: those of an address."""
 _OWN, _OWN_WIDTH = 4, 4
 """Before which column that of the algorithm is, and its cells."""
 
 
 def columns(state: Dashboard) -> tuple[Column, ...]:
-    """The columns of the table: those of every run, and the algorithm's second headline."""
+    """The columns of the table: those of every run, the algorithm's second headline, and, of a run
+    on several machines, where a worker is."""
     own = [
         Column(clean(metric.label, _OWN_WIDTH), _OWN_WIDTH, _number(metric.name))
         for metric in state.headlines[1:2]
     ]
-    return (*COLUMNS[:_OWN], *own, *COLUMNS[_OWN:])
+    longest = max((len(_node(worker)) for worker in state.workers.values()), default=0)
+    nodes = [Column("node", max(longest, 4), lambda worker, now, width: _node(worker))]
+    return (*COLUMNS[:_OWN], *own, *COLUMNS[_OWN:], *(nodes if longest else []))
+
+
+def _node(worker: Worker) -> str:
+    """The end of the name of the machine that a worker is on; empty in a run on one machine."""
+    return clean(worker.heartbeat.node)[-_NODE:] if worker.heartbeat else ""
 
 
 _LAST, _LAST_WIDTH = "💾 ⏮(stuck/max)", 19

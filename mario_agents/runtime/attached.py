@@ -48,6 +48,12 @@ class RunPlan:
     games: dict[str, Any] | None
     began: float
 
+    def config(self) -> TrainConfig:
+        """The configuration."""
+        kind = algorithm_named(self.algorithm).config_class
+        config: TrainConfig = make_config(kind, self.options, source=f"{self.run}/config.json")
+        return config
+
 
 @dataclass(frozen=True, slots=True)
 class Ways:
@@ -87,9 +93,7 @@ class AttachedRun:
     ) -> None:
         self.plan, self.ways, self.run, self.settle = plan, ways, run, settle
         self.algorithm: Algorithm[Any, Any] = algorithm_named(plan.algorithm)
-        self.config: TrainConfig = make_config(
-            self.algorithm.config_class, plan.options, source=f"{plan.run}/config.json"
-        )
+        self.config = plan.config()
         self.publisher = EventPublisher(
             plan.events, run=plan.token, source=source, generation=generation
         )

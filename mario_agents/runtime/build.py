@@ -29,9 +29,16 @@ from mario_agents.telemetry.events import Metrics
 
 
 def open_hub(
-    algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir, checkpoint: Checkpoint | None
+    algorithm: Algorithm[Any, Any],
+    config: TrainConfig,
+    run: RunDir,
+    checkpoint: Checkpoint | None,
+    *,
+    host: str | None = None,
 ) -> EventHub:
     """Where the events of a run come together; it knows what workers counted that are no more.
+
+    ``host`` is an address of this machine that events come to from others, if there are any.
 
     Raises:
         TrainerError: if the algorithm's metrics have names that are taken.
@@ -39,7 +46,7 @@ def open_hub(
     metrics = run_metrics(algorithm, config)
     resume_step = checkpoint.step if checkpoint else None
     sinks = run_sinks(run, metrics, resume_step=resume_step, wandb=config.wandb)
-    hub = EventHub(run, metrics, sinks)
+    hub = EventHub(run, metrics, sinks, host=host)
     current = max(config.workers, 1)
     for number, counters in enumerate(_saved_counters(checkpoint)[current:], start=current):
         former = f"worker_{number}"

@@ -22,7 +22,7 @@ def keep_to_own_cores(config: TrainConfig, worker: int) -> None:
     Synchronous workers sleep after every batch of gradients. Whenever they wake up, the scheduler
     may have them meet on one core while another one idles, or move them away from their caches.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or config.engine == "ray":  # which shares out the cores itself
         return
     if config.cpu_affinity and config.synchronous and 2 <= config.workers <= len(_ALLOWED):
         first, end = (len(_ALLOWED) * each // config.workers for each in (worker, worker + 1))
@@ -37,6 +37,8 @@ def all_cores() -> Collection[int]:
 
 def cores_per_worker(config: TrainConfig) -> int:
     """Cores that each worker has for itself, at least 1."""
+    if config.engine == "ray":
+        return max(int(config.worker_cpus), 1)
     return max(_AVAILABLE // max(config.workers, 1), 1)
 
 
@@ -47,6 +49,6 @@ def torch_threads(config: TrainConfig) -> int:
     its threads, and, if they are synchronous, all of them for the slowest worker. A worker alone
     has as many as it is told, like a run without any.
     """
-    if config.workers < 2:
+    if config.workers < 2 and config.engine != "ray":
         return config.torch_threads
     return min(config.torch_threads, cores_per_worker(config))

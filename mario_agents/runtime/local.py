@@ -46,6 +46,7 @@ class LocalTopology:
         checkpoint: Checkpoint | None,
     ) -> None:
         self.config, self._hub = config, hub
+        self.nodes: dict[str, str] = {}
         self.heartbeat = SharedHeartbeat.private(workers=workers_ever(config, checkpoint))
         self.heartbeat.row(0).join()
         if checkpoint:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from mario_agents.config import TrainConfig
@@ -37,6 +38,11 @@ class Topology(Protocol):
     """
 
     heartbeat: SharedHeartbeat
+
+    @property
+    def nodes(self) -> Mapping[str, str]:
+        """Names of the machines that processes are on, by the names of the processes; empty if all
+        are on this one."""
 
     @property
     def done(self) -> bool:
@@ -76,16 +82,14 @@ def train(
     """
     share_of(algorithm, config)  # complains before anything is written
     checkpoint = _rewound(run, config) if resume else None
-    open_topology: Callable[..., AbstractContextManager[Topology]] = (
-        process_topology if config.workers else local_topology
-    )
     with ExitStack() as opened:
         remove_unfinished(run.path)
         opened.callback(remove_unfinished, run.path)
         with _opening(run, resume=resume):
             if config.imitate is not None and not resume:
                 begin_by_imitation(algorithm, config, run)
-            hub = opened.enter_context(open_hub(algorithm, config, run, checkpoint))
+            host, open_topology = opened.enter_context(_engine(config))
+            hub = opened.enter_context(open_hub(algorithm, config, run, checkpoint, host=host))
             topology = opened.enter_context(open_topology(algorithm, config, run, hub, checkpoint))
         with StopRequest() as stop:
             loop = Run(config, run, hub, topology)
@@ -99,6 +103,24 @@ def train(
                 loop.end()
     if stop.requested:
         raise stop.exception()
+
+
+OpenTopology = Callable[..., AbstractContextManager[Topology]]
+
+
+@contextmanager
+def _engine(config: TrainConfig) -> Iterator[tuple[str | None, OpenTopology]]:
+    """What opens the topology of a run; and the address by which other machines reach this one, if
+    its processes are there."""
+    if config.engine == "ray":
+        from mario_agents.runtime.ray.cluster import joined
+
+        with joined(config) as cluster:
+            from mario_agents.runtime.ray.supervisor import ray_topology
+
+            yield cluster.host, partial(ray_topology, cluster=cluster)
+    else:
+        yield None, process_topology if config.workers else local_topology
 
 
 @contextmanager
@@ -133,7 +155,7 @@ class Run:
         self._deadline = time.monotonic() + 60 * minutes
         self._rows = StepInterval(config.log_interval, self._step)
         self._headline: dict[str, float] = {}
-        self._monitor = HeartbeatMonitor(topology.heartbeat)
+        self._monitor = HeartbeatMonitor(topology.heartbeat, topology.nodes)
         self.display = open_display(
             run.path, config.total_steps, initial_step=self._step, enabled=config.ui
         )

@@ -162,6 +162,7 @@ class Supervisor(ABC):
     ) -> None:
         self.config, self.run, self.hub, self.heartbeat = config, run, hub, heartbeat
         self.nodes: dict[str, str] = {}
+        """Names of the machines that processes are on, by the names of the processes."""
         algorithm_name = name_of(algorithm)
         envs = make_vector(algorithm.env_kwargs(config), 1)
         spaces = Spaces.of(envs)
@@ -195,6 +196,9 @@ class Supervisor(ABC):
     @abstractmethod
     def _start_worker(self, number: int, generation: int) -> Handle:
         """Start the process of worker ``number``, which ``generation`` others were before."""
+
+    def _last_counters(self) -> None:  # noqa: B027 - with shared memory they are known
+        """All workers have ended: what they counted is to be known from here on."""
 
     def begin(self) -> None:
         """Start all processes."""
@@ -251,6 +255,7 @@ class Supervisor(ABC):
                 log.warning("%s", reason)
                 unsaved = unsaved or reason
             process.kill()
+        self._last_counters()
         self.heartbeat.finish(complete=complete)
         assert self.coordinator is not None
         while self.coordinator.exit_status is None and self.coordinator.silent_for() < seconds:

@@ -27,6 +27,7 @@ from mario_agents.telemetry.events import (
     WorkerStatus,
     new_token,
 )
+from mario_agents.telemetry.events.address import tcp_address
 from mario_agents.telemetry.events.publisher import Stamp
 from mario_agents.telemetry.log_relay import LogRelay
 from mario_envkit.closing import ClosesItself, close_all
@@ -50,6 +51,8 @@ class EventHub(ClosesItself):
         sinks: get rows of all processes by :meth:`write`, with names such as ``worker_0/loss``,
             ``coordinator/lr`` and, for all workers together, ``run/loss``; closed with the hub.
         ipc: see :class:`~mario_agents.telemetry.events.address.EventDirectory`.
+        host: address of this machine by which other machines send events, on a port of the
+            system's choice; None if nobody does.
 
     Raises:
         HotspotError: if the run's ``death_hotspots.json`` is damaged.
@@ -63,6 +66,7 @@ class EventHub(ClosesItself):
         sinks: Sequence[MetricSink] = (),
         *,
         ipc: bool = True,
+        host: str | None = None,
     ) -> None:
         self.token = new_token()
         self.metrics = metrics
@@ -74,7 +78,9 @@ class EventHub(ClosesItself):
         self.deaths = DeathLog(run.hotspots_path)
         self._sinks = tuple(sinks)
         self._directory = EventDirectory(ipc=ipc)
-        self._subscriber = EventSubscriber(self._directory.address("in"), run=self.token)
+        self._subscriber = EventSubscriber(
+            self._directory.address("in") if host is None else tcp_address(host), run=self.token
+        )
         self._broadcast = EventBroadcast(
             self._directory.address("out"), run=self.token, run_path=run.path
         )

@@ -22,6 +22,7 @@ from mario_agents.telemetry.events import (
     COORDINATOR,
     MAIN,
     Metrics,
+    ProcessHeartbeat,
 )
 from tests.agents.dashboards import (
     METRICS,
@@ -211,3 +212,26 @@ def test_saves_and_restores_fit_their_column(saves):
     assert rows.cell_len <= 79
     assert rows.plain.endswith(" ↻2")
     assert "…" not in rows.plain
+
+
+def test_the_table_says_where_workers_are_if_there_are_several_machines():
+    state = state_after(5, 2)
+    head, _ = draw.workers(state, 5, 120)
+    assert "node" not in head.plain
+    nodes = {
+        "worker_0": "10.0.0.1",
+        "worker_1": "a-long-name-of-a-machine/ab\x1b",
+        COORDINATOR: "ten",
+    }
+    told = {
+        source: ProcessHeartbeat(source=source, pid=1, age=0.1, restarts=0, node=node)
+        for source, node in nodes.items()
+    }
+    state = reduce(state, envelope(heartbeats(2, 5, **told), MAIN, 5))
+    head, rows = draw.workers(state, 5, 120)
+    assert "node" in head.plain
+    first, second = rows.plain.splitlines()
+    assert "       10.0.0.1 " in first
+    assert "machine/ab" in second
+    assert "\x1b" not in second
+    assert "on ten" in draw.learner(state, 5, 120).plain

@@ -30,6 +30,11 @@ LOOPBACK = "tcp://127.0.0.1:*"
 """A port of the system's choice that only this machine reaches."""
 
 
+def tcp_address(host: str) -> str:
+    """A port of the system's choice at one of this machine's addresses."""
+    return f"tcp://[{host}]:*" if ":" in host else f"tcp://{host}:*"
+
+
 class EventDirectory(ClosesItself):
     """A private directory for a run's sockets, for as long as the run lasts.
 

@@ -92,12 +92,14 @@ class ProcessHeartbeat(msgspec.Struct, frozen=True, kw_only=True):
         pid: of the process, 0 if there is none at the moment.
         age: seconds since it last beat.
         restarts: how often it has been replaced.
+        node: name of the machine that it is on, in a run on several.
     """
 
     source: str
     pid: int
     age: float
     restarts: int
+    node: str = ""
 
 
 class Heartbeats(Event, frozen=True, kw_only=True, tag="heartbeats"):

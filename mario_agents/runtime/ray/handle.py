@@ -1,0 +1,116 @@
+"""Handles of the actors of a run, for the main process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mario_agents.runtime.attended import AttendedClock
+from mario_agents.runtime.ray.placement import node_names
+from mario_agents.runtime.shm.heartbeat import HeartbeatRow
+
+JOINING_SECONDS = 120.0
+"""Time that an actor that has its place has to import torch and to give its first sign of life."""
+
+
+class ActorHandle:
+    """Implements :class:`mario_agents.runtime.supervisor.Handle` for an actor that runs.
+
+    Args:
+        name: of the process.
+        row: its signs of life, as this process knows them.
+        actor: handle of the actor; its ``run`` is called with ``arguments``.
+        vacate: leaves the row empty, here and at the coordinator.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        row: HeartbeatRow,
+        actor: Any,
+        vacate: Callable[[], object],
+        *arguments: object,
+    ) -> None:
+        import ray
+
+        self.name, self.row, self.actor = name, row, actor
+        self._ray, self._vacate = ray, vacate
+        self._where = actor.where.remote()
+        # Whoever loses sight of an actor that runs must not let it run twice.
+        self._end = actor.run.options(max_task_retries=0).remote(*arguments)
+        self._place: tuple[str, int] | None = None
+        self._joined_before, self._beat = row.read().generation, 0.0
+        self._clock, self._heard = AttendedClock(), 0.0
+        self._status: int | None = None
+        self._reason = ""
+
+    @property
+    def node(self) -> str | None:
+        """Name of the node that it is on; None as long as it has no place."""
+        if self._place is None and self.exit_status is None and self._ready(self._where):
+            try:
+                self._place = self._ray.get(self._where)
+            except self._ray.exceptions.RayError:  # which its end tells, too
+                return None
+            self._heard = self._clock()
+        return node_names().get(self._place[0], self._place[0][:8]) if self._place else None
+
+    @property
+    def exit_status(self) -> int | None:
+        """None while it lives; 0 if it has done its work, 1 if it has explained why not, -1 if it
+        is gone."""
+        if self._status is None and self._ready(self._end):
+            try:
+                sentence = self._ray.get(self._end)
+                self._status, self._reason = int(sentence is not None), sentence or ""
+            except self._ray.exceptions.RayError as error:
+                self._status, self._reason = -1, _sentence(error)
+        return self._status
+
+    @property
+    def joined(self) -> bool:
+        """Whether it has given a sign of life."""
+        return self.row.read().generation > self._joined_before
+
+    def silent_for(self) -> float:
+        """Seconds since the last sign of life that there should have been; who waits for a place
+        is not silent."""
+        heartbeat, now = self.row.read(), self._clock()
+        if heartbeat.generation == self._joined_before:
+            return max(now - self._heard - JOINING_SECONDS, 0.0) if self.node else 0.0
+        if heartbeat.beat > self._beat:
+            self._beat, self._heard = heartbeat.beat, now
+        return now - self._heard
+
+    def kill(self) -> None:
+        """End it at once, and leave its row empty."""
+        self._vacate()
+        self._ray.kill(self.actor)
+        if self._status is None:
+            self._status, self._reason = -1, "It was ended."
+
+    def join(self) -> None:
+        """Give its place back, and leave its row empty."""
+        self.kill()
+
+    def reason(self) -> str:
+        """Why it has ended: a sentence."""
+        return self._reason
+
+    def _ready(self, reference: Any) -> bool:
+        ready, _ = self._ray.wait([reference], timeout=0)
+        return bool(ready)
+
+
+def _sentence(error: Exception) -> str:
+    """What is to be said of an actor's end that Ray explains, at length."""
+    import ray
+
+    if isinstance(error, ray.exceptions.RayTaskError):
+        return f"{type(error.cause).__name__}: {error.cause}"
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    told = next((line for line in lines if line.lower().startswith("the actor is dead")), "")
+    if "node" in told.lower():
+        return "Its node is gone."
+    cause = next((line for line in lines if "Error" in line and "actor" not in line.lower()), "")
+    return cause or told or f"Its process is gone ({type(error).__name__})."

@@ -1,0 +1,117 @@
+"""Training on two nodes of a Ray cluster where nothing goes wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mario_agents.config import TrainConfig, make_config
+from mario_agents.run import Checkpoint, CheckpointStore, RunDir
+from mario_agents.run.records import read_evaluations
+from mario_agents.runtime.run import train
+from mario_envkit.plugins import load_trainer
+from tests.agents.algorithms import ApexCorridorAlgorithm, PPOCorridorAlgorithm
+from tests.agents.ray.conftest import TestCluster
+from tests.agents.test_ppo_trainer import SMALL as PPO
+from tests.agents.trained_run import rows
+from tests.gpu.options import known, small_options
+
+pytestmark = pytest.mark.slow
+
+
+def latest(path: Path) -> Checkpoint:
+    return CheckpointStore(path / "checkpoint").load_latest()
+
+
+def options(trainer: Any, name: str, cluster: TestCluster) -> TrainConfig:
+    found = {
+        **small_options(name, trainer.config_class, "tiles"),
+        "workers": 2,
+        "total_steps": 384,
+        "eval_interval": 256,
+        "eval_episodes": 1,
+        "stall_limit": 20,
+        "device": "cpu",
+        "engine": "ray",
+        "address": cluster.address,
+    }
+    return make_config(trainer.config_class, known(trainer.config_class, found), source="test")
+
+
+@pytest.mark.parametrize("name", ["ddqn", "apex", "ppo", "a3c", "impala", "dreamer"])
+def test_a_trainer_learns_on_two_nodes_evaluates_and_goes_on(
+    cluster: TestCluster, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = load_trainer(name)
+    config = options(trainer, name, cluster)
+    run = RunDir.create(tmp_path / "run", trainer=name, config=config)
+    with caplog.at_level(logging.INFO, "mario_agents"):
+        trainer.train(config, run.path, resume=False)
+    # Each is on a node of its own; that without the run directory sent its rows.
+    assert len(set(re.findall(r"Worker \d is on (\S+)\.", caplog.text))) == 2
+    first = latest(run.path)
+    assert first.step >= 384
+    assert first.state["updater"]["updates"] > 0
+    for number, counters in enumerate(first.state["counters"]):
+        assert int(rows(run.path, f"worker_{number}")[-1]["steps"]) == counters["steps"] > 0
+    assert read_evaluations(run.evaluations_path)[0]
+    assert not cluster.actors()
+    more = dataclasses.replace(config, total_steps=first.step + 256)
+    trainer.train(more, run.with_config(more).path, resume=True)
+    second = latest(run.path)
+    assert second.step >= first.step + 256
+    assert second.state["updater"]["updates"] > first.state["updater"]["updates"]
+    for number, counters in enumerate(second.state["counters"]):
+        known_before = first.state["counters"][number]["steps"]
+        steps = [int(row["steps"]) for row in rows(run.path, f"worker_{number}")]
+        assert steps == sorted(steps)
+        assert steps[-1] == counters["steps"] > known_before
+    assert trainer.load_policy(more, run.path, device="cpu", weights="best")
+
+
+def test_synchronous_updates_are_those_of_processes_bit_for_bit(
+    cluster: TestCluster, tmp_path: Path
+) -> None:
+    ends = []
+    for engine in ("processes", "ray"):
+        config = dataclasses.replace(
+            PPO, workers=2, total_steps=2048, engine=engine, address=cluster.address
+        )
+        run = RunDir.create(tmp_path / engine, trainer="any", config=config)
+        train(PPOCorridorAlgorithm(), config, run, resume=False)
+        ends.append(latest(run.path))
+    ours, theirs = ends
+    assert ours.state["updater"]["updates"] == theirs.state["updater"]["updates"] > 60
+    learned = [name for name in ours.tensors if name.startswith(("model.", "optimizer."))]
+    assert len(learned) > 10
+    for name in learned:
+        assert torch.equal(ours.tensors[name], theirs.tensors[name]), name
+    assert ours.state["counters"] == theirs.state["counters"]
+
+
+def test_a_learner_on_another_node_writes_the_run_directory_from_there(
+    cluster: TestCluster, tmp_path: Path
+) -> None:
+    """With all that a run needs to go on; the workers are where there is room."""
+    node = cluster.add_node(num_cpus=1, resources={"far": 1}, num_gpus=1)
+    try:
+        trainer = load_trainer("apex")
+        config = dataclasses.replace(options(trainer, "apex", cluster), learner_gpus=1.0)
+        run = RunDir.create(tmp_path / "run", trainer="apex", config=config)
+        train(ApexCorridorAlgorithm(), config, run, resume=False)
+        first = latest(run.path)
+        assert first.step >= 384
+        assert read_evaluations(run.evaluations_path)[0]
+        assert rows(run.path, "coordinator")
+        more = dataclasses.replace(config, total_steps=first.step + 256)
+        train(ApexCorridorAlgorithm(), more, run.with_config(more), resume=True)
+        assert latest(run.path).step >= first.step + 256
+        assert len(CheckpointStore(run.checkpoint_path)) <= config.keep_checkpoints
+    finally:
+        cluster.nodes.remove_node(node)
