@@ -220,7 +220,7 @@ def test_the_table_says_where_workers_are_if_there_are_several_machines():
     assert "node" not in head.plain
     nodes = {
         "worker_0": "10.0.0.1",
-        "worker_1": "a-long-name-of-a-machine/ab\x1b",
+        "worker_1": "the-name-of-a-machine/ab\x1b",
         COORDINATOR: "ten",
     }
     told = {
