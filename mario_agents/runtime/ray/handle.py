@@ -12,6 +12,14 @@ from mario_agents.runtime.shm.heartbeat import HeartbeatRow
 JOINING_SECONDS = 120.0
 """Time that an actor that has its place has to import torch and to give its first sign of life."""
 
+_MEANT = {
+    "node has died": "Its node is gone.",
+    "node has terminated": "Its node is gone.",
+    "worker process has died": "Its process was killed, or crashed.",
+    "out of memory": "Its process was killed for want of memory.",
+}
+"""What Ray says of an actor that has died, and what that is in short."""
+
 
 class ActorHandle:
     """Implements :class:`mario_agents.runtime.supervisor.Handle` for an actor that runs.
@@ -38,7 +46,7 @@ class ActorHandle:
         self._where = actor.where.remote()
         # Whoever loses sight of an actor that runs must not let it run twice.
         self._end = actor.run.options(max_task_retries=0).remote(*arguments)
-        self._place: tuple[str, int] | None = None
+        self._node: str | None = None
         self._joined_before, self._beat = row.read().generation, 0.0
         self._clock, self._heard = AttendedClock(), 0.0
         self._status: int | None = None
@@ -47,13 +55,14 @@ class ActorHandle:
     @property
     def node(self) -> str | None:
         """Name of the node that it is on; None as long as it has no place."""
-        if self._place is None and self.exit_status is None and self._ready(self._where):
+        if self._node is None and self.exit_status is None and self._ready(self._where):
             try:
-                self._place = self._ray.get(self._where)
+                node, _ = self._ray.get(self._where)
             except self._ray.exceptions.RayError:  # which its end tells, too
                 return None
+            self._node = node_names().get(node, node[:8])
             self._heard = self._clock()
-        return node_names().get(self._place[0], self._place[0][:8]) if self._place else None
+        return self._node
 
     @property
     def exit_status(self) -> int | None:
@@ -108,9 +117,9 @@ def _sentence(error: Exception) -> str:
 
     if isinstance(error, ray.exceptions.RayTaskError):
         return f"{type(error.cause).__name__}: {error.cause}"
-    lines = [" ".join(line.split()) for line in str(error).splitlines()]
-    told = next((line for line in lines if line.lower().startswith("the actor is dead")), "")
-    if "node" in told.lower():
-        return "Its node is gone."
-    cause = next((line for line in lines if "Error" in line and "actor" not in line.lower()), "")
-    return cause or told or f"Its process is gone ({type(error).__name__})."
+    text = " ".join(str(error).split())
+    for said, sentence in _MEANT.items():
+        if said in text:
+            return sentence
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[-1].split())[:300] if lines else ''}"

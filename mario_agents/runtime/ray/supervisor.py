@@ -136,7 +136,10 @@ class RaySupervisor(Supervisor):
 
     def _without_room(self, slot: WorkerSlot) -> None:
         since = self._roomless.setdefault(slot.number, time.monotonic())
-        if time.monotonic() - since > ROOM_SECONDS and not self._has_room():
+        if time.monotonic() - since > ROOM_SECONDS:
+            if self._has_room():  # it is about to begin
+                self._roomless[slot.number] = time.monotonic()
+                return
             self._roomless[slot.number] = float("inf")
             self._actor.pass_over.remote(slot.number)
             running = len(self.slots) - len(self._roomless)
@@ -151,7 +154,7 @@ class RaySupervisor(Supervisor):
             )
 
     def _has_room(self) -> bool:
-        """Whether a worker could begin: then the one that waits is about to."""
+        """Whether a worker could begin."""
         free, config = self._ray.available_resources(), self.config
         return bool(
             free.get("CPU", 0.0) >= config.worker_cpus

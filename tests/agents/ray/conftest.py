@@ -58,6 +58,7 @@ def cluster(site: Path) -> Iterator[TestCluster]:
     os.environ |= {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
+        "RAY_raylet_start_wait_time_s": "120",
         "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
     }
     from ray.cluster_utils import Cluster
