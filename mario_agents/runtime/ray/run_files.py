@@ -115,7 +115,8 @@ class RunCopy:
         self._folder, self._call = folder, call
         if source == COORDINATOR:
             self._begins_with = ["config.json", "coordinator.csv", "evaluations.jsonl",
-                                 "best.safetensors", "imitated.safetensors", "checkpoint", "videos"]  # fmt: skip
+                                 "best.safetensors", "imitated.safetensors", "checkpoint",
+                                 "videos"]  # fmt: skip
             self._shares: list[str] = []
         else:
             self._begins_with = ["config.json", f"{source}.csv", f"curriculum/{source}.json"]
