@@ -96,6 +96,10 @@ class ConfigError(MarioEnvkitError, ValueError):
     """A training configuration is malformed or does not fit the run it is meant for."""
 
 
+class HubError(MarioEnvkitError):
+    """A model hub refused, or could not be reached."""
+
+
 class RunError(MarioEnvkitError):
     """A run directory is missing or damaged, or cannot be written."""
 

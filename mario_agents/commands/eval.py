@@ -21,6 +21,7 @@ from mario_agents.commands.measured_agent import AgentOptions, MeasuredAgent, me
 from mario_agents.config import validate
 from mario_agents.evaluation.conditions import CONDITIONS, Condition
 from mario_agents.evaluation.tracks import TRACKS, TrackName
+from mario_agents.zoo import is_shipped
 from mario_envkit.curriculum.level_text import each_place
 from mario_envkit.errors import OptionError, RunError
 from mario_envkit.files import replace_text
@@ -114,7 +115,7 @@ def main(words: Sequence[str]) -> None:
         where = "" if options.on == "mario-envkit" else f", played on {options.on}"
         print(f"{measured.title}{where}\n{report.text()}", flush=True)
     try:
-        if measured.run is not None:
+        if measured.run is not None and not is_shipped(measured.run.directory.path):
             _keep_whole(options, measured.run.directory.standard_path, standard, document)
     finally:  # whatever became of that file
         if options.out is not None:

@@ -21,6 +21,7 @@ from mario_agents.commands.playing import (
     protocol_of,
 )
 from mario_agents.commands.stored_run import StoredRun
+from mario_agents.zoo import is_shipped
 from mario_envkit.errors import OptionError
 from mario_envkit.plugins import Policy
 from mario_envkit.video import mp4_writer
@@ -39,7 +40,8 @@ class RecordOptions(PlayingOptions):
     episodes: int = 1
     """Episodes to play, one after the other in the same video."""
     out: Path | None = None
-    """The file; without it a new one in the run's directory videos/."""
+    """The file; without it a new one in the run's directory videos/, or of an agent of the zoo in
+    this directory."""
     grid: str | None = None
     """Columns x rows, such as 4x4: as many games at once, side by side, each with its own seed."""
     dream: FlagCreatePairsOff[bool] = False
@@ -54,7 +56,8 @@ def main(words: Sequence[str]) -> None:
     options = parse(RecordOptions, "record", words)
     protocol = protocol_of(options)
     run = StoredRun.open(options.run)
-    path = options.out or _new_video(run.directory.videos_path)
+    own = Path() if is_shipped(run.directory.path) else run.directory.videos_path
+    path = options.out or _new_video(own)
     if path.suffix.lower() != ".mp4":
         raise OptionError(f"The video {path} must have a name that ends in .mp4.")
     grid = None if options.grid is None else _grid(options)

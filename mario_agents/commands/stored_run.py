@@ -36,7 +36,7 @@ class StoredRun:
         """
         directory = RunDir.open(path)
         trainer = load_trainer(directory.trainer)
-        source = str(path / "config.json")
+        source = str(directory.path / "config.json")
         return cls(
             directory, trainer, make_config(trainer.config_class, directory.options, source=source)
         )

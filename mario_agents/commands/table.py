@@ -32,6 +32,10 @@ COMMANDS = {
     "report": "Write one HTML file about runs: curves, maps with all deaths, success, videos.",
     "plot": "Draw metrics of runs over agent steps, for papers.",
     "monitor": "Show a run that is being trained, or was, in a dashboard.",
+    "export": "Copy what others need of a run to a directory: weights, measurements, film, page.",
+    "push": "Send an exported agent to a model hub.",
+    "pull": "Fetch an agent from a model hub.",
+    "zoo": "List the trained agents that ship with the package: watch zoo:NAME.",
     "trainers": "List the installed trainers.",
     "presets": "List the presets of the trainers, with what each was measured to do.",
 }

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from mario_agents.config.train_config import TrainConfig
+from mario_agents.zoo import located
 from mario_envkit.errors import ConfigError
 
 C = TypeVar("C")
@@ -18,8 +19,8 @@ def absolute_paths(config: C) -> C:
     """The same options with all :attr:`TrainConfig.PATHS` absolute, from the current directory.
 
     Configurations enter through this, and runs and benches store nothing else, so that they can be
-    resumed and evaluated from anywhere. (Runs of older versions with relative paths go on to work
-    from the directory where they were begun.)
+    resumed and evaluated from anywhere; ``zoo:NAME`` is the directory of that agent. (Runs of older
+    versions with relative paths go on to work from the directory where they were begun.)
     """
     given = {name: getattr(config, name) for name in getattr(type(config), "PATHS", ())}
     changed = {name: _absolute(paths) for name, paths in given.items() if paths}
@@ -29,8 +30,8 @@ def absolute_paths(config: C) -> C:
 def _absolute(paths: str | tuple[str, ...]) -> str | tuple[str, ...]:
     """One path or several."""
     if isinstance(paths, str):
-        return str(Path(paths).absolute())
-    return tuple(str(Path(path).absolute()) for path in paths)
+        return str(located(Path(paths)).absolute())
+    return tuple(str(located(Path(path)).absolute()) for path in paths)
 
 
 def to_plain(config: Any) -> dict[str, Any]:

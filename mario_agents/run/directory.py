@@ -14,6 +14,7 @@ from typing import Any
 
 from mario_agents.config import absolute_paths, to_plain
 from mario_agents.run.lock import sole
+from mario_agents.zoo import located
 from mario_envkit.command_line import in_words, shell_words
 from mario_envkit.errors import RunError
 from mario_envkit.files import parse_json, replace_text
@@ -56,15 +57,7 @@ class RunDir:
         Raises:
             RunError: if the directory is not empty, or cannot be made; nothing is overwritten.
         """
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            occupied = next(path.iterdir(), None) is not None
-        except OSError as error:
-            raise RunError(
-                f"Cannot make the run directory {path}: {error.strerror}; choose another one "
-                "with --run-dir."
-            ) from error
-        if occupied:
+        if not _made_empty(path, "--run-dir"):
             raise RunError(
                 f"The run directory {path} is not empty; choose another one with --run-dir, "
                 f"or continue the run in it with {shell_words('--resume', path)}"
@@ -75,11 +68,12 @@ class RunDir:
 
     @classmethod
     def open(cls, path: Path) -> RunDir:
-        """An existing run.
+        """An existing run, or an agent of the zoo (``zoo:NAME``).
 
         Raises:
             RunError: if there is no run in ``path``, or its ``config.json`` is damaged.
         """
+        path = located(path)
         file = path / CONFIG_NAME
         try:
             text = file.read_text(encoding="utf-8")
@@ -102,6 +96,18 @@ class RunDir:
         if not (isinstance(trainer, str) and isinstance(options, dict)):
             raise RunError(f"{file} is damaged: 'trainer' must be a name and 'config' a mapping.")
         return cls(path, trainer, str(made_by), options)
+
+    def copied(self, path: Path, options: dict[str, Any]) -> RunDir:
+        """The configuration in another directory, new or empty, with other ``options``.
+
+        Raises:
+            RunError: if the directory is not empty, or cannot be made.
+        """
+        if not _made_empty(path, "--out"):
+            raise RunError(f"The directory {path} is not empty; choose another one with --out.")
+        run = RunDir(path, self.trainer, self.version, options)
+        run._write_config()
+        return run
 
     def with_config(self, config: Any) -> RunDir:
         """The same run with other options (see ``config.check_resume``), written to the disk."""
@@ -198,6 +204,17 @@ class RunDir:
         )
         with sole(self.path / LOCK_NAME, busy):
             yield
+
+
+def _made_empty(path: Path, option: str) -> bool:
+    """Make a directory if there is none; whether it is empty."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        return next(path.iterdir(), None) is None
+    except OSError as error:
+        raise RunError(
+            f"Cannot make the directory {path}: {error.strerror}; choose another one with {option}."
+        ) from error
 
 
 def _own_version() -> str:

@@ -18,6 +18,7 @@ from mario_agents.core.types import Learner
 from mario_agents.imitation.cloning import check_imitation, imitate
 from mario_agents.run import RunDir, weights_path
 from mario_agents.run.weights import read_tensors
+from mario_agents.zoo import located
 from mario_envkit.errors import ConfigError, MarioEnvkitError, RunError
 from mario_envkit.files import parse_json
 
@@ -71,6 +72,7 @@ def read_initial(path: Path) -> InitialWeights:
     Raises:
         RunError: if there are none, or they are damaged.
     """
+    path = located(path)
     run = RunDir.open(path) if path.is_dir() else _run_around(path)
     file = weights_path(run, "best") if run is not None and path.is_dir() else path
     try:

@@ -1,0 +1,39 @@
+"""``mario-agents zoo``: the trained agents that ship with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from rich.console import Console
+from rich.table import Table
+
+from mario_agents.commands.parsing import parse
+from mario_agents.evaluation.conditions import CONDITIONS
+from mario_agents.run import RunDir
+from mario_agents.run.records import read_standard
+from mario_agents.zoo import AGENTS, PREFIX, names
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZooOptions:
+    """List the trained agents that ship with the package, with what the standard measured of them:
+    percent of episodes that cleared the level, mean over levels. Every command that takes a run
+    takes one of them: mario-agents watch zoo:NAME, eval, record, train TRAINER --init zoo:NAME."""
+
+
+def main(words: Sequence[str]) -> None:
+    """Print a table of the zoo."""
+    parse(ZooOptions, "zoo", words)
+    table = Table("agent", "trainer", "levels", *CONDITIONS, title="cleared, %")
+    for name in names():
+        agent = RunDir.open(AGENTS / name)
+        played = read_standard(agent.standard_path)
+        rates = []
+        for condition in CONDITIONS:
+            each = [conditions.get(condition, ()) for conditions in played.values()]
+            shares = [mean(e.success for e in episodes) for episodes in each if episodes]
+            rates.append(f"{100 * mean(shares):.0f}" if shares else "-")
+        table.add_row(f"{PREFIX}{name}", agent.trainer, " ".join(played), *rates)
+    Console().print(table)
