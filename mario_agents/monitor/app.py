@@ -95,6 +95,7 @@ class DashboardApp(App[None]):
         yield Lines(id="learner")
         for number in range(CURVES):
             yield Curve(number)
+        yield Lines(id="levels")
         yield Lines(id="deaths")
         yield Lines(id="head")
         with VerticalScroll(id="workers", can_focus=False):
@@ -153,6 +154,9 @@ class DashboardApp(App[None]):
             curve.show_curve(state)
         deaths = self.query_one("#deaths", Lines)
         deaths.show(draw.deaths(state, self.level(state), width))
+        levels = self.query_one("#levels", Lines)
+        levels.display = len(state.rates) > 1
+        levels.show(draw.levels(state))
         self.query_one(LogPanel).show_logs(state)
 
     def condition(self) -> str:

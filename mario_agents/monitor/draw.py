@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
+from mario_agents.evaluation.spread import Spread
 from mario_agents.monitor.state import BUCKET, Dashboard, LogLine, Worker, clean, severity
 from mario_agents.telemetry import EVAL_METRICS, TIME_SHARES, MetricDef
 
@@ -339,6 +340,32 @@ def deaths(state: Dashboard, level: str, width: int) -> Text:
     right = f"x 0 to {end}"
     head.append(right.rjust(max(width - head.cell_len, len(right) + 2)), _DIM)
     return head.append("\n").append_text(heat(buckets, end, width))
+
+
+def levels(state: Dashboard) -> Text:
+    """How often levels are completed lately: a line of figures, and a bar for each level."""
+    rates = {level: rate.recent for level, rate in sorted(state.rates.items())}
+    if len(rates) < 2:
+        return Text()
+    spread = Spread.of(rates)
+    text = Text.assemble(
+        (f"levels {len(rates)}", "bold"),
+        f"  success lately {spread.mean:.0%}, worst tenth {spread.worst_tenth:.0%}, worst ",
+        f"{spread.worst_level} {spread.worst:.0%}\n",
+    )
+    world = None
+    for level, rate in rates.items():
+        before, world = world, level.partition("-")[0]
+        if world != before:
+            text.append(f"{world} " if before is None else f"  {world} ", _DIM)
+        text.append(_BLOCKS[max(round(rate * 8), 1)], _rated(rate))
+    return text
+
+
+def _rated(rate: float) -> str:
+    if rate >= 0.9:
+        return _GOOD
+    return _WARN if rate >= 0.5 else _BAD
 
 
 def heat(buckets: Mapping[int, int], end: int, width: int) -> Text:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from mario_agents.monitor.state import Dashboard, record_deaths, reduce
+from mario_agents.monitor.state import MAX_LEVELS, Dashboard, clean, record_deaths, reduce
 from mario_agents.run import RunDir
+from mario_agents.run.level_rates import read_level_rates
 from mario_agents.telemetry import MetricKind, MetricSnapshot, RunMetrics, read_metrics
 from mario_agents.telemetry.events import (
     COORDINATOR,
@@ -32,7 +33,7 @@ from mario_agents.telemetry.run_metrics import METRICS_NAME, ROW_COLUMNS
 from mario_agents.telemetry.snapshot import RollingMean
 from mario_envkit.command_line import showable
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
-from mario_envkit.errors import HotspotError
+from mario_envkit.errors import HotspotError, RunError
 
 ROWS = 500
 """Rows of a CSV file that are looked at; of longer ones every n-th."""
@@ -67,6 +68,7 @@ def stored_state(run: RunDir, *, ended: bool = True) -> Dashboard:
     events.sort(key=lambda envelope: envelope.time)
     state = fold(reduce, chain(events, _log_lines(run.log_path, problems)), state)
     state = _with_deaths(state, run, problems)
+    state = _with_rates(state, run, problems)
     now = time.time()
     told = (
         _envelope("monitor", now, Log(level=logging.WARNING, logger="monitor", text=problem))
@@ -185,3 +187,13 @@ def _with_deaths(state: Dashboard, run: RunDir, problems: list[str]) -> Dashboar
     for level in hotspots.levels:
         state = record_deaths(state, level, dict(hotspots.get_hotspots(level, min_deaths=1)))
     return state
+
+
+def _with_rates(state: Dashboard, run: RunDir, problems: list[str]) -> Dashboard:
+    try:
+        rates = read_level_rates(run.levels_path)
+    except RunError as error:
+        problems.append(str(error))
+        return state
+    kept = {clean(level, 12): rate for level, rate in list(rates.items())[:MAX_LEVELS]}
+    return replace(state, rates=kept)

@@ -25,6 +25,7 @@ def summary(state: Dashboard, *, living: bool, now: float) -> str:
         "  ".join(means),
         head.plain,
         rows.plain,
+        *([draw.levels(state).plain] if len(state.rates) > 1 else []),
         draw.deaths(state, state.level, WIDTH).plain.rstrip("\n"),
         *(f"{line.source} {line.text}" for line in state.logs[-LOG_LINES:]),
     ]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mario_agents.monitor.series import Series
+from mario_agents.run.level_rates import LevelRate
 from mario_agents.telemetry import MetricDef, MetricSnapshot, RunMetrics
 from mario_agents.telemetry.aggregator import combine
 from mario_agents.telemetry.events import (
@@ -23,6 +24,7 @@ from mario_agents.telemetry.events import (
     Envelope,
     Heartbeats,
     LearnerStatus,
+    LevelOutcomes,
     Log,
     Metrics,
     ProcessHeartbeat,
@@ -114,6 +116,7 @@ class Dashboard:
         curves: by metric, over all workers.
         deaths: by level and by left end of the bucket.
         level: where the latest death was.
+        rates: how often each level is completed.
         logs: the latest lines, the oldest first.
         logged: lines that there have been.
         heard: time of the latest event from a living run (Unix seconds), NaN if there was none.
@@ -132,6 +135,7 @@ class Dashboard:
     curves: Mapping[str, Series] = field(default_factory=dict)
     deaths: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     level: str = ""
+    rates: Mapping[str, LevelRate] = field(default_factory=dict)
     logs: tuple[LogLine, ...] = ()
     logged: int = 0
     heard: float = math.nan
@@ -192,6 +196,8 @@ def reduce(state: Dashboard, envelope: Envelope) -> Dashboard:
         return _log(state, LogLine(now, source, event.level, clean(event.text)))
     if isinstance(event, DeathPositions):
         return record_deaths(state, event.level, Counter(event.positions))
+    if isinstance(event, LevelOutcomes):
+        return record_outcomes(state, event.level, event.episodes, event.successes)
     if isinstance(event, Heartbeats):
         return _heartbeats(state, event, now)
     if isinstance(event, LearnerStatus):
@@ -233,6 +239,18 @@ def record_deaths(state: Dashboard, level: str, counts: Mapping[int, int]) -> Da
         if count > 0:
             buckets[bucket] = buckets.get(bucket, 0) + count
     return replace(state, deaths={**state.deaths, level: buckets}, level=level)
+
+
+def record_outcomes(state: Dashboard, level: str, episodes: int, successes: int) -> Dashboard:
+    """Count ``episodes`` of a level, of which ``successes`` reached their goal."""
+    level = clean(level, 12)
+    known = state.rates.get(level)
+    if not 0 <= successes <= episodes or not episodes:
+        return state
+    if known is None and len(state.rates) >= MAX_LEVELS:
+        return state
+    rate = (known or LevelRate()).plus(episodes, successes)
+    return replace(state, rates={**state.rates, level: rate})
 
 
 def clean(text: str, limit: int = MAX_LINE) -> str:

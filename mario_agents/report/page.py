@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from mario_agents.evaluation.spread import Spread
 from mario_agents.report.figures import Figured, Series, bars, curves
 from mario_agents.report.levels import BARS, NUMBERS, scenes
 from mario_agents.report.rundata import RunData
@@ -50,6 +51,7 @@ def build_page(runs: Sequence[RunData]) -> str:
         runs=runs,
         made=time.strftime("%Y-%m-%d %H:%M"),
         summary=[_summary(run) for run in runs],
+        practised=[_practised(run) for run in runs if len(run.rates) > 1],
         times=[(color, run) for color, run in enumerate(runs) if run.time_shares],
         options=_options(runs),
         figures=_learning(runs),
@@ -99,6 +101,13 @@ def _summary(run: RunData) -> dict[str, Any]:
         "success": _last(run, "success"),
         "evaluated": max(evaluated, default=math.nan),
     }
+
+
+def _practised(run: RunData) -> dict[str, Any]:
+    """How often each of several levels was completed while a run trained."""
+    rates = dict(sorted(run.rates.items()))
+    spread = Spread.of({level: rate.recent for level, rate in rates.items()})
+    return {"run": run.name, "rates": rates, "spread": spread}
 
 
 def _last(run: RunData, name: str) -> float:

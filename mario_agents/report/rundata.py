@@ -20,6 +20,7 @@ from mario_agents.report.tables import (
     weighted_mean,
 )
 from mario_agents.run.directory import CONFIG_NAME, RunDir
+from mario_agents.run.level_rates import LevelRate, read_level_rates
 from mario_agents.run.records import (
     EvaluationRecord,
     PlayedEpisode,
@@ -66,6 +67,7 @@ class RunData:
         workers: rows by worker.
         coordinator: rows of the one who owns the weights.
         hotspots: where Mario died.
+        rates: how often each level was completed while it trained.
         evaluations: by step.
         standard: episodes of ``mario-agents eval`` by level and condition.
         videos: videos and what they show, by step.
@@ -82,6 +84,7 @@ class RunData:
     workers: dict[str, Table] = field(default_factory=dict)
     coordinator: Table | None = None
     hotspots: DeathHotspotAggregate | None = None
+    rates: dict[str, LevelRate] = field(default_factory=dict)
     evaluations: list[EvaluationRecord] = field(default_factory=list)
     standard: dict[str, dict[str, tuple[PlayedEpisode, ...]]] = field(default_factory=dict)
     videos: list[tuple[Path, VideoRecord]] = field(default_factory=list)
@@ -108,6 +111,7 @@ class RunData:
         data._read_metrics()
         data._read_tables(files)
         data._read_hotspots(files.hotspots_path)
+        data._read_rates(files.levels_path)
         data._read_evaluations(files.evaluations_path)
         data._read_standard(files.standard_path)
         data._read_videos(files.videos_path)
@@ -240,6 +244,12 @@ class RunData:
             self.hotspots = DeathHotspotAggregate.load_or_create(path)
         except HotspotError as error:
             self.missing.append(f"Deaths: {error}")
+
+    def _read_rates(self, path: Path) -> None:
+        try:
+            self.rates = read_level_rates(path)
+        except RunError as error:
+            self.missing.append(str(error))
 
     def _read_evaluations(self, path: Path) -> None:
         try:

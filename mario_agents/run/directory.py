@@ -162,6 +162,11 @@ class RunDir:
         return self.path / "death_hotspots.json"
 
     @property
+    def levels_path(self) -> Path:
+        """How often each level was completed in training."""
+        return self.path / "levels.json"
+
+    @property
     def evaluations_path(self) -> Path:
         """A line for each evaluation made while it trained."""
         return self.path / "evaluations.jsonl"

@@ -34,6 +34,7 @@ from mario_agents.telemetry.events import (
     COORDINATOR,
     DeathPositions,
     LearnerStatus,
+    LevelOutcomes,
     Metrics,
     Publisher,
     WorkerStatus,
@@ -141,13 +142,18 @@ class WorkerReporter(ProcessReporter):
         self.collectors = CompositeCollector(
             [
                 SystemCollector(self.logger),
-                MarioCollector(self.logger, self._send_deaths),
+                MarioCollector(self.logger, self._send_deaths, self._send_outcomes),
                 LearnerCollector(self.logger, metrics),
             ]
         )
 
     def _send_deaths(self, level: str, positions: list[int], areas: list[int]) -> bool:
         return self.publisher.publish(DeathPositions(level=level, positions=positions, areas=areas))
+
+    def _send_outcomes(self, level: str, episodes: int, successes: int) -> bool:
+        return self.publisher.publish(
+            LevelOutcomes(level=level, episodes=episodes, successes=successes)
+        )
 
     def collected(self, collected: CollectResult) -> None:
         """Take in a round of steps."""
@@ -173,7 +179,7 @@ class WorkerReporter(ProcessReporter):
         self._max_stuck = now.max_stuck
 
     def refresh(self) -> None:
-        """Bring values up to date, and send deaths that wait."""
+        """Bring values up to date, and send deaths and outcomes that wait."""
         self.collectors.flush()
 
     def flush(self, step: int, state: State = "running") -> None:

@@ -21,6 +21,7 @@ from mario_agents.telemetry.events import (
     EventSubscriber,
     Heartbeats,
     LearnerStatus,
+    LevelOutcomes,
     Log,
     Metrics,
     Publisher,
@@ -29,6 +30,7 @@ from mario_agents.telemetry.events import (
 )
 from mario_agents.telemetry.events.address import tcp_address
 from mario_agents.telemetry.events.publisher import Stamp
+from mario_agents.telemetry.level_log import LevelLog
 from mario_agents.telemetry.log_relay import LogRelay
 from mario_envkit.closing import ClosesItself, close_all
 
@@ -76,6 +78,7 @@ class EventHub(ClosesItself):
         self.statuses: dict[str, WorkerStatus | LearnerStatus] = {}
         """The latest status of each process."""
         self.deaths = DeathLog(run.hotspots_path)
+        self.levels = LevelLog(run.levels_path)
         self._sinks = tuple(sinks)
         self._directory = EventDirectory(ipc=ipc)
         self._subscriber = EventSubscriber(
@@ -111,6 +114,7 @@ class EventHub(ClosesItself):
         for envelope, message in received:
             self.take(envelope, message)
         self.deaths.tick()
+        self.levels.tick()
         self._warn_of_losses()
         while (record := self._relay.take()) is not None:
             self.announce(record)
@@ -132,7 +136,8 @@ class EventHub(ClosesItself):
 
     def write(self, step: int) -> None:
         """Write rows to the sinks: of every process that was heard of since the last time, at the
-        step it told, and of all workers together at run-wide agent step ``step``.
+        step it told, and of all workers together at run-wide agent step ``step``; of several levels
+        how often each was completed lately.
 
         The last step of a run may have two rows of a process: what it evaluates at its end comes
         when no step follows.
@@ -141,6 +146,8 @@ class EventHub(ClosesItself):
             for source in aggregator.sources:
                 self._write(source, aggregator.step(source), aggregator.values(source))
         self._write("run", step, self.combined())
+        if rates := self.levels.recent():
+            self._write("levels", step, rates)
 
     def combined(self) -> dict[str, float]:
         """All workers as one. What the coordinator measures for the algorithm, because it learns
@@ -169,6 +176,9 @@ class EventHub(ClosesItself):
             where.update(source, envelope.generation, event.step, event.snapshot)
         elif isinstance(event, DeathPositions):
             self.deaths.record(event.level, event.positions, event.areas)
+        elif isinstance(event, LevelOutcomes):
+            if 0 <= event.successes <= event.episodes != 0:
+                self.levels.record(event.level, event.episodes, event.successes)
         elif isinstance(event, Log):
             log.log(event.level, "%s: %s", source, event.text, extra={"relayed": True})
         elif not isinstance(event, Heartbeats):  # they are of this process's own making
@@ -202,6 +212,7 @@ class EventHub(ClosesItself):
         close_all(
             self._poll_the_rest,
             self.deaths.close,
+            self.levels.close,
             lambda: _own_logger().removeHandler(self._relay),
             self._subscriber.close,
             self._broadcast.close,

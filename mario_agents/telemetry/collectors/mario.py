@@ -12,23 +12,33 @@ from mario_agents.telemetry.schema import MARIO_METRICS
 SendDeaths = Callable[[str, list[int], list[int]], bool]
 """Takes a level, and the x and areas of deaths there; False if it could not, and wants them again
 later."""
+SendOutcomes = Callable[[str, int, int], bool]
+"""Takes a level, episodes that ended there, and how many reached their goal; answers as well."""
 
 
 class MarioCollector:
     """Tracks :data:`~mario_agents.telemetry.schema.MARIO_METRICS`, and passes deaths on.
 
-    Deaths are held back until :meth:`flush`, and on until they were taken: each is passed on once.
+    Deaths, and what came of episodes in each level, are held back until :meth:`flush`, and on until
+    they were taken: each is passed on once.
 
     Args:
         logger: with the metrics above.
         deaths: takes the deaths.
+        outcomes: takes what came of the episodes that are to be shown.
     """
 
     METRICS = MARIO_METRICS
 
-    def __init__(self, logger: MetricLogger, deaths: SendDeaths | None = None) -> None:
-        self._logger, self._send = logger, deaths
+    def __init__(
+        self,
+        logger: MetricLogger,
+        deaths: SendDeaths | None = None,
+        outcomes: SendOutcomes | None = None,
+    ) -> None:
+        self._logger, self._send, self._send_outcomes = logger, deaths, outcomes
         self._pending: dict[str, list[tuple[int, int]]] = {}
+        self._outcomes: dict[str, tuple[int, int]] = {}
 
     def on_step(self, info: CollectResult) -> None:
         """Count deaths, and remember where they were."""
@@ -51,14 +61,21 @@ class MarioCollector:
         track("episode_x", info.best_x)
         track("speed", info.best_x / info.length)
         track("success", float(info.success))
+        if self._send_outcomes is not None and info.level:
+            episodes, successes = self._outcomes.get(info.level, (0, 0))
+            self._outcomes[info.level] = episodes + 1, successes + info.success
 
     def on_train_step(self, metrics: Mapping[str, float]) -> None:
         """Of no interest."""
 
     def flush(self) -> None:
-        """Pass the deaths on."""
+        """Pass deaths and outcomes on."""
         if self._send is not None:
             for level in list(self._pending):
                 positions, areas = map(list, zip(*self._pending[level], strict=True))
                 if self._send(level, positions, areas):
                     del self._pending[level]
+        if self._send_outcomes is not None:
+            for level, outcomes in list(self._outcomes.items()):
+                if self._send_outcomes(level, *outcomes):
+                    del self._outcomes[level]

@@ -9,7 +9,7 @@ import msgspec
 
 from mario_agents.telemetry import MetricSnapshot
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAIN = "main"
 """Source of the events of the main process, which only observers get."""
 COORDINATOR = "coordinator"
@@ -49,6 +49,15 @@ class DeathPositions(Event, frozen=True, kw_only=True, tag="death_positions"):
     level: str
     positions: list[int]
     areas: list[int] = []
+
+
+class LevelOutcomes(Event, frozen=True, kw_only=True, tag="level_outcomes"):
+    """``episodes``, one at least, that ended in ``level`` ("1-1") and tell how good the policy is;
+    ``successes`` of them reached their goal."""
+
+    level: str
+    episodes: int
+    successes: int
 
 
 class WorkerStatus(Event, frozen=True, kw_only=True, tag="worker_status"):
@@ -110,7 +119,7 @@ class Heartbeats(Event, frozen=True, kw_only=True, tag="heartbeats"):
 
 
 AnyEvent = Union[  # noqa: UP007
-    Metrics, Log, DeathPositions, WorkerStatus, LearnerStatus, Heartbeats
+    Metrics, Log, DeathPositions, LevelOutcomes, WorkerStatus, LearnerStatus, Heartbeats
 ]
 
 
