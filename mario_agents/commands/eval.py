@@ -175,8 +175,12 @@ def _measure(
     standard: Standard,
     levels: list[str],
 ) -> StandardReport:
+    import torch
+
     from mario_agents.evaluation.standard import evaluate_levels
 
+    # On a machine that does something else as well, more would wait for one another at every layer.
+    torch.set_num_threads(1)
     vectors: dict[str, Any] = {}
     if options.on == "gym-super-mario-bros":
         from mario_agents.evaluation.original import original_vectors

@@ -218,7 +218,8 @@ def _made_empty(path: Path, option: str) -> bool:
         return next(path.iterdir(), None) is None
     except OSError as error:
         raise RunError(
-            f"Cannot make the directory {path}: {error.strerror}; choose another one with {option}."
+            f"Cannot make the run directory {path}: {error.strerror}; choose another one with "
+            f"{option}."
         ) from error
 
 

@@ -169,3 +169,34 @@ def test_the_zoo(learned: Path, tmp_path: Path, monkeypatch) -> None:
         RunDir.open(Path("zoo:1-2"))
     with pytest.raises((RunError, ConfigError), match="'mario-agents zoo' lists them"):
         absolute_paths(PPOConfig(init="zoo:nobody"))
+
+
+def test_what_ships_is_whole_small_and_says_what_it_is() -> None:
+    assert zoo.names()
+    size = sum(path.stat().st_size for path in zoo.AGENTS.rglob("*") if path.is_file())
+    assert size < 10 << 20
+    for name in zoo.names():
+        agent = StoredRun.open(Path(f"{zoo.PREFIX}{name}")).directory
+        card = (agent.path / "README.md").read_text()
+        assert digest(agent) in card
+        for row in rows_of(read_standard(agent.standard_path)):
+            assert f"| {row.level} | {row.condition} | {row.wins} of {row.episodes} |" in card
+        measured = json.loads(agent.standard_path.read_text())
+        assert measured["agent"]["files"]["best.safetensors"] == digest(agent)
+        for file in (agent.path / "config.json", agent.standard_path):
+            assert str(Path.home()) not in file.read_text()
+
+
+def test_what_ships_plays_without_any_run(cli, tmp_path: Path) -> None:
+    before = command_runs.digest(zoo.AGENTS)
+    done = cli("eval", "zoo:1-1", "--episodes", "5", "--conditions", "greedy-plain", "--json")
+    assert done.returncode == 0, done.stderr
+    episodes = json.loads(done.stdout)["levels"]["1-1"]["greedy-plain"]["episodes"]
+    assert sum(episode["success"] for episode in episodes) >= 3, "measured: 100 of 100"
+    done = cli("zoo")
+    assert "zoo:1-1" in done.stdout
+    assert "ppo" in done.stdout
+    done = cli("record", "zoo:1-1")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "episode-1.mp4").is_file()
+    assert command_runs.digest(zoo.AGENTS) == before
