@@ -85,11 +85,17 @@ class ActorHandle:
         """Seconds since the last sign of life that there should have been; who waits for a place
         is not silent."""
         heartbeat, now = self.row.read(), self._clock()
+        if self.node is None:
+            return 0.0
         if heartbeat.generation == self._joined_before:
-            return max(now - self._heard - JOINING_SECONDS, 0.0) if self.node else 0.0
+            return max(now - self._heard - JOINING_SECONDS, 0.0)
         if heartbeat.beat > self._beat:
             self._beat, self._heard = heartbeat.beat, now
         return now - self._heard
+
+    def passed_over(self) -> None:
+        """Nobody waits for it: its row says that it has been taken, if it never was."""
+        self._joined_before = max(self._joined_before, 1)
 
     def kill(self) -> None:
         """End it at once, and leave its row empty."""

@@ -142,6 +142,8 @@ class RaySupervisor(Supervisor):
                 return
             self._roomless[slot.number] = float("inf")
             self._actor.pass_over.remote(slot.number)
+            if isinstance(slot.process, ActorHandle):
+                slot.process.passed_over()
             running = len(self.slots) - len(self._roomless)
             log.warning(
                 "There is no room in the Ray cluster for worker %d (%g CPUs, %g GPUs): training "
