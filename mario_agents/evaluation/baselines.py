@@ -35,7 +35,10 @@ class RandomAgent:
 
 
 class RunRightAgent:
-    """Runs to the right and jumps as high as Mario can, again and again, whatever there is to see.
+    """Runs to the right and jumps, again and again, whatever there is to see.
+
+    Its rhythm is the one of 14 that got farthest, with other seeds than the standard has, on the 24
+    stages that the track of held-out ones is trained on.
 
     Args:
         action_space: that of its own two actions.
@@ -50,7 +53,7 @@ class RunRightAgent:
         "stall_limit": 150,
     }
     RUN, JUMP = 0, 1
-    HELD, RELEASED = 8, 2
+    HELD, RELEASED = 6, 1
     """Agent steps for which the button of a jump is held, and then not."""
 
     def __init__(self, action_space: spaces.Discrete) -> None:
@@ -59,7 +62,7 @@ class RunRightAgent:
         self._step = 0
 
     def reset(self, num_envs: int) -> None:
-        """Begin with a run-up."""
+        """Begin on the ground."""
         self._step = 0
 
     def act(self, observations: NDArray[Any]) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from mario_agents.commands.environment_options import parse_with_environment
 from mario_agents.commands.eval import EvalOptions
 from mario_agents.evaluation.agents import BatchPolicy, load_agent
 from mario_agents.evaluation.baselines import BASELINES, RunRightAgent
+from mario_agents.evaluation.standard import Standard, evaluate_levels
 from mario_envkit.errors import AgentError, UnknownArgument
 from tests.agents.command_runs import assert_refused
 
@@ -112,8 +113,6 @@ def test_a_module_in_the_working_directory(cli: Any, agents: Path) -> None:
 
 
 def test_an_agent_is_told_when_games_begin(agents: Path) -> None:
-    from mario_agents.evaluation.standard import Standard, evaluate_levels
-
     agent = load_agent("my_agents.py:Walker", {})
     policy = agent.policy
     assert isinstance(policy, BatchPolicy)
@@ -221,13 +220,27 @@ def test_the_agent_of_the_guide(cli: Any) -> None:
 
 def test_run_right_holds_its_buttons() -> None:
     agent = load_agent("run-right", {})
-    actions = [agent.policy.act(np.zeros((3, 2)), greedy=True) for _ in range(20)]
-    assert np.array_equal(np.stack(actions)[:, 0], ([0] * 2 + [1] * 8) * 2)
+    actions = [agent.policy.act(np.zeros((3, 2)), greedy=True) for _ in range(14)]
+    assert np.array_equal(np.stack(actions)[:, 0], ([0] + [1] * 6) * 2)
     assert all((action == action[0]).all() for action in actions)
     agent.policy.reset(3)
     assert agent.policy.act(np.zeros((3, 2)), greedy=False).tolist() == [RunRightAgent.RUN] * 3
     with pytest.raises(AgentError, match="leave out --actions"):
         load_agent("run-right", {"actions": "simple"})
+
+
+def test_the_same_games_again() -> None:
+    def games() -> list[tuple[str, int, int]]:
+        agent = load_agent("run-right", {"level": "1-1"})
+        report = evaluate_levels(
+            agent.policy, agent.env_kwargs, Standard(episodes=6), conditions=["greedy-frames"]
+        )
+        episodes = report.levels["1-1"]["greedy-frames"].episodes
+        return [(each.trajectory, each.best_x, each.steps) for each in episodes]
+
+    first = games()
+    assert len(set(first)) > 1
+    assert games() == first
 
 
 def test_the_random_agent_has_all_actions_there_are() -> None:
