@@ -11,6 +11,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from mario_agents.commands.stored_run import StoredRun
+from mario_agents.zoo import PREFIX, is_shipped
 from mario_envkit.errors import OptionError
 
 if TYPE_CHECKING:  # what needs torch is imported when it is used: --help does not wait for it
@@ -121,15 +122,16 @@ def _of_run(options: AgentOptions, run: StoredRun) -> MeasuredAgent:
     policy = run.trainer.load_policy(
         run.config, run.directory.path, device=options.device, weights=options.weights
     )
+    path = run.directory.path
     best, latest = run.directory.best_path, run.directory.weights_path
     file = best if options.weights == "best" and best.exists() else latest
     agent = Agent(
-        name=run.directory.path.absolute().name,
+        name=f"{PREFIX if is_shipped(path) else ''}{path.absolute().name}",
         kind="run",
         policy=policy,
         env_kwargs=run.trainer.env_kwargs(run.config),
         # Trainers of other packages may keep their weights elsewhere.
-        files=digests([file] if file.exists() else [], str(run.directory.path)),
+        files=digests([file] if file.exists() else [], str(path)),
     )
     training = _declared(options)
     if not training.declared:

@@ -121,6 +121,17 @@ class Entry:
         count = sum(map(len, played))
         return Estimate(wins / count, *wilson_interval(wins, count))
 
+    def mean_x(self, by: str = OVERALL) -> float:
+        """Mean farthest x in pixels over the levels that were played: what tells agents apart that
+        clear nothing."""
+        names = self.terms.conditions if by == OVERALL else (by,)
+        means = [
+            sum(episode.best_x for episode in row[name].episodes) / len(row[name].episodes)
+            for row in self.levels.values()
+            for name in names
+        ]
+        return sum(means) / len(means)
+
     @property
     def episodes(self) -> int:
         """For each level and condition, the smallest number."""
@@ -179,7 +190,7 @@ def tables_of(results: Sequence[tuple[Path, Result]], by: str = OVERALL) -> list
 
 def _merit(entry: Entry, by: str) -> tuple[object, ...]:
     spread = entry.spread(by)
-    return -spread.mean, -spread.worst_tenth, entry.first.agent.name
+    return -spread.mean, -spread.worst_tenth, -entry.mean_x(by), entry.first.agent.name
 
 
 def _entries(results: Iterable[tuple[Path, Result]]) -> list[Entry]:

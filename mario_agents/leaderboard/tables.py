@@ -21,8 +21,9 @@ UNKNOWN = "-"
 NOTES = (
     "Success in per cent, from true starts, with 95 % intervals (Wilson) in brackets; of several "
     "levels the mean, and the interval of all episodes together.",
-    "Overall is the mean of all conditions; the worst tenth and the worst stage are by the column "
-    "that sorts the table. A stage that counts and was not played counts as never cleared.",
+    "Overall is the mean of all conditions; the worst tenth, the worst stage and the mean farthest "
+    "x, in pixels, are by the column that sorts the table. A stage that counts and was not played "
+    "counts as never cleared.",
     "Minutes are of training, on whatever machine; declared is what an author says and no run "
     "recorded. Tables differ in their levels, conditions, cartridge or console, and are "
     "not comparable with one another.",
@@ -65,9 +66,9 @@ def as_csv(tables: Sequence[Table], by: str) -> str:
     lines.writerow(
         [
             *("track", "rank", "agent", "kind", "trainer", "levels", "missing", "condition"),
-            *("mean", "low", "high", "worst_tenth", "worst", "worst_level", "episodes"),
-            *("minutes", "agent_steps", "declared", "sticky", "noop_max", "game", "rom_sha256"),
-            *("on", "core", "code_sha256", "version", "files"),
+            *("mean", "low", "high", "worst_tenth", "worst", "worst_level", "mean_x"),
+            *("episodes", "minutes", "agent_steps", "declared", "sticky", "noop_max", "game"),
+            *("rom_sha256", "on", "core", "code_sha256", "version", "files"),
         ]
     )
     for table in tables:
@@ -90,8 +91,16 @@ def _csv_line(entry: Entry, rank: int, condition: str) -> list[object]:
         *(terms.section[0], rank, result.agent.name, result.agent.kind, result.agent.trainer),
         *(" ".join(entry.levels), " ".join(entry.missing), condition, spread.mean),
         *(("", "") if bounds is None else (bounds.low, bounds.high)),
-        *(spread.worst_tenth, spread.worst, spread.worst_level, entry.episodes, entry.minutes),
-        *(entry.agent_steps, result.training.declared, terms.sticky, terms.noop_max, terms.game),
+        *(spread.worst_tenth, spread.worst, spread.worst_level, entry.mean_x(condition)),
+        *(
+            entry.episodes,
+            entry.minutes,
+            entry.agent_steps,
+            result.training.declared,
+            terms.sticky,
+            terms.noop_max,
+            terms.game,
+        ),
         *(terms.rom_sha256, terms.on, terms.core, result.game.code_sha256),
         result.made.versions.get("mario-envkit", ""),
         " ".join(f"{name}={sha256}" for name, sha256 in files),
@@ -119,7 +128,7 @@ def described(terms: Terms) -> str:
 
 def _heading(terms: Terms, by: str) -> list[str]:
     names = [name + (" (sorts)" if name == by else "") for name in (OVERALL, *terms.conditions)]
-    return ["", "agent", "by", "levels", *names, "worst tenth", "worst stage", "minutes",
+    return ["", "agent", "by", "levels", *names, "worst tenth", "worst stage", "mean x", "minutes",
             "episodes", "digest", "measured with"]  # fmt: skip
 
 
@@ -139,6 +148,7 @@ def _line(rank: int, entry: Entry, by: str) -> list[str]:
         *(_rate(entry, condition) for condition in entry.terms.conditions),
         f"{spread.worst_tenth:.1%}".rstrip("%"),
         f"{spread.worst:.1%}".rstrip("%") + f" ({spread.worst_level})",
+        f"{entry.mean_x(by):.0f}",
         _minutes(entry),
         str(entry.episodes),
         _digest(entry),

@@ -98,6 +98,17 @@ def test_the_best_comes_first() -> None:
         tables(*results, by="sampled-frames")
 
 
+def test_who_clears_nothing_may_get_farther() -> None:
+    near = result("a", {"1-1": {"greedy-plain": 0}})
+    document = msgspec.to_builtins(result("b", {"1-1": {"greedy-plain": 0}}))
+    for episode in document["levels"]["1-1"]["greedy-plain"]["episodes"]:
+        episode["best_x"] = 500
+    far = msgspec.convert(document, Result)
+    (table,) = tables(near, far)
+    assert names(table) == ["b", "a"]
+    assert [entry.mean_x() for entry in table.entries] == [500, 300]
+
+
 def test_what_cannot_be_compared_is_in_tables_of_its_own() -> None:
     row = {"greedy-plain": 5}
     same = {"1-1": row}
@@ -153,13 +164,14 @@ def test_numbers() -> None:
     cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
     assert cells == [
         "1", r"a\|b\_c", "python", "2", "70.0", "70.0 (48.1 to 85.5)", "40.0", "40.0 (1-1)",
-        "1.2 declared", "10", "c" * 12, "0.1.0, code dddddddd",
+        "2190", "1.2 declared", "10", "c" * 12, "0.1.0, code dddddddd",
     ]  # fmt: skip
     (overall, plain) = csv.DictReader(io.StringIO(as_csv([table], OVERALL)))
     assert (overall["condition"], plain["condition"]) == ("overall", "greedy-plain")
     assert (overall["mean"], overall["worst_level"]) == ("0.7", "1-1")
     assert (overall["low"], float(plain["low"])) == ("", bounds.low)
     assert plain["agent"] == "a|b_c"
+    assert float(plain["mean_x"]) == pytest.approx((3000 + 0.4 * 3000 + 0.6 * 300) / 2)
     assert plain["files"] == f"agent.py={'c' * 64}"
 
 

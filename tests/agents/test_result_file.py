@@ -169,6 +169,15 @@ def test_names_that_are_no_text(cli: Any, run: Path) -> None:
     assert len(name) == 200
 
 
+def test_an_agent_of_the_zoo(cli: Any) -> None:
+    words = ("--episodes", 1, "--conditions", "greedy-plain", "--out", "a.json")
+    done = cli("eval", "zoo:1-1", *words, "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    agent = read_result(Path("a.json")).agent
+    assert (agent.name, agent.kind) == ("zoo:1-1", "run")
+    assert len(agent.files) == 1
+
+
 # -- levels ------------------------------------------------------------------------------------
 
 
