@@ -23,7 +23,8 @@ C = TypeVar("C")
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """YAML 1.1 reads ``1e-4`` as a string; people who write learning rates do not expect that."""
+    """YAML 1.1 reads ``1e-4`` as a string, and ``5:25`` as a number to the base 60; people who
+    write learning rates and schedules do not expect that."""
 
 
 _YamlLoader.add_implicit_resolver(
@@ -31,6 +32,11 @@ _YamlLoader.add_implicit_resolver(
     re.compile(r"[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
+
+
+_LINE = ("tag:yaml.org,2002:str", re.compile(r"[-+]?[0-9.]+:[-+0-9.:]+"))
+for _first in "-+.0123456789":  # or else 5:25 is the 325 seconds of five minutes and 25
+    _YamlLoader.yaml_implicit_resolvers.setdefault(_first, []).insert(0, _LINE)
 
 
 def _parse_yaml(text: str) -> Any:

@@ -12,7 +12,7 @@ import pytest
 
 from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
-from mario_agents.config import Schedule, make_config
+from mario_agents.config import Schedule, make_config, read_options
 from mario_agents.config.schedules import parse_schedule
 from mario_agents.run import CheckpointStore, RunDir
 from mario_agents.runtime.worker_envs import WorkerEnvs
@@ -45,6 +45,16 @@ def ppo(**options: Any) -> PPOConfig:
 )
 def test_what_is_written_is_meant(text: str, schedule: Schedule) -> None:
     assert parse_schedule("gamma", text, 4000) == schedule
+
+
+def test_a_file_may_have_them_without_quotes(tmp_path: Path) -> None:
+    """YAML has a number to the base 60 where others see a line."""
+    file = tmp_path / "options.yaml"
+    file.write_text("lr: 1e-3\nschedule: {reward_weights.death: 5:25, gamma: 0.9:0.97@1e6}\n")
+    assert read_options(file) == {
+        "lr": 1e-3,
+        "schedule": {"reward_weights.death": "5:25", "gamma": "0.9:0.97@1e6"},
+    }
 
 
 def test_a_line_is_straight_and_ends() -> None:
