@@ -9,6 +9,7 @@ import zmq
 from mario_agents.telemetry.events.address import read_server, remove_server, write_server
 from mario_agents.telemetry.events.decoding import EventDecoder
 from mario_agents.telemetry.events.messages import MAX_MESSAGE_BYTES, Envelope
+from mario_agents.telemetry.events.sockets import close_socket, open_socket
 from mario_agents.telemetry.events.subscriber import bind, receive
 
 
@@ -30,13 +31,11 @@ class EventBroadcast:
 
     def __init__(self, address: str, *, run: str, run_path: Path, queue: int = 1_000) -> None:
         self._run_path = run_path
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.PUB)
-        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket = open_socket(self, zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, queue)
         # Observers say what they subscribe to: a few bytes.
         self._socket.setsockopt(zmq.MAXMSGSIZE, 1_024)
-        bind(self._context, self._socket, address)
+        bind(self._socket, address)
         self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         """Where observers connect to."""
         write_server(run_path, run, self.address)
@@ -49,8 +48,7 @@ class EventBroadcast:
         """Close, and remove ``events.json``; harmless when repeated."""
         if not self._socket.closed:
             remove_server(self._run_path)
-            self._socket.close(linger=100)
-            self._context.term()
+            close_socket(self._socket, 0.1)
 
 
 class EventObserver:
@@ -68,9 +66,7 @@ class EventObserver:
 
     def __init__(self, run_path: Path, *, queue: int = 10_000) -> None:
         server = read_server(run_path)
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
-        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket = open_socket(self, zmq.SUB)
         self._socket.setsockopt(zmq.RCVHWM, queue)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
@@ -86,6 +82,4 @@ class EventObserver:
 
     def close(self) -> None:
         """Close the socket; harmless when repeated."""
-        if not self._socket.closed:
-            self._socket.close(linger=0)
-            self._context.term()
+        close_socket(self._socket)

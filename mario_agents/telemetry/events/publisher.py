@@ -19,6 +19,7 @@ from mario_agents.telemetry.events.messages import (
     Envelope,
     Log,
 )
+from mario_agents.telemetry.events.sockets import close_socket, open_socket
 from mario_envkit.command_line import showable
 
 
@@ -75,10 +76,8 @@ class EventPublisher:
     def __init__(
         self, address: str, *, run: str, source: str, generation: int = 0, queue: int = 1_000
     ) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.PUSH)
+        self._socket = open_socket(self, zmq.PUSH)
         self._socket.setsockopt(zmq.SNDHWM, queue)
-        self._socket.setsockopt(zmq.LINGER, 0)  # until close() says otherwise
         self._socket.connect(address)
         self._stamp = Stamp(run, source, generation)
         self._lock = threading.Lock()
@@ -105,9 +104,7 @@ class EventPublisher:
     def close(self, linger: float = 1.0) -> None:
         """Give what is queued ``linger`` seconds to leave, and close; harmless when repeated."""
         with self._lock:
-            if not self._socket.closed:
-                self._socket.close(linger=round(1000 * linger))
-                self._context.term()
+            close_socket(self._socket, linger)
 
 
 class EventLogHandler(logging.Handler):

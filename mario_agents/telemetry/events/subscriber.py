@@ -8,6 +8,7 @@ import zmq
 
 from mario_agents.telemetry.events.decoding import EventDecoder
 from mario_agents.telemetry.events.messages import MAX_MESSAGE_BYTES, Envelope
+from mario_agents.telemetry.events.sockets import Socket, close_socket, open_socket
 from mario_envkit.errors import RunError
 
 
@@ -27,13 +28,11 @@ class EventSubscriber:
     """
 
     def __init__(self, address: str, *, run: str, queue: int = 1_000) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.PULL)
-        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket = open_socket(self, zmq.PULL)
         self._socket.setsockopt(zmq.RCVHWM, queue)
         # Whoever sends more is cut off before its message takes memory here.
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-        bind(self._context, self._socket, address)
+        bind(self._socket, address)
         self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         """Where publishers connect to."""
         self.decoder = EventDecoder(run)
@@ -55,13 +54,11 @@ class EventSubscriber:
 
     def close(self) -> None:
         """Close the socket; harmless when repeated."""
-        if not self._socket.closed:
-            self._socket.close(linger=0)
-            self._context.term()
+        close_socket(self._socket)
 
 
-def bind(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], address: str) -> None:
-    """Bind, or close everything and say why not.
+def bind(socket: Socket, address: str) -> None:
+    """Bind, or close the socket and say why not.
 
     Raises:
         RunError: if the address cannot be bound to.
@@ -69,12 +66,11 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], add
     try:
         socket.bind(address)
     except zmq.ZMQError as error:
-        socket.close(linger=0)
-        context.term()
+        close_socket(socket)
         raise RunError(f"The event socket {address} cannot be opened: {error}.") from error
 
 
-def receive(socket: zmq.Socket[bytes], timeout: float, limit: int) -> list[bytes]:
+def receive(socket: Socket, timeout: float, limit: int) -> list[bytes]:
     """Up to ``limit`` messages that are there within ``timeout`` seconds; the first of the parts
     of a message that has several (ours have one)."""
     messages: list[bytes] = []
