@@ -19,7 +19,6 @@ from mario_agents.config.groups import GameOptions
 
 T = TypeVar("T")
 
-HEADING = "environment"
 _DESCRIPTION = """The environment of an agent that comes without a configuration (--agent, --sb3):
 what is not given is as the agent's env_kwargs have it, or else as gymnasium.make("MarioTrain-v0")
 does: 84 x 84 grey pixels, four of them stacked."""
@@ -46,31 +45,39 @@ def parse_with_environment(
     """The options of a command, and keyword arguments of ``MarioTrain-v0``: only those given.
 
     Args:
-        options: a dataclass; its docstring describes the command.
+        options: a dataclass; its docstring describes the command, and what it inherits is about the
+            agent.
         command: its name, such as ``eval``.
         words: those after the name.
 
     Raises:
         SystemExit: for malformed words, or after ``--help``.
     """
-    part, environment = part_of(options, description=""), _environment()
-    both = dataclasses.make_dataclass(
+    parent: Any = options.__mro__[1]
+    about = [field.name for field in dataclasses.fields(parent)]
+    rest = [field.name for field in dataclasses.fields(options) if field.name not in about]
+    parts = [
+        ("agent", part_of(options, about, "")),
+        ("measuring", part_of(options, rest, "")),
+        ("environment", _environment()),
+    ]
+    command_line = dataclasses.make_dataclass(
         "Command",
         [
-            ("part_0", Annotated[part, tyro.conf.arg(name="measuring")]),
-            ("part_1", Annotated[environment, tyro.conf.arg(name=HEADING)]),
+            (f"part_{number}", Annotated[part, tyro.conf.arg(name=heading)])
+            for number, (heading, part) in enumerate(parts)
         ],
     )
-    both.__doc__ = options.__doc__
+    command_line.__doc__ = options.__doc__
     parsed: Any = tyro.cli(
-        both,
+        command_line,
         prog=f"mario-agents {command}",
         args=words,
         config=(tyro.conf.OmitArgPrefixes,),
         registry=REGISTRY,
     )
-    own, given = values_of(parsed).values()
-    return options(**values_of(own)), _given(values_of(given))
+    agent, measuring, given = values_of(parsed).values()
+    return options(**values_of(agent), **values_of(measuring)), _given(values_of(given))
 
 
 def _environment() -> type[Any]:
@@ -79,7 +86,7 @@ def _environment() -> type[Any]:
     game = dataclasses.fields(part_of(GameOptions, _TAKEN))
     kit = dataclasses.fields(part_of(_KitOptions))
     made = dataclasses.make_dataclass(
-        HEADING,
+        "Environment",
         [
             *((field.name, *_unless_given(kinds[field.name], field)) for field in game),
             *((field.name, field.type, field) for field in kit),
