@@ -53,9 +53,9 @@ def parse_with_environment(
     Raises:
         SystemExit: for malformed words, or after ``--help``.
     """
-    parent: Any = options.__mro__[1]
-    about = [field.name for field in dataclasses.fields(parent)]
-    rest = [field.name for field in dataclasses.fields(options) if field.name not in about]
+    whole: Any = options
+    about = [field.name for field in dataclasses.fields(whole.__mro__[1])]
+    rest = [field.name for field in dataclasses.fields(whole) if field.name not in about]
     parts = [
         ("agent", part_of(options, about, "")),
         ("measuring", part_of(options, rest, "")),
