@@ -16,6 +16,7 @@ _MEANT = {
     "node has died": "Its node is gone.",
     "node has terminated": "Its node is gone.",
     "worker process has died": "Its process was killed, or crashed.",
+    "is unavailable": "It cannot be reached any more.",
     "out of memory": "Its process was killed for want of memory.",
 }
 """What Ray says of an actor that has died, and what that is in short."""

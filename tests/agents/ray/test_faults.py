@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -45,8 +46,10 @@ def test_a_lost_node_is_a_lost_worker_until_there_is_room(
         cluster.nodes.remove_node(node, allow_graceful=False)
     node = cluster.add_node(num_cpus=4)
     try:
+        lost = "worker_" + re.findall(r"no room in the Ray cluster for worker (\d)", run.log())[0]
+        pid, steps = run.pid(lost), run.count(lost, "steps")
         run.until(lambda: "has found room on" in run.log())
-        run.until(lambda: run.running(2))
+        run.until(lambda: run.pid(lost) != pid and run.count(lost, "steps") > steps)
         go_on(run)
         stop(run)
     finally:
