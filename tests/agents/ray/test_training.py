@@ -53,8 +53,10 @@ def test_a_trainer_learns_on_two_nodes_evaluates_and_goes_on(
     run = RunDir.create(tmp_path / "run", trainer=name, config=config)
     with caplog.at_level(logging.INFO, "mario_agents"):
         trainer.train(config, run.path, resume=False)
-    # Each is on a node of its own; that without the run directory sent its rows.
-    assert len(set(re.findall(r"Worker \d is on (\S+)\.", caplog.text))) == 2
+    # There is room for one beside the learner: another node, without the run directory, sent rows.
+    places = set(re.findall(r"Worker \d is on (\S+)\.", caplog.text))
+    head = cluster.nodes.head_node.node_id[:4]
+    assert any(not place.endswith(head) for place in places)
     first = latest(run.path)
     assert first.step >= 384
     assert first.state["updater"]["updates"] > 0
