@@ -12,6 +12,7 @@ from typing import Any
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, share_of
 from mario_agents.run import Checkpoint, RunDir
+from mario_agents.runtime.attended import AttendedClock
 from mario_agents.runtime.build import workers_ever
 from mario_agents.runtime.experience import step_layout
 from mario_agents.runtime.packet import PacketLayout
@@ -30,9 +31,12 @@ from mario_agents.runtime.supervisor import Supervisor, WorkerSlot
 from mario_agents.runtime.weights import weight_layout
 from mario_agents.telemetry.event_hub import EventHub
 from mario_agents.telemetry.events import COORDINATOR
+from mario_envkit.errors import RunError
 
 ROOM_SECONDS = 30.0
 """A worker that has found no place for so long is no longer waited for."""
+LEARNER_SECONDS = 120.0
+"""Time that the learner has to find its place, and to import torch there."""
 LAST_SECONDS = 10.0
 """Time that the coordinator has to say what workers counted that have ended."""
 COORDINATOR_CALLS = 10_000
@@ -81,6 +85,25 @@ class RaySupervisor(Supervisor):
         self._closing = False
         self._roomless: dict[int, float] = {}
         """Since when workers wait for a place; infinity if that has been told."""
+
+    def begin(self) -> None:
+        """Start the learner, and the workers when it has its place, which they might take.
+
+        Raises:
+            RunError: if there is no room for it.
+        """
+        self.coordinator = coordinator = self._start_coordinator()
+        clock = AttendedClock()
+        while coordinator.node is None and coordinator.exit_status is None:
+            if clock() > LEARNER_SECONDS:
+                raise RunError(
+                    f"There was no room in the Ray cluster for the learner within "
+                    f"{LEARNER_SECONDS:g} seconds ({self.config.learner_cpus:g} CPUs, "
+                    f"{self.config.learner_gpus:g} GPUs): others use it, see ray status."
+                )
+            self.advance()
+        for slot in self.slots:
+            slot.start()
 
     def advance(self) -> None:
         """Take in events for a moment, and what the coordinator knows of everybody."""

@@ -65,7 +65,10 @@ def test_a_dead_coordinator_ends_the_run_which_can_be_resumed(start_ray: StartRa
 
 
 def test_a_killed_command_leaves_no_actor_and_other_runs_alone(start_ray: StartRay) -> None:
-    first, second = (start_ray(*ENDLESS, "--worker-cpus", 0.5, workers=1) for _ in range(2))
+    first, second = (
+        start_ray(*ENDLESS, "--worker-cpus", 0.5, "--learner-cpus", 0.5, workers=1)
+        for _ in range(2)
+    )
     for run in (first, second):
         run.until(lambda run=run: run.running(1))  # type: ignore[misc]
     lost = [first.pid(source) for source in ("worker_0", COORDINATOR)]
