@@ -22,6 +22,8 @@ from mario_envkit.vector.cores import available_cores
 
 CONNECT_SECONDS = 5.0
 """Time that the head of a cluster has to take a connection; Ray itself would try for a minute."""
+TOKEN_HINT = "if it has a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the same"
+"""Of a wrong token Ray says no more than that it cannot connect."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -101,7 +103,10 @@ def _connect(config: TrainConfig) -> bool:
             ) from error
         except Exception as error:
             first = " ".join(str(error).split()) or type(error).__name__
-            raise RunError(f"Cannot join the Ray cluster at {address}: {first[:500]}") from error
+            hint = "" if address == "local" else f" ({TOKEN_HINT})"
+            raise RunError(
+                f"Cannot join the Ray cluster at {address}{hint}: {first[:500]}"
+            ) from error
     return address == "local"
 
 

@@ -115,7 +115,7 @@ def test_a_full_disk_at_the_head_costs_files_but_not_the_run(
     ("address", "env", "sentence"),
     [
         ("127.0.0.1:9", {}, "Nobody answers at 127.0.0.1:9"),
-        (None, {"RAY_AUTH_TOKEN": "f" * 64}, "does not let us in: set RAY_AUTH_MODE=token"),
+        (None, {"RAY_AUTH_TOKEN": "f" * 64}, "RAY_AUTH_TOKEN to the same"),
     ],
 )
 def test_a_cluster_that_cannot_be_joined_is_told_in_a_sentence(

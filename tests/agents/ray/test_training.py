@@ -21,6 +21,7 @@ from tests.agents.ray.conftest import TestCluster
 from tests.agents.test_ppo_trainer import SMALL as PPO
 from tests.agents.trained_run import rows
 from tests.gpu.options import known, small_options
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +64,7 @@ def test_a_trainer_learns_on_two_nodes_evaluates_and_goes_on(
     for number, counters in enumerate(first.state["counters"]):
         assert int(rows(run.path, f"worker_{number}")[-1]["steps"]) == counters["steps"]
     assert read_evaluations(run.evaluations_path)[0]
-    assert not cluster.actors()
+    until(lambda: not cluster.actors(), told=cluster.actors)
     more = dataclasses.replace(config, total_steps=first.step + 256)
     trainer.train(more, run.with_config(more).path, resume=True)
     second = latest(run.path)
