@@ -196,6 +196,7 @@ def test_a_packet_is_as_old_as_the_weights_of_its_first_batch() -> None:
     worker = Bare(
         WorkerContext(0, 1, 0, 0, 0, CPU), Line(), player, player, player, dataset, exchange,
         heartbeat, nothing, collect_steps=1, accumulate_grads=3, log_interval=1, cuda_graphs=False,
+        schedules={},
     )  # fmt: skip
     versions = []
     for count in (1, 0, 1, 4, 2, 1):

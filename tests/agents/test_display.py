@@ -69,7 +69,7 @@ def test_the_display_keeps_what_workers_said_that_have_ended(tmp_path: Path) -> 
         announce=lambda event: None,
         write=lambda step: None,
     )
-    topology = SimpleNamespace(heartbeat=SharedHeartbeat.private(workers=1))
+    topology = SimpleNamespace(heartbeat=SharedHeartbeat.private(workers=1), nodes={})
     config = TrainConfig(log_interval=0, ui=False)
     run = RunDir.create(tmp_path / "run", trainer="toy", config=config)
     loop = Run(config, run, cast(Any, hub), cast(Any, topology))

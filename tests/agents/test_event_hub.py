@@ -189,7 +189,7 @@ def test_observers_get_what_the_hub_gets(run, hub):
 def test_observers_hear_the_main_process_and_nobody_twice(run, hub, monkeypatch):
     monkeypatch.setattr("mario_agents.runtime.heartbeat_monitor.HEARTBEAT_SECONDS", 1e6)
     observer = EventObserver(run.path)
-    taker = HeartbeatMonitor(heartbeat := SharedHeartbeat.private(workers=2))
+    taker = HeartbeatMonitor(heartbeat := SharedHeartbeat.private(workers=2), {})
     heartbeat.row(1).join()
     heartbeat.row(1).join()
     heartbeat.row(1).add("steps", 7)

@@ -27,6 +27,6 @@ def test_code():
 def test_levels():
     table = SECTION.split("| the next episode plays |")[1].split("\n\n")[0]
     texts = re.findall(r'`"(.*?)"`', table)
-    assert len(texts) == 7
+    assert len(texts) == 8
     for text in texts:
         assert resolve_schedule(text).levels[0] == (1, 1)
