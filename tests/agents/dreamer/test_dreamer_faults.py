@@ -20,9 +20,10 @@ ALONE = 3_000
 
 
 def filled(run: LivingRun, after: int) -> float:
-    """Agent steps in the replay of all, in the first row after agent step ``after``."""
+    """Agent steps in the replay of all, in the first row after agent step ``after`` that says so:
+    steps are counted before the learner has taken them in; 0 as long as there is none."""
     rows = [row for row in run.rows("coordinator") if int(row["step"]) > after]
-    return float(rows[0]["buffer_size"]) if rows and rows[0]["buffer_size"] else 0.0
+    return next((float(row["buffer_size"]) for row in rows if row["buffer_size"]), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ def test_it_survives_its_processes_one_after_the_other(
     run.start("--resume", "run", "--total-steps", 10**9)
     run.until(lambda: run.running(2) and run.checkpoint().load_latest().step > before.step)
     if share == "experience":
+        run.until(lambda: filled(run, before.step))
         assert filled(run, before.step) > 0.99 * before.step
     run.process.kill()
     run.assert_nothing_left()
