@@ -56,7 +56,7 @@ def git_revision() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(
-            command, cwd=root, capture_output=True, text=True, timeout=30, check=True
+            command, cwd=root, capture_output=True, encoding="utf-8", timeout=30, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return ""
