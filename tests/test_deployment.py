@@ -149,7 +149,7 @@ def test_variables_are_those_that_the_documents_name() -> None:
     used = set(re.findall(r"\$\{([A-Z_]+)[:-]", SCRIPT.read_text(encoding="utf-8")))
     used -= {"BASH_SOURCE"}
     documented = re.findall(
-        r"^\| `([A-Z_]+)` \|", (ROOT / "docs/runpod.md").read_text(), re.MULTILINE
+        r"^\| `([A-Z_]+)` \|", (ROOT / "docs/pages/how-to/rented-gpu.md").read_text(), re.MULTILINE
     )
     assert set(documented) == used
     compose = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())

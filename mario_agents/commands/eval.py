@@ -51,10 +51,12 @@ class EvalOptions(AgentOptions):
 
     mario-agents eval --agent run-right --track held-out --out results/run-right.json
 
-    The file of --out is what mario-agents leaderboard reads; docs/benchmark.md has the tracks."""
+    The file of --out is what mario-agents leaderboard reads. The tracks are in
+    docs/pages/benchmark.md."""
 
     track: TrackName | None = None
-    """Track of docs/benchmark.md: its levels are played, and leaderboards compare within it."""
+    """Track of docs/pages/benchmark.md: its levels are played, and leaderboards compare within
+    it."""
     levels: tuple[str, ...] = ()
     """Levels to play one by one, such as 1-1 1-2, 1-1..2-4 or all; or full, or an order such as
     random:1-1..1-4, as for train --level; without it, where the run was trained, or 1-1."""

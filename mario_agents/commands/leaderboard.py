@@ -23,8 +23,9 @@ _ENDINGS: dict[str, Literal["markdown", "html", "csv"]] = {
 @dataclass(frozen=True, kw_only=True)
 class LeaderboardOptions:
     """Put results of mario-agents eval --out FILE into tables, the best first: a table for each
-    track of docs/benchmark.md, and of its own for whatever else cannot be compared: other levels,
-    conditions, cartridges or consoles. Rates are counted from the episodes in the files.
+    track of docs/pages/benchmark.md, and of its own for whatever else cannot be compared:
+    other levels, conditions, cartridges or consoles. Rates are counted from the episodes in the
+    files.
 
     For example: mario-agents leaderboard results/ --out leaderboard.html
     """

@@ -45,7 +45,7 @@ class ClusterOptions(OptionGroup):
     if there is room for it."""
     runtime_env: str | None = None
     """YAML file of a Ray runtime environment: modules and environment variables that the nodes of
-    the cluster do not have; see docs/cluster.md."""
+    the cluster do not have; see docs/pages/how-to/cluster.md."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,8 +1,8 @@
 """What an algorithm is: how to make the parts that it learns with.
 
 :mod:`mario_agents.runtime.run` trains whatever implements :class:`Algorithm`, in one process or in
-many, and knows nothing else of it. ``docs/add-an-algorithm.md`` in the repository shows how to
-write one.
+many, and knows nothing else of it. ``docs/pages/how-to/add-an-algorithm.md`` in the repository
+shows how to write one.
 """
 
 from __future__ import annotations

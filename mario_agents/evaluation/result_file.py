@@ -105,7 +105,7 @@ class Result(Struct, frozen=True, kw_only=True):
     Attributes:
         schema: :data:`SCHEMA`.
         on: the package in which the game was played.
-        track: of ``docs/benchmark.md``, or "".
+        track: of ``docs/pages/benchmark.md``, or "".
         env: keyword arguments of ``MarioTrain-v0`` under which the agent played, without those that
             the standard decides.
         levels: evaluations by level and condition: each level has the same conditions.

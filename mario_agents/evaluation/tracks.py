@@ -1,4 +1,4 @@
-"""The tracks of ``docs/benchmark.md``: which levels an agent of each is measured on."""
+"""The tracks of ``docs/pages/benchmark.md``: which levels an agent of each is measured on."""
 
 from __future__ import annotations
 

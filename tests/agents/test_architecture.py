@@ -1,4 +1,4 @@
-"""docs/architecture.md says what is there."""
+"""docs/pages/architecture.md says what is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 import mario_agents
 
 PACKAGE = Path(mario_agents.__file__).parent
-PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
+PAGE = Path(__file__).parents[2] / "docs" / "pages" / "architecture.md"
 
 
 def test_every_file_and_room_it_names_exists_and_no_room_is_missing() -> None:

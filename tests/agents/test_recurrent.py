@@ -19,7 +19,7 @@ from tests.agents import cue_trainer
 from tests.agents.conftest import ROOT, Cli
 from tests.agents.cue_trainer import TRAINER, CueAlgorithm, CueConfig
 
-GUIDE = ROOT / "docs" / "add-an-algorithm.md"
+GUIDE = ROOT / "docs" / "pages" / "how-to" / "add-an-algorithm.md"
 CONFIG = CueConfig(total_steps=5_120, eval_interval=0, device="cpu", ui=False)
 
 

@@ -1,5 +1,5 @@
 """Workers and coordinator of a run as actors of Ray, on one machine or many.
 
 Only these modules import ray, and only when they are used. How they work together is in
-``docs/cluster.md``.
+``docs/pages/how-to/cluster.md``.
 """
