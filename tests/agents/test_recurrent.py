@@ -15,7 +15,6 @@ from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.results import EvalProtocol, Evaluation
 from mario_agents.run import RunDir
 from mario_agents.testing.conformance import check_algorithm
-from tests.agents import cue_trainer
 from tests.agents.conftest import ROOT, Cli
 from tests.agents.cue_trainer import TRAINER, CueAlgorithm, CueConfig
 
@@ -48,13 +47,6 @@ def test_a_network_that_does_not_can_only_guess(tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, memory=False)
     success = evaluated(tmp_path / "run", config).success_rate
     assert success.low < 0.5 < success.high
-
-
-def test_the_guide_shows_this_file_and_the_trainer() -> None:
-    files = Path(cue_trainer.__file__).read_text() + Path(__file__).read_text()
-    shown = guide("python")
-    assert len(shown) >= 10
-    assert [block for block in shown if block not in files] == []
 
 
 @pytest.mark.slow
