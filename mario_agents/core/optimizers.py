@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from mario_agents.core.eager import AdamW, Optimizer
+
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 """Makes an optimizer of parameter groups; learning rates are set before every step."""
 
@@ -25,14 +27,12 @@ def adamw(
 
     def make(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         # Fused: one pass over the weights, a quarter of the time on a CPU.
-        return torch.optim.AdamW(
-            groups, eps=eps, betas=betas, weight_decay=weight_decay, fused=True
-        )
+        return AdamW(groups, eps=eps, betas=betas, weight_decay=weight_decay, fused=True)
 
     return make
 
 
-class _OwnOptimizer(torch.optim.Optimizer):
+class _OwnOptimizer(Optimizer):
     """All parameters of a group are moved at once, which is fewer operations."""
 
     @torch.no_grad()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import mario_agents
+from mario_agents.core.eager import AdamW
 
 PACKAGE = Path(mario_agents.__file__).parent
 PAGE = Path(__file__).parents[2] / "docs" / "pages" / "architecture.md"
@@ -30,9 +30,9 @@ def test_the_way_from_the_command_to_the_optimizer_and_what_a_run_leaves(
     cli: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ways = []
-    step = torch.optim.AdamW.step
+    step = AdamW.step
 
-    def stepping(optimizer: torch.optim.AdamW) -> Any:
+    def stepping(optimizer: AdamW) -> Any:
         stack = [(Path(frame.filename), frame.name) for frame in traceback.extract_stack()]
         ways.append([
             (file.relative_to(PACKAGE).as_posix(), name)
@@ -40,7 +40,7 @@ def test_the_way_from_the_command_to_the_optimizer_and_what_a_run_leaves(
         ])  # fmt: skip
         return step(optimizer)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", stepping)
+    monkeypatch.setattr(AdamW, "step", stepping)
     done = cli("train", "walk", "--run-dir", "run", "--total-steps", 64, "--device", "cpu")
     assert done.returncode == 0, done.stderr
     told = [

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from mario_agents import cli
+from mario_agents.core.eager import AdamW
 from mario_agents.run import CheckpointStore, RunDir
 from mario_agents.run.records import EvaluationRecord, read_evaluations
 from mario_agents.runtime.evaluator import Evaluator
@@ -46,15 +47,15 @@ def test_from_the_command_to_the_optimizer_it_is_nine_calls(
 ) -> None:
     """A newcomer who follows ``mario-agents train`` gets there."""
     ways: list[list[str]] = []
-    step = torch.optim.AdamW.step
+    step = AdamW.step
 
-    def counted(optimizer: torch.optim.AdamW, *args: Any) -> Any:
+    def counted(optimizer: AdamW, *args: Any) -> Any:
         frames = traceback.extract_stack()
         ours = [f for f in frames if "mario_agents" in Path(f.filename).parts]
         ways.append([f"{Path(frame.filename).stem}.{frame.name}" for frame in ours])
         return step(optimizer, *args)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", counted)
+    monkeypatch.setattr(AdamW, "step", counted)
     size = ["--num-envs", "2", "--rollout-steps", "8", "--epochs", "1", "--minibatch-size", "16"]
     rest = ["--eval-interval", "0", "--no-snapshots", "--no-ui", "--device", "cpu"]
     words = ["train", "ppo", "--observation", "tiles", "--total-steps", "16", *size, *rest]

@@ -149,9 +149,9 @@ def test_a_line_without_a_slope_is_the_option(name: str, tmp_path: Path) -> None
     trainer: Any = load_trainer(name)
     given = {**options, **other}
     schedule = {key: f"{value}:{value}" for key, value in given.items()}
-    said = config_of(name, **given, **ends, total_steps=512, noop_max=0)
-    lines = config_of(name, schedule=schedule, total_steps=512, noop_max=0)
-    plain = config_of(name, total_steps=512, noop_max=0)
+    said = config_of(name, **given, **ends, noop_max=0)
+    lines = config_of(name, schedule=schedule, noop_max=0)
+    plain = config_of(name, noop_max=0)
     found = [
         weights(train(trainer, config, tmp_path / str(number), name=name))
         for number, config in enumerate((said, lines, plain))
