@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from mario_agents.config import TrainConfig
 from mario_agents.experiments.cell import Budget, Cell, Weights
+from mario_agents.experiments.place import HERE, Place
 from mario_agents.experiments.plan_file import read_plan
 from mario_envkit.errors import OptionError
 
@@ -27,6 +28,7 @@ class BenchPlan(Struct, frozen=True):
         weights: which weights the standard is played with.
         jobs: how many runs train at once.
         machine: where it was begun, in words: wall-clock times are those of this machine.
+        place: where the runs are.
         version: of this format.
     """
 
@@ -37,6 +39,7 @@ class BenchPlan(Struct, frozen=True):
     weights: tuple[Weights, ...] = ("best", "latest")
     jobs: Annotated[int, Meta(ge=1)] = 1
     machine: str = ""
+    place: Place = HERE
     version: int = PLAN_VERSION
 
     @property
@@ -74,7 +77,7 @@ def merged(stored: BenchPlan, wanted: BenchPlan, folder: Path) -> BenchPlan:
         old = known.setdefault(cell.name, cell)
         if old != cell:
             raise _differs(folder, f"{cell.name} with {_difference(old, cell)}")
-    return msgspec.structs.replace(stored, cells=tuple(known.values()))
+    return msgspec.structs.replace(stored, cells=tuple(known.values()), place=wanted.place)
 
 
 def _with_absolute_paths(cell: Cell) -> Cell:

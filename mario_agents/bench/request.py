@@ -12,8 +12,8 @@ import msgspec
 
 from mario_agents.bench.plan import BenchPlan
 from mario_agents.experiments.cell import Budget, Cell, Weights, make_cell
-from mario_agents.experiments.machine import machine_text
 from mario_agents.experiments.options import PER_RUN, parse_overrides, run_options
+from mario_agents.experiments.place import HERE, Place
 from mario_agents.presets import Preset, label_of, preset_of
 from mario_envkit.curriculum.level_text import each_place
 from mario_envkit.errors import OptionError
@@ -38,7 +38,6 @@ class BenchRequest:
         seeds: of the runs.
         snapshots: whether deaths go back to snapshots.
         overrides: ``name=value`` for options of all runs.
-        threads: cores that each run may use, if they are not to use all.
         The others are those of :class:`BenchPlan`.
     """
 
@@ -52,7 +51,7 @@ class BenchRequest:
     episodes: int = 100
     weights: tuple[Weights, ...] = ("best", "latest")
     jobs: int = 1
-    threads: int | None = None
+    place: Place = HERE
 
     def plan(self) -> BenchPlan:
         """The plan of it; every option of every run is checked by its trainer.
@@ -83,7 +82,8 @@ class BenchRequest:
             self.episodes,
             self.weights,
             self.jobs,
-            machine_text(),
+            self.place.machine(),
+            self.place,
         )
         return _checked(plan, "command line")
 
@@ -100,7 +100,7 @@ class BenchRequest:
                 {**overrides, **{k: v for k, v in varied.items() if v is not None}},
                 budget,
                 seed=seed,
-                threads=self.threads,
+                threads=self.place.threads(self.jobs),
                 source=f"preset {label_of(preset)}",
             )
             yield make_cell(_name(preset, options), preset, options)

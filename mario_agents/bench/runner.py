@@ -15,6 +15,7 @@ from mario_agents.experiments.cell import Cell, Measuring
 from mario_agents.experiments.cell_result import CellResult
 from mario_agents.experiments.display import JobsDisplay, outcome_of
 from mario_agents.experiments.job import Job, is_finished
+from mario_agents.experiments.place import open_launcher
 from mario_agents.experiments.process import Launch
 from mario_agents.experiments.runner import run_jobs
 from mario_agents.run.lock import sole
@@ -34,10 +35,13 @@ def run_cells(plan: BenchPlan, layout: BenchLayout, console: Console | None = No
     with sole(layout.lock, busy):
         todo = deque(cell for cell in plan.cells if not is_finished(layout.cell(cell.name)))
         total = len(plan.cells)
-        with JobsDisplay(
-            total, total - len(todo), budget=plan.budget, jobs=plan.jobs, console=console
-        ) as display:
-            run_jobs(_Cells(plan, layout, display, todo), plan.jobs, again)
+        with (
+            open_launcher(plan.place, layout.path, plan.jobs) as launcher,
+            JobsDisplay(
+                total, total - len(todo), budget=plan.budget, jobs=plan.jobs, console=console
+            ) as display,
+        ):
+            run_jobs(_Cells(plan, layout, display, todo), plan.jobs, again, launcher)
 
 
 @dataclass
@@ -69,3 +73,8 @@ class _Cells:
     def ended(self, job: Job, result: CellResult) -> None:
         """Show what came of one."""
         self.display.ended(job, outcome_of(result), time.monotonic() - job.began)
+
+    def lost(self, job: Job) -> None:
+        """Put a cell back whose machine is gone."""
+        self.todo.appendleft(job.cell)
+        self.display.lost(job)

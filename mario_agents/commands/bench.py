@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from tyro.conf import FlagCreatePairsOff
 
 from mario_agents.bench.bench_results import publish, results_of
@@ -14,6 +15,8 @@ from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.plan import BenchPlan, merged, read_bench
 from mario_agents.bench.runner import run_cells
 from mario_agents.commands.parsing import parse, show_choices
+from mario_agents.commands.place_options import PlaceOptions
+from mario_agents.experiments.place import HERE, Place
 from mario_agents.experiments.plan_file import write_plan
 from mario_envkit.command_line import shell_words
 from mario_envkit.errors import OptionError
@@ -29,7 +32,7 @@ CHOICES = {"learn": "Train presets and measure each by the standard of mario-age
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearnOptions:
+class LearnOptions(PlaceOptions):
     """Train every preset on every level with every seed, one after the other, and measure each by
     the standard of mario-agents eval. Ends with a table (table.md, results.json, results.csv) and
     curves (curves.svg, curves.png).
@@ -38,6 +41,8 @@ class LearnOptions:
     finished are kept. One that was still training starts again, since its wall clock would tell
     nothing otherwise, and one that failed is tried again. The same folder takes more presets,
     levels, seeds and snapshots; anything else needs a folder of its own.
+
+    With --engine ray the runs are on the machines of a Ray cluster, and their files come back here.
 
     For example: mario-agents bench learn --presets ppo/tiles-cpu --minutes 2 --out benches/first
     """
@@ -67,7 +72,8 @@ class LearnOptions:
     weights: tuple[Literal["best", "latest"], ...] = ("best", "latest")
     """Weights that are measured at the end: those of the best evaluation in training, the last."""
     jobs: int = 1
-    """Runs that train at once, each on its share of the cores."""
+    """Runs that train at once, each on its share of the cores, or on whichever node of the cluster
+    has room."""
     show: FlagCreatePairsOff[bool] = False
     """Run nothing; only print the table, and write it and the curves, of what there is by now."""
 
@@ -103,11 +109,16 @@ def learn(options: LearnOptions) -> None:
 
 def _plan(options: LearnOptions, layout: BenchLayout) -> BenchPlan:
     """The stored plan, the one that is asked for, or both together; it is on the disk then."""
-    wanted = _wanted(options, layout)
+    stored = read_bench(layout.plan) if layout.plan.exists() else None
+    place = options.place(HERE if stored is None else stored.place)
+    wanted = _wanted(options, place)
     if wanted is None:
-        return read_bench(layout.plan)
-    if layout.plan.exists():
-        wanted = merged(read_bench(layout.plan), wanted, layout.path)
+        stored = stored or read_bench(layout.plan)
+        if place == stored.place:
+            return stored
+        wanted = msgspec.structs.replace(stored, place=place)
+    elif stored is not None:
+        wanted = merged(stored, wanted, layout.path)
     else:
         _make(layout.path)
     try:
@@ -117,15 +128,14 @@ def _plan(options: LearnOptions, layout: BenchLayout) -> BenchPlan:
     return wanted
 
 
-def _wanted(options: LearnOptions, layout: BenchLayout) -> BenchPlan | None:
-    """What the words ask for; None if they only name the folder."""
+def _wanted(options: LearnOptions, place: Place) -> BenchPlan | None:
+    """What the words ask for; None if they only name the folder, and where the runs are."""
     if not options.presets:
-        if options != LearnOptions(out=options.out):
+        if options != LearnOptions(out=options.out, **options.place_given()):
             raise OptionError("Name at least one preset with --presets, or give --out alone.")
         return None
     # Trainers, which import torch, are needed to check their options only.
     from mario_agents.bench.request import BenchRequest
-    from mario_agents.experiments.process import threads_for
 
     if options.jobs < 1:
         raise OptionError(f"--jobs {options.jobs} must be at least 1.")
@@ -140,7 +150,7 @@ def _wanted(options: LearnOptions, layout: BenchLayout) -> BenchPlan | None:
         episodes=options.episodes,
         weights=options.weights,
         jobs=options.jobs,
-        threads=threads_for(options.jobs),
+        place=place,
     ).plan()
 
 

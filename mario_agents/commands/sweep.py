@@ -13,6 +13,8 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from mario_agents.commands.parsing import parse
+from mario_agents.commands.place_options import PlaceOptions
+from mario_agents.experiments.place import HERE
 from mario_agents.experiments.plan_file import write_plan
 from mario_agents.sweep.objective import Objective
 from mario_agents.sweep.plan import (
@@ -34,7 +36,7 @@ if TYPE_CHECKING:  # what needs Optuna is imported when it is used: --help does 
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions:
+class SweepOptions(PlaceOptions):
     """Search for better options of a trainer, by Optuna. Each trial trains with other values, for
     the same budget; the next values are chosen by what the trials before have found, and a trial
     that falls behind the others is pruned. The first one has the preset's own values. Ends with a
@@ -50,7 +52,8 @@ class SweepOptions:
     It can be stopped or killed at any time: the same command, or --out alone, goes on. What was
     running starts again, from its beginning. The same folder may be given to several commands at
     once, which then share the trials. --trials, --jobs, --sampler, --pruner and --startup may
-    change from one command to the next; anything else needs a folder of its own.
+    change from one command to the next; anything else needs a folder of its own. With --engine ray
+    the trials are on the machines of a Ray cluster, and their files come back here.
 
     For example: mario-agents sweep ppo/tiles-cpu --search lr=1e-4..1e-2:log
     entropy_coef=0.001..0.05 minibatch_size=128,256,512 --trials 20 --minutes 1 --out sweeps/first
@@ -155,16 +158,17 @@ def is_sweep(path: Path) -> bool:
 
 def _plan(options: SweepOptions, layout: SweepLayout) -> SweepPlan:
     """The stored plan, or the one that is asked for; it is on the disk then."""
+    others = {field.name for field in fields(PlaceOptions)} | {"out", "show"}
     given = {
         field.name: value
         for field in fields(options)
-        if field.name not in ("out", "show") and (value := getattr(options, field.name))
-        not in (None, ())
-    }  # fmt: skip
+        if field.name not in others and (value := getattr(options, field.name)) not in (None, ())
+    }
     if options.preset is None and given.keys() <= set(FREE):
         stored = read_sweep(layout.plan)
-        plan = checked(msgspec.structs.replace(stored, **given))
-        if not given:
+        place = options.place(stored.place)
+        plan = checked(msgspec.structs.replace(stored, **given, place=place))
+        if plan == stored:
             return plan
     else:
         plan = _wanted(options, given, layout)
@@ -189,9 +193,10 @@ def _wanted(options: SweepOptions, given: dict[str, Any], layout: SweepLayout) -
     from mario_envkit.plugins import load_trainer
 
     words = {key: value for key, value in given.items() if key not in ("set", "search")}
-    plan = SweepRequest(**words, search=options.search, overrides=options.set).plan()
-    if layout.plan.exists():
-        stored = read_sweep(layout.plan)
+    stored = read_sweep(layout.plan) if layout.plan.exists() else None
+    place = options.place(HERE if stored is None else stored.place)
+    plan = SweepRequest(**words, search=options.search, overrides=options.set, place=place).plan()
+    if stored is not None:
         kept = {name: getattr(stored, name) for name in FREE if name not in given}
         return merged(stored, msgspec.structs.replace(plan, **kept), layout.path)
     draws = try_draws(plan)

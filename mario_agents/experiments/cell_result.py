@@ -27,10 +27,12 @@ class Trained(Struct, frozen=True):
     Attributes:
         spawned: when its process was started, Unix seconds.
         wall_seconds: from there to its end.
+        node: of a cluster that it was on; "" is the machine of the command.
     """
 
     spawned: float
     wall_seconds: float
+    node: str = ""
 
 
 class Success(Struct, frozen=True):
@@ -55,6 +57,7 @@ class CellResult(Struct, frozen=True, kw_only=True):
         error: the last line that it printed, if it failed.
         spawned: when its process was started, Unix seconds.
         wall_seconds: from there to the end of training's process.
+        node: of a cluster that it was trained on; "" is the machine of the command.
         steps: agent steps.
         seconds: wall-clock seconds of training, imports and the last evaluation left out.
         points: evaluations while it trained.
@@ -66,6 +69,7 @@ class CellResult(Struct, frozen=True, kw_only=True):
     error: str = ""
     spawned: float | None = None
     wall_seconds: float | None = None
+    node: str = ""
     steps: int | None = None
     seconds: float | None = None
     points: tuple[Point, ...] = ()
@@ -114,6 +118,7 @@ def gather(
         error=error,
         spawned=trained.spawned if trained else spawned,
         wall_seconds=trained.wall_seconds if trained else None,
+        node=trained.node if trained else "",
         steps=steps,
         seconds=seconds,
         points=evaluations_of(files),

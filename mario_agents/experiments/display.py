@@ -116,6 +116,11 @@ class JobsDisplay:
         more = "" if not left else f"; about {_duration(left)} left"
         self.line(f"{job.cell.name}: {outcome} ({self._done}/{self._total}{more})")
 
+    def lost(self, job: Job) -> None:
+        """The machine that worked on a cell is gone, and the cell will begin again."""
+        self._bars.remove_task(self._tasks.pop(job.cell.name))
+        self.line(f"{job.cell.name}: {job.node or 'its node'} is gone; it will begin again")
+
     def look(self, running: Mapping[int, Job], waiting: int) -> None:
         """Bring the bars up to date, now and then."""
         now = time.monotonic()
@@ -133,7 +138,8 @@ class JobsDisplay:
         share = share_done(
             self._budget, total_steps=total, steps=steps, seconds=job.training_seconds or seconds
         )
-        words = [job.cell.name, job.doing]
+        words = [job.cell.name, job.doing if job.node is not None else "waiting for a place"]
+        words += [f"on {job.node}"] if job.node else []
         words += [f"{steps:,} steps"] if steps is not None else []
         points = evaluations_of(job.files)
         if points:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -53,22 +54,41 @@ class Job:
         return self._process.seconds if self._process and self.doing == "training" else None
 
     def poll(self) -> CellResult | None:
-        """Go on, if the present process has ended; the result once nothing is left to do."""
+        """Go on, if the present process has ended; the result once nothing is left to do. None also
+        if it is :attr:`lost`."""
         if self._process is None:
             return self._next()
         status = self._process.exit_status
-        if status is None:
+        if status is None or self.lost:
             return None
         self._process.close()
         if self._given_up:
             return self._end("stopped")
         if status != 0:
-            error = last_line(self.files.log) or f"its process ended with status {status}"
+            error = self._process.reason or last_line(self.files.log)
+            error = error or f"its process ended with status {status}"
             killed = f"killed by signal {-status}: {error}"
             return self._end("failed", error if status > 0 else killed)
         if self.doing == "training":
-            write_json(self.files.trained, Trained(self._process.spawned, self._process.seconds))
+            process = self._process
+            trained = Trained(process.spawned, process.seconds, process.node or "")
+            write_json(self.files.trained, trained)
         return self._next()
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is to begin again, since the machine that worked on it is gone."""
+        return self._process is not None and self._process.lost and not self._given_up
+
+    @property
+    def node(self) -> str | None:
+        """Name of the machine that works on it; "" is this one, None none yet."""
+        return self._process.node if self._process else ""
+
+    def fail(self, error: str) -> CellResult:
+        """Give it up for good."""
+        self.close()
+        return self._end("failed", error)
 
     def stop(self) -> None:
         """Ask the process to stop; :meth:`close` waits for it."""
@@ -91,8 +111,8 @@ class Job:
         if read_trained(self.files) is None:
             self._clear()
             replace_text(self.files.options, msgspec.json.encode(self.cell.options).decode())
-            words = ["train", self.cell.trainer, "--config", str(self.files.options)]
-            self._start("training", [*words, "--run-dir", str(self.files.run)])
+            words: list[str | Path] = ["train", self.cell.trainer, "--config", self.files.options]
+            self._start("training", [*words, "--run-dir", self.files.run])
         else:
             self.files.result.unlink(missing_ok=True)  # it failed, but what it trained is whole
 
@@ -100,7 +120,8 @@ class Job:
         for weights in self._measuring.weights:
             out = self.files.standard(weights)
             if not out.exists():
-                words = ["eval", str(self.files.run), "--weights", weights, "--out", str(out)]
+                words: list[str | Path] = ["eval", self.files.run, "--weights", weights]
+                words += ["--out", out]
                 words += ["--episodes", str(self._measuring.episodes)]
                 device = self.cell.options.get("device")
                 words += ["--device", str(device)] if device is not None else []
@@ -114,7 +135,7 @@ class Job:
         write_json(self.files.result, result)
         return result
 
-    def _start(self, doing: str, words: list[str]) -> None:
+    def _start(self, doing: str, words: Sequence[str | Path]) -> None:
         self.doing = doing
         self._process = self._launch(words, self.files.log)
 

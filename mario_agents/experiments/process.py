@@ -24,7 +24,7 @@ class Process(Protocol):
     """A command of ``mario-agents`` that runs somewhere; here it is a :class:`Child`.
 
     Attributes:
-        spawned: when it was started, Unix seconds.
+        spawned: when it was started, Unix seconds of the machine that it runs on.
     """
 
     spawned: float
@@ -32,6 +32,18 @@ class Process(Protocol):
     @property
     def exit_status(self) -> int | None:
         """None while it runs; negative for a signal that killed it."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the machine that it ran on is gone, and the process with it."""
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, if that is not the last line that it printed."""
+
+    @property
+    def node(self) -> str | None:
+        """Name of the machine that it runs on; "" is this one, None none yet."""
 
     @property
     def seconds(self) -> float:
@@ -45,8 +57,9 @@ class Process(Protocol):
         """Leave nothing of it behind."""
 
 
-Launch = Callable[[Sequence[str], Path], Process]
-"""Starts the command of these words; what it prints goes to the end of the file."""
+Launch = Callable[[Sequence["str | Path"], Path], Process]
+"""Starts the command of these words, those of type Path being files of the job; what it prints
+goes to the end of the file."""
 
 Launcher = Callable[[int, int], Launch]
 """Starts the processes of one slot, of which it is told the number, and how many there are."""
@@ -65,17 +78,28 @@ class Child:
         log: takes what it prints, at its end.
         slot, jobs: it is the ``slot``-th of ``jobs`` processes that run at once: it gets its share
             of the cores, and where the system can do that, cores of its own.
+        threads: of each of its libraries, if that is not its share of the cores.
 
     Attributes:
         spawned: when it was started, Unix seconds.
     """
 
-    def __init__(self, words: Sequence[str], log: Path, *, slot: int, jobs: int) -> None:
+    lost, reason, node = False, "", ""
+
+    def __init__(
+        self,
+        words: Sequence[str | Path],
+        log: Path,
+        *,
+        slot: int,
+        jobs: int,
+        threads: int | None = None,
+    ) -> None:
         environment = dict(os.environ)
-        threads = threads_for(jobs)
+        threads = threads or threads_for(jobs)
         if threads is not None:
             environment.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-        command = [sys.executable, "-m", "mario_agents.child_entry", *words]
+        command = [sys.executable, "-m", "mario_agents.child_entry", *map(str, words)]
         self._began = time.monotonic()
         self._kill_at: float | None = None
         with log.open("ab") as output, _on_cores(slot, jobs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,6 +17,8 @@ from mario_envkit.command_line import in_words
 from mario_envkit.errors import RunError
 
 NAP_SECONDS = 0.2
+MOST_LOSSES = 5
+"""A job that has lost so many machines may be what they die of: for example of its memory."""
 
 
 class Work(Protocol):
@@ -33,6 +36,9 @@ class Work(Protocol):
 
     def ended(self, job: Job, result: CellResult) -> None:
         """A job has come to its end."""
+
+    def lost(self, job: Job) -> None:
+        """The machine that worked on a job is gone; its cell waits again."""
 
 
 def run_jobs(work: Work, jobs: int, again: str, launcher: Launcher = on_this_machine) -> None:
@@ -73,6 +79,7 @@ class _RunningJobs:
     slots: int
     launcher: Launcher
     jobs: dict[int, Job] = field(default_factory=dict)
+    losses: Counter[str] = field(default_factory=Counter)
 
     @property
     def busy(self) -> bool:
@@ -87,10 +94,22 @@ class _RunningJobs:
                     self.jobs[slot] = job
         for slot, job in list(self.jobs.items()):
             result = job.poll()
-            if result is not None:
+            if lost := job.lost:
+                result = self._lose(job)
+            if lost or result is not None:
                 del self.jobs[slot]
+            if result is not None:
                 self.work.ended(job, result)
         self.work.look(self.jobs)
+
+    def _lose(self, job: Job) -> CellResult | None:
+        """Let a job whose machine is gone begin again; its result if that was too often."""
+        self.losses[job.cell.name] += 1
+        if self.losses[job.cell.name] >= MOST_LOSSES:
+            return job.fail(f"{MOST_LOSSES} machines were lost while they worked on it.")
+        job.close()
+        self.work.lost(job)
+        return None
 
     def close(self) -> None:
         """Stop what is running: first ask all, then wait for them."""

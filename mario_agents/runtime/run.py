@@ -115,7 +115,8 @@ def _engine(config: TrainConfig) -> Iterator[tuple[str | None, OpenTopology]]:
     if config.engine == "ray":
         from mario_agents.runtime.ray.cluster import joined
 
-        with joined(config) as cluster:
+        cpus = config.learner_cpus + config.workers * config.worker_cpus
+        with joined(config.address, cpus=cpus, runtime_env=config.runtime_env) as cluster:
             from mario_agents.runtime.ray.supervisor import ray_topology
 
             yield cluster.host, partial(ray_topology, cluster=cluster)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mario_agents.experiments.cell import Budget, CellFiles
+from mario_agents.experiments.place import HERE, Place
 from mario_agents.experiments.plan_file import read_plan
 from mario_agents.presets import Preset
 from mario_agents.sweep.objective import Objective
@@ -41,6 +42,7 @@ class SweepPlan(Struct, frozen=True):
         pruner: what gives trials up.
         startup: random trials before the sampler has a model, and whole ones before anything is
             pruned.
+        place: where the trials are.
         version: of this format.
     """
 
@@ -57,6 +59,7 @@ class SweepPlan(Struct, frozen=True):
     sampler: Sampler = "tpe"
     pruner: Pruner = "median"
     startup: Annotated[int, Meta(ge=1)] = 5
+    place: Place = HERE
     version: int = PLAN_VERSION
 
     @property
@@ -139,7 +142,7 @@ def merged(stored: SweepPlan, wanted: SweepPlan, folder: Path) -> SweepPlan:
     """
     for name in SweepPlan.__struct_fields__:
         old, new = getattr(stored, name), getattr(wanted, name)
-        if name in FREE or old == new:
+        if name in (*FREE, "place") or old == new:
             continue
         if name == "space":
             old, new = (" ".join(space.words) for space in (old, new))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mario_agents.experiments.options import PER_RUN, parse_overrides, run_options
+from mario_agents.experiments.place import HERE, Place
 from mario_agents.presets import Preset, preset_of
 from mario_agents.sweep.objective import Objective
 from mario_agents.sweep.optuna_study import quiet, require_sampler
@@ -45,6 +46,7 @@ class SweepRequest:
     sampler: Sampler = "tpe"
     pruner: Pruner = "median"
     startup: int | None = None
+    place: Place = HERE
 
     def plan(self) -> SweepPlan:
         """The plan of it; every option is checked by its trainer.
@@ -82,6 +84,7 @@ class SweepRequest:
                 sampler=self.sampler,
                 pruner=self.pruner,
                 startup=startup_for(self.trials) if self.startup is None else self.startup,
+                place=self.place,
             )
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from mario_agents.experiments.display import JobsDisplay
+from mario_agents.experiments.place import open_launcher
 from mario_agents.experiments.runner import run_jobs
 from mario_agents.sweep import record
 from mario_agents.sweep.optuna_study import open_study, storage_errors
@@ -27,9 +28,10 @@ def run_trials(plan: SweepPlan, layout: SweepLayout, console: Console | None = N
         done = record.ended(study.get_trials(deepcopy=False))
     again = shell_words("mario-agents", "sweep", "--out", layout.path)
     with (
+        open_launcher(plan.place, layout.path, plan.jobs) as launcher,
         JobsDisplay(
             plan.trials, done, budget=plan.budget, jobs=plan.jobs, noun="trials", console=console
         ) as display,
         close_at_end(Trials(plan, layout, study, display)) as trials,
     ):
-        run_jobs(trials, plan.jobs, again)
+        run_jobs(trials, plan.jobs, again, launcher)

@@ -19,9 +19,8 @@ from mario_agents.experiments.cell import Cell, Measuring, Weights, make_cell
 from mario_agents.experiments.cell_result import CellResult, evaluations_of
 from mario_agents.experiments.display import JobsDisplay
 from mario_agents.experiments.job import Job
-from mario_agents.experiments.machine import machine_text
 from mario_agents.experiments.options import run_options
-from mario_agents.experiments.process import Launch, threads_for
+from mario_agents.experiments.process import Launch
 from mario_agents.run.lock import sole
 from mario_agents.sweep import record
 from mario_agents.sweep.objective import SLOTS, objective_of, so_far
@@ -79,7 +78,7 @@ class Trials:
         study.pruner = make_pruner(plan.pruner, startup=plan.startup)
         self._distributions = plan.space.distributions()
         self._running: dict[str, _Running] = {}
-        self._machine = f"{machine_text()}; trials at once: {plan.jobs}"
+        self._machine = f"{plan.place.machine()}; trials at once: {plan.jobs}"
         self._failures = self._successes = 0
         self._next_look = self._next_count = 0.0
         self.waiting = self.done = 0
@@ -130,13 +129,16 @@ class Trials:
                 f"{job.files.log}, mend that, then go on."
             )
 
+    def lost(self, job: Job) -> None:
+        """Put back a trial whose machine is gone."""
+        self._give_back(job.cell.name)
+        self._display.lost(job)
+        self._recount()
+
     def close(self) -> None:
         """Put back what was running, as what is to be tried again."""
-        for running in self._running.values():
-            with storage_errors(self._layout.storage), locked(self._layout.storage):
-                self._try_again(self._frozen(running.trial.number))
-            running.lock.close()
-        self._running.clear()
+        for name in list(self._running):
+            self._give_back(name)
 
     # -- choosing ----------------------------------------------------------------------------
 
@@ -188,7 +190,7 @@ class Trials:
             self._plan.space.values(parameters),
             self._plan.budget,
             seed=seed,
-            threads=threads_for(self._plan.jobs),
+            threads=self._plan.place.threads(self._plan.jobs),
             source=name,
         )
         return make_cell(name, self._plan.preset, options)
@@ -228,6 +230,14 @@ class Trials:
             )
             self._study.add_trial(again)
         self._study.tell(frozen.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _give_back(self, name: str) -> None:
+        """Let a trial of this command be run again, by whichever."""
+        running = self._running[name]
+        with storage_errors(self._layout.storage), locked(self._layout.storage):
+            self._try_again(self._frozen(running.trial.number))
+        running.lock.close()
+        del self._running[name]
 
     # -- what came of them -------------------------------------------------------------------
 

@@ -9,17 +9,22 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.plan import BenchPlan, merged, read_bench
 from mario_agents.bench.request import BenchRequest
+from mario_agents.commands.bench import LearnOptions
 from mario_agents.experiments.job import is_finished
 from mario_agents.experiments.options import parse_overrides
+from mario_agents.experiments.place import Place
 from mario_agents.experiments.process import Child, last_line, threads_for
+from mario_agents.runtime.ray import cluster
 from mario_envkit.errors import ConfigError, LevelError, MarioEnvkitError, OptionError
 from mario_envkit.vector.cores import available_cores
+from tests.agents.command_runs import assert_refused
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -31,7 +36,8 @@ pytestmark = pytest.mark.usefixtures("toy")
 def test_every_combination_is_a_cell() -> None:
     request = BenchRequest(
         presets=["ppo/tiles-cpu", "walk"], levels=["1-1", "2-1"], seeds=[0, 5], snapshots="both",
-        overrides=["eval-interval=500", "lr=1e-2"], minutes=2, threads=1,
+        overrides=["eval-interval=500", "lr=1e-2"], minutes=2,
+        place=Place("ray", job_cpus=1.5),
     )  # fmt: skip
     plan = request.plan()
     assert len(plan.cells) == len({cell.name for cell in plan.cells}) == 2 * 2 * 2 * 2
@@ -121,6 +127,42 @@ def test_a_folder_takes_more_of_the_same(tmp_path: Path) -> None:
     ):
         with pytest.raises(OptionError, match=what):
             merged(stored, plan(**changes), tmp_path)
+
+
+# -- where the runs are ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        (["--address", "auto"], "--address is for runs on a Ray cluster: give --engine ray."),
+        (["--job-cpus", 2], "--job-cpus is for runs on a Ray cluster"),
+        (["--engine", "ray", "--address", "ray://there:10001"], "Ray client"),
+        (["--engine", "ray", "--job-cpus", -1], "job_cpus"),
+    ],
+)
+@pytest.mark.parametrize("command", ["bench learn --presets walk", "sweep walk --search lr=1..2"])
+def test_places_that_make_no_sense(
+    cli: Any, command: str, words: list[Any], match: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "require_ray", lambda: None)
+    refused = cli(*command.split(), "--steps", 9, "--out", "b", *words)
+    assert_refused(refused, match)
+    assert not Path("b").exists()
+
+
+def test_a_place_is_that_of_the_command_before() -> None:
+    options = LearnOptions(out=Path("b"), job_cpus=2.0)
+    before = Place("ray", "there:6379", 1.0, 0.5)
+    after = Place("ray", "there:6379", 2.0, 0.5)
+    with mock.patch.object(cluster, "require_ray"):
+        assert options.place(before) == after
+        assert LearnOptions(out=Path("b")).place(after) == after
+        again = LearnOptions(out=Path("b"), engine="processes").place(after)
+    assert again.engine == "processes"
+    assert after.threads(9) == 2
+    assert Place("ray", job_cpus=0.5).threads(9) == 1
+    assert Place().threads(1) is None
 
 
 # -- processes ---------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from mario_agents.config import TrainConfig
 from mario_envkit.errors import ConfigError, OptionError, RunError
 from mario_envkit.vector.cores import available_cores
 
@@ -51,11 +50,16 @@ def require_ray() -> None:
 
 
 @contextmanager
-def joined(config: TrainConfig) -> Iterator[JoinedCluster]:
-    """A connection to the cluster that the options name, or to one made for this run alone.
+def joined(address: str | None, *, cpus: float, runtime_env: str | None) -> Iterator[JoinedCluster]:
+    """A connection to a cluster, or to one made for this command alone.
 
     At the end it is closed, and what this process started in the cluster ends with it. A process
     that is connected already stays so.
+
+    Args:
+        address: HOST:PORT or auto; None is what ``RAY_ADDRESS`` says, or a cluster of its own.
+        cpus: that one of its own has at least.
+        runtime_env: YAML file of a runtime environment, or None.
 
     Raises:
         OptionError: if Ray is not installed.
@@ -65,7 +69,7 @@ def joined(config: TrainConfig) -> Iterator[JoinedCluster]:
     import ray
 
     before = ray.is_initialized()
-    own = not before and _connect(config)
+    own = not before and _connect(address, cpus, runtime_env)
     try:
         host = LOOPBACK if own else ray.util.get_node_ip_address()
         yield JoinedCluster(ray.get_runtime_context().get_node_id(), host)
@@ -74,25 +78,24 @@ def joined(config: TrainConfig) -> Iterator[JoinedCluster]:
             ray.shutdown()
 
 
-def _connect(config: TrainConfig) -> bool:
+def _connect(address: str | None, cpus: float, environment: str | None) -> bool:
     """Connect this process; returns whether to a cluster of its own, on this machine alone."""
     import ray
 
-    address = config.address or os.environ.get("RAY_ADDRESS") or "local"
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
     kwargs: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
     if address == "local":
-        # It is for this run alone: what is asked for is there, as processes would be.
-        needed = config.learner_cpus + config.workers * config.worker_cpus
+        # It is for this command alone: what is asked for is there, as processes would be.
         kwargs |= {
-            "num_cpus": max(available_cores(), int(needed) + 1),
+            "num_cpus": max(available_cores(), int(cpus) + 1),
             "include_dashboard": False,
             # Of a cluster for others that is theirs to say: by itself Ray is nice to all others.
             "_system_config": {"worker_niceness": 0},
         }
     elif address != "auto":
         look_for(address)
-    if config.runtime_env is not None:
-        kwargs["runtime_env"] = runtime_env(Path(config.runtime_env))
+    if environment is not None:
+        kwargs["runtime_env"] = runtime_env(Path(environment))
     with _signals_kept():
         try:
             ray.init(**kwargs)

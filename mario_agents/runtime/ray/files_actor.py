@@ -37,7 +37,7 @@ class RunFiles:
         found: dict[str, Stamp] = {}
         for name in names:
             place = self._place(name)
-            found |= stamps_of(self._root, place.iterdir() if place.is_dir() else [place])
+            found |= stamps_of(self._root, place.rglob("*") if place.is_dir() else [place])
         return found
 
     def read(self, name: str) -> bytes | None:
@@ -55,7 +55,7 @@ class RunFiles:
         """
         path = self._place(name)
         try:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             if start == 0:
                 replace_file(path, lambda temporary: temporary.write_bytes(content))
             else:

@@ -14,8 +14,9 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mario_agents.run import RunDir
@@ -32,9 +33,8 @@ SEND_SECONDS = 1.0
 FETCH_EVERY = 10
 """Looks, between two of which what others have written is fetched."""
 PREFIX = "mario-run-"
-_GROWING = (".csv", ".jsonl")
-_OWN = ("config.json", "death_hotspots.json", "events.json", "run.lock")
-"""Of the main process alone."""
+_GROWING = (".csv", ".jsonl", ".log")
+_TENSORBOARD = "events.out.tfevents."
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,67 @@ class RunPlace:
     node: str
     files: Any
 
+    def call(self, method: str, *arguments: object) -> Any:
+        """Call a method of the files' actor.
+
+        Raises:
+            RunError: if it cannot be reached.
+        """
+        return answer_of(getattr(self.files, method).remote(*arguments))
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this process is on its node."""
+        import ray
+
+        return bool(ray.get_runtime_context().get_node_id() == self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a process needs of a folder elsewhere.
+
+    Attributes:
+        begins_with: files and folders that it begins with.
+        shares: those that others write, too, while it is at work.
+        keeps: patterns of files that are never sent back.
+    """
+
+    begins_with: tuple[str, ...]
+    shares: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+
+    @classmethod
+    def by(cls, source: str) -> Wanted:
+        """What a process of a run needs of the run directory: ``worker_0`` or ``coordinator``."""
+        # Of the main process alone.
+        keeps = ("config.json", "death_hotspots.json", "events.json", "run.lock")
+        if source == COORDINATOR:
+            return cls(
+                ("config.json", "coordinator.csv", "evaluations.jsonl", "best.safetensors",
+                 "imitated.safetensors", "checkpoint", "videos"), (), keeps
+            )  # fmt: skip
+        shares = ("death_hotspots.json", "snapshots", "videos")
+        begins_with = ("config.json", f"{source}.csv", f"curriculum/{source}.json")
+        return cls(begins_with, shares, keeps)
+
+
+@contextmanager
+def copied(call: Callable[..., Any], wanted: Wanted) -> Iterator[RunCopy]:
+    """A copy in a folder of this process, which is removed at the end.
+
+    Args:
+        call, wanted: as of :class:`RunCopy`.
+    """
+    _remove_dead()
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    copy = RunCopy(folder, call, wanted)
+    try:
+        yield copy
+    finally:
+        copy.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
 
 def take_part_at(
     place: RunPlace,
@@ -68,37 +129,20 @@ def take_part_at(
         attach: is given the run directory as it is here, and how to settle it.
         main: does the work.
     """
-    import ray
-
-    if ray.get_runtime_context().get_node_id() == place.node:
+    if place.is_here:
         return take_part(lambda: attach(RunDir.open(Path(place.path)), lambda: None), main)
-    _remove_dead()
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    with copied(place.call, Wanted.by(source)) as copy:
 
-    def call(method: str, *arguments: object) -> Any:
-        try:
-            return ray.get(getattr(place.files, method).remote(*arguments))
-        except ray.exceptions.RayError as error:
-            raise RunError(
-                f"The run directory cannot be reached ({type(error).__name__})."
-            ) from error
+        def attach_copy() -> AttachedRun:
+            copy.begin()
+            return attach(RunDir.open(copy.folder), copy.settle)
 
-    copy = RunCopy(folder, call, source)
+        def main_at_copy(attached: AttachedRun) -> None:
+            with close_at_end(copy):
+                main(attached)
 
-    def attach_copy() -> AttachedRun:
-        copy.begin()
-        return attach(RunDir.open(folder), copy.settle)
-
-    def main_at_copy(attached: AttachedRun) -> None:
-        with close_at_end(copy):
-            main(attached)
-
-    try:
         sentence = take_part(attach_copy, main_at_copy)
-    finally:
-        copy.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    return sentence and sentence.replace(str(folder), place.path)
+        return sentence and sentence.replace(str(copy.folder), place.path)
 
 
 class RunCopy:
@@ -108,19 +152,14 @@ class RunCopy:
         folder: empty.
         call: calls a method of :class:`~mario_agents.runtime.ray.files_actor.RunFiles`, which has
             the run directory, by its name; raises RunError where it cannot be reached.
-        source: name of the process, ``worker_0`` or ``coordinator``.
+        wanted: what the process needs.
+
+    Attributes:
+        folder: the same.
     """
 
-    def __init__(self, folder: Path, call: Callable[..., Any], source: str) -> None:
-        self._folder, self._call = folder, call
-        if source == COORDINATOR:
-            self._begins_with = ["config.json", "coordinator.csv", "evaluations.jsonl",
-                                 "best.safetensors", "imitated.safetensors", "checkpoint",
-                                 "videos"]  # fmt: skip
-            self._shares: list[str] = []
-        else:
-            self._begins_with = ["config.json", f"{source}.csv", f"curriculum/{source}.json"]
-            self._shares = ["death_hotspots.json", "snapshots", "videos"]
+    def __init__(self, folder: Path, call: Callable[..., Any], wanted: Wanted) -> None:
+        self.folder, self._call, self._wanted = folder, call, wanted
         self._there: dict[str, Stamp] = {}
         """Of files at the other end that are as they are here."""
         self._here: dict[str, Stamp] = {}
@@ -131,13 +170,13 @@ class RunCopy:
 
     def begin(self) -> None:
         """Fetch what there is, and begin to send what is written."""
-        self._fetch([*self._begins_with, *self._shares])
+        self._fetch([*self._wanted.begins_with, *self._wanted.shares])
         self._thread.start()
 
     def fetch(self) -> None:
         """Fetch what others have written since."""
         with self._lock:
-            self._fetch(self._shares)
+            self._fetch(list(self._wanted.shares))
 
     def settle(self) -> None:
         """Send all that was written.
@@ -167,14 +206,14 @@ class RunCopy:
             try:
                 with self._lock:
                     self._send()
-                if looks % FETCH_EVERY == 0:
+                if looks % FETCH_EVERY == 0 and self._wanted.shares:
                     self.fetch()
             except (OSError, RunError) as error:
                 log.info("Files wait for the next look: %s", error)
 
     def _send(self) -> None:
         """Send what was written, the oldest first: a manifest comes after what it vouches for."""
-        now = stamps_of(self._folder, _all_files(self._folder))
+        now = stamps_of(self.folder, self._all_files())
         changed = [name for name, stamp in now.items() if stamp != self._here.get(name)]
         for name in sorted(changed, key=lambda name: now[name].modified):
             self._send_file(name, now[name])
@@ -186,10 +225,11 @@ class RunCopy:
 
     def _send_file(self, name: str, stamp: Stamp) -> None:
         before, start = self._here.get(name), 0
-        if name.endswith(_GROWING) and before and before.inode == stamp.inode:
+        grows = name.endswith(_GROWING) or _TENSORBOARD in name
+        if grows and before and before.inode == stamp.inode:
             start = min(before.size, stamp.size)
         try:
-            with (self._folder / name).open("rb") as file:
+            with (self.folder / name).open("rb") as file:
                 file.seek(start)
                 content = file.read(stamp.size - start)
         except FileNotFoundError:  # replaced or removed meanwhile
@@ -212,28 +252,46 @@ class RunCopy:
         folders = tuple(f"{name}/" for name in names)
         for name in [name for name in self._there if name.startswith(folders)]:
             if name not in there:
-                (self._folder / name).unlink(missing_ok=True)
+                (self.folder / name).unlink(missing_ok=True)
                 self._there.pop(name)
                 self._here.pop(name, None)
 
     def _fetch_file(self, name: str, stamp: Stamp) -> None:
         # That there is a video is all that a worker wants to know of it.
-        is_there = name.endswith(".mp4") and bool(self._shares)
+        is_there = name.endswith(".mp4") and bool(self._wanted.shares)
         content = b"" if is_there else self._call("read", name)
         if content is None:
             return
-        path = self._folder / name
-        path.parent.mkdir(exist_ok=True)
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(
             path, lambda temporary: temporary.write_bytes(content), survives_power_cut=False
         )
         self._there[name] = stamp
-        if name not in _OWN and (here := stamp_of(path)) is not None:
+        if not self._kept(name) and (here := stamp_of(path)) is not None:
             self._here[name] = here
 
+    def _all_files(self) -> Iterator[Path]:
+        for path in self.folder.rglob("*"):
+            if not self._kept(path.relative_to(self.folder).as_posix()):
+                yield path
 
-def _all_files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if str(path.relative_to(folder)) not in _OWN)
+    def _kept(self, name: str) -> bool:
+        return any(PurePosixPath(name).match(pattern) for pattern in self._wanted.keeps)
+
+
+def answer_of(reference: Any) -> Any:
+    """What an actor answers.
+
+    Raises:
+        RunError: if it cannot be reached.
+    """
+    import ray
+
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:
+        raise RunError(f"The run directory cannot be reached ({type(error).__name__}).") from error
 
 
 def _raise(answer: object) -> None:

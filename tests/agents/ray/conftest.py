@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,12 +17,12 @@ from typing import Any
 import pytest
 
 from tests.agents.living_run import LivingRun, processes_with
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[3]
 STORE = 80 << 20
 """Bytes of a node's object store."""
-ROLES = ("CoordinatorActor", "WorkerActor", "RunFiles")
+ROLES = ("CoordinatorActor", "WorkerActor", "RunFiles", "JobActor", "JobFiles")
 
 
 @dataclass
@@ -29,6 +31,8 @@ class TestCluster:
 
     __test__ = False
     nodes: Any
+    token: str
+    """In the environment of all its processes, and of those that they start."""
 
     @property
     def address(self) -> str:
@@ -44,23 +48,44 @@ class TestCluster:
         ]
         return [pid for pid, parent, title in _processes() if parent in raylets and _ours(title)]
 
+    def commands(self) -> list[int]:
+        """Processes of ``mario-agents`` that actors have started anywhere in it."""
+        children = [pid for pid, _, title in _processes() if "mario_agents.child_entry" in title]
+        return [pid for pid in processes_with(self.token) if pid in children]
+
+    def assert_nothing_left(self) -> None:
+        """No actor of ours, and no command that one has started."""
+        until(lambda: not self._left(), told=self._left)
+
+    def _left(self) -> list[int]:
+        return [*self.actors(), *self.commands()]
+
     def raylet(self, node: Any) -> int:
         return int(node.all_processes["raylet"][0].process.pid)
 
 
-@pytest.fixture(scope="session")
-def cluster(site: Path) -> Iterator[TestCluster]:
+@pytest.fixture(scope="package")
+def cluster_environment(site: Path) -> Iterator[str]:
+    """Environment variables, before ray is imported and for all that it starts, until the last test
+    of this folder; one of them is a token of its own."""
+    token = uuid.uuid4().hex
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
+            "RAY_raylet_start_wait_time_s": "120",
+            "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
+            "MARIO_TEST_CLUSTER": token,
+        }.items():
+            patch.setenv(name, value)
+        yield token
+
+
+@pytest.fixture(scope="package")
+def cluster(cluster_environment: str) -> Iterator[TestCluster]:
     """Two nodes, with two CPUs each; the first is the one that commands run on."""
     if sys.platform != "linux" or find_spec("ray") is None:
         pytest.skip("needs Linux and the package ray")
-    before = dict(os.environ)
-    # Before ray is imported, and for all that it starts.
-    os.environ |= {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
-        "RAY_raylet_start_wait_time_s": "120",
-        "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
-    }
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(
@@ -80,10 +105,8 @@ def cluster(site: Path) -> Iterator[TestCluster]:
         },
     )
     nodes.add_node(num_cpus=2, object_store_memory=STORE)
-    yield TestCluster(nodes)
+    yield TestCluster(nodes, cluster_environment)
     nodes.shutdown()
-    os.environ.clear()
-    os.environ |= before
 
 
 def _processes() -> Iterator[tuple[int, int, str]]:
@@ -153,3 +176,35 @@ def start_ray(cluster: TestCluster, tmp_path: Path) -> Iterator[StartRay]:
     for run in runs:
         run.close()
     shutil.rmtree(temporary, ignore_errors=True)
+
+
+Begin = Callable[..., "subprocess.Popen[str]"]
+"""Of the fixture ``begin``: words of the command line."""
+
+
+@pytest.fixture
+def begin(cluster: TestCluster, tmp_path: Path) -> Iterator[Begin]:
+    """Starts ``mario-agents`` in a process of its own, in a temporary folder."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def start(*words: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mario_agents.cli", *map(str, words)], cwd=tmp_path,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        begun.append(process)
+        return process
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.communicate()
+    cluster.assert_nothing_left()
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a command printed that ended well."""
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    return output, errors

@@ -9,47 +9,7 @@ import pytest
 from mario_agents.runtime.ray import handle as module
 from mario_agents.runtime.ray.handle import ActorHandle
 from mario_agents.runtime.shm.heartbeat import SharedHeartbeat
-
-
-class FakeError(Exception):
-    """Of Ray."""
-
-
-class FakeTaskError(FakeError):
-    """Of what an actor does."""
-
-
-class FakeRay:
-    """References are lists: empty as long as there is no answer."""
-
-    class exceptions:  # noqa: N801
-        RayError = FakeError
-        RayTaskError = FakeTaskError
-
-    def __init__(self) -> None:
-        self.killed: list[object] = []
-
-    def wait(self, references: list[list[Any]], timeout: float) -> Any:
-        return [each for each in references if each], None
-
-    def get(self, reference: list[Any]) -> Any:
-        if isinstance(reference[0], Exception):
-            raise reference[0]
-        return reference[0]
-
-    def kill(self, actor: object) -> None:
-        self.killed.append(actor)
-
-
-class FakeMethod:
-    def __init__(self) -> None:
-        self.answer: list[Any] = []
-
-    def options(self, **kwargs: Any) -> FakeMethod:
-        return self
-
-    def remote(self, *arguments: Any) -> list[Any]:
-        return self.answer
+from tests.agents.ray.pretend_ray import FakeError, FakeMethod, FakeRay
 
 
 class FakeActor:

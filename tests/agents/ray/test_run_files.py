@@ -10,7 +10,7 @@ import pytest
 
 from mario_agents.run.storage import GrowingFile
 from mario_agents.runtime.ray.files_actor import RunFiles
-from mario_agents.runtime.ray.run_files import RunCopy
+from mario_agents.runtime.ray.run_files import RunCopy, Wanted
 from mario_envkit.errors import RunError
 from mario_envkit.files import replace_text
 from tests.agents.disks import FaultyDisk
@@ -40,7 +40,7 @@ def run(tmp_path: Path) -> Path:
 
 def copy_of(run: Path, folder: Path, source: str = "worker_0", **kwargs: Any) -> RunCopy:
     folder.mkdir()
-    copy = RunCopy(folder, calls(run, **kwargs), source)
+    copy = RunCopy(folder, calls(run, **kwargs), Wanted.by(source))
     copy.begin()
     return copy
 

@@ -47,11 +47,16 @@ class PretendTraining:
     seconds: float = 0.0
     stopped: bool = False
     done: int = 0
+    lost: bool = False
+    reason: str = ""
+    node: str = ""
 
     @property
     def exit_status(self) -> int | None:
         if self.stopped:
             return 130
+        if self.lost:
+            return -1
         if self.success is None:
             append(self.log, b"mario-agents: no luck.\n")
             return 2
@@ -75,14 +80,19 @@ class Launched:
 
     Args:
         quality: see :data:`Quality`.
+
+    Attributes:
+        losses: how many of the next ones are on machines that are gone soon.
     """
 
     def __init__(self, quality: Quality) -> None:
         self.quality = quality
+        self.losses = 0
         self.runs: list[str] = []
         self._success: dict[Path, float | None] = {}
 
-    def __call__(self, words: Sequence[str], log: Path, **slot: int) -> PretendTraining:
+    def __call__(self, words: Sequence[str | Path], log: Path, **slot: int) -> PretendTraining:
+        words = [str(word) for word in words]
         given = dict(zip(words[2::2], words[3::2], strict=True))
         if words[0] == "eval":
             run = Path(words[1])
@@ -94,7 +104,8 @@ class Launched:
         self.runs.append(run.name)
         options = json.loads(Path(given["--config"]).read_text())
         self._success[run] = self.quality(options)
-        return PretendTraining(run, log, self._success[run])
+        self.losses -= 1
+        return PretendTraining(run, log, self._success[run], lost=self.losses >= 0)
 
     def _measure(self, run: Path, out: Path, number: int) -> None:
         """What ``mario-agents eval`` would find."""

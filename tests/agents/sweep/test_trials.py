@@ -13,6 +13,8 @@ import pytest
 from optuna.trial import TrialState
 
 from mario_agents.config import make_config, read_options
+from mario_agents.experiments import runner
+from mario_agents.experiments.runner import MOST_LOSSES, run_jobs
 from mario_agents.presets import Preset, preset_for, read_preset
 from mario_agents.sweep import trials as module
 from mario_agents.sweep.best_preset import best_of
@@ -327,3 +329,22 @@ def test_any_path_will_do(tmp_path: Path) -> None:
     layout.path.mkdir()
     open_study(layout.storage)
     assert layout.storage.exists()
+
+
+@pytest.mark.parametrize(("losses", "failed"), [(1, 0), (MOST_LOSSES, 1)])
+def test_a_trial_whose_machine_is_lost_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, losses: int, failed: int
+) -> None:
+    """But not for ever: it may be what they die of."""
+    monkeypatch.setattr(runner, "NAP_SECONDS", 0.0)
+    sweep = Sweep(tmp_path / "s", short_is_good, trials=2, pruner="none")
+    sweep.launch.losses = losses
+    run_jobs(sweep.trials, 1, "again", lambda slot, jobs: sweep.launch)
+    sweep.trials.close()
+    found = read_trials(sweep.study, sweep.plan, sweep.layout)
+    assert [trial.state for trial in found] == ["failed"] * failed + ["finished"] * 2
+    assert sweep.launch.runs == ["trial-000"] * losses + [
+        f"trial-{number:03d}" for number in range(failed, failed + 2)
+    ]
+    if failed:
+        assert found[0].error == f"{MOST_LOSSES} machines were lost while they worked on it."

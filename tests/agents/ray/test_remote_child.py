@@ -1,0 +1,115 @@
+"""What a bench or a sweep makes of a command on another machine; without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mario_agents.experiments.ray import remote_child as module
+from mario_agents.experiments.ray.job_actor import Ended, Order
+from mario_agents.experiments.ray.job_files import JobFiles, JobPlace
+from mario_agents.experiments.ray.remote_child import RemoteChild
+from mario_envkit.errors import RunError
+from tests.agents.ray.pretend_ray import FakeError, FakeMethod, FakeRay, FakeTaskError
+
+
+class FakeActor:
+    """One that has no place yet."""
+
+    def __init__(self) -> None:
+        self.where, self.run, self.stop = FakeMethod(), FakeMethod(), FakeMethod()
+
+
+class FakeFiles:
+    """The folder's actor, which answers at once."""
+
+    def __init__(self) -> None:
+        self.admit, self.expel = FakeMethod([None]), FakeMethod([None])
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Any:
+    import sys
+
+    ray, actor, files = FakeRay(), FakeActor(), FakeFiles()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(module, "node_names", lambda: {"id": "there"})
+    place = JobPlace("/folder", "home", files, "ticket")
+    order = Order(("train", Path("runs/a")), Path("cells/a/output.log"), 1, place)
+    return RemoteChild(actor, order), actor, files, ray
+
+
+def test_a_command_from_its_place_to_its_end(made: Any) -> None:
+    child, actor, files, ray = made
+    assert files.admit.calls == [("ticket",)]
+    assert (child.node, child.seconds, child.exit_status, child.lost) == (None, 0.0, None, False)
+    actor.where.answer.append(("id", 7))
+    assert (child.node, child.exit_status) == ("there", None)
+    actor.run.answer.append(Ended(2, 1000.0, 12.5))
+    assert (child.exit_status, child.spawned, child.seconds) == (2, 1000.0, 12.5)
+    assert (child.lost, child.reason) == (False, "")
+    child.close()
+    child.close()
+    assert files.expel.calls == [("ticket",)]
+    assert ray.killed == [actor]
+    assert actor.stop.calls == []
+
+
+def test_who_has_no_place_is_not_given_one_when_it_is_to_stop(made: Any) -> None:
+    child, actor, _, ray = made
+    child.ask_to_stop()
+    assert ray.killed == [actor]
+    assert (child.exit_status, child.lost) == (130, False)
+    child.close()
+
+
+def test_a_command_that_runs_is_asked_to_stop_once(made: Any) -> None:
+    child, actor, _, ray = made
+    actor.where.answer.append(("id", 7))
+    child.ask_to_stop()
+    child.ask_to_stop()
+    assert len(actor.stop.calls) == 1
+    assert not ray.killed
+    actor.run.answer.append(Ended(130, 1000.0, 1.0))
+    child.close()
+    assert (child.exit_status, child.lost) == (130, False)
+
+
+def test_a_command_that_does_not_stop_is_ended(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    child, actor, files, ray = made
+    actor.where.answer.append(("id", 7))
+    monkeypatch.setattr(module, "STOP_SECONDS", -module.SEND_SECONDS)
+    child.close()
+    assert child.exit_status == 130
+    assert actor in ray.killed
+    assert files.expel.calls == [("ticket",)]
+
+
+def test_a_machine_that_is_gone_is_no_fault_of_the_command(made: Any) -> None:
+    child, actor, _, _ = made
+    actor.run.answer.append(FakeError("The actor is dead because its node has died."))
+    assert (child.exit_status, child.lost) == (-1, True)
+
+
+def test_an_error_beside_the_command_is_told(made: Any) -> None:
+    child, actor, _, _ = made
+    error = FakeTaskError("long")
+    error.cause = ValueError("no such thing")
+    actor.run.answer.append(error)
+    assert (child.exit_status, child.lost) == (1, False)
+    assert child.reason == "ValueError: no such thing"
+
+
+def test_who_was_given_up_writes_nothing_any_more(tmp_path: Path) -> None:
+    files = JobFiles(str(tmp_path))
+    for ticket in ("first", "second"):
+        files.admit(ticket)
+    assert files.call("first", "write", "runs/a/worker_0.csv", b"1\n", 0).size == 2
+    files.expel("first")
+    for method in ("write", "remove", "read"):
+        with pytest.raises(RunError, match="This task was given up"):
+            files.call("first", method, "runs/a/worker_0.csv")
+    assert files.call("second", "read", "runs/a/worker_0.csv") == b"1\n"
+    assert list(files.call("second", "stamps", ["runs"])) == ["runs/a/worker_0.csv"]
