@@ -1,0 +1,241 @@
+"""What the experiments of the guide share: options, games seen as tiles, small networks, plots."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+import mario_envkit  # noqa: F401  (registers the ids)
+from mario_agents.nn.flat import TileInputs
+from mario_agents.nn.init import orthogonal, seeded
+from mario_agents.ops.policy_gradient import action_log_prob, sample_categorical
+from mario_envkit.game import tiles
+
+ACTIONS = 7  # of the action set "simple": stand, right, jump, run, ...
+Array = np.ndarray[Any, Any]
+
+
+class Options(NamedTuple):
+    """What the command line says.
+
+    Attributes:
+        out: file of the plot.
+        seeds: one for each repetition.
+        quick: whether the least will do, for a test.
+    """
+
+    out: Path
+    seeds: list[int]
+    quick: bool
+
+
+def options(description: str | None, *, seeds: int = 3) -> Options:
+    """Read the command line of an experiment; ``--help`` explains it and writes nothing.
+
+    Args:
+        description: the docstring of the script.
+        seeds: how often the experiment is repeated.
+    """
+    name = Path(sys.argv[0]).with_suffix(".svg").name.replace("_", "-")
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path(name), help=f"the plot; default {name}")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed; default 0")
+    parser.add_argument("--seeds", type=int, default=seeds, help=f"repetitions; default {seeds}")
+    parser.add_argument("--quick", action="store_true", help="the least that runs, for tests")
+    given = parser.parse_args()
+    torch.set_num_threads(1)  # the networks are small: threads would wait for one another
+    count = 1 if given.quick else given.seeds
+    return Options(given.out, list(range(given.seed, given.seed + count)), given.quick)
+
+
+# -- networks ------------------------------------------------------------------------------------
+
+
+def tile_network(outputs: int, seed: int, *, hidden: int = 128, gain: float = 0.01) -> nn.Module:
+    """One hidden layer between tile pictures ``(B, 16, 16)`` uint8 and ``(B, outputs)``.
+
+    Args:
+        outputs: one for each action, or 1 for a value.
+        seed: of the weights.
+        hidden: units.
+        gain: size of the last layer's weights; small ones make all actions equally likely at first.
+    """
+    inputs = TileInputs(tiles.SHAPE)
+    with seeded(seed):
+        first = orthogonal(nn.Linear(inputs.width, hidden))
+        return nn.Sequential(inputs, first, nn.ReLU(), orthogonal(nn.Linear(hidden, outputs), gain))
+
+
+@torch.no_grad()
+def values_of(value: nn.Module, obs: Array) -> Array:
+    """Values ``(...)`` of observations ``(..., 16, 16)``."""
+    flat = torch.from_numpy(obs.reshape(-1, *tiles.SHAPE))
+    return value(flat).numpy().reshape(obs.shape[:-2])
+
+
+def flat_gradient(loss: Tensor, network: nn.Module) -> Tensor:
+    """Of all weights, one after another, ``(P,)``."""
+    parts = torch.autograd.grad(loss, list(network.parameters()))
+    return torch.cat([part.flatten() for part in parts])
+
+
+# -- games ---------------------------------------------------------------------------------------
+
+
+class Rollout(NamedTuple):
+    """``T`` steps of ``N`` games.
+
+    Attributes:
+        obs: ``(T + 1, N, 16, 16)``, what actions were chosen on, and what came after the last one.
+        action, log_prob: ``(T, N)``, and the log-probability with which it was chosen.
+        reward, terminated, truncated: ``(T, N)``.
+        final_obs: ``(T, N, 16, 16)``, the last observation of an episode where one was truncated.
+        first: ``(T, N)`` bool, whether the step belongs to the game's first episode here.
+        x: ``(T, N)``, how far Mario was after the step, in pixels.
+    """
+
+    obs: Array
+    action: Array
+    log_prob: Array
+    reward: Array
+    terminated: Array
+    truncated: Array
+    final_obs: Array
+    first: Array
+    x: Array
+
+    def of(self, games: list[int]) -> Rollout:
+        """The same of some games only."""
+        return Rollout(*(column[:, games] for column in self))
+
+    def distances(self, *, first: bool = False) -> Array:
+        """How far Mario got in each episode that ended here, or in the first one of each game."""
+        over = self.terminated | self.truncated
+        return self.x[over & self.first if first else over]
+
+
+Act = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From observations ``(N, 16, 16)`` to actions and their log-probabilities, each ``(N,)``."""
+
+
+def sampler(policy: nn.Module, seed: int) -> Act:
+    """Draws actions from ``softmax(policy(obs))``."""
+    rng = torch.Generator().manual_seed(seed)
+
+    @torch.no_grad()
+    def act(obs: Tensor) -> tuple[Tensor, Tensor]:
+        logits = policy(obs)
+        action = sample_categorical(logits, rng)
+        return action, action_log_prob(logits, action)
+
+    return act
+
+
+class Games:
+    """``count`` games of level 1-1 from tiles; episodes follow one another.
+
+    Args:
+        count: how many are played at once.
+        seed: of the idle frames (0 to 30) before each episode.
+        steps: after which an episode is cut off; None plays on.
+        options: further ones of ``MarioTiles-v0``.
+
+    Attributes:
+        played: steps so far, of all games.
+    """
+
+    def __init__(self, count: int, seed: int, steps: int | None = None, **options: Any) -> None:
+        given = {"id": "MarioTiles-v0", "level": "1-1", "reward": "progress", **options}
+        self.envs = gymnasium.make_vec(
+            num_envs=count, max_episode_steps=steps, frame_stack=1, noop_max=30,
+            autoreset_mode="SameStep", **given,
+        )  # fmt: skip
+        self.obs, _ = self.envs.reset(seed=seed)
+        self.played = 0
+
+    def play(self, act: Act, steps: int) -> Rollout:
+        """The next ``steps`` of all games."""
+        rows = []
+        first = np.ones(len(self.obs), bool)
+        for _ in range(steps):
+            obs, final_obs = self.obs, np.zeros_like(self.obs)
+            action, log_prob = (chosen.numpy() for chosen in act(torch.from_numpy(obs)))
+            self.obs, reward, terminated, truncated, infos = self.envs.step(action)
+            over = terminated | truncated
+            x = infos["x_pos"].copy()
+            if over.any():  # the games have begun anew: what they ended with is kept apart
+                final_obs[over] = np.stack(infos["final_obs"][over])
+                x[over] = infos["final_info"]["x_pos"][over]
+            rows.append((obs, action, log_prob, reward, terminated, truncated, final_obs, first, x))
+            first = first & ~over
+        self.played += steps * len(first)
+        obs, *others = (np.stack(column) for column in zip(*rows, strict=True))
+        return Rollout(np.concatenate([obs, self.obs[None]]), *others)
+
+    def play_episodes(self, act: Act, steps: int) -> Rollout:
+        """One whole episode of each game, of at most ``steps``: where ``first`` is True."""
+        self.obs, _ = self.envs.reset()
+        return self.play(act, steps)
+
+
+# -- plots ---------------------------------------------------------------------------------------
+
+
+def band(axis: Axes, x: Array | Sequence[float], runs: Any, label: str) -> None:
+    """The mean of ``runs`` ``(seeds, len(x))`` as a line, and from least to most as a band."""
+    runs = np.asarray(runs, float)
+    (line,) = axis.plot(x, runs.mean(0), label=f"{label} ({len(runs)} seeds)")
+    axis.fill_between(x, runs.min(0), runs.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+
+
+def smooth(y: Sequence[float], width: int = 5) -> Array:
+    """The mean of each number and up to ``width - 1`` before it."""
+    return np.array([np.mean(y[max(0, i - width + 1) : i + 1]) for i in range(len(y))])
+
+
+def figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """A picture with so many plots side by side."""
+    made = Figure(figsize=(4.6 * columns, 3.4), layout="constrained")
+    axes = made.subplots(1, columns, squeeze=False)[0]
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.spines[["top", "right"]].set_visible(False)
+    return made, list(axes)
+
+
+def save(made: Figure, out: Path) -> None:
+    """Write the plot as SVG (or what the name says); the same numbers make the same file."""
+    for axis in made.axes:
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize="small", framealpha=0.6)
+    with matplotlib.rc_context({"svg.hashsalt": "guide", "svg.fonttype": "none"}):
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=".", suffix=out.suffix)
+        os.close(handle)
+        try:
+            metadata = {"Date": None} if out.suffix == ".svg" else None
+            made.savefig(name, metadata=metadata, dpi=90)
+            os.chmod(name, 0o644)
+            os.replace(name, out)
+        except BaseException:
+            os.unlink(name)
+            raise
+    print(f"{out} after {time.perf_counter() - _STARTED:.0f} s")
+
+
+_STARTED = time.perf_counter()
