@@ -28,9 +28,7 @@ def policies() -> dict[str, tuple[Policy, dict[str, Any]]]:
         agent = load_agent(name, {"level": "1-1", "reward": "progress"})
         found[name] = agent.policy, dict(agent.env_kwargs)
     run = StoredRun.open(located(Path("zoo:1-1")))
-    trained = run.trainer.load_policy(
-        run.config, run.directory.path, device="cpu", weights="best"
-    )
+    trained = run.trainer.load_policy(run.config, run.directory.path, device="cpu", weights="best")
     return {**found, "trained": (trained, dict(run.trainer.env_kwargs(run.config)))}
 
 

@@ -89,6 +89,26 @@ def values_of(value: nn.Module, obs: Array) -> Array:
     return value(flat).numpy().reshape(obs.shape[:-2])
 
 
+def rollout_values(value: nn.Module, rollout: Rollout) -> tuple[Array, Array]:
+    """Values ``(T + 1, N)`` of the observations, and ``(T, N)`` of those that cut episodes off."""
+    final = np.zeros(rollout.reward.shape, np.float32)
+    if rollout.truncated.any():
+        final[rollout.truncated] = values_of(value, rollout.final_obs[rollout.truncated])
+    return values_of(value, rollout.obs), final
+
+
+def adam(network: nn.Module, lr: float = 1e-3) -> torch.optim.Optimizer:
+    """What moves its weights."""
+    return torch.optim.Adam(network.parameters(), lr=lr)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Move the weights one step against the gradient of ``loss``."""
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
 def flat_gradient(loss: Tensor, network: nn.Module) -> Tensor:
     """Of all weights, one after another, ``(P,)``."""
     parts = torch.autograd.grad(loss, list(network.parameters()))

@@ -1,0 +1,97 @@
+"""Actor-critic on level 1-1: advantages that trust the values, the rewards, or a mixture.
+
+Left: how far Mario gets while he learns, for three lambdas. Right: the n-step returns of one policy
+and one rough value, held against many games from the same states: bias and spread by n.
+"""
+
+from __future__ import annotations
+
+import common
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mario_agents.ops.gae import gae
+from mario_agents.ops.nstep import n_step_returns
+from mario_agents.ops.policy_gradient import action_log_prob, value_loss
+
+GAMMA, GAMES, STEPS, LIMIT = 0.95, 32, 16, 100
+
+
+def actor_critic_loss(
+    policy: nn.Module, value: nn.Module, rollout: common.Rollout, lam: float
+) -> Tensor:
+    """Of the actor, which follows the advantages, and of the critic, which learns the returns."""
+    values, final = common.rollout_values(value, rollout)
+    advantage = gae(
+        rollout.reward, values, final, rollout.terminated, rollout.truncated, GAMMA, lam
+    )
+    obs = torch.from_numpy(rollout.obs[:-1]).flatten(0, 1)
+    log_prob = action_log_prob(policy(obs), torch.from_numpy(rollout.action.flatten()))
+    actor = -(log_prob * torch.from_numpy(advantage.flatten())).mean()
+    target = torch.from_numpy((advantage + values[:-1]).flatten())
+    return actor + value_loss(value(obs).squeeze(1), target)
+
+
+def train(seed: int, updates: int, lam: float) -> tuple[list[float], nn.Module, nn.Module]:
+    """The mean distance of the episodes that end in each eight updates, policy and value."""
+    policy, value = common.tile_network(common.ACTIONS, seed), common.tile_network(1, seed + 1000)
+    optimizer = common.adam(nn.ModuleList([policy, value]))
+    act, games = common.sampler(policy, seed), common.Games(GAMES, seed, LIMIT)
+    ended: list[float] = []
+    distances = []
+    for update in range(1, updates + 1):
+        rollout = games.play(act, STEPS)
+        ended.extend(rollout.distances())
+        common.descend(optimizer, actor_critic_loss(policy, value, rollout, lam))
+        if update % 8 == 0:
+            distances.append(float(np.mean(ended)))
+            ended = []
+    return distances, policy, value
+
+
+def errors(policy: nn.Module, value: nn.Module, seed: int, states: int, ns: list[int]) -> Tensor:
+    """Bias and spread of n-step returns, ``(2, len(ns))``, over so many states of a game."""
+    act, copies = common.sampler(policy, seed), 64
+    games, found = common.Games(copies, seed), []
+    for _ in range(states):
+        games.play(act, 7)
+        games.envs.restore_state([games.envs.clone_state([0])[0]] * copies)
+        games.obs = np.repeat(games.obs[:1], copies, axis=0)
+        rollout = games.play(act, max(ns))
+        values, _ = common.rollout_values(value, rollout)
+        each = []
+        for n in ns:
+            steps = rollout.reward[:n].T, rollout.terminated[:n].T, rollout.truncated[:n].T
+            reward, discount, _ = n_step_returns(*steps, GAMMA)
+            each.append(reward + discount * values[n])
+        found.append(each)
+    returns = torch.tensor(np.array(found))  # (states, ns, copies)
+    truth = returns[:, -1:].mean(2)  # the longest sums are all rewards, but for 0.95**100
+    bias, spread = returns.mean(2) - truth, returns.std(2)
+    return torch.stack([bias.pow(2).mean(0).sqrt(), spread.pow(2).mean(0).sqrt()])
+
+
+def main() -> None:
+    chosen = common.options(__doc__)
+    updates, states, ns = (8, 2, [1, 8]) if chosen.quick else (120, 24, [1, 2, 4, 8, 16, 32, 100])
+    made, (left, right) = common.figure(2)
+    measured = []
+    for lam in (0.0, 0.95, 1.0):
+        runs = [train(seed, updates, lam) for seed in chosen.seeds]
+        curves = [curve for curve, _, _ in runs]
+        steps = 8 * GAMES * STEPS * np.arange(1, updates // 8 + 1)
+        common.band(left, steps, curves, f"lambda {lam}")
+        print(f"lambda {lam}: distance {[round(curve[-1]) for curve in curves]} at the end")
+        if lam == 0.95:
+            measured = [errors(*run[1:], seed, states, ns) for run, seed in zip(runs, chosen.seeds)]
+    for i, name in enumerate(("bias", "standard deviation")):
+        common.band(right, ns, [each[i] for each in measured], name)
+        print(f"{name}:", *(f"n={n} {e:.2f}" for n, e in zip(ns, np.mean(measured, 0)[i])))
+    left.set(xlabel="steps played", ylabel="distance in 100 steps, pixels")
+    right.set(xscale="log", xlabel="n", ylabel="of the n-step return, root mean square")
+    common.save(made, chosen.out)
+
+
+if __name__ == "__main__":
+    main()
