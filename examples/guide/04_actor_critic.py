@@ -84,10 +84,13 @@ def main() -> None:
         common.band(left, steps, curves, f"lambda {lam}")
         print(f"lambda {lam}: distance {[round(curve[-1]) for curve in curves]} at the end")
         if lam == 0.95:
-            measured = [errors(*run[1:], seed, states, ns) for run, seed in zip(runs, chosen.seeds)]
+            measured = [errors(*run[1:], i, states, ns) for i, run in enumerate(runs)]
     for i, name in enumerate(("bias", "standard deviation")):
         common.band(right, ns, [each[i] for each in measured], name)
-        print(f"{name}:", *(f"n={n} {e:.2f}" for n, e in zip(ns, np.mean(measured, 0)[i])))
+        print(
+            f"{name}:",
+            *(f"n={n} {e:.2f}" for n, e in zip(ns, np.mean(measured, 0)[i], strict=True)),
+        )
     left.set(xlabel="steps played", ylabel="distance in 100 steps, pixels")
     right.set(xscale="log", xlabel="n", ylabel="of the n-step return, root mean square")
     common.save(made, chosen.out)
