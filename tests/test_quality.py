@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PLATFORMS = ["--config-file", "tests/mypy-platforms.toml"]
 
 
 @pytest.mark.parametrize(
@@ -20,8 +21,10 @@ ROOT = Path(__file__).parent.parent
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         pytest.param(["mypy"], marks=pytest.mark.slow),
-        pytest.param(["mypy", "--platform", "win32"], marks=pytest.mark.slow),
-        pytest.param(["mypy", "--platform", "darwin"], marks=pytest.mark.slow),
+        *(
+            pytest.param(["mypy", *PLATFORMS, "--platform", system], marks=pytest.mark.slow)
+            for system in ("win32", "darwin")
+        ),
         ["lint-imports", "--no-cache"],
     ],
     ids=" ".join,
