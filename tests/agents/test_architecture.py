@@ -1,4 +1,4 @@
-"""docs/pages/architecture.md says what is there."""
+"""docs/pages/architecture.md, and the page of a run's files, say what is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import mario_agents
 from mario_agents.core.eager import AdamW
 
 PACKAGE = Path(mario_agents.__file__).parent
-PAGE = Path(__file__).parents[2] / "docs" / "pages" / "architecture.md"
+PAGES = Path(__file__).parents[2] / "docs" / "pages"
+PAGE = PAGES / "architecture.md"
+RUN = PAGES / "reference" / "run-directory.md"
 
 
 def test_every_file_and_room_it_names_exists_and_no_room_is_missing() -> None:
@@ -49,6 +51,6 @@ def test_the_way_from_the_command_to_the_optimizer_and_what_a_run_leaves(
         for name in re.findall(r"\w+", names)
     ]
     assert ways[0] == told
-    listed = re.findall(r"^## A run directory\n\n```\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    listed = re.findall(r"^## A run directory\n\n```\n(.*?)^```", RUN.read_text(), re.M | re.S)
     written = {re.sub(r"_\d+\b", "_N", path.name) for path in Path("run").iterdir()}
     assert [name for name in sorted(written) if name not in listed[0]] == []

@@ -207,7 +207,9 @@ def test_baselines_play(cli: Any, name: str) -> None:
 
 
 def test_the_agent_of_the_guide(cli: Any) -> None:
-    guide = (Path(__file__).parents[2] / "docs/pages/benchmark.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[2] / "docs/pages/how-to/evaluate.md").read_text(
+        encoding="utf-8"
+    )
     (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     Path("hurry.py").write_text(code)
     words = ("--episodes", 2, "--conditions", "greedy-plain", "--stall-limit", 20, "--json")

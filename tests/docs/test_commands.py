@@ -23,7 +23,7 @@ OF_OTHERS = {
     *("--torch-backend", "--no-deps"),  # uv, pip
     *("--slow", "--durations"),  # pytest, and ours there
     *("--only", "--list", "--platform"),  # python -m tests.gpu, mypy
-    *("--strict",),  # mkdocs
+    *("--strict", "--logdir"),  # mkdocs, tensorboard
 }
 CHEAP = {"trainers", "presets", "zoo", "map"}
 """Subcommands that are run wherever they stand: they take a second and need nothing."""

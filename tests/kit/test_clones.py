@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
-from pathlib import Path
-from typing import Any
 
 import gymnasium
 import pytest
@@ -13,15 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mario_envkit
-from mario_envkit import EnvState, MarioEnv, clone_state, make_mario, restore_state
+from mario_envkit import MarioEnv, clone_state, make_mario, restore_state
 from mario_envkit.curriculum.schedule import OnSuccess
 from mario_envkit.emulator.nes_py import nes_py_version
 from mario_envkit.errors import OptionError, ResetRequired, SnapshotMismatch
 from mario_envkit.game.levels import Level
 from mario_envkit.snapshots import SnapshotArchive
 from tests.kit.test_copies import ENVS, RIGHT, Player, begun, die, said
-
-README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.mark.filterwarnings("ignore:.*out of date")
@@ -173,14 +168,3 @@ def test_what_cannot_be_cloned_is_said():
     again.reset(seed=0)
     assert said(again.step(RIGHT)) == before
     assert said(again.step(RIGHT)) == said(other.step(RIGHT))
-
-
-def test_the_planner_of_the_readme():
-    section = README.read_text().split("### Plan with copies")[1].split("\n## ")[0]
-    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(code, names)
-    assert names["info"]["x_pos"] > 40
-    assert isinstance(names["root"], EnvState)
-    returns = names["returns"].values()  # of the last step: it matters what is held
-    assert max(returns) > min(returns)

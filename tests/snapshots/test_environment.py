@@ -23,7 +23,6 @@ from mario_envkit.snapshots.state_machine import QuietStretch
 from tests.snapshots.playing import draw_action, play_to_death, run
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
 FLAG_RUN = ROOT / "tests" / "native" / "flag-1-1.txt"
 
 

@@ -25,7 +25,6 @@ from tests.snapshots.playing import play_to_death, run
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "snapshot_env.py"
-README = ROOT / "README.md"
 
 
 def test_deaths_reach_the_file_and_other_environments(tmp_path):
@@ -245,37 +244,6 @@ def test_an_archive_of_something_else_is_an_error(tmp_path, kwargs, says):
     env.close()
     with pytest.raises(SnapshotMismatch, match=says):
         create_snapshot_mario_env(archive=tmp_path, **kwargs)
-
-
-def python_blocks(mark: str) -> list[str]:
-    readme = README.read_text()
-    section = readme[readme.index(f"### {mark}") :]
-    section = section[: section.index("\n### ", 4)]
-    return [block.split("```")[0] for block in section.split("```python\n")[1:]]
-
-
-def test_the_readme_runs_as_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    playing, asking = python_blocks("Practise where Mario dies")
-
-    class Agent:
-        rng = np.random.default_rng(0)
-
-        def act(self, obs):
-            return int(self.rng.choice([1, 2, 3, 4]))  # to the right, jumping now and then
-
-    exec(playing, {"agent": Agent()})
-    said = capsys.readouterr().out
-    for what, line in (("saves", "Saved snapshot at x="), ("restores", "Restored from snapshot!")):
-        assert said.count(line) > 0
-        assert f"Total {what}: {said.count(line)}\n" in said
-    earlier = DeathHotspotAggregate(path=Path("death_hotspots.json"))
-    earlier.record_deaths_batch("1-1", [510] * 45 + [549] * 21 + [775] * 12)
-    earlier.save()
-    asked = {}
-    exec(asking, asked)
-    assert asked["hotspots"] == [(500, 47), (525, 23), (775, 12)]
-    assert (asked["positions"], asked["restore"]) == ([475, 750], 450)
 
 
 def test_the_example(tmp_path, monkeypatch, capsys):
