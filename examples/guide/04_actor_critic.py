@@ -23,9 +23,8 @@ def actor_critic_loss(
 ) -> Tensor:
     """Of the actor, which follows the advantages, and of the critic, which learns the returns."""
     values, final = common.rollout_values(value, rollout)
-    advantage = gae(
-        rollout.reward, values, final, rollout.terminated, rollout.truncated, GAMMA, lam
-    )
+    ends = rollout.terminated, rollout.truncated
+    advantage = gae(rollout.reward, values, final, *ends, GAMMA, lam)
     obs = torch.from_numpy(rollout.obs[:-1]).flatten(0, 1)
     log_prob = action_log_prob(policy(obs), torch.from_numpy(rollout.action.flatten()))
     actor = -(log_prob * torch.from_numpy(advantage.flatten())).mean()

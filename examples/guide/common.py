@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import mario_envkit  # noqa: F401  (registers the ids)
+from mario_agents.core.eager import AdamW
 from mario_agents.nn.flat import TileInputs
 from mario_agents.nn.init import orthogonal, seeded
 from mario_agents.ops.policy_gradient import action_log_prob, sample_categorical
@@ -99,7 +100,7 @@ def rollout_values(value: nn.Module, rollout: Rollout) -> tuple[Array, Array]:
 
 def adam(network: nn.Module, lr: float = 1e-3) -> torch.optim.Optimizer:
     """What moves its weights."""
-    return torch.optim.Adam(network.parameters(), lr=lr)
+    return AdamW(network.parameters(), lr=lr, weight_decay=0.0)
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -184,7 +185,7 @@ class Games:
         given = {"id": "MarioTiles-v0", "level": "1-1", "reward": "progress", **options}
         self.envs = gymnasium.make_vec(
             num_envs=count, max_episode_steps=steps, frame_stack=1, noop_max=30,
-            autoreset_mode="SameStep", **given,
+            autoreset_mode="SameStep", num_threads=None if count > 8 else 1, **given,
         )  # fmt: skip
         self.obs, _ = self.envs.reset(seed=seed)
         self.played = 0
