@@ -1,4 +1,6 @@
-"""A hook of MkDocs: ``FOLDER/*`` in the navigation is all pages of it that are not named there."""
+"""A hook of MkDocs: ``FOLDER/*`` in the navigation is all pages of it that are not named there,
+``index.md`` first.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ def on_config(config: Any) -> Any:
         for entry in entries:
             if isinstance(entry, str) and entry.endswith("/*"):
                 names = (path.relative_to(pages).as_posix() for path in pages.glob(f"{entry}.md"))
-                found += sorted(name for name in names if name not in named)
+                new = (name for name in names if name not in named)
+                found += sorted(new, key=lambda name: (not name.endswith("/index.md"), name))
             elif isinstance(entry, dict):
                 sections = {
                     title: expanded(value) if isinstance(value, list) else value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import docstring_parser
@@ -99,7 +100,8 @@ def part_of(
 ) -> type[Any]:
     """A dataclass with all or some fields of another one: their types, defaults and help texts."""
     fields = {field.name: field for field in dataclasses.fields(options)}
-    kinds, helps = get_type_hints(options, include_extras=True), _help_texts(options)
+    whole: Any = options  # to the type checker, classes are not hashable
+    kinds, helps = get_type_hints(options, include_extras=True), _help_texts(whole)
     part = dataclasses.make_dataclass(
         options.__name__,
         [
@@ -126,6 +128,7 @@ def values_of(options: Any) -> dict[str, Any]:
     return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
 
 
+@cache  # each group of a trainer's options is a part of the same dataclass
 def _help_texts(options: type[Any]) -> dict[str, str]:
     """The strings under the fields of a dataclass and of those it is derived from."""
     texts: dict[str, str] = {}

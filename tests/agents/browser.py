@@ -52,8 +52,8 @@ class Page:
         assert "error" not in answer, answer
         return answer["result"]
 
-    def open(self, path: Path, *, width: int, height: int, dark: bool = False) -> None:
-        """Load a file as a screen of this size shows it."""
+    def open(self, page: Path | str, *, width: int, height: int, dark: bool = False) -> None:
+        """Load a file, or what is at an address, as a screen of this size shows it."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
@@ -61,7 +61,8 @@ class Page:
         scheme = "dark" if dark else "light"
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=features)
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        url = page if isinstance(page, str) else page.resolve().as_uri()
+        self.call("Page.navigate", url=url)
         while self._receive().get("method") != "Page.loadEventFired":
             pass
 
