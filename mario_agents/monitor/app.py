@@ -48,6 +48,7 @@ class DashboardApp(App[None]):
         report: writes and opens its report.
         parent: number of the process that trains and shows this; the dashboard ends with it, and
             Ctrl-C stops the run. None watches a run of another terminal: Ctrl-C ends only this.
+        web: ``parent`` only serves this to a browser, where Ctrl-C ends only this, too.
         now: Unix seconds.
         local_time: writes a time of day.
     """
@@ -75,13 +76,15 @@ class DashboardApp(App[None]):
         report: ReportJob,
         *,
         parent: int | None = None,
+        web: bool = False,
         now: Callable[[], float] = time.time,
         local_time: Callable[[float], str] = lambda s: time.strftime("%H:%M:%S", time.localtime(s)),
     ) -> None:
         super().__init__()
         self.state = state
         """The newest, whether it is drawn or not."""
-        self._feed, self._report, self._trainer = feed, report, parent
+        self._feed, self._report, self._parent_pid = feed, report, parent
+        self._web = web
         self._now, self._local_time = now, local_time
         self._drawn: Dashboard | None = None
         self._draw_due = 0.0
@@ -120,10 +123,15 @@ class DashboardApp(App[None]):
         self.set_class(event.size.height >= 36, "tall")
         self.call_after_refresh(self._draw)
 
+    def on_app_blur(self, event: events.AppBlur) -> None:
+        """Keep showing the keys: a page begins without the focus, and is looked at without it."""
+        if self._web:
+            event.prevent_default()
+
     # -- from time to time -------------------------------------------------------------------
 
     def _poll(self) -> None:
-        if self._trainer is not None and os.getppid() != self._trainer:
+        if self._parent_pid is not None and os.getppid() != self._parent_pid:
             self.exit()
             return
         self.state = self._feed.poll(self.state)
@@ -216,7 +224,7 @@ class DashboardApp(App[None]):
     def action_interrupt(self) -> None:
         """Ctrl-C: stop the run that this terminal trains, at once if it was asked before; or only
         close the dashboard."""
-        if self._trainer is None:
+        if self._parent_pid is None or self._web:
             self.exit()
         else:
             self._stop()

@@ -14,10 +14,11 @@ class ReportJob:
 
     Args:
         run_path: the run directory.
+        open_page: open it in a browser here, if there is a screen.
     """
 
-    def __init__(self, run_path: Path) -> None:
-        self._run_path = run_path
+    def __init__(self, run_path: Path, *, open_page: bool = True) -> None:
+        self._run_path, self._open_page = run_path, open_page
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> str:
@@ -43,7 +44,8 @@ class ReportJob:
         if failed:
             return f"No report: {' '.join(output.split())[-200:]}"
         page = self._run_path / "report.html"
-        if page.is_file() and _has_display() and webbrowser.open(page.resolve().as_uri()):
+        here = self._open_page and page.is_file() and _has_display()
+        if here and webbrowser.open(page.resolve().as_uri()):
             return f"Opened {page}."
         return " ".join(output.split())[-200:]
 

@@ -16,12 +16,12 @@ LISTEN_SECONDS = 1.5
 """Time in which every process of a run has told its state once."""
 
 
-def show(run_path: Path, *, parent: int | None = None) -> None:
+def show(run_path: Path, *, parent: int | None = None, web: bool = False) -> None:
     """Show a run until somebody closes the dashboard.
 
     Args:
         run_path: the run directory.
-        parent: see :class:`~mario_agents.monitor.app.DashboardApp`.
+        parent, web: see :class:`~mario_agents.monitor.app.DashboardApp`.
 
     Raises:
         RunError: if there is no run in ``run_path``.
@@ -33,7 +33,8 @@ def show(run_path: Path, *, parent: int | None = None) -> None:
     if parent is not None and hasattr(os, "nice"):
         os.nice(5)  # where all cores are busy, training comes first
     feed = RunFeed(RunDir.open(run_path))
-    app = DashboardApp(feed, feed.begin(), ReportJob(run_path), parent=parent)
+    report = ReportJob(run_path, open_page=not web)
+    app = DashboardApp(feed, feed.begin(), report, parent=parent, web=web)
     app.run()
     if app.return_code:
         sys.exit(app.return_code)
