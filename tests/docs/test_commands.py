@@ -21,7 +21,7 @@ OF_OTHERS = {
     # Options of programs that are not ours, which the text of a document names.
     *("--shm-size", "--user", "--build-arg", "--gpus", "--rm", "--time", "--build"),  # docker
     *("--torch-backend", "--no-deps"),  # uv, pip
-    *("--slow", "--durations"),  # pytest, and ours there
+    *("--slow", "--durations", "--peer"),  # pytest, and ours there
     *("--only", "--list", "--platform"),  # python -m tests.gpu, mypy
     *("--strict", "--logdir"),  # mkdocs, tensorboard
 }
