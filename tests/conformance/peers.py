@@ -44,7 +44,7 @@ PEERS = {
         # It wants a Gymnasium of its own.
         Peer("rllib", ("ray[rllib]==2.60.*",), ("ray",), frozenset({"gymnasium"})),
         Peer("tianshou", ("tianshou>=2,<3",), ("tianshou",)),
-        Peer("minari", ("minari[create]>=0.5,<0.6",), ("minari",)),
+        Peer("minari", ("minari[create,hdf5]>=0.5,<0.6",), ("minari",)),
         Peer("sheeprl", ("sheeprl>=0.8,<0.9",), ("sheeprl",)),
     )
 }

@@ -82,3 +82,7 @@ def test_behaviour_cloning_from_a_data_set() -> None:
             optimizer.step()
             losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] / 2
+
+
+def test_the_snippet_of_the_documents(run_snippet: Any) -> None:
+    assert run_snippet()["dataset"].total_episodes == 2

@@ -62,3 +62,8 @@ def test_dqn() -> None:
     assert results["num_env_steps_sampled_lifetime"] >= 64
     assert results["learners"]["default_policy"]["num_module_steps_trained_lifetime"] > 0
     algorithm.stop()
+
+
+def test_the_snippet_of_the_documents(run_snippet: Any, capsys: Any) -> None:
+    run_snippet()
+    assert int(capsys.readouterr().out.split()[-1]) >= 32

@@ -118,3 +118,10 @@ def test_their_wrappers_of_vectors() -> None:
     assert stacked.observation_space.shape == (36, 36, 12)
     learn(stacked)
     stacked.close()
+
+
+def test_the_snippet_of_the_documents(run_snippet: Any) -> None:
+    names = run_snippet()
+    assert names["model"].num_timesteps >= 128
+    for envs in (names["envs"], names["others"]):
+        envs.close()

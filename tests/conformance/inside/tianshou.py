@@ -102,3 +102,7 @@ def test_it_trains(make: Callable[[Any], Any], vector: Any) -> None:
     assert any(not torch.equal(*pair) for pair in zip(before, after, strict=True))
     envs.close()
     single.close()
+
+
+def test_the_snippet_of_the_documents(run_snippet: Any) -> None:
+    assert len(run_snippet()["collector"].buffer) == 32

@@ -111,3 +111,7 @@ def test_ppo(kind: str) -> None:
     after = list(loss_of.parameters())
     assert any(not torch.equal(*pair) for pair in zip(before, after, strict=True))
     collector.shutdown()
+
+
+def test_the_snippet_of_the_documents(run_snippet: Any) -> None:
+    assert run_snippet()["batch"]["observation"].shape == (4, 16, 4, 84, 84)
