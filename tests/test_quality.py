@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 PLATFORMS = ["--config-file", "tests/mypy-platforms.toml"]
@@ -86,3 +87,9 @@ def test_every_file_of_the_packages_is_passed_on(tmp_path):
         archive.extractall(tmp_path, filter="data")
     again, _ = build(tmp_path / sdist.name.removesuffix(".tar.gz"), tmp_path / "again")
     assert names(again) == names(wheel)
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{citation["version"]}"\n' in project
