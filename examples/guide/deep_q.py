@@ -28,7 +28,7 @@ from mario_envkit.game import tiles
 
 GAMES, WIDTH, BATCH, EVERY = 16, 64, 64, 8
 """Games at once; units of a layer; transitions of a batch; steps of play for each batch."""
-LEVEL = {"actions": "right_only", "stall_limit": 60, "num_threads": 1}
+LEVEL = {"actions": "right_only", "stall_limit": 60}
 ACTIONS = 5
 
 
