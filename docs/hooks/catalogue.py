@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -182,21 +183,25 @@ def kit_commands() -> Iterator[Command]:
         action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)
     )
     for name, parser in subparsers.choices.items():
-        options = [
-            Option(
-                tuple(action.option_strings),
-                "" if action.nargs == 0 else action.metavar or _argparse_type(action),
-                "" if action.default in (None, False) else str(action.default),
-                action.help or "",
-            )
-            for action in parser._actions
-            if action.dest != "help"
-        ]
+        options = [_of_argparse(action) for action in parser._actions if action.dest != "help"]
         yield Command(
             f"mario-envkit {name}",
             " ".join(filter(None, (parser.description, parser.epilog))),
             (Group("", "", tuple(options)),),
         )
+
+
+def _of_argparse(action: argparse.Action) -> Option:
+    has_default = action.default is not None and action.default is not False
+    help_text = action.help or ""
+    if has_default:  # it has a column of its own
+        help_text = re.sub(r" \(default [^()]*\)", "", help_text)
+    return Option(
+        tuple(action.option_strings),
+        "" if action.nargs == 0 else str(action.metavar or _argparse_type(action)),
+        str(action.default) if has_default else "",
+        help_text,
+    )
 
 
 def _argparse_type(action: argparse.Action) -> str:
