@@ -82,7 +82,7 @@ def main(words: Sequence[str]) -> None:
     """Run ``mario-agents bench`` with the words after it; see :func:`learn`."""
     if words[:1] != ["learn"]:
         show_choices("mario-agents bench", CHOICES, DESCRIPTION, words)
-    learn(parse(LearnOptions, "bench learn", words[1:]))
+    learn(parse(LearnOptions, "bench learn", words[1:], last=PlaceOptions))
 
 
 def learn(options: LearnOptions) -> None:

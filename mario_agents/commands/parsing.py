@@ -78,19 +78,29 @@ def _read_weight(word: str) -> tuple[str, float]:
     return name, float(number)
 
 
-def parse(options: type[T], command: str, words: Sequence[str]) -> T:
+def parse(
+    options: type[T], command: str, words: Sequence[str], *, last: type[Any] | None = None
+) -> T:
     """The options of a command.
 
     Args:
         options: a dataclass; its docstring describes the command.
         command: its name, such as ``eval``.
         words: those after the name.
+        last: a dataclass that ``options`` is derived from, whose fields ``--help`` lists after the
+            others; by default what is inherited comes first.
 
     Raises:
         SystemExit: for malformed words, or after ``--help``.
     """
+    whole: Any = options
+    late = [field.name for field in dataclasses.fields(last)] if last else []
+    names = [field.name for field in dataclasses.fields(whole) if field.name not in late]
     parsed = tyro.cli(
-        part_of(options), prog=f"mario-agents {command}", args=words, registry=REGISTRY
+        part_of(options, [*names, *late]),
+        prog=f"mario-agents {command}",
+        args=words,
+        registry=REGISTRY,
     )
     return options(**values_of(parsed))
 

@@ -116,7 +116,7 @@ def main(words: Sequence[str]) -> None:
             kept.
         KeyboardInterrupt: if Ctrl-C or SIGTERM asked to stop, after that.
     """
-    options = parse(SweepOptions, "sweep", words)
+    options = parse(SweepOptions, "sweep", words, last=PlaceOptions)
     from mario_agents.sweep.optuna_study import require_optuna
 
     require_optuna()

@@ -33,7 +33,7 @@ def cluster_launcher(place: Place, root: Path, jobs: int) -> Iterator[Launcher]:
     with joined(place.address, cpus=cpus, runtime_env=place.runtime_env) as cluster:
         import ray
 
-        _check_room(place, ray.nodes())
+        check_room(place, ray.nodes())
         path = root.absolute()
         files = ray.remote(JobFiles).options(
             num_cpus=0, scheduling_strategy=pinned(cluster.home), max_task_retries=-1
@@ -81,12 +81,19 @@ class _RayLaunch:
         return path.absolute().relative_to(self._root)
 
 
-def _check_room(place: Place, nodes: Sequence[dict[str, Any]]) -> None:
+def check_room(place: Place, nodes: Sequence[dict[str, Any]]) -> None:
+    """See whether a run has room anywhere.
+
+    Args:
+        place: says what it takes.
+        nodes: as Ray tells of them.
+
+    Raises:
+        ConfigError: if not.
+    """
     needed = {"CPU": place.job_cpus, "GPU": place.job_gpus}
     offers = [node["Resources"] for node in nodes if node["Alive"]]
-    if not any(
-        all(offer.get(kind, 0) >= count for kind, count in needed.items()) for offer in offers
-    ):
+    if not any(all(offer.get(kind, 0) >= n for kind, n in needed.items()) for offer in offers):
         raise ConfigError(
             f"No node of the Ray cluster has {place.job_cpus:g} CPUs and {place.job_gpus:g} GPUs "
             "for a run; see ray status, --job-cpus and --job-gpus."

@@ -204,7 +204,7 @@ def begin(cluster: TestCluster, tmp_path: Path) -> Iterator[Begin]:
 
 def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
     """What a command printed that ended well."""
-    output, errors = process.communicate(timeout=PATIENCE)
+    output, errors = process.communicate(timeout=2 * PATIENCE)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
     return output, errors

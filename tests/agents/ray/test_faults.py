@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,38 @@ def test_a_dead_worker_is_replaced(start_ray: StartRay) -> None:
     go_on(run)
     stop(run)
     assert "Worker 0 is gone and will be replaced in 0.5 seconds" in run.log()
+
+
+def test_a_worker_that_stands_still_is_replaced_and_not_listened_to_when_it_goes_on(
+    start_ray: StartRay,
+) -> None:
+    run = start_ray(*ENDLESS, "--heartbeat-timeout", 10, "--worker-cpus", 0.5)
+    run.until(lambda: run.running(2))
+    steps = run.count("worker_0", "steps")
+    pid = run.kill("worker_0", signal.SIGSTOP)
+    try:
+        run.until(lambda: run.pid("worker_0") != pid)
+        run.until(lambda: run.statuses["worker_0"].state == "running")
+        run.until(lambda: run.count("worker_0", "steps") > steps)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    go_on(run)
+    stop(run)
+    assert "Worker 0 " in run.log()
+
+
+def test_a_command_that_stands_still_for_long_goes_on(start_ray: StartRay) -> None:
+    """As by Ctrl-Z and fg, for longer than a worker may be silent; the actors go on meanwhile."""
+    run = start_ray(*ENDLESS, "--heartbeat-timeout", 5)
+    run.until(lambda: run.running(2))
+    pids = [run.pid(source) for source in ("worker_0", "worker_1", COORDINATOR)]
+    for number, pause in ((signal.SIGSTOP, 8), (signal.SIGCONT, 0)):
+        os.kill(run.process.pid, number)
+        time.sleep(pause)
+    go_on(run)
+    assert [run.pid(source) for source in ("worker_0", "worker_1", COORDINATOR)] == pids
+    stop(run)
 
 
 def test_a_lost_node_is_a_lost_worker_until_there_is_room(

@@ -136,11 +136,3 @@ def test_a_killed_sweep_leaves_nothing_in_the_cluster_and_goes_on(
 def test_a_cluster_of_the_command_alone_ends_with_it(begin: Begin, tmp_path: Path) -> None:
     finish(begin(*LEARN, "--seeds", 0, "--engine", "ray", "--out", "b"))
     assert_whole(cells(tmp_path / "b")[0])
-
-
-def test_a_run_that_no_node_has_room_for_is_refused(begin: Begin, cluster: TestCluster) -> None:
-    process = begin(*LEARN, "--seeds", 0, "--engine", "ray", "--address", cluster.address,
-                    "--job-cpus", 99, "--out", "b")  # fmt: skip
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2
-    assert "No node of the Ray cluster has 99 CPUs and 0 GPUs for a run" in errors

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mario_agents.experiments.place import Place
 from mario_agents.experiments.ray import remote_child as module
 from mario_agents.experiments.ray.job_actor import Ended, Order
 from mario_agents.experiments.ray.job_files import JobFiles, JobPlace
+from mario_agents.experiments.ray.launcher import check_room
 from mario_agents.experiments.ray.remote_child import RemoteChild
-from mario_envkit.errors import RunError
+from mario_envkit.errors import ConfigError, RunError
 from tests.agents.ray.pretend_ray import FakeError, FakeMethod, FakeRay, FakeTaskError
 
 
@@ -113,3 +116,22 @@ def test_who_was_given_up_writes_nothing_any_more(tmp_path: Path) -> None:
             files.call("first", method, "runs/a/worker_0.csv")
     assert files.call("second", "read", "runs/a/worker_0.csv") == b"1\n"
     assert list(files.call("second", "stamps", ["runs"])) == ["runs/a/worker_0.csv"]
+
+
+@pytest.mark.parametrize(
+    ("place", "fits"),
+    [
+        (Place("ray", job_cpus=2.0), True),
+        (Place("ray", job_cpus=0.5, job_gpus=1.0), True),
+        (Place("ray", job_cpus=2.0, job_gpus=1.0), False),  # not both on one node
+        (Place("ray", job_cpus=3.0), False),  # only on a node that is gone
+    ],
+)
+def test_a_run_that_has_room_nowhere_is_refused(place: Place, fits: bool) -> None:
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 2.0}},
+        {"Alive": True, "Resources": {"CPU": 1.0, "GPU": 1.0}},
+        {"Alive": False, "Resources": {"CPU": 8.0}},
+    ]
+    with nullcontext() if fits else pytest.raises(ConfigError, match="No node of the Ray cluster"):
+        check_room(place, nodes)

@@ -45,7 +45,7 @@ def options(trainer: Any, name: str, cluster: TestCluster) -> TrainConfig:
     return make_config(trainer.config_class, known(trainer.config_class, found), source="test")
 
 
-@pytest.mark.parametrize("name", ["ddqn", "apex", "ppo", "a3c", "impala", "dreamer"])
+@pytest.mark.parametrize("name", ["ddqn", "apex", "ppo", "impala", "dreamer"])
 def test_a_trainer_learns_on_two_nodes_evaluates_and_goes_on(
     cluster: TestCluster, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
