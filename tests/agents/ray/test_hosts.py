@@ -18,6 +18,7 @@ import pytest
 
 from mario_agents.run import CheckpointStore
 from tests.agents.ray.conftest import ROOT, STORE
+from tests.agents.ray.slow_link import SlowLink
 from tests.agents.trained_run import rows
 from tests.waiting import PATIENCE, until
 
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.slow
 PORT = 6399
 RATE = "40mbit"
 """Of the link; packets of 1 MB take a fifth of a second."""
+DELAY, LOSS = 0.02, 0.005
+"""Seconds of a way, and share of lost frames."""
 
 
 @dataclass
@@ -64,14 +67,14 @@ class Host:
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
 
-    def run(self, folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
-        """Run ``mario-agents`` on this host."""
+    def begin(self, folder: Path, *words: object) -> subprocess.Popen[str]:
+        """Begin ``mario-agents`` on this host."""
         assert self.ray is not None
         command = [sys.executable, "-m", "mario_agents.cli", *map(str, words)]
-        return subprocess.run(
+        return subprocess.Popen(
             ["nsenter", "--target", str(self.ray.pid), "--mount", "--net",
              f"--wd={folder}", *command],
-            env=self.env, capture_output=True, text=True, timeout=PATIENCE,
+            env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
 
@@ -79,9 +82,26 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
+@dataclass
+class Hosts:
+    """Two of them, the first with the head of a cluster, and what joins them."""
+
+    pair: list[Host]
+    link: SlowLink
+
+    def train(self, folder: Path, *words: object) -> subprocess.Popen[str]:
+        """Train on the first, with two workers."""
+        return self.pair[0].begin(
+            folder, "train", "walk", "--engine", "ray", "--address",
+            f"{self.pair[0].address}:{PORT}", "--workers", 2, "--checkpoint-interval", 1000,
+            "--log-interval", 500, "--device", "cpu", "--run-dir", "run", "--eval-interval", 0,
+            *words,
+        )  # fmt: skip
+
+
 @pytest.fixture
-def hosts(site: Path, tmp_path: Path) -> Iterator[list[Host]]:
-    """Two of them, the first with the head of a cluster."""
+def hosts(site: Path, tmp_path: Path) -> Iterator[Hosts]:
+    """Two hosts that share no files, and a slow link."""
     tools = all(map(shutil.which, ("ip", "tc", "nsenter", "unshare")))
     if sys.platform != "linux" or os.geteuid() != 0 or not tools or find_spec("ray") is None:
         pytest.skip("needs root, iproute2 and the package ray")
@@ -98,21 +118,24 @@ def hosts(site: Path, tmp_path: Path) -> Iterator[list[Host]]:
     (short / "ray").mkdir()
     tag = f"{os.getpid() % 10_000}"
     made = [Host(f"mario{tag}{end}", f"10.231.7.{end}", env) for end in (1, 2)]
+    names = f"a{tag}", f"b{tag}"
+    try:
+        link = SlowLink(names, delay=DELAY, loss=LOSS)
+    except OSError as error:
+        pytest.skip(f"no TAP devices: {error}")
     try:
         for host in made:
             try:
                 ip("netns", "add", host.name)
             except subprocess.CalledProcessError as error:
                 pytest.skip(f"no network namespaces: {error.stderr.decode().strip()}")
-        first, second = (host.name for host in made)
-        ip("link", "add", f"a{tag}", "netns", first, "type", "veth",
-           "peer", "name", f"b{tag}", "netns", second)  # fmt: skip
-        for host, link in zip(made, (f"a{tag}", f"b{tag}"), strict=True):
-            ip("-n", host.name, "addr", "add", f"{host.address}/24", "dev", link)
-            for each in ("lo", link):
+        for host, name in zip(made, names, strict=True):
+            ip("link", "set", name, "netns", host.name)
+            ip("-n", host.name, "addr", "add", f"{host.address}/24", "dev", name)
+            for each in ("lo", name):
                 ip("-n", host.name, "link", "set", each, "up")
             subprocess.run(
-                ["tc", "-n", host.name, "qdisc", "add", "dev", link, "root", "tbf",
+                ["tc", "-n", host.name, "qdisc", "add", "dev", name, "root", "tbf",
                  "rate", RATE, "burst", "64kb", "latency", "400ms"],
                 check=True,
             )  # fmt: skip
@@ -123,29 +146,34 @@ def hosts(site: Path, tmp_path: Path) -> Iterator[list[Host]]:
         elsewhere.mkdir()
         made[1].start([*own, elsewhere], tmp_path / "node.log",
                       f"--address={made[0].address}:{PORT}")  # fmt: skip
-        yield made
+        yield Hosts(made, link)
     finally:
         for host in made:
             host.stop()
             subprocess.run(["ip", "netns", "del", host.name], capture_output=True)
+        link.close()
         shutil.rmtree(short, ignore_errors=True)
 
 
+def assert_whole(run: Path, *, steps: int) -> None:
+    """The rows of every worker are here, each once, and as many steps as are saved."""
+    end = CheckpointStore(run / "checkpoint").load_latest()
+    assert end.step >= steps
+    for number, counters in enumerate(end.state["counters"]):
+        found = [int(row["steps"]) for row in rows(run, f"worker_{number}")]
+        assert found[-1] == counters["steps"] > steps // 4
+        assert found == sorted(found)
+
+
 def test_hosts_that_share_no_files_train_together_over_a_slow_link(
-    hosts: list[Host], tmp_path: Path
+    hosts: Hosts, tmp_path: Path
 ) -> None:
     folder = tmp_path / "first"
-    done = hosts[0].run(
-        folder, "train", "walk", "--engine", "ray", "--address", f"{hosts[0].address}:{PORT}",
-        "--workers", 2, "--synchronous", "--total-steps", 3000, "--checkpoint-interval", 1000,
-        "--log-interval", 500, "--device", "cpu", "--run-dir", "run", "--eval-interval", 0,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    process = hosts.train(folder, "--synchronous", "--total-steps", 3000)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
     log = (folder / "run" / "training.log").read_text()
-    for host in hosts:
+    for host in hosts.pair:
         assert f"is on {host.address}." in log
-    end = CheckpointStore(folder / "run" / "checkpoint").load_latest()
-    assert end.step >= 3000
-    for number, counters in enumerate(end.state["counters"]):
-        found = rows(folder / "run", f"worker_{number}")
-        assert int(found[-1]["steps"]) == counters["steps"] > 1000
+    assert_whole(folder / "run", steps=3000)
+    assert hosts.link.lost > 0
