@@ -1,6 +1,6 @@
 """Stable-Baselines3's PPO with snapshots, which it knows nothing of.
 
-    python examples/sb3_ppo.py [steps] [level]        needs pip install stable-baselines3
+    python examples/sb3_ppo.py --steps 200000        needs pip install stable-baselines3
 
 With ``restore="on_reset"`` a death ends an episode as always; the next one begins at the snapshot
 before the place of the death, or (a third of the others) at a snapshot that is still worth
@@ -9,7 +9,7 @@ practising. The evaluation knows none of this: true starts, sticky actions, no s
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from typing import Any
 
@@ -62,17 +62,23 @@ def evaluate(model: PPO, level: str, episodes: int) -> tuple[int, float]:
     return wins, x_pos / episodes
 
 
-def main(steps: int, level: str) -> None:
-    kwargs = dict(level=level, repeat_action_probability=STICKY, **GAME, **SNAPSHOTS)
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=200_000, help="to train; default 200000")
+    parser.add_argument("--level", default="1-1", help="which level; default 1-1")
+    options = parser.parse_args()
+    kwargs = dict(level=options.level, repeat_action_probability=STICKY, **GAME, **SNAPSHOTS)
     envs = make_vec_env("MarioSnapshot-v0", n_envs=16, seed=0, **kwargs)
     model = PPO(
         "CnnPolicy", envs, n_steps=64, batch_size=256, n_epochs=3, gamma=0.9, ent_coef=0.01,
         learning_rate=5e-4, seed=0,
     )  # fmt: skip
-    model.learn(steps, callback=Report(level))
+    model.learn(options.steps, callback=Report(options.level))
     print("restores:", [stats["total_restores"] for stats in envs.env_method("get_stats")])
     envs.close()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000, (sys.argv[2:] or ["1-1"])[0])
+    main()

@@ -1,13 +1,14 @@
 """Practise where Mario dies: an environment that saves and restores by itself.
 
-    python examples/snapshot_env.py [death_hotspots.json]
+    python examples/snapshot_env.py death_hotspots.json
 
-Run it twice: the second time it knows where the first one died.
+It notes in this file where Mario died. Run it twice: the second time it knows where the first one
+died.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,14 @@ class Agent:
         return int(self._rng.choice([1, 2, 3, 4]))  # right, with A, with B, with both
 
 
-def main(hotspot_path: Path) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("deaths", type=Path, help="the file of deaths; written, and read if there")
+    parser.add_argument("--steps", type=int, default=1000, help="to play; default 1000")
+    options = parser.parse_args()
+    hotspot_path = options.deaths
     agent = Agent(seed=0)
     env = create_snapshot_mario_env(
         level=(1, 1),
@@ -39,7 +47,7 @@ def main(hotspot_path: Path) -> None:
     # Use like a normal Gymnasium environment
     obs, info = env.reset(seed=0)
     total_reward = 0.0
-    for _ in range(1000):
+    for _ in range(options.steps):
         action = agent.act(obs)
         obs, reward, done, truncated, info = env.step(action)
         total_reward += reward
@@ -68,4 +76,4 @@ def main(hotspot_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "death_hotspots.json"))
+    main()

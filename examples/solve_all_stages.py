@@ -1,6 +1,6 @@
-"""Find a way through all 32 stages by search, and show how long each takes.
+"""Find a way through all 32 stages, or some, by search, and show how long each takes.
 
-    python examples/solve_all_stages.py runs
+    python examples/solve_all_stages.py runs --levels 1-1 8-4
 
 Every run is verified from a power-on and saved; look at one with
 ``mario-envkit play --replay runs/8-4.json``.
@@ -8,19 +8,27 @@ Every run is verified from a power-on and saved; look at one with
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 from mario_envkit.curriculum.search import NotSolved, solve
 from mario_envkit.game.levels import all_levels
 
 
-def main(folder: Path, levels: list[str]) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where runs are saved, made if it is not there")
+    parser.add_argument("--levels", nargs="+", metavar="LEVEL", help="like 1-1; without, all")
+    parser.add_argument("--seconds", type=float, default=60, help="for each level; default 60")
+    options = parser.parse_args()
+    folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     total = 0.0
-    for level in levels:
+    for level in options.levels or map(str, all_levels()):
         try:
-            run, effort = solve(level, seed=0, seconds=60)
+            run, effort = solve(level, seed=0, seconds=options.seconds)
         except NotSolved as failure:
             print(failure)
             continue
@@ -35,7 +43,4 @@ def main(folder: Path, levels: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[1] if len(sys.argv) > 1 else "runs"),
-        sys.argv[2:] or [str(level) for level in all_levels()],
-    )
+    main()

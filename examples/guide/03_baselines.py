@@ -65,7 +65,7 @@ def signals(value: nn.Module, rollout: common.Rollout) -> dict[str, common.Array
 
 def main() -> None:
     chosen = common.options(__doc__)
-    updates, count, size = (2, 4, 2) if chosen.quick else (100, 256, 16)
+    updates, count, size = (2, 4, 2) if chosen.quick else (80, 256, 16)
     curves: dict[str, list[list[float]]] = {"without": [], "with": []}
     cosines = []
     for seed in chosen.seeds:
@@ -90,6 +90,7 @@ def main() -> None:
     for each in cosines:
         right.plot(list(found), each, "o", color="black", markersize=4)
     right.set(ylabel="cosine of two gradients")
+    right.tick_params(axis="x", labelsize="small")
     common.save(made, chosen.out)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mario_agents.ops.gae import gae
 from mario_agents.ops.nstep import n_step_returns
-from mario_agents.ops.policy_gradient import action_log_prob, value_loss
+from mario_agents.ops.policy_gradient import value_loss
 
 GAMMA, GAMES, STEPS, LIMIT = 0.95, 32, 16, 100
 
@@ -25,38 +25,31 @@ def actor_critic_loss(
     values, final = common.rollout_values(value, rollout)
     ends = rollout.terminated, rollout.truncated
     advantage = gae(rollout.reward, values, final, *ends, GAMMA, lam)
+    actor = -(common.log_probs(policy, rollout) * torch.from_numpy(advantage)).mean()
     obs = torch.from_numpy(rollout.obs[:-1]).flatten(0, 1)
-    log_prob = action_log_prob(policy(obs), torch.from_numpy(rollout.action.flatten()))
-    actor = -(log_prob * torch.from_numpy(advantage.flatten())).mean()
     target = torch.from_numpy((advantage + values[:-1]).flatten())
     return actor + value_loss(value(obs).squeeze(1), target)
 
 
 def train(seed: int, updates: int, lam: float) -> tuple[list[float], nn.Module, nn.Module]:
     """The mean distance of the episodes that end in each eight updates, policy and value."""
-    policy, value = common.tile_network(common.ACTIONS, seed), common.tile_network(1, seed + 1000)
-    optimizer = common.adam(nn.ModuleList([policy, value]))
+    policy, value = networks = common.policy_and_value(seed)
+    optimizer = common.adam(networks)
     act, games = common.sampler(policy, seed), common.Games(GAMES, seed, LIMIT)
-    ended: list[float] = []
-    distances = []
-    for update in range(1, updates + 1):
+    ended = []
+    for _ in range(updates):
         rollout = games.play(act, STEPS)
-        ended.extend(rollout.distances())
+        ended.append(rollout.distances())
         common.descend(optimizer, actor_critic_loss(policy, value, rollout, lam))
-        if update % 8 == 0:
-            distances.append(float(np.mean(ended)))
-            ended = []
-    return distances, policy, value
+    return common.means(ended, 8), policy, value
 
 
 def errors(policy: nn.Module, value: nn.Module, seed: int, states: int, ns: list[int]) -> Tensor:
     """Bias and spread of n-step returns, ``(2, len(ns))``, over so many states of a game."""
-    act, copies = common.sampler(policy, seed), 64
-    games, found = common.Games(copies, seed), []
+    act, games, found = common.sampler(policy, seed), common.Games(64, seed), []
     for _ in range(states):
         games.play(act, 7)
-        games.envs.restore_state([games.envs.clone_state([0])[0]] * copies)
-        games.obs = np.repeat(games.obs[:1], copies, axis=0)
+        games.copy_first()()
         rollout = games.play(act, max(ns))
         values, _ = common.rollout_values(value, rollout)
         each = []

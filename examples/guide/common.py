@@ -83,11 +83,23 @@ def tile_network(outputs: int, seed: int, *, hidden: int = 128, gain: float = 0.
         return nn.Sequential(inputs, first, nn.ReLU(), orthogonal(nn.Linear(hidden, outputs), gain))
 
 
+def policy_and_value(seed: int) -> nn.ModuleList:
+    """A network for the actor, and one for the critic."""
+    return nn.ModuleList([tile_network(ACTIONS, seed), tile_network(1, seed + 1000)])
+
+
 @torch.no_grad()
 def values_of(value: nn.Module, obs: Array) -> Array:
     """Values ``(...)`` of observations ``(..., 16, 16)``."""
     flat = torch.from_numpy(obs.reshape(-1, *tiles.SHAPE))
     return value(flat).numpy().reshape(obs.shape[:-2])
+
+
+def log_probs(policy: nn.Module, rollout: Rollout) -> Tensor:
+    """Of the actions that were taken, as the policy is now, ``(T, N)``."""
+    logits = policy(torch.from_numpy(rollout.obs[:-1]).flatten(0, 1))
+    action = torch.from_numpy(rollout.action)
+    return action_log_prob(logits, action.flatten()).view_as(action)
 
 
 def rollout_values(value: nn.Module, rollout: Rollout) -> tuple[Array, Array]:
@@ -144,6 +156,10 @@ class Rollout(NamedTuple):
     def of(self, games: list[int]) -> Rollout:
         """The same of some games only."""
         return Rollout(*(column[:, games] for column in self))
+
+    def tensors(self) -> Any:
+        """The same fields as tensors."""
+        return Rollout(*map(torch.from_numpy, self))
 
     def distances(self, *, first: bool = False) -> Array:
         """How far Mario got in each episode that ended here, or in the first one of each game."""
@@ -209,6 +225,16 @@ class Games:
         obs, *others = (np.stack(column) for column in zip(*rows, strict=True))
         return Rollout(np.concatenate([obs, self.obs[None]]), *others)
 
+    def copy_first(self) -> Callable[[], None]:
+        """What makes all games copies of the first one, as that is now; it can be called again."""
+        state, obs, count = self.envs.clone_state([0]), self.obs[:1], len(self.obs)
+
+        def restore() -> None:
+            self.envs.restore_state(list(state) * count)
+            self.obs = np.repeat(obs, count, axis=0)
+
+        return restore
+
     def play_episodes(self, act: Act, steps: int) -> Rollout:
         """One whole episode of each game, of at most ``steps``: where ``first`` is True."""
         self.obs, _ = self.envs.reset()
@@ -223,6 +249,13 @@ def band(axis: Axes, x: Array | Sequence[float], runs: Any, label: str) -> None:
     runs = np.asarray(runs, float)
     (line,) = axis.plot(x, runs.mean(0), label=f"{label} ({len(runs)} seeds)")
     axis.fill_between(x, runs.min(0), runs.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+
+
+def means(ended: list[Array], each: int) -> list[float]:
+    """The mean of all that is in the first ``each`` arrays, of the next ones, and so on; NaN where
+    there is nothing."""
+    parts = (np.concatenate(ended[i : i + each]) for i in range(0, len(ended), each))
+    return [float(part.mean()) if len(part) else np.nan for part in parts]
 
 
 def smooth(y: Sequence[float], width: int = 5) -> Array:
