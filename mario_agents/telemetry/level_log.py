@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mario_agents.run.level_rates import LevelRate, read_level_rates, write_level_rates
-from mario_agents.run.storage import Deferrable
-
-SAVE_SECONDS = 60.0
+from mario_agents.telemetry.periodic_file import PeriodicFile
 
 
-class LevelLog:
+class LevelLog(PeriodicFile):
     """The only writer of a run's ``levels.json``; goes on from the one that is there.
 
     Args:
         path: the file.
-        interval: seconds between two saves.
-        clock: seconds.
+        options: see :class:`~mario_agents.telemetry.periodic_file.PeriodicFile`.
 
     Attributes:
         rates: by level.
@@ -27,17 +23,10 @@ class LevelLog:
         RunError: if the file is damaged.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        interval: float = SAVE_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, **options)
+        self._path = path
         self.rates = self._saved = read_level_rates(path)
-        self._path, self._interval, self._clock = path, interval, clock
-        self._next = clock() + interval
-        self._state = Deferrable(path.name)
 
     def record(self, level: str, episodes: int, successes: int) -> None:
         """Count ``episodes`` that ended in a level, of which ``successes`` reached their goal."""
@@ -49,16 +38,6 @@ class LevelLog:
         if len(self.rates) < 2:
             return {}
         return {level: rate.recent for level, rate in sorted(self.rates.items())}
-
-    def tick(self) -> None:
-        """Save if it is time to and there is something new; call it often.
-
-        A disk that refuses is told of in the log, once, and tried again at the next interval.
-        """
-        if self._clock() < self._next:
-            return
-        self._next = self._clock() + self._interval
-        self._state.attempt(self.close)
 
     def close(self) -> None:
         """Save what is new.
