@@ -131,7 +131,7 @@ class DashboardApp(App[None]):
     # -- from time to time -------------------------------------------------------------------
 
     def _poll(self) -> None:
-        if self._parent_pid is not None and os.getppid() != self._parent_pid:
+        if self._orphaned():
             self.exit()
             return
         self.state = self._feed.poll(self.state)
@@ -141,6 +141,12 @@ class DashboardApp(App[None]):
             self.notify(finished, markup=False)
         if time.monotonic() >= self._draw_due and not self._paused:
             self._draw()
+
+    def _orphaned(self) -> bool:
+        """Whether the process that shows this is gone; on Windows its shell is between the two."""
+        if self._parent_pid is None or sys.platform == "win32":
+            return False
+        return os.getppid() != self._parent_pid
 
     def _draw(self) -> None:
         self._draw_due = time.monotonic() + DRAW_SECONDS
