@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from mario_envkit.emulator.backends import TIMINGS
 from mario_envkit.errors import MarioEnvkitError
 from mario_envkit.game.actions import resolve_actions
 from mario_envkit.game.levels import Level, parse_level
+
+if TYPE_CHECKING:
+    from mario_envkit.curriculum.explore import Exploration
 
 
 class NotSolved(MarioEnvkitError):
@@ -88,18 +91,23 @@ def solve(
     if progress is not None and not callable(progress):
         raise not_possible("progress", progress, "a function, or None")
     stage = parse_level(level, game)
-    from mario_envkit.curriculum.explore import Exploration
+    from mario_envkit.curriculum.explore import Exploration  # needs the native core
 
-    search = Exploration(
-        stage,
-        game,
-        timing,
-        rom,
-        rom_unknown,
-        np.random.default_rng([seed, *stage]),
-        held,
-        frame_skip,
-    )
+    rng = np.random.default_rng([seed, *stage])
+    search = Exploration(stage, game, timing, rom, rom_unknown, rng, held, frame_skip)
+    won, effort = _until_won(search, stage, seconds, progress)
+    run = Run(stage, won, timing, search.core, search.rom_sha256, game)
+    run.verify(rom=rom, rom_unknown=rom_unknown)
+    return run, effort
+
+
+def _until_won(
+    search: Exploration,
+    stage: Level,
+    seconds: float,
+    progress: Callable[[Effort], object] | None,
+) -> tuple[bytes, Effort]:
+    """Joypad bytes that reach the flag, and what it took to find them."""
     start = time.perf_counter()
     while True:
         won = search.expedition()
@@ -107,12 +115,9 @@ def solve(
         if progress is not None:
             progress(effort)
         if won is not None:
-            break
+            return won, effort
         if effort.seconds >= seconds:
             raise NotSolved(
                 f"No way through {stage} was found in {seconds:g} s ({effort.frames} frames, "
                 f"{effort.cells} places reached); allow more seconds or try another seed."
             )
-    run = Run(stage, won, timing, search.core, search.rom_sha256, game)
-    run.verify(rom=rom, rom_unknown=rom_unknown)
-    return run, effort
