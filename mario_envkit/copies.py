@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mario_envkit.emulator.protocol import Emulator
     from mario_envkit.game.rewards import RewardFunction
     from mario_envkit.game.rules import Game
+    from mario_envkit.game.tile_options import TileOptions
     from mario_envkit.snapshots.context import Saved
     from mario_envkit.step_lock import StepLock
 
@@ -84,8 +85,7 @@ class CopiedWhole(EzPickle):
     picture: Picture
     reward_function: RewardFunction
     _reward_made: RewardFunction
-    _show_buttons: bool
-    _show_level: bool
+    _tile_options: TileOptions
     end_on_exit: bool
     _game: Game
     _levels: ScheduledLevels
@@ -167,8 +167,7 @@ class CopiedWhole(EzPickle):
         return {
             "observation": self._observes,
             **(pixels if self._observes == "pixels" else {}),
-            **({"show_buttons": True} if self._show_buttons else {}),
-            **({"show_level": True} if self._show_level else {}),
+            **self._tile_options.shown(),
             "reward": self._reward_made,  # whatever its weights have become
             "end_on_exit": self.end_on_exit,
         }

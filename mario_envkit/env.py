@@ -18,19 +18,18 @@ from mario_envkit.arguments import (
     as_path,
     as_seed,
     as_text,
-    not_possible,
     plain,
 )
 from mario_envkit.copies import CopiedWhole
 from mario_envkit.curriculum.level_text import resolve_schedule
 from mario_envkit.curriculum.schedule import ScheduledLevels
 from mario_envkit.emulator.backends import make_emulator
-from mario_envkit.emulator.picture import Picture
+from mario_envkit.emulator.picture import Picture, as_picture
 from mario_envkit.emulator.protocol import RAM_SIZE
 from mario_envkit.emulator.rom import GAMES, UNKNOWN, UNKNOWN_CHOICES, find_rom
 from mario_envkit.emulator.snapshot import Snapshot
 from mario_envkit.env_spec import MarioSpec
-from mario_envkit.errors import OptionError, ResetRequired, RomError, WindowClosed
+from mario_envkit.errors import ResetRequired, RomError, WindowClosed
 from mario_envkit.game import ram as m
 from mario_envkit.game import tiles
 from mario_envkit.game.actions import check_action, describe
@@ -42,6 +41,7 @@ from mario_envkit.game.rewards import RewardFunction
 from mario_envkit.game.rules import Game, GameStuck
 from mario_envkit.game.start import StartPoint, read_options
 from mario_envkit.game.state import read_state
+from mario_envkit.game.tile_options import TileOptions
 from mario_envkit.step_lock import StepLock
 from mario_envkit.window import Window, can_open_windows, keys_to_action
 
@@ -145,57 +145,47 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         observation = as_choice("observation", observation, OBSERVATIONS)
         game, rom_variant = as_choice("game", game, GAMES), as_text("rom_variant", rom_variant)
         rom = None if rom is None else str(as_path("rom", rom).absolute())
-        picture = Picture() if picture is None else picture
-        if not isinstance(picture, Picture):
-            raise not_possible("picture", picture, "a Picture, or None")
+        picture = as_picture(picture)
         level = level.tolist() if isinstance(level, (np.ndarray, np.generic)) else level
         end_on_exit = as_bool("end_on_exit", end_on_exit)
         backend, timing = plain(backend), plain(timing)
-        show_buttons = as_bool("show_buttons", show_buttons)
-        show_level = as_bool("show_level", show_level)
-        for name, shown in (("show_buttons", show_buttons), ("show_level", show_level)):
-            if shown and observation != "tiles":
-                raise OptionError(
-                    f'{name}=True is for observation="tiles"; leave it out, or give that.'
-                )
+        tile_options = TileOptions.of(observation, show_buttons=show_buttons, show_level=show_level)
         rom_unknown = as_choice("rom_unknown", rom_unknown, UNKNOWN_CHOICES)
         CopiedWhole.__init__(
             self, game, level, reward, observation, picture, backend, timing, rom, rom_variant,
-            render_mode, end_on_exit, rom_unknown, reward_weights, show_buttons, show_level,
+            render_mode, end_on_exit, rom_unknown, reward_weights,
+            tile_options.show_buttons, tile_options.show_level,
         )  # fmt: skip
         self.cartridge = find_rom(game, rom_variant, rom, rom_unknown)
-        self.game = game
-        self._last_world = WORLDS[game]
+        self.game, self._last_world = game, WORLDS[game]
         self.schedule = resolve_schedule(level, game)
-        self._levels = ScheduledLevels(self.schedule, game)
         self.reward_function = self._reward_made = weighted(reward, reward_weights)
-        self.picture = picture
-        self.render_mode = render_mode
-        self.end_on_exit = end_on_exit
+        self.picture, self.render_mode, self.end_on_exit = picture, render_mode, end_on_exit
+        self._observes, self._tile_options = observation, tile_options
+        self.emulator = make_emulator(self.cartridge, backend, timing)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Everything that is the same whatever the arguments are, or follows from what they are."""
         if not can_open_windows():  # who tries all modes, like Gymnasium's check, gets along
             self.metadata = {**self.metadata, "render_modes": ["rgb_array"]}
-        self.emulator = make_emulator(self.cartridge, backend, timing)
-
         self.draw = True
         """Set to False before a step whose observation nobody will look at: unless it ends the
         episode it then returns the last one that was made, which saves most of its time."""
         self.on_frame: Callable[[Observation], None] | None = None
         """Called with the RGB picture after every step, for windows and videos."""
-
+        self.level: Level | None = None
+        self.step_lock = StepLock()
         self.action_space = spaces.Discrete(JOYPAD_BYTES)
-        self._observes = observation
-        self._show_buttons, self._show_level = show_buttons, show_level
         shapes = {"pixels": self.picture.shape, "tiles": tiles.SHAPE, "ram": (RAM_SIZE,)}
-        self.observation_space = spaces.Box(0, 255, shapes[observation], np.uint8)
-        self._observation: Observation = np.zeros(shapes[observation], np.uint8)
+        self._observation: Observation = np.zeros(shapes[self._observes], np.uint8)
+        self.observation_space = spaces.Box(0, 255, self._observation.shape, np.uint8)
         self._game = Game(self.emulator)
+        self._levels = ScheduledLevels(self.schedule, self.game)
         self._starts: dict[Level | None, Snapshot] = {}
         self._window: Any = None
-        self._closed = False
+        self._closed = self._playing = False  # the latter between a reset and its episode's end
         self._memory: Any = None  # the reward's; None before the first reset
-        self.step_lock = StepLock()
-        self._playing = False  # between a reset and the end of its episode
-        self.level: Level | None = None
 
     # -- Gymnasium ---------------------------------------------------------------------------
 
@@ -376,22 +366,15 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
     def _start_point(self, options: dict[str, Any]) -> StartPoint:
         """Where an episode with these options begins."""
         asked: StartPoint | None = options.get("start")
-        chosen = options.get("level")
         if asked is not None:
             self._levels.drop()
             return asked
-        if chosen is None:
-            level = self._levels.next(self.np_random)
-        else:
-            self._levels.drop()
-            level = None if chosen == "full" else chosen
+        level = self._levels.next(self.np_random, options.get("level"))
         return StartPoint(self.start_of(level), level, 0)
 
     def _observe(self) -> Observation:
         if self._observes == "tiles":
-            return tiles.read_tiles(
-                self.emulator.ram, show_buttons=self._show_buttons, show_level=self._show_level
-            )
+            return self._tile_options.read(self.emulator.ram)
         if self._observes == "ram":
             return np.array(self.emulator.ram)
         return self.emulator.observe(self.picture)

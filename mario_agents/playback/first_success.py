@@ -74,7 +74,7 @@ class FlagWatch(VectorWrapper):
     def __init__(self, envs: MarioVectorEnv, on_flag: Callable[[ActionTrace], object]) -> None:
         super().__init__(envs)
         self._slots, self._on_flag = envs.slots, on_flag
-        self._layers = envs.sticky or []
+        self._layers = envs.chances.sticky_actions or []
         self._sticky = [layer.repeat_action_probability for layer in self._layers]
         self._watching = True
         self._origins: list[str] = [""] * envs.num_envs

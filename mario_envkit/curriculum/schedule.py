@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -316,12 +316,19 @@ class ScheduledLevels:
         self._record: Callable[[Level, bool], None] | None = getattr(schedule, "record", None)
         self._open: Level | None = None
 
-    def next(self, rng: np.random.Generator) -> Level | None:
+    def next(
+        self, rng: np.random.Generator, asked: Level | Literal["full"] | None = None
+    ) -> Level | None:
         """The level of the next episode; one that is still open was not completed.
+
+        If somebody has ``asked`` for another one, that is it, and the schedule hears of neither.
 
         Raises:
             LevelError: if the schedule chose one that the game does not have.
         """
+        if asked is not None:
+            self.drop()
+            return None if asked == "full" else asked
         self.end(success=False)
         chosen = self.schedule.next(rng)
         self._open = None if chosen is None else parse_level(chosen, self._game)

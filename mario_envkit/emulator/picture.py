@@ -31,6 +31,18 @@ PALETTE_SLOTS = 32
 """Entries of the console's palette memory: 16 for the background, 16 for sprites."""
 
 
+def as_picture(value: Any) -> Picture:
+    """``value``, which is a picture; None is the whole screen.
+
+    Raises:
+        OptionError: if it is something else.
+    """
+    picture = Picture() if value is None else value
+    if not isinstance(picture, Picture):
+        raise not_possible("picture", picture, "a Picture, or None")
+    return picture
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """From the screen to an observation: crop the top, then grey, then resize.

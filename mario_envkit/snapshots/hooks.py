@@ -110,12 +110,12 @@ class SnapshotHooks(VectorHooks):
     def _begin_at(self, env: int, start: Start) -> None:
         """A single environment plays up to the start, and the game becomes that."""
         session, envs = self.sessions[env], self._envs
-        if envs.blanks is not None:
-            envs.blanks.draw(env)  # for the true start, which nobody sees
-        load_noise(envs.single.unwrapped.np_random, save_noise(envs.chances[env].np_random))
-        if envs.sticky is not None:  # which games may have of their own
+        if envs.chances.blanks is not None:
+            envs.chances.blanks.draw(env)  # for the true start, which nobody sees
+        load_noise(envs.single.unwrapped.np_random, save_noise(envs.chances.games[env].np_random))
+        if envs.chances.sticky_actions is not None:  # which games may have of their own
             name = "repeat_action_probability"
-            envs.single.set_wrapper_attr(name, getattr(envs.sticky[env], name))
+            envs.single.set_wrapper_attr(name, getattr(envs.chances.sticky_actions[env], name))
         observation, info = session.go_to(start)
         envs.slots[env].load(self._playground.save())
         session.begin(info, start)

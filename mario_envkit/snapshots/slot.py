@@ -22,7 +22,7 @@ from mario_envkit.snapshots.context import (
 )
 
 if TYPE_CHECKING:
-    from mario_envkit.vector.chance import LateFrames
+    from mario_envkit.vector.chance import StickyFrames
     from mario_envkit.vector.env import MarioVectorEnv
     from mario_envkit.vector.pool import GamePool
 
@@ -39,8 +39,8 @@ class Slot:
         pool: the games.
         single: such a single environment: which layers it has, and what fits it.
         chance: the environment that the game's random numbers are drawn from.
-        sticky: the layer of sticky actions around that, if there are such.
-        late: the sticky frames of all games, if there are such.
+        sticky_action: the layer of sticky actions around that, if there are such.
+        sticky_frames: those of all games, if there are such.
         levels: in which level each game's episode began; None is the full game.
     """
 
@@ -50,16 +50,16 @@ class Slot:
         pool: GamePool,
         single: Context,
         chance: gymnasium.Env[Any, Any],
-        sticky: StickyAction[Any, Any] | None,
-        late: LateFrames | None,
+        sticky_action: StickyAction[Any, Any] | None,
+        sticky_frames: StickyFrames | None,
         levels: list[Level | None],
     ) -> None:
         self._index = index
         self._pool = pool
         self._single = single
         self._chance = chance
-        self._sticky = sticky
-        self._late = late
+        self._sticky_action = sticky_action
+        self._sticky_frames = sticky_frames
         self._levels = levels
 
     @property
@@ -97,10 +97,10 @@ class Slot:
             "StallLimit": ((f"{far[0]}-{far[1]}", far[2]), best_x, stalled),
             "FrameStackObservation": tuple(game.stack),
         }
-        if self._sticky is not None:
-            remembered["StickyAction"] = save_sticky(self._sticky)
-        if self._late is not None:
-            remembered["FrameSkip"] = (int(self._late.held[self._index]),)
+        if self._sticky_action is not None:
+            remembered["StickyAction"] = save_sticky(self._sticky_action)
+        if self._sticky_frames is not None:
+            remembered["FrameSkip"] = (int(self._sticky_frames.held[self._index]),)
         saved = Saved(
             Snapshot(self._single.core, self._single.rom_sha256, game.machine),
             save_noise(self._chance.np_random),
@@ -128,10 +128,10 @@ class Slot:
         )  # fmt: skip
         self._pool.load(self._index, saved.console.data, progress, memory)
         self._levels[self._index] = None if level is None else Level(*level)
-        if self._sticky is not None:
-            load_sticky(self._sticky, remembered["StickyAction"])
-        if self._late is not None:
-            (self._late.held[self._index],) = remembered["FrameSkip"]
+        if self._sticky_action is not None:
+            load_sticky(self._sticky_action, remembered["StickyAction"])
+        if self._sticky_frames is not None:
+            (self._sticky_frames.held[self._index],) = remembered["FrameSkip"]
         if noise:
             load_noise(self._chance.np_random, saved.noise)
 
@@ -155,8 +155,9 @@ class Slot:
 def slots_of(envs: MarioVectorEnv) -> tuple[Slot, ...]:
     """The games of a vector environment, one by one, as values."""
     single = Context(envs.single)
-    sticky, late = envs.sticky, envs.late
+    chances = envs.chances
+    layers, frames = chances.sticky_actions, chances.sticky_frames
     return tuple(
-        Slot(i, envs.pool, single, chance, sticky[i] if sticky else None, late, envs.levels)
-        for i, chance in enumerate(envs.chances)
+        Slot(i, envs.pool, single, chance, layers[i] if layers else None, frames, envs.levels)
+        for i, chance in enumerate(chances.games)
     )

@@ -14,6 +14,7 @@ from mario_envkit.env import MarioEnv
 from mario_envkit.env_spec import MarioSpec
 from mario_envkit.errors import AttributeUnavailable
 from mario_envkit.game.levels import Level
+from mario_envkit.vector.chance import Chances
 from mario_envkit.vector.hooks import VectorHooks
 
 _SHARED = (
@@ -46,7 +47,7 @@ class GameAttributes(VectorEnv[Any, Any, Any]):
     hooks: VectorHooks
     single: gymnasium.Env[Any, Any]
     _game: MarioEnv
-    chances: list[gymnasium.Env[Any, Any]]
+    chances: Chances
     levels: list[Level | None]
     _spec: EnvSpec | None = None
 
@@ -62,12 +63,12 @@ class GameAttributes(VectorEnv[Any, Any, Any]):
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """Each game's random generator."""
-        return tuple(chance.np_random for chance in self.chances)
+        return tuple(chance.np_random for chance in self.chances.games)
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """The seed of each game's random generator, -1 where it is not known."""
-        return tuple(chance.np_random_seed for chance in self.chances)
+        return tuple(chance.np_random_seed for chance in self.chances.games)
 
     def _own(self) -> dict[str, Callable[..., tuple[Any, ...]]]:
         """What the games can be asked for one by one."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 from gymnasium.wrappers import StickyAction
 from numpy.typing import NDArray
 
-from mario_envkit.wrappers.action import draw_late_frames
+from mario_envkit.vector.options import parse_actions
+from mario_envkit.wrappers.action import draw_sticky_frames
 from mario_envkit.wrappers.observation import draw_blank
 
 if TYPE_CHECKING:
     from mario_envkit.vector.pool import GamePool, Unfinished
-
-Sticky: TypeAlias = "list[StickyAction[Any, Any]]"
 
 
 class Chance(gymnasium.Env[Any, Any]):
@@ -33,21 +32,7 @@ class Chance(gymnasium.Env[Any, Any]):
         return None, {}
 
 
-def repeated(
-    sticky: Sequence[StickyAction[Any, Any]],
-    actions: NDArray[np.integer[Any]],
-    over: NDArray[np.bool_],
-) -> NDArray[np.integer[Any]]:
-    """The actions that are taken: these or, where an episode goes on, by chance the ones before."""
-    return np.array(
-        [
-            action if skip else layer.action(action)
-            for layer, action, skip in zip(sticky, actions.tolist(), over.tolist(), strict=True)
-        ]
-    )
-
-
-class LateFrames:
+class StickyFrames:
     """Sticky frames, as of :class:`~mario_envkit.wrappers.FrameSkip`.
 
     Args:
@@ -69,15 +54,15 @@ class LateFrames:
         """What the native core takes for a step: the joypad byte, the one before, and for how many
         frames that is still seen; ``buttons`` are ``(num_envs,)``, and nothing is drawn for games
         that are ``over``."""
-        late = np.array(
+        stuck = np.array(
             [
-                0 if skip else draw_late_frames(game.np_random, self._frames, self._probability)
+                0 if skip else draw_sticky_frames(game.np_random, self._frames, self._probability)
                 for game, skip in zip(self._chances, over.tolist(), strict=True)
             ],
             np.int32,
         )
-        ordered = buttons | self.held << 8 | late << 16
-        self.held = np.where(over | (late == self._frames), self.held, buttons)
+        ordered = buttons | self.held << 8 | stuck << 16
+        self.held = np.where(over | (stuck == self._frames), self.held, buttons)
         return ordered.astype(np.int32, copy=False)
 
 
@@ -117,20 +102,76 @@ class Blanks:
                 pool.show(env, observations[env])
 
 
-def chances_of(
-    num_envs: int, options: Mapping[str, Any]
-) -> tuple[list[gymnasium.Env[Any, Any]], Sticky | None, LateFrames | None, Blanks | None]:
-    """A :class:`Chance` for each environment; the sticky actions around each, the sticky frames and
-    the blank observations of all, if there are any.
+class Chances:
+    """All chance of a vector's games.
 
     Args:
         num_envs: how many.
         options: all keyword arguments of an environment.
+        joypad: ``(actions,)``, the joypad byte of each action.
+
+    Attributes:
+        games: an environment for each game, whose ``np_random`` it draws from.
+        sticky_actions: the layers around these that repeat actions, or None.
+        sticky_frames: what lets frames see the buttons of the frame before, or None.
+        blanks: what hides observations, or None.
     """
-    chances: list[gymnasium.Env[Any, Any]] = [Chance() for _ in range(num_envs)]
-    again, blank = options["repeat_action_probability"], options["blank_probability"]
-    each = again if isinstance(again, tuple) else [again] * num_envs
-    sticky = [StickyAction(*pair) for pair in zip(chances, each, strict=True)] if again else None
-    stacked, frame = options["frame_stack"] > 1, options["repeat_frame_probability"]
-    late = LateFrames(chances, options["frame_skip"], frame) if frame else None
-    return chances, sticky, late, Blanks(chances, blank, stacked=stacked) if blank else None
+
+    def __init__(
+        self, num_envs: int, options: Mapping[str, Any], joypad: NDArray[np.int32]
+    ) -> None:
+        self.games: list[gymnasium.Env[Any, Any]] = [Chance() for _ in range(num_envs)]
+        self._joypad = joypad
+        again, blank = options["repeat_action_probability"], options["blank_probability"]
+        each = again if isinstance(again, tuple) else [again] * num_envs
+        self.sticky_actions = (
+            [StickyAction(*pair) for pair in zip(self.games, each, strict=True)] if again else None
+        )
+        stacked, frame = options["frame_stack"] > 1, options["repeat_frame_probability"]
+        self.sticky_frames = (
+            StickyFrames(self.games, options["frame_skip"], frame) if frame else None
+        )
+        self.blanks = Blanks(self.games, blank, stacked=stacked) if blank else None
+
+    def reset(self, env: int, seed: int | None) -> None:
+        """A game's episode ends: the next one repeats nothing of it. Seed it, if there is one."""
+        (self.sticky_actions or self.games)[env].reset(seed=seed)
+
+    def release(self, env: int) -> None:
+        """Nothing is held at the start of a game's episode."""
+        if self.sticky_frames is not None:
+            self.sticky_frames.held[env] = 0
+
+    def order(self, actions: Any, over: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """What the native core takes for a step in which somebody asks for ``actions``
+        ``(num_envs,)``; nothing is drawn for games that are ``over``.
+
+        Raises:
+            OptionError: for actions that do not exist.
+        """
+        asked = parse_actions(actions, len(self.games), len(self._joypad))
+        if self.sticky_actions is not None:
+            asked = _repeated(self.sticky_actions, asked, over)
+        buttons: NDArray[np.int32] = self._joypad[asked]
+        if self.sticky_frames is not None:
+            buttons = self.sticky_frames.order(buttons, over)
+        return buttons
+
+    def hide(self, pool: GamePool, observations: NDArray[np.uint8], unfinished: Unfinished) -> None:
+        """See :meth:`Blanks.hide`."""
+        if self.blanks is not None:
+            self.blanks.hide(pool, observations, unfinished)
+
+
+def _repeated(
+    sticky: Sequence[StickyAction[Any, Any]],
+    actions: NDArray[np.integer[Any]],
+    over: NDArray[np.bool_],
+) -> NDArray[np.integer[Any]]:
+    """The actions that are taken: these or, where an episode goes on, by chance the ones before."""
+    return np.array(
+        [
+            action if skip else layer.action(action)
+            for layer, action, skip in zip(sticky, actions.tolist(), over.tolist(), strict=True)
+        ]
+    )

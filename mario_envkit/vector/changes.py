@@ -12,13 +12,11 @@ from mario_envkit.vector.copies import CopiedGames
 
 if TYPE_CHECKING:
     from mario_envkit.env import MarioEnv
-    from mario_envkit.vector.chance import Sticky
 
 
 class ChangingGames(CopiedGames):
     """A vector environment as single ones that are changed alike, bit for bit."""
 
-    sticky: Sticky | None
     _game: MarioEnv
 
     def set_reward_weights(self, weights: Mapping[str, float]) -> None:
@@ -51,12 +49,12 @@ class ChangingGames(CopiedGames):
         chance = as_float(name, probability, least=0, below=1)
         self._begin()
         try:
-            if self.sticky is None:
+            if self.chances.sticky_actions is None:
                 raise OptionError(
                     f"Games that were made with {name}=0 cannot become sticky; make them with the "
                     "largest one that they are to have."
                 )
-            for layer in self.sticky:
+            for layer in self.chances.sticky_actions:
                 layer.repeat_action_probability = chance
         finally:
             self.step_lock.end()

@@ -21,7 +21,7 @@ from mario_envkit.game.rules import GameStuck
 from mario_envkit.game.start import RESET_OPTIONS, read_options
 from mario_envkit.registration import make_mario
 from mario_envkit.step_lock import StepLock
-from mario_envkit.vector.chance import chances_of, repeated
+from mario_envkit.vector.chance import Chances
 from mario_envkit.vector.changes import ChangingGames
 from mario_envkit.vector.cores import available_cores
 from mario_envkit.vector.hooks import VectorHooks
@@ -29,7 +29,6 @@ from mario_envkit.vector.options import (
     check_native,
     check_no_window,
     for_single,
-    parse_actions,
     parse_autoreset_mode,
     parse_mask,
     parse_seeds,
@@ -83,9 +82,7 @@ class MarioVectorEnv(ChangingGames):
         single: such a single environment, which is never played.
         schedules, levels: each game's schedule, and in which level its episode began; None is the
             full game.
-        chances, sticky, late, blanks: environments whose ``np_random`` each game draws from, the
-            layers of sticky actions around them, what makes frames sticky, and what hides
-            observations; None if there is none.
+        chances: random numbers, and what is left to them.
         over: ``(num_envs,)`` bool, whose episode is over.
 
     Raises:
@@ -123,8 +120,8 @@ class MarioVectorEnv(ChangingGames):
         self.numeric_info = self._options["numeric_info"]
         self._set_spaces(autoreset_mode)
         self.schedules = schedules_of(levels, self._game, self.num_envs)
-        luck = chances_of(self.num_envs, self._options)
-        self.chances, self.sticky, self.late, self.blanks = luck
+        joypad = np.array(resolve_actions(self._options["actions"]), np.int32)
+        self.chances = Chances(self.num_envs, self._options, joypad)
         self.levels: list[Level | None] = [None] * self.num_envs
 
         from mario_envkit.vector.pool import GamePool  # needs the native core
@@ -156,7 +153,6 @@ class MarioVectorEnv(ChangingGames):
         self._set_observation_space()
         self.single_action_space = single.action_space
         self.action_space = batch_space(single.action_space, self.num_envs)
-        self._joypad = np.array(resolve_actions(self._options["actions"]), np.int32)
 
     # -- Gymnasium ---------------------------------------------------------------------------
 
@@ -287,38 +283,28 @@ class MarioVectorEnv(ChangingGames):
         self, i: int, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> None:
         if not self.hooks.replace_reset(i, seed, options):
-            (self.sticky or self.chances)[i].reset(seed=seed)
+            self.chances.reset(i, seed)
             self._order_reset(i, (options or {}).get("level"))
             if not self.hooks.replace_start(i, seed, options):
                 return
         self.pool.order_keep(i)
 
     def _order_reset(self, i: int, chosen: Any, noops: int | None = None) -> None:
-        rng = self.chances[i].np_random
-        if chosen is None:
-            level = self.schedules[i].next(rng)
-        else:
-            self.schedules[i].drop()
-            level = None if chosen == "full" else chosen
+        rng = self.chances.games[i].np_random
+        level = self.schedules[i].next(rng, chosen)
         if noops is None:
             noop_max = self._options["noop_max"]
             noops = draw_noops(rng, noop_max) if noop_max else 0
         self.levels[i] = level
-        if self.late is not None:
-            self.late.held[i] = 0
+        self.chances.release(i)
         self.pool.order_reset(i, level, noops)
 
     def _order_steps(self, pool: GamePool, actions: Any) -> None:
         over = self.over.nonzero()[0].tolist()
         self._check_steppable(over)
-        asked = parse_actions(actions, self.num_envs, len(self._joypad))
-        if self.sticky is not None:
-            asked = repeated(self.sticky, asked, self.over)
-        buttons = self._joypad[asked]
-        if self.late is not None:
-            buttons = self.late.order(buttons, self.over)
+        orders = self.chances.order(actions, self.over)
         self._ready = False
-        pool.order_step(buttons)
+        pool.order_step(orders)
         for i in over:
             self._begin_episode(i)
 
@@ -403,8 +389,7 @@ class MarioVectorEnv(ChangingGames):
         """Where a no-op ended an episode, begin another and do the rest of the no-ops."""
         pool = self.pool
         while True:
-            if self.blanks is not None:
-                self.blanks.hide(pool, out, unfinished)
+            self.chances.hide(pool, out, unfinished)
             if not unfinished:
                 break
             pool.order_skip()

@@ -175,7 +175,7 @@ class GamePool:
 
     def order_step(self, buttons: NDArray[np.int32]) -> None:
         """Everybody makes a step, holding ``buttons`` ``(num_envs,)``, joypad bytes or what
-        :class:`~mario_envkit.vector.chance.LateFrames` makes of them."""
+        :class:`~mario_envkit.vector.chance.StickyFrames` makes of them."""
         self._orders[:, _WHAT] = _native.STEP
         self._orders[:, _VALUE] = buttons
 

@@ -127,7 +127,7 @@ def _duration(duration: Any) -> int | tuple[int, int]:
     return steps[0], steps[1]
 
 
-def draw_late_frames(rng: np.random.Generator, frames: int, probability: float) -> int:
+def draw_sticky_frames(rng: np.random.Generator, frames: int, probability: float) -> int:
     """How many frames of a step still see the buttons of the frame before, 0 to ``frames``.
 
     In each frame they do with this probability, until one sees the new ones: these are those of the
@@ -198,7 +198,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             OptionError: if it does not exist and frames are sticky; else the game says so.
             CallOrderError: while another thread steps or resets the game.
         """
-        before, late = (action, 0) if not self._chance else self._late(action)
+        before, stuck = (action, 0) if not self._chance else self._stick(action)
         total = 0.0
         parts: dict[str, float] = {}
         events: dict[str, Any] = {}
@@ -209,7 +209,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             for frame in range(self._skip):
                 game.draw = frame >= self._first_drawn
                 observation, reward, terminated, truncated, info = self.env.step(
-                    action if frame >= late else before
+                    action if frame >= stuck else before
                 )
                 total += float(reward)
                 for name, part in info["reward_parts"].items():
@@ -231,14 +231,14 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         info.update(events, reward_parts=parts)
         return observation, total, terminated, truncated, info
 
-    def _late(self, action: Any) -> tuple[int, int]:
+    def _stick(self, action: Any) -> tuple[int, int]:
         """What was held before, and for how many frames it still is; ``action`` is held then."""
         before, space = self._held, self.action_space
         action = check_action(action, int(space.n))  # type: ignore[attr-defined]
-        late = draw_late_frames(self.np_random, self._skip, self._chance)
-        if late < self._skip:
+        stuck = draw_sticky_frames(self.np_random, self._skip, self._chance)
+        if stuck < self._skip:
             self._held = action
-        return before, late
+        return before, stuck
 
     def save_context(self) -> tuple[int, ...]:
         """What is held, where frames are sticky."""

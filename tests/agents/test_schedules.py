@@ -121,7 +121,7 @@ def test_games_are_what_the_step_says(
             envs: Any = games.envs.unwrapped
             if native:
                 function = envs.single.unwrapped.reward_function
-                chances = {layer.repeat_action_probability for layer in envs.sticky}
+                chances = {layer.repeat_action_probability for layer in envs.chances.sticky_actions}
             else:
                 function = envs.envs[1].unwrapped.reward_function
                 chances = {envs.envs[1].get_wrapper_attr("repeat_action_probability")}

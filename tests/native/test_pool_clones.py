@@ -104,7 +104,7 @@ def test_the_random_generator():
         states = envs.clone_state(include_rng=include_rng)
         draws = set()
         for _ in range(3):
-            draws.add(envs.chances[0].np_random.random())
+            draws.add(envs.chances.games[0].np_random.random())
             envs.restore_state(states)
         assert len(draws) == (1 if include_rng else 3)
 
