@@ -1,7 +1,8 @@
 """A hook of MkDocs: files of the repository that pages link to are in the site, too.
 
 Pages link to them by relative paths, which work wherever the repository is browsed. Here a Markdown
-file becomes a page, and any other text a page with its lines numbered: ``loss.py#L10`` is line 10.
+file becomes a page, a notebook or a picture stays what it is, and any other text is a page with its
+lines numbered: ``loss.py#L10`` is line 10.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = "repository"  # of the generated pages
 LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)\s#]*)(#[^)\s]*)?(\))")
 FENCE = re.compile(r"^ *(```|~~~).*?^ *\1", re.MULTILINE | re.DOTALL)
+COPIED = (".ipynb", ".png", ".svg")  # files that are no pages
 LANGUAGES = {".py": "python", ".sh": "bash", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 log = logging.getLogger("mkdocs.plugins.repository")
 
@@ -39,7 +41,7 @@ def on_files(files: Any, config: Any) -> Any:
             content = _content(target)
             files.append(File.generated(config, name, content=content))
             if target.suffix == ".md":
-                waiting.append((content, target.parent))
+                waiting.append((str(content), target.parent))
     return files
 
 
@@ -90,10 +92,12 @@ def _target(link: str, folder: Path) -> Path | None:
 
 def _page_of(target: Path) -> str:
     name = target.relative_to(ROOT).as_posix()
-    return f"{FOLDER}/{name if target.suffix == '.md' else name + '.md'}"
+    return f"{FOLDER}/{name if target.suffix in ('.md', *COPIED) else name + '.md'}"
 
 
-def _content(target: Path) -> str:
+def _content(target: Path) -> str | bytes:
+    if target.suffix in COPIED:
+        return target.read_bytes()
     text = target.read_text(encoding="utf-8")
     if target.suffix == ".md":
         return text
