@@ -294,11 +294,12 @@ def test_errors_are_one_sentence(tmp_path: Path, capsys, arguments, words):
     assert message.count("\n") == 1
 
 
-def test_the_example_runs(tmp_path, capsys):
+def test_the_example_runs(tmp_path, capsys, monkeypatch):
     import runpy
 
     example = Path(__file__).parents[2] / "examples" / "solve_all_stages.py"
-    runpy.run_path(str(example))["main"](tmp_path, ["1-4"])
+    monkeypatch.setattr("sys.argv", [str(example), str(tmp_path), "--levels", "1-4"])
+    runpy.run_path(str(example), run_name="__main__")
     assert "1-4: " in capsys.readouterr().out
     Run.load(tmp_path / "1-4.json").verify()
 
