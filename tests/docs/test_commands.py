@@ -20,10 +20,10 @@ DOCUMENTS = [document for document in documents() if document.blocks or document
 OF_OTHERS = {
     # Options of programs that are not ours, which the text of a document names.
     *("--shm-size", "--user", "--build-arg", "--gpus", "--rm", "--time", "--build"),  # docker
-    *("--torch-backend", "--no-deps"),  # uv, pip
+    *("--torch-backend", "--no-deps", "--target"),  # uv, pip
     *("--slow", "--durations", "--peer"),  # pytest, and ours there
     *("--only", "--list", "--platform"),  # python -m tests.gpu, mypy
-    *("--strict", "--logdir"),  # mkdocs, tensorboard
+    *("--strict", "--logdir", "--sync"),  # mkdocs, tensorboard, jupytext
 }
 CHEAP = {"trainers", "presets", "zoo", "map"}
 """Subcommands that are run wherever they stand: they take a second and need nothing."""
