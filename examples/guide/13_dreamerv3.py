@@ -81,6 +81,7 @@ def main() -> None:
         right.plot(truth, found.detach().clamp(min=1e-3), marker="o", label=name)
     right.plot(truth, truth, ":", color="gray", label="the truth")
     right.set(xscale="log", yscale="log", xlabel="true mean", ylabel="learned mean")
+    right.minorticks_off()
     sizes = (1_000, 2, EVERY) if chosen.quick else (24_000, 800, 200)
     random, found = zip(*dreams.each_seed(run, chosen.seeds, *sizes), strict=True)
     print(f"recorded play: distance {np.mean(random):.0f}")
