@@ -54,7 +54,7 @@ def train(seed: int, updates: int, lag: int, bounds: Bounds | None) -> tuple[lis
     return common.means(ended, 8), actor, policy, value
 
 
-def estimates(old: nn.Module, new: nn.Module, value: nn.Module, seed: int, states: int) -> Tensor:
+def estimates(old: nn.Module, new: nn.Module, value: nn.Module, seed: int, states: int) -> list:
     """Bias and spread of three estimates of the new policy's value, ``(2, 3)``."""
     games, found = common.Games(64, seed), []
     act, new_act = common.sampler(old, seed), common.sampler(new, seed + 1)
@@ -70,7 +70,7 @@ def estimates(old: nn.Module, new: nn.Module, value: nn.Module, seed: int, state
         each = [corrected(played, log_prob, value, b) for b in (None, UNBOUNDED, OF_PAPER)]
         targets = torch.stack([estimate.target[0] for estimate in each])
         found.append(torch.stack([targets.mean(1) - true.mean(), targets.std(1)]))
-    return torch.stack(found).pow(2).mean(0).sqrt()
+    return torch.stack(found).pow(2).mean(0).sqrt().tolist()
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
         curves = [distances for distances, *_ in runs]
         common.band(left, steps, curves, name)
         print(f"{name:22}: distance {[round(np.mean(curve[-3:])) for curve in curves]} at the end")
-    measured = torch.stack([estimates(*run[1:], i, states) for i, run in enumerate(runs)]).mean(0)
+    measured = np.mean([estimates(*run[1:], i, states) for i, run in enumerate(runs)], axis=0)
     names = ["no correction", "importance sampling", "V-trace"]
     for i, (what, sizes) in enumerate(zip(("bias", "standard deviation"), measured, strict=True)):
         right.bar(np.arange(3) + 0.4 * i, sizes, width=0.4, label=what)
