@@ -22,10 +22,12 @@ from mario_agents.experiments.machine import machine_text
 from mario_agents.telemetry.events import COORDINATOR
 from mario_envkit.command_line import shell_words
 from tests.agents.living_run import LivingRun, processes_with
+from tests.benchmarks.ray_engine.handling import handling_seconds
 from tests.benchmarks.ray_engine.measured import (
     ENGINES,
     TRAINERS,
     Engine,
+    Handled,
     Measured,
     Measurements,
     read,
@@ -52,18 +54,17 @@ class Cpu(NamedTuple):
     Attributes:
         time: Unix seconds.
         processes: by their numbers.
-        thread: of the learner's busiest thread: it makes the updates.
     """
 
     time: float
     processes: dict[int, float]
-    thread: float
 
 
 def main(file: Path, trainers: Sequence[str], workers: Sequence[int], seconds: float) -> None:
     """Measure, print a table, and write the file, in which other trainers' runs stay."""
     command = shell_words("python", "-m", "tests.benchmarks.ray_engine", *sys.argv[1:])
-    others = [run for run in read(file).runs if run.trainer not in trainers]
+    known = read(file)
+    others = [run for run in known.runs if run.trainer not in trainers]
     packets = {trainer: packets_of(trainer) for trainer in trainers}
     pulls = {
         engine: pull_seconds(engine, [packets[trainer].weights for trainer in trainers])
@@ -81,8 +82,19 @@ def main(file: Path, trainers: Sequence[str], workers: Sequence[int], seconds: f
         finally:
             for each in pair:
                 each.close()
-        write(file, Measurements(machine_text(), [*others, *runs]))
+        write(file, Measurements(machine_text(), [*others, *runs], known.handled))
     print(table(runs))
+
+
+def handle(file: Path) -> None:
+    """Measure packets at the learner by themselves, and write that to the file."""
+    command = shell_words("python", "-m", "tests.benchmarks.ray_engine", *sys.argv[1:])
+    seconds = handling_seconds([packets_of(trainer) for trainer in TRAINERS])
+    handled = [Handled(*each, command) for each in zip(TRAINERS, seconds, strict=True)]
+    for each in handled:
+        print(f"{each.trainer:8} {1000 * each.seconds:6.1f} ms")
+    known = read(file)
+    write(file, Measurements(known.machine or machine_text(), known.runs, handled))
 
 
 class Looked:
@@ -119,6 +131,9 @@ class Looked:
         gradients, steps = TRAINERS[self.trainer] == "gradients", max(self._packets.steps, 1)
         busy = _seconds(learner, "optimizing" if gradients else "learning")
         waits = _seconds(learner, "waiting") / _seconds(learner)
+        update_cpu = None
+        if self.engine == "processes":
+            update_cpu = used[self.run.pid(COORDINATOR)] * busy / _seconds(learner) / (1 - waits)
         spans = sum(map(_seconds, players))
         waited = sum(_seconds(rows, "time_waiting") for rows in players)
         sent = sum(_grown(rows, "packets" if gradients else "steps") for rows in players) / steps
@@ -137,7 +152,7 @@ class Looked:
             cpu=sum(used.values()),
             learner_cpu=used[self.run.pid(COORDINATOR)],
             worker_cpu=sum(used[pid] for pid in pids),
-            update_cpu=(last.thread - first.thread) * busy / _seconds(learner) / (1 - waits),
+            update_cpu=update_cpu,
             round_seconds=(spans - waited) / sent,
             worker_waits=waited / spans,
             learner_waits=waits,
@@ -189,8 +204,7 @@ def _cpu(run: LivingRun) -> Cpu:
     for pid in processes_with(run.token):
         with suppress(OSError):  # it has just ended
             processes[pid] = _seconds_of(Path(f"/proc/{pid}/stat"))
-    threads = Path(f"/proc/{run.pid('coordinator')}/task").glob("*/stat")
-    return Cpu(time.time(), processes, max(map(_seconds_of, threads)))
+    return Cpu(time.time(), processes)
 
 
 def _seconds_of(stat: Path) -> float:

@@ -35,8 +35,8 @@ class Measured(Struct, frozen=True, kw_only=True):
         lag: updates that the weights of a packet were behind, on average.
         cpu: CPU seconds of all processes together in this time.
         learner_cpu, worker_cpu: those of the learner's process, and of the workers'.
-        update_cpu: those of the learner's thread in updates: gradients of batches, if workers share
-            experience, and the optimizer.
+        update_cpu: those of the learner's process in updates: gradients of batches, if workers
+            share experience, and the optimizer; None on Ray, whose threads are in the same process.
         round_seconds: wall clock of a worker for a packet, without its waiting for others.
         worker_waits, learner_waits: share of the time.
         pull_seconds: wall clock for newest weights, while nobody else asks.
@@ -57,7 +57,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     cpu: float
     learner_cpu: float
     worker_cpu: float
-    update_cpu: float
+    update_cpu: float | None
     round_seconds: float
     worker_waits: float
     learner_waits: float
@@ -72,15 +72,31 @@ class Measured(Struct, frozen=True, kw_only=True):
         return self.packets / self.seconds
 
     @property
-    def handling_seconds(self) -> float:
+    def handling_seconds(self) -> float | None:
         """CPU of the learner's process for a packet, updates left out: it is received, copied,
         added or taken in; the weights that go back are among it."""
+        if self.update_cpu is None:
+            return None
         return (self.learner_cpu - self.update_cpu) / self.packets
 
     @property
-    def update_seconds(self) -> float:
+    def update_seconds(self) -> float | None:
         """CPU of the learner for an update."""
-        return self.update_cpu / self.updates
+        return None if self.update_cpu is None else self.update_cpu / self.updates
+
+
+class Handled(Struct, frozen=True):
+    """A packet at the learner on Ray, when there are many.
+
+    Attributes:
+        trainer: whose packet.
+        seconds: CPU of the learner's process, updates left out.
+        command: that measured it.
+    """
+
+    trainer: str
+    seconds: float
+    command: str
 
 
 class Measurements(Struct, frozen=True):
@@ -89,10 +105,12 @@ class Measurements(Struct, frozen=True):
     Attributes:
         machine: where.
         runs: in the order in which they were made.
+        handled: packets by themselves.
     """
 
     machine: str
     runs: list[Measured]
+    handled: list[Handled] = []
 
 
 def read(path: Path) -> Measurements:
@@ -125,8 +143,8 @@ def table(runs: Sequence[Measured]) -> str:
             f"{1000 * run.cpu / run.packets:.1f}",
             f"{1000 * run.learner_cpu / run.packets:.1f}",
             f"{1000 * run.round_seconds:.1f}",
-            f"{1000 * run.handling_seconds:.1f}",
-            f"{1000 * run.update_seconds:.1f}",
+            _milliseconds(run.handling_seconds),
+            _milliseconds(run.update_seconds),
             f"{1000 * run.pull_seconds:.1f}",
             f"{run.worker_waits:.0%}",
             f"{run.learner_waits:.0%}",
@@ -134,3 +152,7 @@ def table(runs: Sequence[Measured]) -> str:
         for run in runs
     ]
     return grid(header, lines)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{1000 * seconds:.1f}"

@@ -29,7 +29,7 @@ WIRE_SECONDS = 2e-4
 """From one machine to another."""
 SLICE_SECONDS = 0.01
 """After so long another one gets the core."""
-ROUNDS, PACKETS = 60, 20_000
+ROUNDS, PACKETS = 60, 8_000
 """A simulation ends after so many rounds of each worker, or so many packets, the first third of
 which is left out."""
 

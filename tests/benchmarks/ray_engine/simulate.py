@@ -7,7 +7,7 @@ much. Then everybody has a core of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mario_agents.experiments.markdown import grid
@@ -20,15 +20,24 @@ SATURATED = 0.95
 """Share of the time in which a learner that is at its limit is busy."""
 
 
-def times_of(run: Measured) -> Times:
-    """Service times from a run with one worker: CPU of worker and learner, which is what they would
-    take on cores of their own."""
+def times_of(run: Measured, twin: Measured, handled: Mapping[str, float]) -> Times:
+    """Service times from runs with one worker: CPU of worker and learner, which is what they would
+    take on cores of their own.
+
+    Args:
+        run: with one worker.
+        twin: the same on processes: there updates can be told from all else that the learner does.
+        handled: seconds for a packet at the learner on Ray, by trainer.
+    """
+    handling = handled[run.trainer] if run.engine == "ray" else run.handling_seconds
+    assert handling is not None
+    assert twin.update_seconds is not None
     return Times(
         shares=TRAINERS[run.trainer],
         synchronous=run.synchronous,
         round=run.worker_cpu / run.packets,
-        handling=run.handling_seconds,
-        update=run.update_seconds,
+        handling=handling,
+        update=twin.update_seconds,
         updates=run.updates / run.packets,
         pull=run.pull_seconds,
         beside=max(run.cpu - run.worker_cpu - run.learner_cpu, 0.0) / run.packets,
@@ -47,69 +56,65 @@ def stretched(times: Times, by: float) -> Times:
 
 def main(file: Path, plot: Path | None) -> None:
     """Print both tables, and draw the second."""
-    runs = read(file).runs
-    print(checked(runs))
+    known = read(file)
+    handled = {each.trainer: each.seconds for each in known.handled}
+    alone = {(run.trainer, run.engine): run for run in known.runs if run.workers == 1}
+    times = {
+        (trainer, engine): times_of(run, alone[trainer, "processes"], handled)
+        for (trainer, engine), run in alone.items()
+    }
+    print(checked(known.runs, times))
     curves = {
-        (trainer, engine): {count: Run(times_of(run), count).result() for count in CURVE}
+        trainer: {count: Run(times[trainer, "ray"], count).result() for count in CURVE}
         for trainer in TRAINERS
-        for engine in ("processes", "ray")
-        if (run := _find(runs, trainer, engine, 1)) is not None
+        if (trainer, "ray") in times
     }
     print()
-    print(scaled(runs, curves))
+    print(scaled(alone, curves))
     if plot is not None:
         from tests.benchmarks.ray_engine.figure import draw
 
-        draw({trainer: curve for (trainer, engine), curve in curves.items() if engine == "ray"},
-             plot)  # fmt: skip
+        draw(curves, plot)
 
 
-def checked(runs: Sequence[Measured]) -> str:
+def checked(runs: Sequence[Measured], times: Mapping[tuple[str, Engine], Times]) -> str:
     """Packets a second: measured, and simulated on a machine as busy as it was."""
-    header = [
-        "trainer",
-        "engine",
-        "workers",
-        "stretched by",
-        "measured packets/s",
-        "simulated",
-        "ratio",
-    ]
     lines = []
     for run in runs:
-        one = _find(runs, run.trainer, run.engine, 1)
-        if one is None:
-            continue
         stretch = run.round_seconds / (run.worker_cpu / run.packets)
-        found = Run(stretched(times_of(one), stretch), run.workers).result()
+        simulated = Run(stretched(times[run.trainer, run.engine], stretch), run.workers).result()
         lines.append(
-            [run.trainer, run.engine, str(run.workers), f"{stretch:.1f}", f"{run.packet_rate:.1f}",
-             f"{found.packets:.1f}", f"{found.packets / run.packet_rate:.2f}"]
-        )  # fmt: skip
-    return grid(header, lines)
+            [
+                run.trainer,
+                run.engine,
+                str(run.workers),
+                f"{stretch:.1f}",
+                f"{run.packet_rate:.1f}",
+                f"{simulated.packets:.1f}",
+                f"{simulated.packets / run.packet_rate:.2f}",
+            ]
+        )
+    header = ["trainer", "engine", "workers", "stretched by", "measured packets/s", "simulated"]
+    return grid([*header, "ratio"], lines)
 
 
-def scaled(runs: Sequence[Measured], curves: dict[tuple[str, Engine], dict[int, Simulated]]) -> str:
-    """Speed for so many workers, each with a core of its own."""
-    header = ["trainer", "engine", *(f"{count} workers" for count in WORKERS),
-              "learner saturated from", "lag at 8, 64, 512"]  # fmt: skip
+def scaled(
+    alone: Mapping[tuple[str, Engine], Measured], curves: Mapping[str, Mapping[int, Simulated]]
+) -> str:
+    """Agent steps a second on Ray for so many workers, each with a core of its own."""
     lines = []
-    for (trainer, engine), curve in curves.items():
-        one = _find(runs, trainer, engine, 1)
-        assert one is not None
-        steps = one.steps / one.packets
+    for trainer, curve in curves.items():
+        run = alone[trainer, "ray"]
+        speeds = [f"{curve[count].packets * run.steps / run.packets:,.0f}" for count in WORKERS]
+        busy = [f"{curve[count].learner:.0%}" for count in WORKERS]
         full = [count for count, found in curve.items() if found.learner >= SATURATED]
         lines.append(
-            [trainer, engine,
-             *(f"{curve[count].packets * steps:,.0f} ({curve[count].learner:.0%})"
-               for count in WORKERS),
-             f"{full[0]} workers" if full else f"more than {CURVE[-1]}",
-             ", ".join(f"{curve[count].lag:.1f}" for count in (8, 64, 512))]
-        )  # fmt: skip
+            [
+                trainer,
+                *(f"{speed} ({share})" for speed, share in zip(speeds, busy, strict=True)),
+                str(full[0]) if full else f"more than {CURVE[-1]}",
+                ", ".join(f"{curve[count].lag:.0f}" for count in (8, 64, 512)),
+            ]
+        )
+    header = ["trainer", *map(str, WORKERS), "learner full from", "lag at 8, 64, 512"]
     return grid(header, lines)
-
-
-def _find(runs: Sequence[Measured], trainer: str, engine: str, workers: int) -> Measured | None:
-    found = [run for run in runs if (run.trainer, run.engine, run.workers) ==
-             (trainer, engine, workers)]  # fmt: skip
-    return found[0] if found else None
