@@ -280,7 +280,9 @@ def test_a_terminal_shows_bars(tmp_path: Path) -> None:
     sink.close()
     record = EvaluationRecord(100, (FLAG, DEATH), (DEATH, DEATH), 10.0, 11.0, 12.0)
     append(files.run_files.evaluations_path, evaluation_line(record))
-    job: Any = SimpleNamespace(cell=one, files=files, doing="training", training_seconds=30.0)
+    job: Any = SimpleNamespace(
+        cell=one, files=files, node="", doing="training", training_seconds=30.0
+    )
     out = StringIO()
     console = Console(file=out, force_terminal=True, width=160)
     with JobsDisplay(2, 0, budget=Budget(1.0), jobs=1, console=console) as display:
