@@ -166,7 +166,7 @@ class MarioEnv(CopiedWhole, gymnasium.Env[Observation, Any]):
         self._set_up()
 
     def _set_up(self) -> None:
-        """Everything that is the same whatever the arguments are, or follows from what they are."""
+        """Spaces, buffers and the state before the first reset, once all arguments are known."""
         if not can_open_windows():  # who tries all modes, like Gymnasium's check, gets along
             self.metadata = {**self.metadata, "render_modes": ["rgb_array"]}
         self.draw = True

@@ -49,12 +49,13 @@ def best_way(run: Path) -> tuple[dict[int, NDArray[np.uint8]], NDArray[np.int64]
     policy: Any = stored.trainer.load_policy(stored.config, run, device="cpu", weights="best")
     env = gymnasium.make("MarioTrain-v0", **{**stored.trainer.env_kwargs(stored.config),
                                              "noop_max": 0})  # fmt: skip
+    game: Any = env.unwrapped
     observation, info = env.reset(seed=0)
     policy.reset(1)
     columns: dict[int, NDArray[np.uint8]] = {}
     places, over = [], False
     while not over:
-        memory = env.unwrapped.emulator.ram  # type: ignore[attr-defined]
+        memory = game.emulator.ram
         picture = read_tiles(memory)
         first = (info["x_pos"] + BLOCK // 2) // BLOCK - MARIO_COLUMN
         for column in range(GRID_COLUMNS):

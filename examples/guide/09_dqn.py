@@ -9,15 +9,15 @@ from __future__ import annotations
 import common
 import numpy as np
 import torch
-from deep_q import ACTIONS, GAMES, LEVEL, Judged, Recipe, judged, learn_all
+from deep_q import ACTIONS, GAMES, LEVEL, Evaluation, Settings, evaluate, learn_all
 from torch import Tensor
 
 from mario_envkit.game import tiles
 
 RECIPES = {
-    "DQN": Recipe(),
-    "no replay": Recipe(buffer=512),  # nothing but the last 32 steps of each game
-    "no target network": Recipe(tau=1.0),
+    "DQN": Settings(),
+    "no replay": Settings(buffer=512),  # nothing but the last 32 steps of each game
+    "no target network": Settings(tau=1.0),
 }
 FACTS = [tiles.FACTS.index(name) for name in ("x_in_area", "height", "air")]
 SHAPE = (256, 16, 4, ACTIONS)  # of the table: Mario's column, row, whether he is in the air
@@ -39,11 +39,11 @@ def update(q: common.Array, played: common.Rollout, gamma: float = 0.9, rate: fl
     q[(*before, action)] += rate * (wanted - q[(*before, action)])
 
 
-def learn_table(seed: int, steps: int) -> list[Judged]:
+def learn_table(seed: int, steps: int) -> list[Evaluation]:
     """Q-learning with a number for each action in each cell."""
     q, rng = np.zeros(SHAPE), np.random.default_rng(seed)
     games, test = (common.Games(n, seed, **LEVEL) for n in (GAMES, 8))
-    found: list[Judged] = []
+    found: list[Evaluation] = []
 
     def best(obs: Tensor) -> tuple[Tensor, Tensor]:
         values = torch.from_numpy(q[cells(obs.numpy())]).max(1)
@@ -58,7 +58,7 @@ def learn_table(seed: int, steps: int) -> list[Judged]:
     while games.played < steps:
         update(q, games.play(explore, 1))
         if games.played % 2_048 == 0:
-            found.append(judged(best, test, games.played, 0.9))
+            found.append(evaluate(best, test, games.played, 0.9))
     visited = np.count_nonzero(q.any(axis=-1))
     print(f"table, seed {seed}: x {np.mean([each.x for each in found[-3:]]):.0f}, {visited} cells")
     return found
@@ -67,9 +67,9 @@ def learn_table(seed: int, steps: int) -> list[Judged]:
 def main() -> None:
     chosen = common.options(__doc__)
     steps = 2_048 if chosen.quick else 12_288
-    recipes = {"DQN": RECIPES["DQN"]} if chosen.quick else RECIPES
+    settings = {"DQN": RECIPES["DQN"]} if chosen.quick else RECIPES
     runs = {"table": [learn_table(seed, steps) for seed in chosen.seeds]}
-    runs |= learn_all(recipes, chosen.seeds, steps)
+    runs |= learn_all(settings, chosen.seeds, steps)
     made, (left, right) = common.figure(2)
     for name, found in runs.items():
         seen = np.array(found)

@@ -10,16 +10,16 @@ from __future__ import annotations
 import common
 import numpy as np
 import torch
-from deep_q import Recipe, learn_all
+from deep_q import Settings, learn_all
 
 from mario_agents.ops.nstep import n_step_returns
 from mario_agents.ops.td import double_q_target
 
 RECIPES = {
-    "plain": Recipe(),
-    "double": Recipe(double=True),
-    "dueling": Recipe(dueling=True),
-    "5-step": Recipe(n_step=5),
+    "plain": Settings(),
+    "double": Settings(double=True),
+    "dueling": Settings(dueling=True),
+    "5-step": Settings(n_step=5),
 }
 PLACES = 19
 
@@ -75,8 +75,8 @@ def main() -> None:
         print(f"{n}-step: least error {min(errors):.3f}, with rate {rates[np.argmin(errors)]}")
         middle.plot(rates, errors, label=f"{n}-step")
     middle.set(xlabel="step size", ylabel="error of values", ylim=(0.2, 0.6))
-    recipes = {"5-step": RECIPES["5-step"]} if chosen.quick else RECIPES
-    runs = learn_all(recipes, chosen.seeds, 2_048 if chosen.quick else 12_288)
+    settings = {"5-step": RECIPES["5-step"]} if chosen.quick else RECIPES
+    runs = learn_all(settings, chosen.seeds, 2_048 if chosen.quick else 12_288)
     for name, found in runs.items():
         seen = np.array(found)
         common.band(right, seen[0, :, 0], seen[..., 1], name)

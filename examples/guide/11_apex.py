@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import common
 import numpy as np
-from deep_q import GAMES, Recipe, learn_all
+from deep_q import GAMES, Settings, learn_all
 
 from mario_agents.ops.prioritized import scaled_priority
 from mario_agents.ops.schedules import apex_epsilon
 from mario_agents.replay.sum_tree import SumTrees
 
 RECIPES = {
-    "uniform": Recipe(n_step=3),
-    "prioritized": Recipe(n_step=3, alpha=0.6),
-    "Ape-X": Recipe(n_step=3, alpha=0.6, apex=True),
+    "uniform": Settings(n_step=3),
+    "prioritized": Settings(n_step=3, alpha=0.6),
+    "Ape-X": Settings(n_step=3, alpha=0.6, apex=True),
 }
 
 
@@ -77,8 +77,8 @@ def main() -> None:
     left.set(ylabel="updates until learned")
     shares = [apex_epsilon(i, GAMES) for i in range(GAMES)]
     print(f"Ape-X: shares of random actions from {shares[0]:.2f} to {shares[-1]:.4f}")
-    recipes = {"Ape-X": RECIPES["Ape-X"]} if chosen.quick else RECIPES
-    runs = learn_all(recipes, chosen.seeds, 2_048 if chosen.quick else 12_288)
+    settings = {"Ape-X": RECIPES["Ape-X"]} if chosen.quick else RECIPES
+    runs = learn_all(settings, chosen.seeds, 2_048 if chosen.quick else 12_288)
     for name, found in runs.items():
         seen = np.array(found)
         print(f"{name}: deaths are {100 * seen[..., 4].mean():.1f} % of what is drawn")

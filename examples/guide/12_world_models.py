@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from dreams import (
     Sequences,
-    believed,
     coloured,
     draw,
     each_seed,
     expected,
     learn_world,
     pictures,
+    posterior_latents,
     record,
     small_model,
 )
@@ -36,7 +36,7 @@ GAME, AGAIN, MODEL, LOOKS = (
 def predict(model: DreamerModel, test: Sequences) -> dict[str, common.Array]:
     """Pictures ``(AHEAD, B, 2, 13, 16)``: of the game, and what three who predict it say."""
     world, shape = model.world, test.action.shape
-    seen = believed(model, test)
+    seen = posterior_latents(model, test)
     last = Latent(*(part[SEEN - 1] for part in seen))
     imagined = expected(world.rssm, last, test.action[SEEN:])
     game = world.senses.inputs(test.obs.flatten(0, 1)).unflatten(0, shape)

@@ -27,10 +27,10 @@ def learn_to_act(model: DreamerModel, storage: Storage, updates: int, seed: int)
     optimizer, rng = common.adam(learned, 1e-3), np.random.default_rng(seed)
     chance, found = torch.Generator().manual_seed(seed), []
     for update in range(updates + 1):
-        states = dreams.believed(model, dreams.draw(storage, rng, model, 16, 16))
+        states = dreams.posterior_latents(model, dreams.draw(storage, rng, model, 16, 16))
         drawn = torch.randperm(16 * 16, generator=chance)[:FUTURES]
         start = Latent(*(part.flatten(0, 1)[drawn] for part in states))
-        noise = dreams.luck(model, HORIZON, FUTURES, chance)
+        noise = dreams.imagination_noise(model, HORIZON, FUTURES, chance)
         futures = imagine(model, start, noise, uniform=0.01)
         loss = behaviour_loss(
             model, futures, lam=0.95, entropy_coef=1e-2, uniform=0.01, slow_regularizer=1.0,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +22,7 @@ from mario_agents.core.eager import AdamW
 from mario_agents.nn.flat import TileInputs
 from mario_agents.nn.init import orthogonal, seeded
 from mario_agents.ops.policy_gradient import action_log_prob, sample_categorical
+from mario_envkit.files import replace_file
 from mario_envkit.game import tiles
 
 ACTIONS = 7  # of the action set "simple": stand, right, jump, run, ...
@@ -279,16 +278,9 @@ def save(made: Figure, out: Path) -> None:
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize="small", framealpha=0.6)
     with matplotlib.rc_context({"svg.hashsalt": "guide", "svg.fonttype": "none"}):
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=".", suffix=out.suffix)
-        os.close(handle)
-        try:
-            metadata = {"Date": None} if out.suffix == ".svg" else None
-            made.savefig(name, metadata=metadata, dpi=90)
-            os.chmod(name, 0o644)
-            os.replace(name, out)
-        except BaseException:
-            os.unlink(name)
-            raise
+        kind = out.suffix.removeprefix(".")
+        metadata = {"Date": None} if kind == "svg" else None
+        replace_file(out, lambda file: made.savefig(file, format=kind, metadata=metadata, dpi=90))
     print(f"{out} after {time.perf_counter() - _STARTED:.0f} s")
 
 

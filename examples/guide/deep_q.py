@@ -33,7 +33,7 @@ ACTIONS = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class Settings:
     """What the chapters switch on and off."""
 
     buffer: int = 50_000  # steps that are remembered
@@ -47,7 +47,7 @@ class Recipe:
     lr: float = 1e-3
 
 
-class Judged(NamedTuple):
+class Evaluation(NamedTuple):
     """How it is after so many steps.
 
     Attributes:
@@ -65,10 +65,10 @@ class Judged(NamedTuple):
     deaths: float = 0.0
 
 
-def network(recipe: Recipe) -> nn.Module:
+def network(settings: Settings) -> nn.Module:
     """Tile pictures ``(B, 16, 16)`` to values ``(B, ACTIONS)``."""
     head: nn.Module = orthogonal(nn.Linear(WIDTH, ACTIONS), gain=0.01)
-    if recipe.dueling:
+    if settings.dueling:
         head = DuelingHead(WIDTH, WIDTH, ACTIONS, q_scale=50.0)
     return nn.Sequential(TileEncoder(tiles.SHAPE, WIDTH), head)
 
@@ -81,41 +81,43 @@ def target(model: DoubleDQN, batch: dict[str, Tensor], *, double: bool) -> Tenso
     return double_q_target(chooser, valued, batch["reward"], batch["discount"])
 
 
-def memory(recipe: Recipe, seed: int, steps: int) -> TransitionReplay:
+def replay_of(settings: Settings, seed: int, steps: int) -> TransitionReplay:
     """What was played, and what of it is drawn."""
-    storage = Storage(recipe.buffer, GAMES, tiles.SHAPE, stacked=False)
+    storage = Storage(settings.buffer, GAMES, tiles.SHAPE, stacked=False)
     rng = np.random.default_rng(seed)
     selector: Selector = UniformSelector(storage, rng)
-    if recipe.alpha:
+    if settings.alpha:
         beta = linear_schedule(0.4, 1.0, steps)
-        selector = PrioritizedSelector(storage, rng, alpha=recipe.alpha, beta=beta)
+        selector = PrioritizedSelector(storage, rng, alpha=settings.alpha, beta=beta)
     return TransitionReplay(
-        storage, selector, n_step=recipe.n_step, gamma=recipe.gamma, batch_size=BATCH,
-        learning_starts=min(1_000, recipe.buffer // 2), train_every=EVERY, save=False,
+        storage, selector, n_step=settings.n_step, gamma=settings.gamma, batch_size=BATCH,
+        learning_starts=min(1_000, settings.buffer // 2), train_every=EVERY, save=False,
     )  # fmt: skip
 
 
-def learn(recipe: Recipe, seed: int, steps: int, judge_every: int = 2_048) -> list[Judged]:
+def learn(
+    settings: Settings, seed: int, steps: int, evaluate_every: int = 2_048
+) -> list[Evaluation]:
     """Play and learn for so many steps."""
     torch.set_num_threads(1)
     with seeded(seed):
-        model = DoubleDQN(network(recipe))
-    optimizer = common.adam(model.online, recipe.lr)
+        model = DoubleDQN(network(settings))
+    optimizer = common.adam(model.online, settings.lr)
     games, test = (common.Games(n, seed, **LEVEL) for n in (GAMES, 8))
-    actor = Actor(games.envs, explorer(model, recipe, seed, steps), seed=seed)
-    replay, played, found, deaths = memory(recipe, seed, steps), 0, [], []
+    actor = Actor(games.envs, explorer(model, settings, seed, steps), seed=seed)
+    replay, played, found, deaths = replay_of(settings, seed, steps), 0, [], []
     while played < steps:
         played += actor.collect(4 * GAMES, played, lambda step: replay.add(step, 0)).steps
         for arrays in replay.batches(played):
             batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
             q = model(batch["obs"]).gather(1, batch["action"][:, None]).squeeze(1)
-            wanted = target(model, batch, double=recipe.double)
+            wanted = target(model, batch, double=settings.double)
             common.descend(optimizer, weighted_td_loss(q, wanted, batch["weight"], huber=None))
-            model.update_target(recipe.tau)
+            model.update_target(settings.tau)
             replay.feedback(arrays, {"priority": (wanted - q).detach().abs()})
             deaths.append((arrays["discount"] == 0).mean())
-        if played % judge_every == 0:
-            now = judged(greedy(model), test, played, recipe.gamma)
+        if played % evaluate_every == 0:
+            now = evaluate(greedy(model), test, played, settings.gamma)
             found.append(now._replace(deaths=float(np.mean(deaths))))
             deaths.clear()
     for each in (games, test):
@@ -123,11 +125,11 @@ def learn(recipe: Recipe, seed: int, steps: int, judge_every: int = 2_048) -> li
     return found
 
 
-def explorer(model: DoubleDQN, recipe: Recipe, seed: int, steps: int) -> DQNPolicy:
+def explorer(model: DoubleDQN, settings: Settings, seed: int, steps: int) -> DQNPolicy:
     """Plays at random with a probability that falls, or by games (Ape-X)."""
     falling = linear_schedule(1.0, 0.05, steps // 2)
     fixed = torch.tensor([apex_epsilon(i, GAMES) for i in range(GAMES)])
-    epsilon = (lambda step: fixed) if recipe.apex else falling
+    epsilon = (lambda step: fixed) if settings.apex else falling
     cpu = torch.device("cpu")
     return DQNPolicy(model, epsilon=epsilon, eval_epsilon=0.0, seed=seed, device=cpu)
 
@@ -143,26 +145,26 @@ def greedy(model: DoubleDQN) -> common.Act:
     return act
 
 
-def judged(act: common.Act, games: common.Games, played: int, gamma: float) -> Judged:
+def evaluate(act: common.Act, games: common.Games, played: int, gamma: float) -> Evaluation:
     """Play one episode of each game without exploring."""
     seen = games.play_episodes(act, 250)
     nothing = np.zeros((len(seen.reward) + 1, seen.reward.shape[1]))
     end = seen.terminated | seen.truncated
     earned = gae(seen.reward, nothing, nothing[1:], end, end & False, gamma, 1.0)
     x = float((seen.x * seen.first).max(0).mean())
-    return Judged(played, x, seen.log_prob[seen.first].mean(), earned[seen.first].mean())
+    return Evaluation(played, x, seen.log_prob[seen.first].mean(), earned[seen.first].mean())
 
 
-Runs = dict[str, list[list[Judged]]]
+Runs = dict[str, list[list[Evaluation]]]
 
 
-def learn_all(recipes: dict[str, Recipe], seeds: list[int], steps: int) -> Runs:
-    """Every recipe with every seed, two at a time; prints what each was like in the end."""
-    jobs = [(name, seed) for name in recipes for seed in seeds]
-    found: Runs = {name: [] for name in recipes}
+def learn_all(settings: dict[str, Settings], seeds: list[int], steps: int) -> Runs:
+    """Each of the settings with every seed, two at a time; prints what each was like in the end."""
+    jobs = [(name, seed) for name in settings for seed in seeds]
+    found: Runs = {name: [] for name in settings}
     # A single one needs no process: then nothing has to be started and imported again.
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        given = [(recipes[name], seed, steps) for name, seed in jobs]
+        given = [(settings[name], seed, steps) for name, seed in jobs]
         start = map if len(jobs) == 1 else pool.map
         for (name, seed), run in zip(jobs, start(learn, *zip(*given, strict=True)), strict=True):
             found[name].append(run)

@@ -94,7 +94,7 @@ def draw(
 
 
 @torch.no_grad()
-def believed(model: DreamerModel, replayed: Sequences) -> Latent:
+def posterior_latents(model: DreamerModel, replayed: Sequences) -> Latent:
     """The states ``(T, B, ...)`` along sequences."""
     world, shape = model.world, replayed.action.shape
     tokens = world.senses.encoder(world.senses.inputs(replayed.obs.flatten(0, 1)))
@@ -114,7 +114,7 @@ def expected(rssm: RSSM, latent: Latent, action: Tensor) -> Tensor:
     return torch.stack(features)
 
 
-def luck(
+def imagination_noise(
     model: DreamerModel, horizon: int, futures: int, chance: torch.Generator
 ) -> ImaginationNoise:
     """The random numbers of so many imagined futures."""

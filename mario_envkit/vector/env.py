@@ -82,7 +82,7 @@ class MarioVectorEnv(ChangingGames):
         single: such a single environment, which is never played.
         schedules, levels: each game's schedule, and in which level its episode began; None is the
             full game.
-        chances: random numbers, and what is left to them.
+        chances: all chance of the games: random starts, sticky actions and frames, blank pictures.
         over: ``(num_envs,)`` bool, whose episode is over.
 
     Raises:

@@ -6,13 +6,13 @@ import ast
 import re
 import runpy
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 
 from mario_envkit.emulator import native
+from tests.docs.options import hook
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "examples" / "guide").glob("[0-9]*.py"))
@@ -23,14 +23,9 @@ needs_native = pytest.mark.skipif(not native.is_available(), reason="needs the n
 
 
 @pytest.fixture
-def excerpts() -> ModuleType:
+def excerpts() -> Any:
     """The hook that puts code into pages."""
-    spec = spec_from_file_location("excerpts", ROOT / "docs" / "hooks" / "excerpts.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return hook("excerpts")
 
 
 def run(script: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -90,7 +85,7 @@ def test_a_chapter_has_an_experiment_and_shows_its_plot(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
-def test_code_in_the_text_is_that_of_the_sources(page: Path, excerpts: ModuleType) -> None:
+def test_code_in_the_text_is_that_of_the_sources(page: Path, excerpts: Any) -> None:
     text = page.read_text(encoding="utf-8")
     found = excerpts.BLOCK.findall(text)
     assert len(found) == text.count("```source")
@@ -106,6 +101,6 @@ def test_code_in_the_text_is_that_of_the_sources(page: Path, excerpts: ModuleTyp
         assert block in shown
 
 
-def test_an_excerpt_of_nothing_says_so(excerpts: ModuleType) -> None:
+def test_an_excerpt_of_nothing_says_so(excerpts: Any) -> None:
     with pytest.raises(ValueError, match=r"gae\.py has no egae: correct the block"):
         excerpts.excerpt("mario_agents/ops/gae.py", "egae")

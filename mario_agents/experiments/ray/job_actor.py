@@ -23,7 +23,7 @@ OF_ITS_NODE = ("run.lock", "events.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class JobCommand:
     """What is to be run.
 
     Attributes:
@@ -77,27 +77,27 @@ class JobActor:
         """Ask the command to stop, as Ctrl-C does."""
         self._stop.set()
 
-    def run(self, order: Order) -> Ended:
-        """Run a command to its end; its files are then beside the command that gave the order."""
+    def run(self, command: JobCommand) -> Ended:
+        """Run a command to its end; its files are then beside the command that started it."""
         began, clock = time.time(), time.monotonic()
         try:
-            if order.place.is_here:
-                return self._run(order, Path(order.place.path))
-            wanted = Wanted(order.files, keeps=OF_ITS_NODE)
-            with copied(order.place.call, wanted) as copy:
+            if command.place.is_here:
+                return self._run(command, Path(command.place.path))
+            wanted = Wanted(command.files, keeps=OF_ITS_NODE)
+            with copied(command.place.call, wanted) as copy:
                 copy.begin()
-                ended = self._run(order, copy.folder)
-                _rename_in_log(copy.folder / order.log, str(copy.folder), order.place.path)
+                ended = self._run(command, copy.folder)
+                _rename_in_log(copy.folder / command.log, str(copy.folder), command.place.path)
                 copy.close()
                 return ended
         except (OSError, MarioEnvkitError) as error:
             return Ended(1, began, time.monotonic() - clock, str(error))
 
-    def _run(self, order: Order, folder: Path) -> Ended:
-        words = [str(folder / word) if isinstance(word, Path) else word for word in order.words]
-        log = folder / order.log
+    def _run(self, command: JobCommand, folder: Path) -> Ended:
+        words = [str(folder / word) if isinstance(word, Path) else word for word in command.words]
+        log = folder / command.log
         log.parent.mkdir(parents=True, exist_ok=True)
-        child = Child(words, log, slot=0, jobs=1, threads=order.threads)
+        child = Child(words, log, slot=0, jobs=1, threads=command.threads)
         try:
             while (status := child.exit_status) is None:
                 if self._stop.is_set():

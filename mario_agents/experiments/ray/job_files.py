@@ -11,10 +11,10 @@ from mario_envkit.errors import RunError
 
 
 class JobFiles(RunFiles):
-    """The folder, for tasks on other nodes that have a ticket.
+    """The folder, for tasks on other nodes that have a lease.
 
     A task that was given up, since its node could not be reached, may come back when the same work
-    has begun again elsewhere: its ticket is not valid any more, and its files are not taken.
+    has begun again elsewhere: its lease is not valid any more, and its files are not taken.
 
     Args:
         path: of the folder.
@@ -24,21 +24,21 @@ class JobFiles(RunFiles):
         super().__init__(path)
         self._valid: set[str] = set()
 
-    def admit(self, ticket: str) -> None:
-        """From now on a ticket is valid."""
-        self._valid.add(ticket)
+    def grant(self, lease: str) -> None:
+        """From now on a lease is valid."""
+        self._valid.add(lease)
 
-    def expel(self, ticket: str) -> None:
-        """A ticket is not valid any more."""
-        self._valid.discard(ticket)
+    def revoke(self, lease: str) -> None:
+        """A lease is not valid any more."""
+        self._valid.discard(lease)
 
-    def call(self, ticket: str, method: str, *arguments: Any) -> Any:
+    def call(self, lease: str, method: str, *arguments: Any) -> Any:
         """Call a method of :class:`~mario_agents.runtime.ray.files_actor.RunFiles`.
 
         Raises:
-            RunError: if the ticket is not valid.
+            RunError: if the lease is not valid.
         """
-        if ticket not in self._valid:
+        if lease not in self._valid:
             raise RunError("This task was given up, and what it writes is not wanted any more.")
         return getattr(self, method)(*arguments)
 
@@ -48,15 +48,15 @@ class JobPlace(RunPlace):
     """Where the folder is, for one task.
 
     Attributes:
-        ticket: of the task.
+        lease: of the task.
     """
 
-    ticket: str
+    lease: str
 
     def call(self, method: str, *arguments: object) -> Any:
         """Call a method of the files' actor.
 
         Raises:
-            RunError: if it cannot be reached, or the ticket is not valid.
+            RunError: if it cannot be reached, or the lease is not valid.
         """
-        return answer_of(self.files.call.remote(self.ticket, method, *arguments))
+        return answer_of(self.files.call.remote(self.lease, method, *arguments))

@@ -15,7 +15,7 @@ from typing import Any
 
 from mario_agents.experiments.place import Place
 from mario_agents.experiments.process import Launcher
-from mario_agents.experiments.ray.job_actor import JobActor, Order
+from mario_agents.experiments.ray.job_actor import JobActor, JobCommand
 from mario_agents.experiments.ray.job_files import JobFiles, JobPlace
 from mario_agents.experiments.ray.remote_child import RemoteChild
 from mario_agents.runtime.ray.cluster import joined
@@ -63,7 +63,7 @@ class _RayLaunch:
         import ray
 
         place = self._place
-        order = Order(
+        command = JobCommand(
             tuple(self._inside(word) if isinstance(word, Path) else word for word in words),
             self._inside(log),
             place.threads(1) or 1,
@@ -75,7 +75,7 @@ class _RayLaunch:
             scheduling_strategy="SPREAD",
             max_concurrency=CALLS,
         )
-        return RemoteChild(actor.remote(), order)
+        return RemoteChild(actor.remote(), command)
 
     def _inside(self, path: Path) -> Path:
         return path.absolute().relative_to(self._root)

@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 from mario_agents.experiments.process import STOP_SECONDS
-from mario_agents.experiments.ray.job_actor import Ended, Order
+from mario_agents.experiments.ray.job_actor import Ended, JobCommand
 from mario_agents.runtime.ray.placement import node_names
 
 SEND_SECONDS = 60.0
 """Time that the files of a command that has ended have to arrive."""
-EXPEL_SECONDS = 30.0
+REVOKE_SECONDS = 30.0
 INTERRUPTED = 130
 """Exit status of a command that was interrupted."""
 
@@ -21,7 +21,7 @@ class RemoteChild:
 
     Args:
         actor: handle of a :class:`~mario_agents.experiments.ray.job_actor.JobActor`.
-        order: for it.
+        command: for it.
 
     Attributes:
         spawned: when it was started, Unix seconds of its node; before that is known, when it was
@@ -30,10 +30,10 @@ class RemoteChild:
         reason: what went wrong other than with the command, or "".
     """
 
-    def __init__(self, actor: Any, order: Order) -> None:
+    def __init__(self, actor: Any, command: JobCommand) -> None:
         import ray
 
-        self._ray, self._actor, self._place = ray, actor, order.place
+        self._ray, self._actor, self._place = ray, actor, command.place
         self.spawned = time.time()
         self.lost, self.reason = False, ""
         self._node: str | None = None
@@ -42,10 +42,10 @@ class RemoteChild:
         self._seconds = 0.0
         self._stop_until: float | None = None
         self._closed = False
-        self._ray.get(self._place.files.admit.remote(self._place.ticket))
+        self._ray.get(self._place.files.grant.remote(self._place.lease))
         self._where = actor.where.remote()
         # Whoever loses sight of a command that runs must not let it run twice.
-        self._end = actor.run.remote(order)
+        self._end = actor.run.remote(command)
 
     @property
     def node(self) -> str | None:
@@ -95,7 +95,7 @@ class RemoteChild:
             left = max((self._stop_until or 0.0) - time.monotonic(), 0.0)
             self._ray.wait([self._end], timeout=left)
         # After this nothing more of it arrives, even if it cannot be reached to be ended.
-        self._ray.get(self._place.files.expel.remote(self._place.ticket), timeout=EXPEL_SECONDS)
+        self._ray.get(self._place.files.revoke.remote(self._place.lease), timeout=REVOKE_SECONDS)
         self._ray.kill(self._actor)
 
     def _take(self) -> None:

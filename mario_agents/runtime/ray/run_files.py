@@ -284,13 +284,16 @@ def answer_of(reference: Any) -> Any:
     """What an actor answers.
 
     Raises:
-        RunError: if it cannot be reached.
+        RunError: if it cannot be reached, or has raised one.
     """
     import ray
 
     try:
         return ray.get(reference)
     except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, RunError):
+            raise cause from None
         raise RunError(f"The run directory cannot be reached ({type(error).__name__}).") from error
 
 

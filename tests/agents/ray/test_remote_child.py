@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 
 from mario_agents.experiments.place import Place
 from mario_agents.experiments.ray import remote_child as module
-from mario_agents.experiments.ray.job_actor import Ended, Order
+from mario_agents.experiments.ray.job_actor import Ended, JobCommand
 from mario_agents.experiments.ray.job_files import JobFiles, JobPlace
 from mario_agents.experiments.ray.launcher import check_room
 from mario_agents.experiments.ray.remote_child import RemoteChild
+from mario_agents.runtime.ray.run_files import answer_of
 from mario_envkit.errors import ConfigError, RunError
 from tests.agents.ray.pretend_ray import FakeError, FakeMethod, FakeRay, FakeTaskError
 
@@ -29,7 +31,7 @@ class FakeFiles:
     """The folder's actor, which answers at once."""
 
     def __init__(self) -> None:
-        self.admit, self.expel = FakeMethod([None]), FakeMethod([None])
+        self.grant, self.revoke = FakeMethod([None]), FakeMethod([None])
 
 
 @pytest.fixture
@@ -39,14 +41,14 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Any:
     ray, actor, files = FakeRay(), FakeActor(), FakeFiles()
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr(module, "node_names", lambda: {"id": "there"})
-    place = JobPlace("/folder", "home", files, "ticket")
-    order = Order(("train", Path("runs/a")), Path("cells/a/output.log"), 1, place)
-    return RemoteChild(actor, order), actor, files, ray
+    place = JobPlace("/folder", "home", files, "lease")
+    command = JobCommand(("train", Path("runs/a")), Path("cells/a/output.log"), 1, place)
+    return RemoteChild(actor, command), actor, files, ray
 
 
 def test_a_command_from_its_place_to_its_end(made: Any) -> None:
     child, actor, files, ray = made
-    assert files.admit.calls == [("ticket",)]
+    assert files.grant.calls == [("lease",)]
     assert (child.node, child.seconds, child.exit_status, child.lost) == (None, 0.0, None, False)
     actor.where.answer.append(("id", 7))
     assert (child.node, child.exit_status) == ("there", None)
@@ -55,7 +57,7 @@ def test_a_command_from_its_place_to_its_end(made: Any) -> None:
     assert (child.lost, child.reason) == (False, "")
     child.close()
     child.close()
-    assert files.expel.calls == [("ticket",)]
+    assert files.revoke.calls == [("lease",)]
     assert ray.killed == [actor]
     assert actor.stop.calls == []
 
@@ -87,7 +89,7 @@ def test_a_command_that_does_not_stop_is_ended(made: Any, monkeypatch: pytest.Mo
     child.close()
     assert child.exit_status == 130
     assert actor in ray.killed
-    assert files.expel.calls == [("ticket",)]
+    assert files.revoke.calls == [("lease",)]
 
 
 def test_a_machine_that_is_gone_is_no_fault_of_the_command(made: Any) -> None:
@@ -107,10 +109,10 @@ def test_an_error_beside_the_command_is_told(made: Any) -> None:
 
 def test_who_was_given_up_writes_nothing_any_more(tmp_path: Path) -> None:
     files = JobFiles(str(tmp_path))
-    for ticket in ("first", "second"):
-        files.admit(ticket)
+    for lease in ("first", "second"):
+        files.grant(lease)
     assert files.call("first", "write", "runs/a/worker_0.csv", b"1\n", 0).size == 2
-    files.expel("first")
+    files.revoke("first")
     for method in ("write", "remove", "read"):
         with pytest.raises(RunError, match="This task was given up"):
             files.call("first", method, "runs/a/worker_0.csv")
@@ -135,3 +137,13 @@ def test_a_run_that_has_room_nowhere_is_refused(place: Place, fits: bool) -> Non
     ]
     with nullcontext() if fits else pytest.raises(ConfigError, match="No node of the Ray cluster"):
         check_room(place, nodes)
+
+
+def test_an_error_of_the_files_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", FakeRay())
+    refused, unreachable = FakeTaskError(), FakeError()
+    refused.cause = RunError("This task was given up.")
+    with pytest.raises(RunError, match="This task was given up"):
+        answer_of([refused])
+    with pytest.raises(RunError, match="cannot be reached"):
+        answer_of([unreachable])
