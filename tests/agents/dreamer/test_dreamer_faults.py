@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from mario_agents.algos.dreamer.config import DreamerConfig
 from tests.agents.living_run import LivingRun, Start, go_on, lose_coordinator, resume
 
 pytestmark = [
@@ -17,6 +18,9 @@ SHARED = 30_000
 """Agent steps before the first batch in the replay of all, which is saved."""
 ALONE = 3_000
 """The same in the replay of each worker, which is not."""
+UNDER_WAY = 3 * DreamerConfig().rounds_ahead * DreamerConfig().collect_steps
+"""Agent steps at most that are counted but not in the replay: rounds on their way to the learner,
+of two workers when the checkpoint was written and of the one that was killed before."""
 
 
 def filled(run: LivingRun, after: int) -> float:
@@ -52,7 +56,7 @@ def test_it_survives_its_processes_one_after_the_other(
     run.until(lambda: run.running(2) and run.checkpoint().load_latest().step > before.step)
     if share == "experience":
         run.until(lambda: filled(run, before.step))
-        assert filled(run, before.step) > 0.99 * before.step
+        assert filled(run, before.step) >= before.step - UNDER_WAY
     run.process.kill()
     run.assert_nothing_left()
 
