@@ -46,7 +46,7 @@ class TestCluster:
         raylets = [
             node.all_processes["raylet"][0].process.pid for node in self.nodes.list_all_nodes()
         ]
-        return [pid for pid, parent, title in _processes() if parent in raylets and _ours(title)]
+        return [pid for pid, parent, title in _processes() if parent in raylets and ours(title)]
 
     def commands(self) -> list[int]:
         """Processes of ``mario-agents`` that actors have started anywhere in it."""
@@ -121,7 +121,8 @@ def _processes() -> Iterator[tuple[int, int, str]]:
             yield int(path.name), int(fields[1]), title
 
 
-def _ours(title: str) -> bool:
+def ours(title: str) -> bool:
+    """Whether a process, by its title, is an actor of ours."""
     return title.startswith("ray::") and any(role in title for role in ROLES)
 
 

@@ -12,45 +12,36 @@ import pytest
 import torch
 
 from mario_agents.config import TrainConfig, make_config
-from mario_agents.run import Checkpoint, CheckpointStore, RunDir
-from mario_agents.run.records import read_evaluations
+from mario_agents.run import CheckpointStore, RunDir
 from mario_agents.runtime.run import train
 from mario_envkit.plugins import load_trainer
 from tests.agents.algorithms import PPOCorridorAlgorithm
 from tests.agents.ray.conftest import TestCluster
+from tests.agents.ray.short_runs import (
+    MORE_STEPS,
+    TRAINERS,
+    assert_learned,
+    assert_resumed,
+    latest,
+    options,
+)
 from tests.agents.test_ppo_trainer import SMALL as PPO
 from tests.agents.trained_run import rows
-from tests.gpu.options import known, small_options
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
 
-def latest(path: Path) -> Checkpoint:
-    return CheckpointStore(path / "checkpoint").load_latest()
+def config_of(trainer: Any, name: str, cluster: TestCluster) -> TrainConfig:
+    return make_config(trainer.config_class, options(trainer, name, cluster.address), source="test")
 
 
-def options(trainer: Any, name: str, cluster: TestCluster) -> TrainConfig:
-    found = {
-        **small_options(name, trainer.config_class, "tiles"),
-        "workers": 2,
-        "total_steps": 384,
-        "eval_interval": 256,
-        "eval_episodes": 1,
-        "stall_limit": 20,
-        "device": "cpu",
-        "engine": "ray",
-        "address": cluster.address,
-    }
-    return make_config(trainer.config_class, known(trainer.config_class, found), source="test")
-
-
-@pytest.mark.parametrize("name", ["ddqn", "apex", "ppo", "impala", "dreamer"])
+@pytest.mark.parametrize("name", TRAINERS)
 def test_a_trainer_learns_on_two_nodes_evaluates_and_goes_on(
     cluster: TestCluster, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     trainer = load_trainer(name)
-    config = options(trainer, name, cluster)
+    config = config_of(trainer, name, cluster)
     run = RunDir.create(tmp_path / "run", trainer=name, config=config)
     with caplog.at_level(logging.INFO, "mario_agents"):
         trainer.train(config, run.path, resume=False)
@@ -58,23 +49,11 @@ def test_a_trainer_learns_on_two_nodes_evaluates_and_goes_on(
     places = set(re.findall(r"Worker \d is on (\S+)\.", caplog.text))
     head = cluster.nodes.head_node.node_id[:4]
     assert any(not place.endswith(head) for place in places)
-    first = latest(run.path)
-    assert first.step >= 384
-    assert first.state["updater"]["updates"] > 0
-    for number, counters in enumerate(first.state["counters"]):
-        assert int(rows(run.path, f"worker_{number}")[-1]["steps"]) == counters["steps"]
-    assert read_evaluations(run.evaluations_path)[0]
+    first = assert_learned(run.path)
     until(lambda: not cluster.actors(), told=cluster.actors)
-    more = dataclasses.replace(config, total_steps=first.step + 256)
+    more = dataclasses.replace(config, total_steps=first.step + MORE_STEPS)
     trainer.train(more, run.with_config(more).path, resume=True)
-    second = latest(run.path)
-    assert second.step >= first.step + 256
-    assert second.state["updater"]["updates"] > first.state["updater"]["updates"]
-    for number, counters in enumerate(second.state["counters"]):
-        known_before = first.state["counters"][number]["steps"]
-        steps = [int(row["steps"]) for row in rows(run.path, f"worker_{number}")]
-        assert steps == sorted(steps)
-        assert steps[-1] == counters["steps"] >= known_before
+    assert_resumed(run.path, first)
     assert trainer.load_policy(more, run.path, device="cpu", weights="best")
 
 
@@ -105,16 +84,14 @@ def test_a_learner_on_another_node_writes_the_run_directory_from_there(
     node = cluster.add_node(num_cpus=1, resources={"far": 1}, num_gpus=1)
     try:
         trainer = load_trainer("apex")
-        config = dataclasses.replace(options(trainer, "apex", cluster), learner_gpus=1.0)
+        config = dataclasses.replace(config_of(trainer, "apex", cluster), learner_gpus=1.0)
         run = RunDir.create(tmp_path / "run", trainer="apex", config=config)
         trainer.train(config, run.path, resume=False)
-        first = latest(run.path)
-        assert first.step >= 384
-        assert read_evaluations(run.evaluations_path)[0]
+        first = assert_learned(run.path)
         assert rows(run.path, "coordinator")
-        more = dataclasses.replace(config, total_steps=first.step + 256)
+        more = dataclasses.replace(config, total_steps=first.step + MORE_STEPS)
         trainer.train(more, run.with_config(more).path, resume=True)
-        assert latest(run.path).step >= first.step + 256
+        assert_resumed(run.path, first)
         assert len(CheckpointStore(run.checkpoint_path)) <= config.keep_checkpoints
     finally:
         cluster.nodes.remove_node(node)
