@@ -25,7 +25,8 @@ def _add_rom(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
     parser = argparse.ArgumentParser(
         prog="mario-envkit",
         description="Super Mario Bros as a Gymnasium environment: play it, solve it, check it.",
@@ -229,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    options = _parser().parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     return _COMMANDS[options.command](options)
 
 

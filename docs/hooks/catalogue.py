@@ -1,7 +1,7 @@
 """Every command and every option of ours, read from what the command line itself is made of.
 
-``mario-agents`` hands dataclasses to tyro, and ``mario-envkit`` has a parser of argparse. Both are
-asked for what they take; nothing is parsed, and no command runs.
+``mario-agents`` has a ``CommandLine`` for each command, and ``mario-envkit`` a parser of argparse.
+Nothing is parsed, and no command runs.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import argparse
 import dataclasses
 import re
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
+
+from mario_agents.commands.table import COMMANDS, command_line
+from mario_envkit.cli import argument_parser
+from mario_envkit.plugins import available_trainers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,63 +58,33 @@ class Command:
 
 def all_commands() -> list[Command]:
     """Every command of both programs, ``train`` once for each trainer of ours."""
-    from mario_agents.commands.table import COMMANDS
-
     found = list(kit_commands())
     for name in COMMANDS:
         if name == "train":
             found += [agents_command("train", trainer) for trainer in own_trainers()]
         else:
-            found.append(agents_command(*(("bench", "learn") if name == "bench" else (name,))))
+            found.append(agents_command(name))
     return found
 
 
 def own_trainers() -> list[str]:
     """Names of the trainers that this distribution has, in alphabetical order."""
-    from mario_envkit.plugins import available_trainers
-
     entries = available_trainers()
     return sorted(entry.name for entry in entries if entry.target.startswith("mario_agents.algos"))
 
 
-class _Asked(Exception):
-    """What a command would parse its words with."""
-
-
-def agents_command(*words: str) -> Command:
-    """A command of ``mario-agents``: its name, and for ``train`` that of the trainer."""
-    from mario_agents.commands.table import dispatch
-
-    parse: Callable[..., Any] = tyro.cli
-
-    def asking(options: Any, **kwargs: Any) -> Any:
-        if kwargs.get("return_unknown_args"):
-            return parse(options, **kwargs)
-        raise _Asked(options, kwargs)
-
-    tyro.cli = asking  # type: ignore[assignment]
-    try:
-        dispatch(list(words))
-    except _Asked as asked:
-        options, kwargs = asked.args
-    finally:
-        tyro.cli = parse
-    description = kwargs.get("description") or _text(options.__doc__)
-    return Command(f"mario-agents {' '.join(words)}", description, tuple(_groups(options, kwargs)))
-
-
-def _groups(options: Any, kwargs: dict[str, Any]) -> Iterator[Group]:
-    """One group for each part of a command that has parts, else one for all."""
-    hints = get_type_hints(options, include_extras=True)
-    fields = dataclasses.fields(options)
-    if not all(field.name.startswith("part_") for field in fields):
-        yield Group("", "", tuple(_options(options, None)))
-        return
-    defaults = kwargs.get("default")
-    for field in fields:
-        part, argument = get_args(hints[field.name])
-        values = getattr(defaults, field.name) if defaults is not None else None
-        yield Group(argument.name, _text(part.__doc__), tuple(_options(part, values)))
+def agents_command(name: str, trainer: str = "ppo") -> Command:
+    """A command of ``mario-agents``; ``train`` with the options of a trainer."""
+    line = command_line(name, trainer)
+    groups = (
+        Group(
+            part.heading,
+            _text(part.options.__doc__) if part.heading else "",
+            tuple(_options(part.options, part.defaults)),
+        )
+        for part in line.parts
+    )
+    return Command(f"mario-agents {line.name}", _text(line.description), tuple(groups))
 
 
 def _options(part: Any, values: Any) -> Iterator[Option]:
@@ -177,10 +150,10 @@ def _shown(value: Any) -> str:
 
 def kit_commands() -> Iterator[Command]:
     """The commands of ``mario-envkit``."""
-    from mario_envkit.cli import _parser
-
     (subparsers,) = (
-        action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)
+        action
+        for action in argument_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
     )
     for name, parser in subparsers.choices.items():
         options = [_of_argparse(action) for action in parser._actions if action.dest != "help"]

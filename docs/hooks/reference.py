@@ -69,7 +69,7 @@ def command_text(name: str) -> str:
     if program == "mario-envkit":
         (command,) = (each for each in catalogue.kit_commands() if each.name == name)
     else:
-        command = catalogue.agents_command(*words)
+        command = catalogue.agents_command(words[0])
     parts = [_paragraphs(command.description)]
     for group in command.groups:
         if group.heading:

@@ -14,7 +14,7 @@ from mario_agents.bench.bench_results import publish, results_of
 from mario_agents.bench.layout import BenchLayout
 from mario_agents.bench.plan import BenchPlan, merged, read_bench
 from mario_agents.bench.runner import run_cells
-from mario_agents.commands.parsing import parse, show_choices
+from mario_agents.commands.parsing import command_line, show_choices
 from mario_agents.commands.place_options import PlaceOptions
 from mario_agents.experiments.place import HERE, Place
 from mario_agents.experiments.plan_file import write_plan
@@ -78,11 +78,14 @@ class LearnOptions(PlaceOptions):
     """Run nothing; only print the table, and write it and the curves, of what there is by now."""
 
 
+COMMAND_LINE = command_line("bench learn", LearnOptions, last=PlaceOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Run ``mario-agents bench`` with the words after it; see :func:`learn`."""
     if words[:1] != ["learn"]:
         show_choices("mario-agents bench", CHOICES, DESCRIPTION, words)
-    learn(parse(LearnOptions, "bench learn", words[1:], last=PlaceOptions))
+    learn(COMMAND_LINE.parse(words[1:]))
 
 
 def learn(options: LearnOptions) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tyro.conf import FlagCreatePairsOff
 
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.commands.stored_run import RunPath, StoredRun
 from mario_envkit.arguments import as_int
 from mario_envkit.curriculum.runs import Run, run_path
@@ -38,6 +38,9 @@ class DemonstrateOptions:
     """Where the networks live: cpu, cuda, ..., or auto."""
 
 
+COMMAND_LINE = command_line("demonstrate", DemonstrateOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Play and save.
 
@@ -45,7 +48,7 @@ def main(words: Sequence[str]) -> None:
         MarioEnvkitError: for anything wrong that a sentence can explain; if no episode reached the
             flag, too.
     """
-    options = parse(DemonstrateOptions, "demonstrate", words)
+    options = COMMAND_LINE.parse(words)
     from mario_agents.imitation.recording import recorded_runs
 
     episodes = as_int("episodes", options.episodes, least=1)

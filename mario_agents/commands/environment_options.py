@@ -7,14 +7,12 @@ They are the game's options of ``mario-agents train``; here each is left to the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
-import tyro
 from tyro.conf import FlagCreatePairsOff
 
-from mario_agents.commands.parsing import REGISTRY, part_of, values_of
+from mario_agents.commands.parsing import CommandLine, Part, part_of, values_of
 from mario_agents.config.groups import GameOptions
 
 T = TypeVar("T")
@@ -39,45 +37,31 @@ class _KitOptions:
     """Of each pixel the larger value of an action's last two frames."""
 
 
-def parse_with_environment(
-    options: type[T], command: str, words: Sequence[str]
-) -> tuple[T, dict[str, Any]]:
-    """The options of a command, and keyword arguments of ``MarioTrain-v0``: only those given.
+def command_line_with_environment(
+    name: str, options: type[T]
+) -> CommandLine[tuple[T, dict[str, Any]]]:
+    """What a command takes that has options of its own and those of an environment.
+
+    Its words become the options, and keyword arguments of ``MarioTrain-v0``: only those given.
 
     Args:
+        name: of the command, such as ``eval``.
         options: a dataclass; its docstring describes the command, and what it inherits is about the
             agent.
-        command: its name, such as ``eval``.
-        words: those after the name.
-
-    Raises:
-        SystemExit: for malformed words, or after ``--help``.
     """
     whole: Any = options
     about = [field.name for field in dataclasses.fields(whole.__mro__[1])]
     rest = [field.name for field in dataclasses.fields(whole) if field.name not in about]
-    parts = [
-        ("agent", part_of(options, about, "")),
-        ("measuring", part_of(options, rest, "")),
-        ("environment", _environment()),
-    ]
-    command_line = dataclasses.make_dataclass(
-        "Command",
-        [
-            (f"part_{number}", Annotated[part, tyro.conf.arg(name=heading)])
-            for number, (heading, part) in enumerate(parts)
-        ],
+    parts = (
+        Part("agent", part_of(options, about, "")),
+        Part("measuring", part_of(options, rest, "")),
+        Part("environment", _environment()),
     )
-    command_line.__doc__ = options.__doc__
-    parsed: Any = tyro.cli(
-        command_line,
-        prog=f"mario-agents {command}",
-        args=words,
-        config=(tyro.conf.OmitArgPrefixes,),
-        registry=REGISTRY,
-    )
-    agent, measuring, given = values_of(parsed).values()
-    return options(**values_of(agent), **values_of(measuring)), _given(values_of(given))
+
+    def build(agent: Any, measuring: Any, given: Any) -> tuple[T, dict[str, Any]]:
+        return options(**values_of(agent), **values_of(measuring)), _given(values_of(given))
+
+    return CommandLine(name, options.__doc__ or "", parts, build)
 
 
 def _environment() -> type[Any]:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tyro.conf import FlagCreatePairsOff
 
-from mario_agents.commands.environment_options import parse_with_environment
+from mario_agents.commands.environment_options import command_line_with_environment
 from mario_agents.commands.measured_agent import AgentOptions, MeasuredAgent, measured_agent
 from mario_agents.config import validate
 from mario_agents.evaluation.conditions import CONDITIONS, Condition
@@ -85,6 +85,9 @@ class EvalOptions(AgentOptions):
     """Write the JSON to this file as well."""
 
 
+COMMAND_LINE = command_line_with_environment("eval", EvalOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Measure an agent and print the result; the whole standard is kept in the run's ``eval.json``,
     where reports look for it.
@@ -92,7 +95,7 @@ def main(words: Sequence[str]) -> None:
     Raises:
         MarioEnvkitError: for anything wrong that a sentence can explain.
     """
-    options, given = parse_with_environment(EvalOptions, "eval", words)
+    options, given = COMMAND_LINE.parse(words)
     from mario_agents.evaluation.standard import Standard
 
     standard = Standard(

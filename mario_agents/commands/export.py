@@ -9,7 +9,7 @@ from typing import Literal
 
 from mario_agents.commands import eval as measuring
 from mario_agents.commands import record
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.commands.stored_run import RunPath
 from mario_agents.run import RunDir
 from mario_agents.run.records import read_standard
@@ -44,13 +44,16 @@ class ExportOptions:
     """What the page calls it; without it, the name of the directory."""
 
 
+COMMAND_LINE = command_line("export", ExportOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Export an agent.
 
     Raises:
         MarioEnvkitError: for anything wrong that a sentence can explain.
     """
-    options = parse(ExportOptions, "export", words)
+    options = COMMAND_LINE.parse(words)
     from mario_agents.publishing.card import build_card
     from mario_agents.publishing.export import digest, export_agent
     from mario_agents.run import read_weights

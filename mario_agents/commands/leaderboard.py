@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.evaluation.conditions import Condition
 from mario_envkit.errors import OptionError
 from mario_envkit.files import replace_text
@@ -40,6 +40,9 @@ class LeaderboardOptions:
     """The file; without it the tables are printed."""
 
 
+COMMAND_LINE = command_line("leaderboard", LeaderboardOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Print or write a leaderboard.
 
@@ -47,7 +50,7 @@ def main(words: Sequence[str]) -> None:
         ResultError: if a file is no result, or two of them contradict each other.
         OptionError: if there is none, or the file cannot be written.
     """
-    options = parse(LeaderboardOptions, "leaderboard", words)
+    options = COMMAND_LINE.parse(words)
     from mario_agents.evaluation.result_file import read_result
     from mario_agents.leaderboard.entries import tables_of
     from mario_agents.leaderboard.tables import as_csv, as_html, as_markdown

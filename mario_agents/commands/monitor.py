@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tyro.conf import FlagCreatePairsOff
 
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.commands.stored_run import RunPath
 from mario_agents.monitor.show import show, tell
 from mario_envkit.arguments import as_int
@@ -33,6 +33,9 @@ class MonitorOptions:
     """Demand the token at loopback too: for machines with other users."""
 
 
+COMMAND_LINE = command_line("monitor", MonitorOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Show a run in a dashboard, or serve one; without a terminal, print a summary.
 
@@ -40,7 +43,7 @@ def main(words: Sequence[str]) -> None:
         RunError: if there is no such run.
         OptionError: for options that do not go together, or an address that cannot be served at.
     """
-    options = parse(MonitorOptions, "monitor", words)
+    options = COMMAND_LINE.parse(words)
     if options.web:
         # Imported here: nobody else needs it.
         from mario_agents.monitor.web.server import serve

@@ -8,64 +8,40 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-import tyro
-
-from mario_agents.commands.parsing import REGISTRY, part_of, values_of
+from mario_agents.commands.parsing import CommandLine, Part, part_of, values_of
 from mario_agents.config import make_config, to_plain
 from mario_agents.config.groups import OptionGroup
 
 C = TypeVar("C")
 
 
-def parse_grouped(
-    start: type[Any], default: C, words: Sequence[str], *, name: str, summary: str
-) -> C:
-    """A trainer's configuration from the words of a command line.
+def grouped_command_line(
+    start: type[Any], default: C, *, name: str, summary: str
+) -> CommandLine[C]:
+    """What training takes; its words become a trainer's configuration.
+
+    Values that are not valid are a ConfigError.
 
     Args:
         start: options that are about the run and not part of its configuration; they are listed
             first, and their values are not returned.
         default: what holds where the words say nothing.
-        words: of the command line.
         name: of the trainer, which heads the options that are its own.
         summary: describes the trainer.
-
-    Raises:
-        ConfigError: for values that are not valid.
-        SystemExit: for malformed words, or after ``--help``.
     """
     config_class, values = type(default), values_of(default)
-    first = part_of(start)
-    parts, defaults = [("start", first)], [first()]
+    parts = [Part("start", part_of(start))]
     for heading, description, names in _groups(config_class, name):
         part = part_of(config_class, names, description)
-        parts.append((heading, part))
-        defaults.append(part(**{name: values[name] for name in names}))
-    command = dataclasses.make_dataclass(
-        "Command",
-        [
-            (f"part_{number}", Annotated[part, tyro.conf.arg(name=heading)])
-            for number, (heading, part) in enumerate(parts)
-        ],
-    )
-    parsed = tyro.cli(
-        command,
-        prog=f"mario-agents train {name}",
-        description=summary,
-        args=words,
-        default=command(*defaults),
-        config=(tyro.conf.OmitArgPrefixes,),
-        registry=REGISTRY,
-    )
-    _, *given = values_of(parsed).values()
-    return make_config(
-        config_class,
-        {key: value for part in given for key, value in to_plain(part).items()},
-        source="command line",
-    )
+        parts.append(Part(heading, part, part(**{name: values[name] for name in names})))
+
+    def build(_: Any, *given: Any) -> C:
+        options = {key: value for part in given for key, value in to_plain(part).items()}
+        return make_config(config_class, options, source="command line")
+
+    return CommandLine(f"train {name}", summary, tuple(parts), build)
 
 
 def _groups(config_class: type[Any], own: str) -> list[tuple[str, str, list[str]]]:

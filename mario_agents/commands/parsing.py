@@ -9,7 +9,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    NoReturn,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import docstring_parser
 import tyro
@@ -78,31 +87,85 @@ def _read_weight(word: str) -> tuple[str, float]:
     return name, float(number)
 
 
-def parse(
-    options: type[T], command: str, words: Sequence[str], *, last: type[Any] | None = None
-) -> T:
-    """The options of a command.
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Options under one heading of ``--help``.
+
+    Attributes:
+        heading: empty if the command has no other part.
+        options: a dataclass as :func:`part_of` makes it.
+        defaults: an instance of it, where not those of its fields hold.
+    """
+
+    heading: str
+    options: type[Any]
+    defaults: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandLine(Generic[T]):
+    """What a command takes. The command parses its words with it, and the documents list it.
+
+    Attributes:
+        name: of the command, such as ``eval`` or ``train ppo``.
+        description: what it does.
+        parts: its options, in the order of ``--help``.
+        build: makes what the command works with, of an instance of each part's dataclass.
+    """
+
+    name: str
+    description: str
+    parts: tuple[Part, ...]
+    build: Callable[..., T]
+
+    def parse(self, words: Sequence[str]) -> T:
+        """Read the words after the command's name.
+
+        Raises:
+            SystemExit: for malformed words, or after ``--help``.
+            MarioEnvkitError: whatever ``build`` raises.
+        """
+        if len(self.parts) == 1:
+            return self.build(self._read(self.parts[0].options, words))
+        # tyro has headings for nested dataclasses only.
+        fields = [
+            (f"part_{number}", Annotated[part.options, tyro.conf.arg(name=part.heading)])
+            for number, part in enumerate(self.parts)
+        ]
+        whole = dataclasses.make_dataclass("Command", fields)
+        whole.__doc__ = self.description
+        defaults = [part.defaults or part.options() for part in self.parts]
+        parsed = self._read(
+            whole, words, default=whole(*defaults), config=(tyro.conf.OmitArgPrefixes,)
+        )
+        return self.build(*values_of(parsed).values())
+
+    def _read(self, options: type[Any], words: Sequence[str], **kwargs: Any) -> Any:
+        return tyro.cli(
+            options,
+            prog=f"mario-agents {self.name}",
+            args=words,
+            registry=REGISTRY,
+            **kwargs,
+        )
+
+
+def command_line(name: str, options: type[T], *, last: type[Any] | None = None) -> CommandLine[T]:
+    """What a command takes whose options are the fields of one dataclass.
 
     Args:
+        name: of the command, such as ``eval``.
         options: a dataclass; its docstring describes the command.
-        command: its name, such as ``eval``.
-        words: those after the name.
         last: a dataclass that ``options`` is derived from, whose fields ``--help`` lists after the
             others; by default what is inherited comes first.
-
-    Raises:
-        SystemExit: for malformed words, or after ``--help``.
     """
     whole: Any = options
     late = [field.name for field in dataclasses.fields(last)] if last else []
     names = [field.name for field in dataclasses.fields(whole) if field.name not in late]
-    parsed = tyro.cli(
-        part_of(options, [*names, *late]),
-        prog=f"mario-agents {command}",
-        args=words,
-        registry=REGISTRY,
+    part = Part("", part_of(options, [*names, *late]))
+    return CommandLine(
+        name, options.__doc__ or "", (part,), lambda given: options(**values_of(given))
     )
-    return options(**values_of(parsed))
 
 
 def part_of(

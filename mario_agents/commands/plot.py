@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.commands.report import load_runs
 from mario_agents.report.plot import draw_curves
 
@@ -28,6 +28,9 @@ class PlotOptions:
     """The figure: a PNG, PDF or SVG."""
 
 
+COMMAND_LINE = command_line("plot", PlotOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Draw curves of one or more runs.
 
@@ -35,7 +38,7 @@ def main(words: Sequence[str]) -> None:
         RunError: if one of them is no run at all.
         OptionError: for an unknown metric, or a file that cannot be written.
     """
-    options = parse(PlotOptions, "plot", words)
+    options = COMMAND_LINE.parse(words)
     metrics = [name for name in options.metric.replace(" ", "").split(",") if name]
     draw_curves(load_runs(options.runs), metrics, options.out)
     print(f"Wrote {options.out}.")

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.presets import all_presets
 from mario_envkit.errors import ConfigError
 
@@ -25,13 +25,16 @@ class PresetsOptions:
     """Only those of this trainer."""
 
 
+COMMAND_LINE = command_line("presets", PresetsOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Print every preset, or those of one trainer.
 
     Raises:
         ConfigError: if the trainer has none.
     """
-    options = parse(PresetsOptions, "presets", words)
+    options = COMMAND_LINE.parse(words)
     presets = [preset for preset in all_presets() if options.trainer in (None, preset.trainer)]
     if not presets:
         trainers = ", ".join(sorted({preset.trainer for preset in all_presets()}))

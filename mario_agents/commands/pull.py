@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_envkit.command_line import shell_words
 
 
@@ -29,13 +29,16 @@ class PullOptions:
     """Branch, tag or commit; without it the newest."""
 
 
+COMMAND_LINE = command_line("pull", PullOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Pull an agent.
 
     Raises:
         MarioEnvkitError: for anything wrong that a sentence can explain.
     """
-    options = parse(PullOptions, "pull", words)
+    options = COMMAND_LINE.parse(words)
     from mario_agents.publishing.hub import pull
 
     folder = options.out or Path(options.repo.rpartition("/")[2])

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +28,16 @@ class PushOptions:
     """Make a new repository a private one."""
 
 
+COMMAND_LINE = command_line("push", PushOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Push an agent.
 
     Raises:
         MarioEnvkitError: for anything wrong that a sentence can explain.
     """
-    options = parse(PushOptions, "push", words)
+    options = COMMAND_LINE.parse(words)
     from mario_agents.publishing.hub import push
 
     where = push(options.agent, options.repo, endpoint=options.endpoint, private=options.private)

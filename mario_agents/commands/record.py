@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tyro.conf import FlagCreatePairsOff
 
 from mario_agents.acting.environments import make_env
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.commands.playing import (
     PlayingOptions,
     play,
@@ -51,9 +51,12 @@ class RecordOptions(PlayingOptions):
     """With --dream the agent looks at one observation of so many, and imagines the others."""
 
 
+COMMAND_LINE = command_line("record", RecordOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Write a video of a run's agent."""
-    options = parse(RecordOptions, "record", words)
+    options = COMMAND_LINE.parse(words)
     protocol = protocol_of(options)
     run = StoredRun.open(options.run)
     own = Path() if is_shipped(run.directory.path) else run.directory.videos_path

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.commands.sweep import is_sweep, show
 from mario_agents.report.page import build_page
 from mario_agents.report.rundata import RunData
@@ -34,6 +34,9 @@ class ReportOptions:
     is always in its folder."""
 
 
+COMMAND_LINE = command_line("report", ReportOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Write the report of one or more runs.
 
@@ -41,7 +44,7 @@ def main(words: Sequence[str]) -> None:
         RunError: if one of them is no run at all.
         OptionError: if the file cannot be written.
     """
-    options = parse(ReportOptions, "report", words)
+    options = COMMAND_LINE.parse(words)
     if any(map(is_sweep, options.runs)):
         _report_sweep(options)
         return

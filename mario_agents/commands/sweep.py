@@ -12,7 +12,7 @@ import msgspec
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.commands.place_options import PlaceOptions
 from mario_agents.experiments.place import HERE
 from mario_agents.experiments.plan_file import write_plan
@@ -108,6 +108,9 @@ class SweepOptions(PlaceOptions):
     by now."""
 
 
+COMMAND_LINE = command_line("sweep", SweepOptions, last=PlaceOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Do the trials that are missing, then print the table.
 
@@ -116,7 +119,7 @@ def main(words: Sequence[str]) -> None:
             kept.
         KeyboardInterrupt: if Ctrl-C or SIGTERM asked to stop, after that.
     """
-    options = parse(SweepOptions, "sweep", words, last=PlaceOptions)
+    options = COMMAND_LINE.parse(words)
     from mario_agents.sweep.optuna_study import require_optuna
 
     require_optuna()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
-from mario_agents.commands.parsing import show_choices
+from mario_agents.commands.parsing import CommandLine, show_choices
+from mario_envkit.plugins import load_trainer
 
 DESCRIPTION = """Train agents on Super Mario Bros, and see what they learned. For example:
     mario-agents presets                               what there is, and what it learned
@@ -53,4 +55,24 @@ def dispatch(words: Sequence[str]) -> None:
     """
     if not words or words[0] not in COMMANDS:
         show_choices("mario-agents", COMMANDS, DESCRIPTION, words)
-    import_module(f"mario_agents.commands.{words[0]}").main(words[1:])
+    _module(words[0]).main(words[1:])
+
+
+def command_line(name: str, trainer: str = "ppo") -> CommandLine[Any]:
+    """What a command parses its words with.
+
+    Args:
+        name: one of :data:`COMMANDS`.
+        trainer: the trainer whose options ``train`` takes.
+    """
+    module = _module(name)
+    line: CommandLine[Any] = (
+        module.command_line(trainer, load_trainer(trainer))
+        if name == "train"
+        else module.COMMAND_LINE
+    )
+    return line
+
+
+def _module(name: str) -> Any:
+    return import_module(f"mario_agents.commands.{name}")

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 import tyro
 
-from mario_agents.commands.option_groups import parse_grouped
-from mario_agents.commands.parsing import REGISTRY, show_choices
+from mario_agents.commands.option_groups import grouped_command_line
+from mario_agents.commands.parsing import REGISTRY, CommandLine, show_choices
 from mario_agents.commands.stored_run import StoredRun
 from mario_agents.config import (
     TrainConfig,
@@ -63,10 +63,7 @@ def main(words: Sequence[str]) -> None:
     """
     named = words and not words[0].startswith("-")
     name, rest = (words[0], words[1:]) if named else (None, words)
-    # First only what decides on the trainer and on the defaults of its options.
-    known, _ = tyro.cli(
-        StartOptions, args=rest, return_unknown_args=True, add_help=False, registry=REGISTRY
-    )
+    known = start_options(rest)
     if _forks(rest):
         process_context(1)  # what the workers will be forked from imports while this process does
     if known.resume is not None:
@@ -78,6 +75,14 @@ def main(words: Sequence[str]) -> None:
     resume = known.resume is not None
     with opened as (trainer, config, path), _told(path, config, resume=resume):
         trainer.train(config, path, resume=resume)
+
+
+def start_options(words: Sequence[str]) -> StartOptions:
+    """Only what decides on the trainer and on the defaults of its options."""
+    known, _ = tyro.cli(
+        StartOptions, args=words, return_unknown_args=True, add_help=False, registry=REGISTRY
+    )
+    return known
 
 
 def _forks(words: Sequence[str]) -> bool:
@@ -93,7 +98,7 @@ OpenRun = tuple[Trainer, Any, Path]
 @contextmanager
 def _new_run(name: str, words: Sequence[str], known: StartOptions) -> Iterator[OpenRun]:
     trainer = load_trainer(name)
-    config = _parse(name, trainer, {}, words, known)
+    config = configuration(name, trainer, {}, words, known)
     check_surroundings(trainer, config)
     if isinstance(config, TrainConfig):
         config = config.resolved()
@@ -118,7 +123,7 @@ def _stored_run(
         raise OptionError("--resume continues in the run's own directory; leave out --run-dir.")
     if known.preset is not None:
         raise OptionError("--resume continues with the run's own options; leave out --preset.")
-    config = _parse(run.trainer, stored.trainer, run.options, words, known)
+    config = configuration(run.trainer, stored.trainer, run.options, words, known)
     check_resume(stored.config, config)
     check_surroundings(stored.trainer, config)
     _memory(config)
@@ -128,7 +133,7 @@ def _stored_run(
         yield stored.trainer, config, run.path
 
 
-def _parse(
+def configuration(
     name: str, trainer: Trainer, base: dict[str, Any], words: Sequence[str], known: StartOptions
 ) -> Any:
     """The configuration from, in rising order: ``base``, preset, file, the command line."""
@@ -140,12 +145,24 @@ def _parse(
         base = {**base, **read_options(known.config)}
         source = str(known.config)
     default = make_config(trainer.config_class, base, source=source)
-    presets = [preset.name for preset in all_presets() if preset.trainer == name]
+    return absolute_paths(command_line(name, trainer, default).parse(words))
+
+
+def command_line(name: str, trainer: Trainer, default: Any = None) -> CommandLine[Any]:
+    """What ``mario-agents train NAME`` takes; its words become a configuration.
+
+    Args:
+        name: of the trainer.
+        trainer: what is installed under it.
+        default: the configuration where the words say nothing; None for the trainer's own.
+    """
+    if default is None:
+        default = make_config(trainer.config_class, {}, source="defaults")
     summary = trainer.summary
+    presets = [preset.name for preset in all_presets() if preset.trainer == name]
     if presets:
         summary += f"\n\nPresets: {', '.join(presets)}; see mario-agents presets {name}."
-    config = parse_grouped(StartOptions, default, words, name=name, summary=summary)
-    return absolute_paths(config)
+    return grouped_command_line(StartOptions, default, name=name, summary=summary)
 
 
 def check_surroundings(trainer: Trainer, config: Any) -> None:

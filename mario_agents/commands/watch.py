@@ -11,7 +11,7 @@ import gymnasium
 from rich.console import Console
 
 from mario_agents.acting.environments import make_env
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.commands.playing import (
     PlayingOptions,
     play,
@@ -37,9 +37,12 @@ class WatchOptions(PlayingOptions):
     """Where to show it; auto takes a window if there is a display."""
 
 
+COMMAND_LINE = command_line("watch", WatchOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Show a run's agent in a window or in the terminal."""
-    options = parse(WatchOptions, "watch", words)
+    options = COMMAND_LINE.parse(words)
     protocol = protocol_of(options)
     run = StoredRun.open(options.run)
     policy = policy_of(run, options)

@@ -9,7 +9,7 @@ from statistics import mean
 from rich.console import Console
 from rich.table import Table
 
-from mario_agents.commands.parsing import parse
+from mario_agents.commands.parsing import command_line
 from mario_agents.evaluation.conditions import CONDITIONS
 from mario_agents.run import RunDir
 from mario_agents.run.records import read_standard
@@ -23,9 +23,12 @@ class ZooOptions:
     takes one of them: mario-agents watch zoo:NAME, eval, record, train TRAINER --init zoo:NAME."""
 
 
+COMMAND_LINE = command_line("zoo", ZooOptions)
+
+
 def main(words: Sequence[str]) -> None:
     """Print a table of the zoo."""
-    parse(ZooOptions, "zoo", words)
+    COMMAND_LINE.parse(words)
     table = Table("agent", "trainer", "levels", *CONDITIONS, title="cleared, %")
     for name in names():
         agent = RunDir.open(AGENTS / name)

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from mario_agents.commands.option_groups import parse_grouped
+from mario_agents.commands.option_groups import grouped_command_line
 from mario_agents.commands.parsing import part_of
-from mario_agents.commands.table import COMMANDS
+from mario_agents.commands.table import COMMANDS, command_line, dispatch
 from mario_agents.commands.train import StartOptions
 from mario_agents.config.train_config import GROUPS
 from mario_agents.evaluation.conditions import CONDITIONS
@@ -132,11 +132,24 @@ def test_options_of_a_trainer_that_knows_no_groups() -> None:
         speed: int = 3
 
     words = ["--speed", "1e1", "--run-dir", "x"]
-    assert parse_grouped(StartOptions, Bare(), words, name="bare", summary="") == Bare(10)
-    named_as_a_group = parse_grouped(
-        StartOptions, ToyConfig(), ["--lr", "2", "--seed", "4"], name="game", summary=""
-    )
-    assert named_as_a_group == ToyConfig(lr=2.0, seed=4)
+    bare = grouped_command_line(StartOptions, Bare(), name="bare", summary="")
+    assert bare.parse(words) == Bare(10)
+    named_as_a_group = grouped_command_line(StartOptions, ToyConfig(), name="game", summary="")
+    assert named_as_a_group.parse(["--lr", "2", "--seed", "4"]) == ToyConfig(lr=2.0, seed=4)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_what_a_command_takes_is_what_it_parses_its_words_with(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = command_line(command)
+    with pytest.raises(SystemExit) as by_itself:
+        line.parse(["--help"])
+    shown = capsys.readouterr()
+    with pytest.raises(SystemExit) as by_the_command:
+        dispatch([*line.name.split(), "--help"])
+    assert capsys.readouterr() == shown
+    assert by_itself.value.code == by_the_command.value.code == 0
 
 
 def test_ddqn_has_the_options_of_distributed_training(cli: Any) -> None:

@@ -15,7 +15,7 @@ from msgspec import Meta
 from mario_agents.acting.environments import make_env
 from mario_agents.algos.dqn.config import DDQNConfig
 from mario_agents.algos.ppo.config import PPOConfig
-from mario_agents.commands.option_groups import parse_grouped
+from mario_agents.commands.option_groups import grouped_command_line
 from mario_agents.commands.train import StartOptions
 from mario_agents.config import (
     TrainConfig,
@@ -318,6 +318,6 @@ def test_stickiness_of_each_game() -> None:
     ],
 )  # fmt: skip
 def test_several_words_of_one_option(words: list[str], sticky: Any, weights: Any) -> None:
-    config = parse_grouped(StartOptions, PPOConfig(), words, name="ppo", summary="")
+    config = grouped_command_line(StartOptions, PPOConfig(), name="ppo", summary="").parse(words)
     assert config.repeat_action_probability == sticky
     assert config.reward_weights == weights

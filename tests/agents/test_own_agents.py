@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mario_agents.commands.environment_options import parse_with_environment
-from mario_agents.commands.eval import EvalOptions
+from mario_agents.commands.eval import COMMAND_LINE, EvalOptions
 from mario_agents.evaluation.agents import BatchPolicy, load_agent
 from mario_agents.evaluation.baselines import BASELINES, RunRightAgent
 from mario_agents.evaluation.standard import Standard, evaluate_levels
@@ -178,13 +177,13 @@ def test_one_agent_at_a_time_and_its_own_options(cli: Any, run: Path) -> None:
 
 def test_options_of_the_environment_are_those_that_are_given() -> None:
     words = "--rgb --crop-top 0 --screen-size 30 40 --show-buttons --reward-weights death=3"
-    options, given = parse_with_environment(EvalOptions, "eval", ["--agent", "a", *words.split()])
+    options, given = COMMAND_LINE.parse(["--agent", "a", *words.split()])
     assert options == EvalOptions(agent="a")
     assert given == {
         "grayscale": False, "crop_top": 0, "screen_size": (30, 40), "show_buttons": True,
         "reward_weights": {"death": 3.0},
     }  # fmt: skip
-    assert parse_with_environment(EvalOptions, "eval", [])[1] == {}
+    assert COMMAND_LINE.parse([])[1] == {}
 
 
 # -- in the game -------------------------------------------------------------------------------

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import pytest
-import tyro
+from mario_agents.commands import train
+from mario_agents.commands.table import COMMANDS, command_line, dispatch
+from mario_envkit.cli import argument_parser
+from mario_envkit.plugins import load_trainer
 
 PROGRAMS = ("mario-agents", "mario-envkit")
 READERS_TRAINERS = ("cue", "my_trainer", "reinforce")
@@ -45,47 +45,6 @@ def ours(words: Sequence[str]) -> list[str] | None:
     return None
 
 
-class Parsed(Exception):
-    """The words of a command went through its parser; what would come next does not happen."""
-
-
-@contextmanager
-def stopped_after_parsing() -> Iterator[None]:
-    """``mario-agents`` ends with :class:`Parsed` where its options have been read."""
-    from mario_agents.commands import train
-
-    parse: Callable[..., Any] = tyro.cli
-
-    def parsing(*args: Any, **kwargs: Any) -> Any:
-        parsed = parse(*args, **kwargs)
-        if kwargs.get("prog", "x train").split()[1] == "train":  # there is more to come
-            return parsed
-        raise Parsed
-
-    def checked(*args: Any) -> None:
-        raise Parsed
-
-    def of_file(read: Callable[..., Any], nothing: Any) -> Callable[..., Any]:
-        def reading(*args: Any) -> Any:
-            is_file = str(args[-1]).endswith((".yaml", ".json"))
-            return nothing if is_file and not Path(args[-1]).exists() else read(*args)
-
-        return reading
-
-    def stored_run(name: str | None, path: Path, words: Sequence[str], known: Any) -> Any:
-        return train._new_run(name or "ppo", words, known)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tyro, "cli", parsing)
-        patch.setattr(train, "_forks", lambda words: False)
-        patch.setattr(train, "check_surroundings", checked)
-        # What a document names need not be there: a run to go on with, a file of options.
-        patch.setattr(train, "_stored_run", stored_run)
-        patch.setattr(train, "preset_for", of_file(train.preset_for, SimpleNamespace(options={})))
-        patch.setattr(train, "read_options", of_file(train.read_options, {}))
-        yield
-
-
 def check(words: Sequence[str]) -> None:
     """Parse a command of ours with the parser that it has.
 
@@ -99,18 +58,34 @@ def check(words: Sequence[str]) -> None:
         rest[1] = "ppo"
     try:
         if program == "mario-envkit":
-            from mario_envkit.cli import _parser
-
-            _parser().parse_args(rest)
-            return
-        from mario_agents.commands.table import dispatch
-
-        with stopped_after_parsing():
+            argument_parser().parse_args(rest)
+        elif rest[:1] == ["train"] and rest[1:] not in ([], ["--help"]):
+            _check_train(rest[1:])
+        elif rest and rest[0] in COMMANDS:
+            line = command_line(rest[0])
+            named = line.name.split()
+            assert rest[: len(named)] == named, f"it is mario-agents {line.name}"
+            line.parse(rest[len(named) :])
+        else:
             dispatch(rest)
-    except Parsed:
-        return
     except SystemExit as stop:
-        if not stop.code:
-            return
-        raise AssertionError(f"{shlex.join(words)}: the parser does not take this") from None
-    raise AssertionError(f"{shlex.join(words)}: its options were not parsed")
+        if stop.code:
+            raise AssertionError(f"{shlex.join(words)}: the parser does not take this") from None
+
+
+def _check_train(words: Sequence[str]) -> None:
+    """Make the configuration that ``mario-agents train`` would.
+
+    A run to go on with and a file of options need not be there.
+    """
+    name, rest = ("ppo", words) if words[0].startswith("-") else (words[0], words[1:])
+    known = train.start_options(rest)
+    if known.preset is not None and _is_missing(Path(known.preset)):
+        known = dataclasses.replace(known, preset=None)
+    if known.config is not None and _is_missing(known.config):
+        known = dataclasses.replace(known, config=None)
+    train.configuration(name, load_trainer(name), {}, rest, known)
+
+
+def _is_missing(file: Path) -> bool:
+    return file.suffix in (".yaml", ".json") and not file.exists()
