@@ -13,6 +13,11 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 from mario_envkit.integrations.rllib import RLlibEnv
 
+# It registers an id of its own for each environment, and Gymnasium warns from the second one on.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.{5}WARN. Overriding environment rllib-:UserWarning"
+)
+
 GAME: dict[str, Any] = {"level": "1-1", "screen_size": 42, "max_episode_steps": 20}
 
 
