@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mario_agents.experiments.process import Child
-from mario_agents.experiments.ray.job_files import JobPlace
 from mario_agents.runtime.ray.placement import whereabouts
-from mario_agents.runtime.ray.run_files import Wanted, copied
+from mario_agents.runtime.ray.run_files import RunPlace, Wanted, copied
 from mario_agents.runtime.signals import ignore_stop_signals
 from mario_envkit.errors import MarioEnvkitError
 from mario_envkit.files import replace_file
@@ -36,7 +35,7 @@ class JobCommand:
     words: tuple[str | Path, ...]
     log: Path
     threads: int
-    place: JobPlace
+    place: RunPlace
 
     @property
     def files(self) -> tuple[str, ...]:

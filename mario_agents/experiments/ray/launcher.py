@@ -7,7 +7,6 @@ and sends what is written there to the folder beside the command, once a second 
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +15,11 @@ from typing import Any
 from mario_agents.experiments.place import Place
 from mario_agents.experiments.process import Launcher
 from mario_agents.experiments.ray.job_actor import JobActor, JobCommand
-from mario_agents.experiments.ray.job_files import JobFiles, JobPlace
 from mario_agents.experiments.ray.remote_child import RemoteChild
 from mario_agents.runtime.ray.cluster import joined
+from mario_agents.runtime.ray.files_actor import RunFiles
 from mario_agents.runtime.ray.placement import pinned
+from mario_agents.runtime.ray.run_files import RunPlace
 from mario_envkit.errors import ConfigError
 
 CALLS = 4
@@ -35,7 +35,7 @@ def cluster_launcher(place: Place, root: Path, jobs: int) -> Iterator[Launcher]:
 
         check_room(place, ray.nodes())
         path = root.absolute()
-        files = ray.remote(JobFiles).options(
+        files = ray.remote(RunFiles).options(
             num_cpus=0, scheduling_strategy=pinned(cluster.home), max_task_retries=-1
         )
         handle = files.remote(str(path))
@@ -67,7 +67,7 @@ class _RayLaunch:
             tuple(self._inside(word) if isinstance(word, Path) else word for word in words),
             self._inside(log),
             place.threads(1) or 1,
-            JobPlace(str(self._root), self._home, self._files, uuid.uuid4().hex),
+            RunPlace(str(self._root), self._home, self._files),
         )
         actor = ray.remote(JobActor).options(
             num_cpus=place.job_cpus,

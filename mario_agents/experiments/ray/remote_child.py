@@ -42,7 +42,6 @@ class RemoteChild:
         self._seconds = 0.0
         self._stop_until: float | None = None
         self._closed = False
-        self._ray.get(self._place.files.grant.remote(self._place.lease))
         self._where = actor.where.remote()
         # Whoever loses sight of a command that runs must not let it run twice.
         self._end = actor.run.remote(command)

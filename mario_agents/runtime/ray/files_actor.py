@@ -1,4 +1,4 @@
-"""The actor that has the run directory, on the node of the main process.
+"""The actor that has a folder, such as a run directory, on the node of the main process.
 
 It imports no torch, so that it is there soon.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mario_envkit.errors import RunError
 from mario_envkit.files import append, replace_file
@@ -23,14 +23,32 @@ class Stamp(NamedTuple):
 
 
 class RunFiles:
-    """The run directory, for actors on other nodes.
+    """The folder, for actors on other nodes, each of which has a lease.
+
+    An actor that was given up, since its node could not be reached, may come back when another one
+    is at its work: its lease is not valid any more, and its files are not taken.
 
     Args:
-        path: of the run directory.
+        path: of the folder.
     """
 
     def __init__(self, path: str) -> None:
         self._root = Path(path)
+        self._revoked: set[str] = set()
+
+    def revoke(self, lease: str) -> None:
+        """A lease is not valid any more."""
+        self._revoked.add(lease)
+
+    def call(self, lease: str, method: str, *arguments: Any) -> Any:
+        """Call another method.
+
+        Raises:
+            RunError: if the lease is not valid.
+        """
+        if lease in self._revoked:
+            raise RunError("This process was given up, and what it writes is not wanted any more.")
+        return getattr(self, method)(*arguments)
 
     def stamps(self, names: list[str]) -> dict[str, Stamp]:
         """Of those files, and of all in those folders, that there are."""

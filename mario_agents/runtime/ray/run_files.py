@@ -13,9 +13,10 @@ import os
 import shutil
 import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -41,25 +42,31 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunPlace:
-    """Where the run directory is.
+    """Where the run directory is, or another folder, for one process.
 
     Attributes:
         path: of it, on its node.
         node: id of that.
         files: handle of the actor :class:`~mario_agents.runtime.ray.files_actor.RunFiles` there.
+        lease: of the process, which no other has.
     """
 
     path: str
     node: str
     files: Any
+    lease: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def for_another(self) -> RunPlace:
+        """The same place for another process."""
+        return RunPlace(self.path, self.node, self.files)
 
     def call(self, method: str, *arguments: object) -> Any:
         """Call a method of the files' actor.
 
         Raises:
-            RunError: if it cannot be reached.
+            RunError: if it cannot be reached, or the lease is not valid.
         """
-        return answer_of(getattr(self.files, method).remote(*arguments))
+        return answer_of(self.files.call.remote(self.lease, method, *arguments))
 
     @property
     def is_here(self) -> bool:

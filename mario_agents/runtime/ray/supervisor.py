@@ -214,7 +214,7 @@ class RaySupervisor(Supervisor):
 
     def _start_worker(self, number: int, generation: int) -> ActorHandle:
         config, board = self.config, self.heartbeat
-        row = board.row(number)
+        row, place = board.row(number), self._place.for_another()
         remote = self._ray.remote(WorkerActor).options(
             num_cpus=config.worker_cpus, num_gpus=config.worker_gpus, scheduling_strategy="SPREAD"
         )
@@ -222,7 +222,7 @@ class RaySupervisor(Supervisor):
             self.plan,
             self._sizes,
             self._layout,
-            self._place,
+            place,
             self._actor,
             number,
             generation,
@@ -233,6 +233,7 @@ class RaySupervisor(Supervisor):
             row.vacate()
             if not self._closing:
                 self._actor.vacate.remote(number, generation + 1)
+                place.files.revoke.remote(place.lease)
 
         return ActorHandle(f"worker_{number}", row, remote.remote(), vacate, task)
 

@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE, until
 ROOT = Path(__file__).parents[3]
 STORE = 80 << 20
 """Bytes of a node's object store."""
-ROLES = ("CoordinatorActor", "WorkerActor", "RunFiles", "JobActor", "JobFiles")
+ROLES = ("CoordinatorActor", "WorkerActor", "RunFiles", "JobActor")
 
 
 @dataclass

@@ -12,10 +12,9 @@ import pytest
 from mario_agents.experiments.place import Place
 from mario_agents.experiments.ray import remote_child as module
 from mario_agents.experiments.ray.job_actor import Ended, JobCommand
-from mario_agents.experiments.ray.job_files import JobFiles, JobPlace
 from mario_agents.experiments.ray.launcher import check_room
 from mario_agents.experiments.ray.remote_child import RemoteChild
-from mario_agents.runtime.ray.run_files import answer_of
+from mario_agents.runtime.ray.run_files import RunPlace, answer_of
 from mario_envkit.errors import ConfigError, RunError
 from tests.agents.ray.pretend_ray import FakeError, FakeMethod, FakeRay, FakeTaskError
 
@@ -31,7 +30,7 @@ class FakeFiles:
     """The folder's actor, which answers at once."""
 
     def __init__(self) -> None:
-        self.grant, self.revoke = FakeMethod([None]), FakeMethod([None])
+        self.revoke = FakeMethod([None])
 
 
 @pytest.fixture
@@ -41,14 +40,13 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Any:
     ray, actor, files = FakeRay(), FakeActor(), FakeFiles()
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr(module, "node_names", lambda: {"id": "there"})
-    place = JobPlace("/folder", "home", files, "lease")
+    place = RunPlace("/folder", "home", files, "lease")
     command = JobCommand(("train", Path("runs/a")), Path("cells/a/output.log"), 1, place)
     return RemoteChild(actor, command), actor, files, ray
 
 
 def test_a_command_from_its_place_to_its_end(made: Any) -> None:
     child, actor, files, ray = made
-    assert files.grant.calls == [("lease",)]
     assert (child.node, child.seconds, child.exit_status, child.lost) == (None, 0.0, None, False)
     actor.where.answer.append(("id", 7))
     assert (child.node, child.exit_status) == ("there", None)
@@ -105,19 +103,6 @@ def test_an_error_beside_the_command_is_told(made: Any) -> None:
     actor.run.answer.append(error)
     assert (child.exit_status, child.lost) == (1, False)
     assert child.reason == "ValueError: no such thing"
-
-
-def test_who_was_given_up_writes_nothing_any_more(tmp_path: Path) -> None:
-    files = JobFiles(str(tmp_path))
-    for lease in ("first", "second"):
-        files.grant(lease)
-    assert files.call("first", "write", "runs/a/worker_0.csv", b"1\n", 0).size == 2
-    files.revoke("first")
-    for method in ("write", "remove", "read"):
-        with pytest.raises(RunError, match="This task was given up"):
-            files.call("first", method, "runs/a/worker_0.csv")
-    assert files.call("second", "read", "runs/a/worker_0.csv") == b"1\n"
-    assert list(files.call("second", "stamps", ["runs"])) == ["runs/a/worker_0.csv"]
 
 
 @pytest.mark.parametrize(

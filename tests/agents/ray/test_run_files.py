@@ -116,3 +116,15 @@ def test_a_disk_that_refuses_is_tried_again_and_told_at_the_end(
 def test_no_file_beside_the_run_directory_is_touched(run: Path, name: str) -> None:
     with pytest.raises(RunError, match="is not in the run directory"):
         RunFiles(str(run)).read(name)
+
+
+def test_who_was_given_up_writes_nothing_any_more(run: Path) -> None:
+    """It may come back when another process is at its work, with all that it has not sent yet."""
+    files = RunFiles(str(run))
+    assert files.call("first", "write", "worker_0.csv", b"1\n", 0).size == 2
+    files.revoke("first")
+    for method in ("write", "remove", "read"):
+        with pytest.raises(RunError, match="This process was given up"):
+            files.call("first", method, "worker_0.csv")
+    assert files.call("second", "read", "worker_0.csv") == b"1\n"
+    assert "worker_0.csv" in files.call("second", "stamps", ["worker_0.csv"])
