@@ -34,7 +34,7 @@ def fit(
         common.descend(optimizer, value_loss(value(obs).squeeze(1), target))
 
 
-def train(seed: int, updates: int, *, baseline: bool) -> list[float]:
+def train(seed: int, updates: int, baseline: bool) -> list[float]:
     """The mean distance in the episodes of each update."""
     policy = common.tile_network(common.ACTIONS, seed)
     value = common.tile_network(1, seed + 1000)
@@ -63,32 +63,33 @@ def signals(value: nn.Module, rollout: common.Rollout) -> dict[str, common.Array
     }
 
 
+def agreements(seed: int, count: int, size: int) -> dict[str, float]:
+    """The cosine of two gradients from ``size`` of so many episodes each, for each signal."""
+    policy, value = common.tile_network(common.ACTIONS, seed), common.tile_network(1, seed)
+    act = common.sampler(policy, seed)
+    played = [common.Games(n, seed + n, STEPS).play_episodes(act, STEPS) for n in (64, count)]
+    fit(value, common.adam(value), played[0], times=100)
+    return {
+        name: chapter_2.agreement(chapter_2.gradients(policy, played[1], signal), size)
+        for name, signal in signals(value, played[1]).items()
+    }
+
+
 def main() -> None:
-    chosen = common.options(__doc__)
+    chosen, (made, (left, right)) = common.options(__doc__), common.figure(2)
     updates, count, size = (2, 4, 2) if chosen.quick else (80, 256, 16)
-    curves: dict[str, list[list[float]]] = {"without": [], "with": []}
-    cosines = []
-    for seed in chosen.seeds:
-        for name, runs in curves.items():
-            runs.append(train(seed, updates, baseline=name == "with"))
-            print(f"seed {seed}, {name:7} baseline: {np.mean(runs[-1][-20:]):.0f} at the end")
-        policy, value = common.tile_network(common.ACTIONS, seed), common.tile_network(1, seed)
-        act = common.sampler(policy, seed)
-        played = [common.Games(n, seed + n, STEPS).play_episodes(act, STEPS) for n in (64, count)]
-        fit(value, common.adam(value), played[0], times=100)
-        found = signals(value, played[1])
-        each = [chapter_2.gradients(policy, played[1], signal) for signal in found.values()]
-        cosines.append([chapter_2.agreement(gradients, size) for gradients in each])
-    for name, cosine in zip(found, np.mean(cosines, 0), strict=True):
-        print(f"{name:14}: cosine {cosine:.2f}")
-    made, (left, right) = common.figure(2)
-    for name, runs in curves.items():
+    settings = {"without baseline": (updates, False), "with baseline": (updates, True)}
+    for name, runs in common.repeat(train, chosen.seeds, settings):
+        print(f"{name:16}: {[round(np.mean(run[-20:])) for run in runs]} at the end")
         smooth = [common.smooth(run, 10) for run in runs]
-        common.band(left, GAMES * STEPS * np.arange(updates), smooth, f"{name} baseline")
+        common.band(left, GAMES * STEPS * np.arange(updates), smooth, name)
     left.set(xlabel="steps played", ylabel="distance in 100 steps, pixels")
-    right.bar(list(found), np.mean(cosines, 0), color="lightgray")
-    for each in cosines:
-        right.plot(list(found), each, "o", color="black", markersize=4)
+    found = [agreements(seed, count, size) for seed in chosen.seeds]
+    for name in found[0]:
+        cosines = [each[name] for each in found]
+        print(f"{name:14}: cosine {np.mean(cosines):.2f}")
+        right.bar(name, np.mean(cosines), color="lightgray")
+        right.plot([name] * len(cosines), cosines, "o", color="black", markersize=4)
     right.set(ylabel="cosine of two gradients")
     right.tick_params(axis="x", labelsize="small")
     common.save(made, chosen.out)

@@ -6,6 +6,8 @@ and one rough value, held against many games from the same states: bias and spre
 
 from __future__ import annotations
 
+from typing import Any
+
 import common
 import numpy as np
 import torch
@@ -31,8 +33,8 @@ def actor_critic_loss(
     return actor + value_loss(value(obs).squeeze(1), target)
 
 
-def train(seed: int, updates: int, lam: float) -> tuple[list[float], nn.Module, nn.Module]:
-    """The mean distance of the episodes that end in each eight updates, policy and value."""
+def train(seed: int, updates: int, lam: float, states: int, ns: list[int]) -> tuple[Any, Any]:
+    """The mean distance of the episodes that end in each eight updates; then :func:`errors`."""
     policy, value = networks = common.policy_and_value(seed)
     optimizer = common.adam(networks)
     act, games = common.sampler(policy, seed), common.Games(GAMES, seed, LIMIT)
@@ -41,10 +43,10 @@ def train(seed: int, updates: int, lam: float) -> tuple[list[float], nn.Module, 
         rollout = games.play(act, STEPS)
         ended.append(rollout.distances())
         common.descend(optimizer, actor_critic_loss(policy, value, rollout, lam))
-    return common.means(ended, 8), policy, value
+    return common.means(ended, 8), errors(policy, value, seed, states, ns) if states else None
 
 
-def errors(policy: nn.Module, value: nn.Module, seed: int, states: int, ns: list[int]) -> Tensor:
+def errors(policy: nn.Module, value: nn.Module, seed: int, states: int, ns: list[int]) -> Any:
     """Bias and spread of n-step returns, ``(2, len(ns))``, over so many states of a game."""
     act, games, found = common.sampler(policy, seed), common.Games(64, seed), []
     for _ in range(states):
@@ -61,27 +63,27 @@ def errors(policy: nn.Module, value: nn.Module, seed: int, states: int, ns: list
     returns = torch.tensor(np.array(found))  # (states, ns, copies)
     truth = returns[:, -1:].mean(2)  # the longest sums are all rewards, but for 0.95**100
     bias, spread = returns.mean(2) - truth, returns.std(2)
-    return torch.stack([bias.pow(2).mean(0).sqrt(), spread.pow(2).mean(0).sqrt()])
+    return torch.stack([bias.pow(2).mean(0).sqrt(), spread.pow(2).mean(0).sqrt()]).numpy()
 
 
 def main() -> None:
     chosen = common.options(__doc__)
     updates, states, ns = (8, 2, [1, 8]) if chosen.quick else (120, 24, [1, 2, 4, 8, 16, 32, 100])
     made, (left, right) = common.figure(2)
-    measured = []
-    for lam in (0.0, 0.95, 1.0):
-        runs = [train(seed, updates, lam) for seed in chosen.seeds]
-        curves = [curve for curve, _, _ in runs]
+    measured = {}
+    settings = {f"lambda {lam}": (updates, lam, 0, ns) for lam in (0.0, 0.95, 1.0)}
+    settings["lambda 0.95"] = updates, 0.95, states, ns
+    for name, runs in common.repeat(train, chosen.seeds, settings):
+        curves, measured[name] = zip(*runs, strict=True)
         steps = 8 * GAMES * STEPS * np.arange(1, updates // 8 + 1)
-        common.band(left, steps, curves, f"lambda {lam}")
-        print(f"lambda {lam}: distance {[round(curve[-1]) for curve in curves]} at the end")
-        if lam == 0.95:
-            measured = [errors(*run[1:], i, states, ns) for i, run in enumerate(runs)]
+        common.band(left, steps, curves, name)
+        print(f"{name}: distance {[round(curve[-1]) for curve in curves]} at the end")
+    found = np.array(measured["lambda 0.95"])
     for i, name in enumerate(("bias", "standard deviation")):
-        common.band(right, ns, [each[i] for each in measured], name)
+        common.band(right, ns, found[:, i], name)
         print(
             f"{name}:",
-            *(f"n={n} {e:.2f}" for n, e in zip(ns, np.mean(measured, 0)[i], strict=True)),
+            *(f"n={n} {e:.2f}" for n, e in zip(ns, found.mean(0)[i], strict=True)),
         )
     left.set(xlabel="steps played", ylabel="distance in 100 steps, pixels")
     right.set(xscale="log", xlabel="n", ylabel="of the n-step return, root mean square")

@@ -71,9 +71,12 @@ def main() -> None:
     updates, bins = (60, 1) if chosen.quick else (640, 16)
     made, (left, right) = common.figure(2)
     steps = updates * GAMES * STEPS * np.arange(1, bins + 1) / bins
-    for workers in (1, 4, 16):
-        curves = [train(seed, updates, workers, bins) for seed in chosen.seeds]
-        name = f"{workers} worker" + ("s" if workers > 1 else "")
+    settings = {
+        f"{workers} worker" + "s" * (workers > 1): (updates, workers, bins)
+        for workers in (1, 4, 16)
+    }
+    for name, curves in common.repeat(train, chosen.seeds, settings):
+        workers = settings[name][1]
         common.band(left, steps, curves, name)
         common.band(right, steps / workers, curves, name)
         ends = [round(float(np.mean(curve[-4:]))) for curve in curves]

@@ -33,8 +33,8 @@ def corrected(
     )  # fmt: skip
 
 
-def train(seed: int, updates: int, lag: int, bounds: Bounds | None) -> tuple[list[float], ...]:
-    """The mean distance of the episodes that end in each eight updates; old policy, new, value."""
+def train(seed: int, updates: int, lag: int, bounds: Bounds | None, states: int) -> tuple:
+    """The mean distance of the episodes that end in each eight updates; then :func:`estimates`."""
     policy, value = networks = common.policy_and_value(seed)
     optimizer = common.adam(networks)
     actor = deepcopy(policy)
@@ -51,7 +51,8 @@ def train(seed: int, updates: int, lag: int, bounds: Bounds | None) -> tuple[lis
         common.descend(optimizer, value_loss(value(obs).squeeze(1), target.flatten()) - gain)
         weights.append(deepcopy(policy.state_dict()))
         ended.append(rollout.distances())
-    return common.means(ended, 8), actor, policy, value
+    measured = estimates(actor, policy, value, seed, states) if states else None
+    return common.means(ended, 8), measured
 
 
 def estimates(old: nn.Module, new: nn.Module, value: nn.Module, seed: int, states: int) -> list:
@@ -74,18 +75,17 @@ def estimates(old: nn.Module, new: nn.Module, value: nn.Module, seed: int, state
 
 
 def main() -> None:
-    chosen = common.options(__doc__)
+    chosen, (made, (left, right)) = common.options(__doc__), common.figure(2)
     updates, states = (8, 2) if chosen.quick else (120, 8)
-    made, (left, right) = common.figure(2)
-    settings: dict[str, tuple[int, Bounds | None]] = {"no lag": (0, OF_PAPER)}
-    settings |= {f"lag {LAG}, no correction": (LAG, None), f"lag {LAG}, V-trace": (LAG, OF_PAPER)}
+    settings = {"no lag": (updates, 0, OF_PAPER, 0)}
+    settings[f"lag {LAG}, no correction"] = updates, LAG, None, 0
+    settings[f"lag {LAG}, V-trace"] = updates, LAG, OF_PAPER, states
     steps = 8 * GAMES * STEPS * np.arange(1, updates // 8 + 1)
-    for name, setting in settings.items():
-        runs = [train(seed, updates, *setting) for seed in chosen.seeds]
-        curves = [distances for distances, *_ in runs]
+    for name, runs in common.repeat(train, chosen.seeds, settings):
+        curves, found = zip(*runs, strict=True)
         common.band(left, steps, curves, name)
         print(f"{name:22}: distance {[round(np.mean(curve[-3:])) for curve in curves]} at the end")
-    measured = np.mean([estimates(*run[1:], i, states) for i, run in enumerate(runs)], axis=0)
+    measured = np.mean(found, axis=0)
     names = ["no correction", "importance sampling", "V-trace"]
     for i, (what, sizes) in enumerate(zip(("bias", "standard deviation"), measured, strict=True)):
         right.bar(np.arange(3) + 0.4 * i, sizes, width=0.4, label=what)

@@ -76,8 +76,8 @@ def main() -> None:
     updates = 2 if chosen.quick else 36
     made, (left, right) = common.figure(2)
     steps = GAMES * STEPS * np.arange(1, updates + 1)
-    for name, setting in SETTINGS.items():
-        runs = [train(seed, updates, setting) for seed in chosen.seeds]
+    settings = {name: (updates, setting) for name, setting in SETTINGS.items()}
+    for name, runs in common.repeat(train, chosen.seeds, settings):
         common.band(left, steps, [common.smooth(distances) for distances, _ in runs], name)
         common.band(right, steps, [common.smooth(moved) for _, moved in runs], name)
         ends = [round(float(np.mean(distances[-8:]))) for distances, _ in runs]

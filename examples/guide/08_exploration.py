@@ -14,6 +14,7 @@ import common
 import numpy as np
 
 from mario_envkit.curriculum.backward import BackwardStarts
+from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.search import solve
 from mario_envkit.game.rewards import Flag, RewardFunction
 
@@ -22,11 +23,11 @@ GAMES, STEPS, GAMMA = 32, 64, 0.995
 FLAG_ONLY = RewardFunction((Flag(5),))
 
 
-def train(seed: int, updates: int, starts: BackwardStarts | None, bonus: float) -> Any:
+def train(seed: int, updates: int, run: Run | None, bonus: float) -> Any:
     """After each update, how far the starts have come back, and how many flags were reached."""
     networks = common.policy_and_value(seed)
     optimizer, rng = common.adam(networks), np.random.default_rng(seed)
-    practice: dict[str, Any] = {}
+    starts, practice = None if run is None else BackwardStarts(run), {}
     if starts is not None:  # no other snapshots than those along the run
         practice = {"id": "MarioSnapshot-v0", "observation": "tiles", "start_states": starts}
         practice |= {"restore": "on_reset", "max_restores_without_progress": 0}
@@ -47,22 +48,19 @@ def main() -> None:
     run, _ = solve("1-1", seed=0)
     steps = GAMES * STEPS * np.arange(1, updates + 1)
     made, (left, right) = common.figure(2)
-    for name, backward, bonus in (
-        ("true start", False, 0.01),
-        ("backward", True, 0.01),
-        ("backward, no entropy bonus", True, 0.0),
-    ):
-        runs = [
-            train(seed, updates, BackwardStarts(run) if backward else None, bonus)
-            for seed in chosen.seeds
-        ]
-        progress, flags = ([run[i] for run in runs] for i in (0, 1))
+    settings = {
+        "true start": (updates, None, 0.01),
+        "backward": (updates, run, 0.01),
+        "backward, no entropy bonus": (updates, run, 0.0),
+    }
+    for name, runs in common.repeat(train, chosen.seeds, settings):
+        progress, flags = zip(*runs, strict=True)
         print(
             f"{name:26}: starts {[f'{100 * p[-1]:.0f} %' for p in progress]} of the way back, "
             f"{[int(f[-1]) for f in flags]} flags"
         )
         common.band(right, steps, flags, name)
-        if backward:
+        if settings[name][1]:
             common.band(left, steps, 100 * np.array(progress), name)
         else:
             left.plot([], [])  # so that colours are the same on both sides

@@ -13,7 +13,6 @@ from dreams import (
     Sequences,
     coloured,
     draw,
-    each_seed,
     expected,
     learn_world,
     pictures,
@@ -56,7 +55,6 @@ def squared_error(said: common.Array, truth: common.Array) -> common.Array:
 
 def run(seed: int, steps: int, updates: int) -> tuple[dict[str, common.Array], common.Array]:
     """Errors by step of each who predicts, and an example as a picture in colours."""
-    torch.set_num_threads(1)
     model = small_model(seed)
     learn_world(model, record(steps, seed), updates, seed)
     test = draw(record(4_000, seed + 100), np.random.default_rng(seed), model, 400, SEEN + AHEAD)
@@ -78,7 +76,8 @@ EDGE = ((0, 3), (0, 2), (0, 0))
 def main() -> None:
     chosen = common.options(__doc__, seeds=2)
     made, (left, right) = common.figure(2)
-    found = each_seed(run, chosen.seeds, *((1_000, 5) if chosen.quick else (24_000, 800)))
+    sizes = (1_000, 5) if chosen.quick else (24_000, 800)
+    ((_, found),) = common.repeat(run, chosen.seeds, {"": sizes})
     for name in (AGAIN, MODEL, LOOKS):
         errors = [each[name] for each, _ in found]
         common.band(left, np.arange(1, AHEAD + 1), errors, name)

@@ -47,7 +47,6 @@ def learn_to_act(model: DreamerModel, storage: Storage, updates: int, seed: int)
 
 def run(seed: int, steps: int, updates: int, acting: int) -> tuple[float, common.Array]:
     """Distance of the play that was recorded, and those of the actor."""
-    torch.set_num_threads(1)
     storage, model = dreams.record(steps, seed), dreams.small_model(seed)
     dreams.learn_world(model, storage, updates, seed)
     return dreams.distance(dreams.Restless(seed), seed), learn_to_act(model, storage, acting, seed)
@@ -83,7 +82,8 @@ def main() -> None:
     right.set(xscale="log", yscale="log", xlabel="true mean", ylabel="learned mean")
     right.minorticks_off()
     sizes = (1_000, 2, EVERY) if chosen.quick else (24_000, 800, 200)
-    random, found = zip(*dreams.each_seed(run, chosen.seeds, *sizes), strict=True)
+    ((_, runs),) = common.repeat(run, chosen.seeds, {"": sizes})
+    random, found = zip(*runs, strict=True)
     print(f"recorded play: distance {np.mean(random):.0f}")
     curves, updates = np.array(found), EVERY * np.arange(len(found[0]))
     common.band(left, updates, curves[..., 0], "actor that learned in imagination")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +65,21 @@ def options(description: str | None, *, seeds: int = 3) -> Options:
     torch.set_num_threads(1)  # the networks are small: threads would wait for one another
     count = 1 if given.quick else given.seeds
     return Options(given.out, list(range(given.seed, given.seed + count)), given.quick)
+
+
+def repeat(
+    run: Callable[..., Any], seeds: list[int], settings: Mapping[str, Sequence[Any]]
+) -> Iterator[tuple[str, list[Any]]]:
+    """``run(seed, *setting)`` for every seed, of one setting after another; two at a time."""
+    jobs = [(seed, *setting) for setting in settings.values() for seed in seeds]
+    with ProcessPoolExecutor(
+        2, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        # One seed is the least work: then no process has to be started and to import all again.
+        start = map if len(seeds) == 1 else pool.map
+        results = start(run, *zip(*jobs, strict=True))
+        for name in settings:
+            yield name, list(islice(results, len(seeds)))
 
 
 # -- networks ------------------------------------------------------------------------------------

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import NamedTuple
 
 import common
@@ -96,10 +94,9 @@ def replay_of(settings: Settings, seed: int, steps: int) -> TransitionReplay:
 
 
 def learn(
-    settings: Settings, seed: int, steps: int, evaluate_every: int = 2_048
+    seed: int, settings: Settings, steps: int, evaluate_every: int = 2_048
 ) -> list[Evaluation]:
     """Play and learn for so many steps."""
-    torch.set_num_threads(1)
     with seeded(seed):
         model = DoubleDQN(network(settings))
     optimizer = common.adam(model.online, settings.lr)
@@ -159,15 +156,12 @@ Runs = dict[str, list[list[Evaluation]]]
 
 
 def learn_all(settings: dict[str, Settings], seeds: list[int], steps: int) -> Runs:
-    """Each of the settings with every seed, two at a time; prints what each was like in the end."""
-    jobs = [(name, seed) for name in settings for seed in seeds]
-    found: Runs = {name: [] for name in settings}
-    # A single one needs no process: then nothing has to be started and imported again.
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        given = [(settings[name], seed, steps) for name, seed in jobs]
-        start = map if len(jobs) == 1 else pool.map
-        for (name, seed), run in zip(jobs, start(learn, *zip(*given, strict=True)), strict=True):
-            found[name].append(run)
+    """Each of the settings with every seed; prints what each was like in the end."""
+    found: Runs = {}
+    given = {name: (setting, steps) for name, setting in settings.items()}
+    for name, runs in common.repeat(learn, seeds, given):
+        found[name] = runs
+        for seed, run in zip(seeds, runs, strict=True):
             _, x, promised, earned, _ = np.mean(run[-3:], axis=0)
             print(f"{name}, seed {seed}: x {x:.0f}, promised {promised:.1f}, earned {earned:.1f}")
     return found

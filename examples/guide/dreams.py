@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from typing import Any
-
 import common
 import numpy as np
 import torch
@@ -168,12 +163,3 @@ def distance(policy: Policy, seed: int) -> float:
 def player(model: DreamerModel, seed: int) -> DreamerPolicy:
     """The actor, which sees the game through the world model."""
     return DreamerPolicy(model, uniform=0.0, seed=seed, device=torch.device("cpu"))
-
-
-def each_seed(run: Callable[..., Any], seeds: Iterable[int], *arguments: Any) -> list[Any]:
-    """``run(seed, *arguments)`` for each seed, in two processes if there is more than one."""
-    seeds = list(seeds)
-    if len(seeds) == 1:
-        return [run(seeds[0], *arguments)]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        return [each.result() for each in [pool.submit(run, seed, *arguments) for seed in seeds]]

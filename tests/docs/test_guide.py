@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -104,3 +106,24 @@ def test_code_in_the_text_is_that_of_the_sources(page: Path, excerpts: Any) -> N
 def test_an_excerpt_of_nothing_says_so(excerpts: Any) -> None:
     with pytest.raises(ValueError, match=r"gae\.py has no egae: correct the block"):
         excerpts.excerpt("mario_agents/ops/gae.py", "egae")
+
+
+@pytest.mark.slow
+def test_repetitions_in_two_processes_come_in_order(tmp_path: Path) -> None:
+    """With ``--quick`` there is one seed, and so no other process."""
+    script = tmp_path / "sums.py"
+    script.write_text(
+        "import os, common\n"
+        "def run(seed, first, second):\n"
+        "    return seed + first + second, os.getpid()\n"
+        "if __name__ == '__main__':\n"
+        "    found = dict(common.repeat(run, [1, 2, 3], {'a': (10, 100), 'b': (20, 200)}))\n"
+        "    print({name: [each[0] for each in runs] for name, runs in found.items()})\n"
+        "    print(os.getpid() in {each[1] for runs in found.values() for each in runs})\n",
+        encoding="utf-8",
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "examples" / "guide")}
+    done = subprocess.run(
+        [sys.executable, script], env=env, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "{'a': [111, 112, 113], 'b': [221, 222, 223]}\nFalse\n"
