@@ -73,7 +73,7 @@ def train(seed: int, updates: int, setting: tuple[int, float]) -> tuple[list[flo
 
 def main() -> None:
     chosen = common.options(__doc__)
-    updates = 2 if chosen.quick else 36
+    updates = 2 if chosen.quick else 26
     made, (left, right) = common.figure(2)
     steps = GAMES * STEPS * np.arange(1, updates + 1)
     settings = {name: (updates, setting) for name, setting in SETTINGS.items()}
