@@ -1,5 +1,6 @@
 """Options of a training run: frozen dataclasses, read from YAML, JSON or the command line."""
 
+from mario_agents.config.demonstrations import DemonstrationOptions
 from mario_agents.config.parsing import (
     make_config,
     make_value,
@@ -36,6 +37,7 @@ from mario_agents.config.train_config import TrainConfig
 __all__ = [
     "Chance",
     "Chances",
+    "DemonstrationOptions",
     "Fraction",
     "Frames",
     "Grey",

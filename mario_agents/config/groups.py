@@ -264,10 +264,10 @@ class RunOptions(OptionGroup):
     and other options may differ as long as the networks fit. (--resume goes on with a run itself:
     its optimizer, counters and options.)"""
     imitate: Paths | None = None
-    """Before a new run plays, let its policy imitate runs that reach the flag (behaviour cloning):
-    files, or folders with the played levels' among others. They must be such as the agent can play
-    itself: of mario-envkit solve with its --frame-skip and --actions, or of mario-agents
-    demonstrate."""
+    """Before a new run plays, let it learn from runs that reach the flag: files, or folders with
+    the played levels' among others. They must be such as the agent can play itself: of mario-envkit
+    solve with its --frame-skip and --actions, or of mario-agents demonstrate. Policies imitate them
+    (behaviour cloning); trainers with a replay buffer keep them in it as well."""
     imitate_steps: PositiveInt = 1_000
     """Updates of imitation, each of 256 steps; they are none of total_steps. The weights that do
     best in what is held out are kept."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +24,13 @@ from mario_agents.core.policy import Policy
 from mario_agents.core.types import Learner
 from mario_agents.core.updater import Updater
 from mario_agents.telemetry import TIME_SHARES, MetricDef, Stopwatch
+from mario_envkit.curriculum.runs import Run
 from mario_envkit.errors import ConfigError, TrainerError
+
+NO_IMITATION = (
+    "imitate: this trainer has no way to learn from demonstrations; leave it out, or choose "
+    "another trainer, such as ppo or ddqn."
+)
 
 Config = TypeVar("Config", bound=TrainConfig)
 OwnLearner = TypeVar("OwnLearner", bound=Learner)
@@ -78,6 +84,8 @@ class WorkerContext:
             measured for it.
         central: whether it is no worker's place, but that of the one learner whom all workers feed
             with experience; ``worker`` is 0 there.
+        demonstrations: runs that a dataset is to hold beside what is played, for an algorithm that
+            ``imitates`` by replay; see :func:`mario_agents.imitation.kept.demonstration_storage`.
     """
 
     worker: int
@@ -90,6 +98,7 @@ class WorkerContext:
         default_factory=lambda: Stopwatch(share.name for share in TIME_SHARES), compare=False
     )
     central: bool = False
+    demonstrations: tuple[Run, ...] = ()
 
     @property
     def shards(self) -> tuple[int, ...]:
@@ -110,14 +119,18 @@ class Algorithm(Protocol[Config, OwnLearner]):
     Attributes:
         shares: what its workers can send, see :class:`~mario_agents.config.groups.SharingOptions`;
             the first is the default.
-        imitates: whether it has :meth:`policy_value`, so that its runs can begin with imitation.
+        imitates: what its runs can do with demonstrations (``--imitate``). By "policy" they begin
+            with behaviour cloning, for which it has :meth:`policy_value`; by "replay" its datasets
+            mix them with what is played
+            (:class:`~mario_agents.replay.with_demonstrations.WithDemonstrations`), and runs begin
+            with updates from them alone. None is nothing.
 
     An algorithm is a class without arguments at the top of a module: workers are processes that
     import it by its name and build their parts by themselves. It holds no state.
     """
 
     shares: tuple[Share, ...] = ("gradients",)
-    imitates: bool = False
+    imitates: Literal["policy", "replay"] | None = None
 
     @property
     def config_class(self) -> type[Config]:
@@ -147,8 +160,8 @@ class Algorithm(Protocol[Config, OwnLearner]):
     def dataset(
         self, config: Config, learner: OwnLearner, spaces: Spaces, context: WorkerContext
     ) -> Dataset:
-        """Where batches come from, of the steps of ``context.shards``; may ask ``learner`` for
-        values."""
+        """Where batches come from, of the steps of ``context.shards``, and of
+        ``context.demonstrations``; may ask ``learner`` for values."""
 
     def updater(self, config: Config, learner: OwnLearner) -> Updater:
         """What applies gradients to ``learner.model``."""
@@ -174,10 +187,7 @@ class Algorithm(Protocol[Config, OwnLearner]):
         Returns:
             Logits of the actions ``(T, B, actions)``, and values ``(T, B)``.
         """
-        raise ConfigError(
-            "The networks of this trainer have no probabilities of actions to learn by imitation; "
-            "leave out imitate, or choose ppo, a3c or impala."
-        )
+        raise ConfigError(NO_IMITATION)
 
     def begin_with(self, learner: OwnLearner, weights: Mapping[str, Tensor]) -> None:
         """Let a new learner have the weights that a :meth:`player` of the same shape ended with.

@@ -16,12 +16,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mario_agents.config import TrainConfig
-from mario_agents.core.algorithm import Algorithm
+from mario_agents.core.algorithm import NO_IMITATION, Algorithm
 from mario_agents.core.gradients import trainable
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.types import Learner
 from mario_agents.core.updater import Updater
 from mario_agents.imitation.demonstrations import Demonstration, demonstrations, sources_of
+from mario_agents.imitation.kept import check_size
 from mario_agents.nn.device import resolve_device
 from mario_agents.ops.imitation import CloningLoss, cloning_loss
 from mario_agents.run import RunDir
@@ -115,14 +116,11 @@ def check_imitation(algorithm: Algorithm[Any, Any], config: TrainConfig) -> None
     """
     if config.imitate is None:
         return
-    if not algorithm.imitates:
-        raise ConfigError(
-            "imitate: the networks of this trainer have no probabilities of actions to learn by "
-            "imitation; leave it out, or choose ppo, a3c or impala."
-        )
+    if algorithm.imitates is None:
+        raise ConfigError(NO_IMITATION)
     if "id" in algorithm.env_kwargs(config):
         raise ConfigError("imitate: runs are of the game, and this trainer plays something else.")
-    sources_of(config)
+    check_size(sources_of(config), config)
 
 
 def imitate(

@@ -52,12 +52,16 @@ class Demonstration(NamedTuple):
         action: ``(T,)`` int64, what was done.
         value: ``(T,)`` float32, the discounted reward from there on.
         source: number of its run.
+        reward: ``(T,)`` float32.
+        final_obs: ``(...)`` uint8, what the last step led to.
     """
 
     obs: NDArray[np.uint8]
     action: NDArray[np.int64]
     value: NDArray[np.float32]
     source: int
+    reward: NDArray[np.float32]
+    final_obs: NDArray[np.uint8]
 
 
 def sources_of(config: TrainConfig) -> list[Source]:
@@ -100,7 +104,12 @@ def agent_actions(path: Path, run: Run, config: TrainConfig) -> NDArray[np.int64
 
 
 def demonstrations(
-    sources: Sequence[Source], env_kwargs: Mapping[str, Any], *, gamma: float, seed: int
+    sources: Sequence[Source],
+    env_kwargs: Mapping[str, Any],
+    *,
+    gamma: float,
+    seed: int,
+    most_steps: int | None = None,
 ) -> Iterator[Demonstration]:
     """Play the runs: each as it is, then some more times with a little chance.
 
@@ -109,12 +118,14 @@ def demonstrations(
         env_kwargs: of the agent's game; levels, chance and limits are not theirs here.
         gamma: discount for each step.
         seed: of the chance.
+        most_steps: in all, with which runs are played less often if need be, but all of them once;
+            None is no limit but that of :data:`MOST_BYTES`.
 
     Raises:
         ReplayError: if a run does not reach the flag as it is.
     """
     steps = sum(len(source.actions) for source in sources)
-    copies = COPIES
+    copies = COPIES if most_steps is None else min(COPIES, max(most_steps // steps - 1, 0))
     for number, (path, run, actions) in enumerate(sources):
         plain = {
             **env_kwargs,
@@ -148,6 +159,7 @@ def _play(
     length = np.zeros(envs.num_envs, np.int64)
     playing, won = np.ones_like(length, np.bool_), np.zeros_like(length, np.bool_)
     seen, rewards = [], []
+    last: dict[int, NDArray[np.uint8]] = {}
     for action in actions:
         if not playing.any():
             break
@@ -155,7 +167,10 @@ def _play(
         obs, reward, terminated, truncated, infos = envs.step(np.full(len(length), action))
         rewards.append(np.array(reward, np.float64))
         ended = terminated | truncated
-        won |= playing & ended & is_success(StepInfo(infos, ended).get("ending", ""))
+        info = StepInfo(infos, ended)
+        won |= playing & ended & is_success(info.get("ending", ""))
+        for game in np.flatnonzero(playing & ended).tolist():
+            last[game] = np.array(info.led_to(np.asarray(obs))[game])
         length += playing
         playing &= ~ended
     for game in np.flatnonzero(won).tolist():
@@ -166,6 +181,8 @@ def _play(
             actions[:count],
             discounted(paid, gamma),
             source,
+            paid.astype(np.float32),
+            last[game],
         )
 
 

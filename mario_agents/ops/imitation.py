@@ -1,4 +1,4 @@
-"""The loss of behaviour cloning."""
+"""Losses of what is learned from demonstrations."""
 
 from __future__ import annotations
 
@@ -60,3 +60,26 @@ def cloning_loss(
         accuracy=accuracy.detach(),
         value_loss=value_loss.detach(),
     )
+
+
+def margin_loss(q: Tensor, action: Tensor, *, margin: float) -> Tensor:
+    """The large-margin loss of demonstrated actions: how far another action's value is above that
+    of the demonstrated one less ``margin``.
+
+    ``max_a (Q(s, a) + margin * [a != a_E]) - Q(s, a_E)``, equation 3 of Hester et al., "Deep
+    Q-learning from Demonstrations" (AAAI 2018), after Piot, Geist and Pietquin, "Boosted Bellman
+    Residual Minimization Handling Expert Demonstrations" (ECML PKDD 2014). Values of actions that
+    no demonstration ever took are held below those of the demonstrated ones by it; otherwise
+    nothing would say what they are.
+
+    Args:
+        q: ``(B, A)`` action values.
+        action: ``(B,)`` int64, demonstrated.
+        margin: at least 0, in the units of returns.
+
+    Returns:
+        ``(B,)``, 0 where the demonstrated action is the best one by ``margin``.
+    """
+    taken = q.gather(1, action[:, None])
+    rivals = (q + margin).scatter(1, action[:, None], taken)
+    return rivals.amax(dim=1) - taken.squeeze(1)

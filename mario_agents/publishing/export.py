@@ -12,7 +12,7 @@ from mario_agents.run import RunDir, Which, read_weights, write_weights
 
 Dtype = Literal["float32", "bfloat16"]
 
-PRIVATE = ("rom", "init", "backward", "wandb")
+PRIVATE = ("rom", "init", "imitate", "backward", "wandb")
 """Options that say something about the machine of a run, and nothing about its agent."""
 
 

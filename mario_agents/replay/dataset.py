@@ -55,8 +55,8 @@ class ReplayDataset(Dataset):
         self._inserted, self._sampled = 0, 0
 
     @abstractmethod
-    def draw(self, at: int) -> NumpyBatch:
-        """Draw a batch at agent step ``at`` of the run."""
+    def draw(self, at: int, size: int | None = None) -> NumpyBatch:
+        """Draw a batch at agent step ``at`` of the run, of another ``size`` than usual if given."""
 
     @property
     def ready(self) -> bool:

@@ -70,10 +70,11 @@ class SequenceReplay(ReplayDataset):
         longest = int((self.storage.ends() - self._first()).max())
         return super().ready and longest >= self._whole
 
-    def draw(self, at: int) -> NumpyBatch:
+    def draw(self, at: int, size: int | None = None) -> NumpyBatch:
         """What :func:`~mario_agents.replay.windows.sequences` gives, ``(B, context + length)``."""
-        start = self._take_new() if self._online else np.zeros(0, dtype=np.int64)
-        rest = self._batch_size - len(start)
+        size = size or self._batch_size
+        start = self._take_new(size) if self._online else np.zeros(0, dtype=np.int64)
+        rest = size - len(start)
         if rest:
             others = draw_starts(
                 self.storage, self.rng, rest, length=self._whole, first=self._first()
@@ -81,7 +82,7 @@ class SequenceReplay(ReplayDataset):
             start = np.concatenate([start, others])
         batch = sequences(self.storage, start, self._whole, extras=self.storage.extras)
         if self._online:
-            self._advance(batch["index"][: self._batch_size - rest])
+            self._advance(batch["index"][: size - rest])
         return batch
 
     def feedback(self, batch: NumpyBatch, measured: Mapping[str, Tensor]) -> None:
@@ -108,12 +109,12 @@ class SequenceReplay(ReplayDataset):
         first = self.storage.first
         return first + (first > 0)
 
-    def _take_new(self) -> NDArray[np.int64]:
-        """The longest waiting whole sequences that are new, at most a batch of them."""
+    def _take_new(self, most: int) -> NDArray[np.int64]:
+        """The longest waiting whole sequences that are new, at most so many of them."""
         np.maximum(self._next, self._first() + self._context, out=self._next)
         waiting = self.storage.ends() - self._next
         length = self._whole - self._context
-        game = np.argsort(-waiting, kind="stable")[: self._batch_size]
+        game = np.argsort(-waiting, kind="stable")[:most]
         game = game[waiting[game] >= length]
         return self.storage.index(self._next[game] - self._context, game)
 

@@ -143,9 +143,9 @@ class TransitionReplay(ReplayDataset):
         """Whether there is enough, and anything that can be drawn."""
         return super().ready and len(self.selector) > 0
 
-    def draw(self, at: int) -> NumpyBatch:
+    def draw(self, at: int, size: int | None = None) -> NumpyBatch:
         """What :func:`transitions` gives, and ``weight`` ``(B,)`` float32."""
-        index, weight = self.selector.select(self._batch_size, at)
+        index, weight = self.selector.select(size or self._batch_size, at)
         gamma = self._gamma(at) if callable(self._gamma) else self._gamma
         batch = transitions(self.storage, index, n_step=self._n_step, gamma=gamma)
         return {**batch, "weight": weight}

@@ -142,6 +142,11 @@ class RunDir:
         return self.path / "imitated.safetensors"
 
     @property
+    def demonstrations_path(self) -> Path:
+        """The runs that replay buffers hold demonstrations of, one a line."""
+        return self.path / "demonstrations.jsonl"
+
+    @property
     def checkpoint_path(self) -> Path:
         """Directory of the run's :class:`~mario_agents.run.checkpoint.CheckpointStore`."""
         return self.path / "checkpoint"

@@ -16,6 +16,7 @@ from mario_agents.runtime.cores import torch_threads
 from mario_agents.runtime.experience import StepChannels
 from mario_agents.runtime.transport import Board, GradientPool, Weights
 from mario_agents.telemetry.events import EventLogHandler, EventPublisher
+from mario_envkit.curriculum.runs import Run
 from mario_envkit.errors import MarioEnvkitError
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class RunPlan:
         step: agent steps of that checkpoint, or 0.
         games: where the curriculum is by that checkpoint, if it is one of a run in one process.
         began: when training began, on the clock of :func:`time.monotonic`.
+        demonstrations: runs that datasets are to hold, as text.
     """
 
     run: str
@@ -47,12 +49,17 @@ class RunPlan:
     step: int
     games: dict[str, Any] | None
     began: float
+    demonstrations: tuple[str, ...] = ()
 
     def config(self) -> TrainConfig:
         """The configuration."""
         kind = algorithm_named(self.algorithm).config_class
         config: TrainConfig = make_config(kind, self.options, source=f"{self.run}/config.json")
         return config
+
+    def demonstrated(self) -> tuple[Run, ...]:
+        """The runs that datasets are to hold demonstrations of."""
+        return tuple(map(Run.from_json, self.demonstrations))
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,14 @@ class ExperienceCoordinator(SharedCoordinator):
         # Workers have shares of the cores; the learner has as many as it was told.
         torch.set_num_threads(config.torch_threads)
         context = WorkerContext(
-            0, config.workers, config.seed, plan.step, 0, self.device, central=True
+            0,
+            config.workers,
+            config.seed,
+            plan.step,
+            0,
+            self.device,
+            central=True,
+            demonstrations=plan.demonstrated(),
         )
         dataset = attached.algorithm.dataset(config, self.learner, plan.spaces, context)
         on_gpu = self.device.type == "cuda"

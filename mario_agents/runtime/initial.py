@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -16,6 +17,9 @@ from mario_agents.config import TrainConfig, make_config, to_plain
 from mario_agents.core.algorithm import Algorithm, Spaces
 from mario_agents.core.types import Learner
 from mario_agents.imitation.cloning import check_imitation, imitate
+from mario_agents.imitation.demonstrations import sources_of
+from mario_agents.imitation.kept import write_runs
+from mario_agents.imitation.pretraining import pretrain
 from mario_agents.run import RunDir, weights_path
 from mario_agents.run.weights import read_tensors
 from mario_agents.zoo import located
@@ -51,18 +55,26 @@ def first_weights(config: TrainConfig, run: RunDir) -> Path | None:
 
 
 def begin_by_imitation(algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir) -> None:
-    """Before a new run begins: imitate, and write down the weights that it is to begin with.
+    """Before a new run begins: imitate, and write down the weights that it is to begin with, and
+    the runs that its replay buffers are to hold demonstrations of.
 
     Raises:
-        ConfigError, ReplayError, RunError: see :func:`mario_agents.imitation.cloning.imitate`.
+        ConfigError, ReplayError, RunError: see :func:`mario_agents.imitation.cloning.imitate` and
+            :func:`mario_agents.imitation.pretraining.pretrain`.
     """
     check_imitation(algorithm, config)
+    torch.set_num_threads(config.torch_threads)
     with closing(make_vector(algorithm.env_kwargs(config), 1)) as envs:
         spaces = Spaces.of(envs)
     learner = algorithm.learner(config, spaces)
     if config.init is not None:
         begin_with(algorithm, config, spaces, learner, read_initial(Path(config.init)))
-    imitate(algorithm, config, learner, run)
+    if algorithm.imitates == "policy":
+        imitate(algorithm, config, learner, run)
+        return
+    runs = [source.run for source in sources_of(config)]
+    pretrain(algorithm, config, learner, spaces, run, runs)
+    write_runs(run, runs)
 
 
 def read_initial(path: Path) -> InitialWeights:

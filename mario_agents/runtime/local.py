@@ -10,6 +10,7 @@ import torch
 
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
+from mario_agents.imitation.kept import read_runs
 from mario_agents.nn.device import resolve_device
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.runtime.build import build_worker, workers_ever
@@ -70,7 +71,16 @@ class LocalTopology:
         reporter.logger.start_from(self.heartbeat.row(0).read().counters)
         if checkpoint:  # before the games begin
             self._restore_games(games, run, checkpoint)
-        context = WorkerContext(0, 1, config.seed, step or 0, 0, device, reporter.stopwatch)
+        context = WorkerContext(
+            0,
+            1,
+            config.seed,
+            step or 0,
+            0,
+            device,
+            reporter.stopwatch,
+            demonstrations=read_runs(algorithm, config, run),
+        )
         learner, spaces = self.coordinator.learner, Spaces.of(games.envs)
         dataset = algorithm.dataset(config, learner, spaces, context)
         self.worker = build_worker(

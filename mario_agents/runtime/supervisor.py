@@ -15,6 +15,7 @@ import torch
 from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig, to_plain
 from mario_agents.core.algorithm import Algorithm, Spaces, name_of
+from mario_agents.imitation.kept import read_runs
 from mario_agents.run import Checkpoint, RunDir
 from mario_agents.runtime.attached import RunPlan
 from mario_agents.runtime.attended import AttendedClock
@@ -182,6 +183,7 @@ class Supervisor(ABC):
             step=heartbeat.total("steps"),
             games=checkpoint.state.get("worker", {}).get("games") if checkpoint else None,
             began=time.monotonic(),
+            demonstrations=tuple(each.to_json() for each in read_runs(algorithm, config, run)),
         )
         self.coordinator: Handle | None = None
         self.slots = [

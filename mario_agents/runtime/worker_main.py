@@ -46,7 +46,14 @@ def work(attached: AttachedRun, number: int, generation: int) -> None:
     )
     reporter.logger.start_from(counters_of_row(row))
     context = WorkerContext(
-        number, config.workers, config.seed, plan.step, generation, device, reporter.stopwatch
+        number,
+        config.workers,
+        config.seed,
+        plan.step,
+        generation,
+        device,
+        reporter.stopwatch,
+        demonstrations=plan.demonstrated(),
     )
     share = _share_experience if actor_only else _share_gradients
     dataset, exchange = share(attached, context, learner)

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from mario_agents.acting.environments import make_bare
+from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import make_config
 from mario_agents.imitation.cloning import Steps, check_imitation, split
@@ -123,7 +124,8 @@ def game(source: int, length: int) -> Demonstration:
     """Whose observations say of which game and step they are."""
     obs = np.stack([np.full(length, source), np.arange(length)], axis=1).astype(np.uint8)
     steps = np.arange(length)
-    return Demonstration(obs, steps.astype(np.int64), steps.astype(np.float32), source)
+    numbers = steps.astype(np.float32)
+    return Demonstration(obs, steps.astype(np.int64), numbers, source, numbers, obs[-1])
 
 
 @pytest.mark.parametrize("length", [1, 4])
@@ -173,8 +175,10 @@ def test_demonstrations_are_what_the_agent_would_have_seen(folder: Path) -> None
             for step, action in enumerate(source.actions.tolist()):
                 np.testing.assert_array_equal(demonstration.obs[step], obs)
                 assert demonstration.action[step] == action
-                obs, _, terminated, _, info = env.step(action)
+                obs, reward, terminated, _, info = env.step(action)
+                assert demonstration.reward[step] == pytest.approx(reward)
         assert terminated
+        np.testing.assert_array_equal(demonstration.final_obs, obs)
         assert info["ending"] == "flag"
         assert len(demonstration.action) == step + 1
     others = [each for each in found if not any(each is other for other in exact)]
@@ -235,12 +239,13 @@ def test_workers_begin_with_what_was_imitated(folder: Path, tmp_path: Path) -> N
     )
 
 
-@pytest.mark.parametrize("name", ["ddqn", "apex", "dreamer"])
-def test_trainers_without_probabilities_refuse(name: str, folder: Path) -> None:
-    trainer: Any = load_trainer(name)
-    config = config_of(name, imitate=str(folder))
-    with pytest.raises(ConfigError, match=r"no probabilities of actions .* choose ppo, a3c or"):
-        check_imitation(trainer.algorithm, config)
+class Unteachable(PPOAlgorithm):
+    imitates = None
+
+
+def test_trainers_that_have_no_way_refuse(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no way to learn from demonstrations; .* another tr"):
+        check_imitation(Unteachable(), PPOConfig(imitate=str(folder)))
 
 
 @pytest.mark.parametrize(

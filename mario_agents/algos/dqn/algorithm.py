@@ -19,18 +19,22 @@ from mario_agents.algos.dqn.policy import DQNPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import Updater
+from mario_agents.imitation.kept import demonstration_storage
 from mario_agents.nn.init import seeded
 from mario_agents.nn.registry import configured_encoder
 from mario_agents.ops.schedules import apex_epsilon, linear_schedule
 from mario_agents.replay.selectors import PrioritizedSelector, Selector, UniformSelector
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.transitions import TransitionReplay, ValueErrors
+from mario_agents.replay.with_demonstrations import WithDemonstrations
 
 ConfigT = TypeVar("ConfigT", bound=DQNConfig)
 
 
 class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
     """What ``ddqn`` and ``apex`` have in common, see the README of this package."""
+
+    imitates = "replay"
 
     def learner(self, config: ConfigT, spaces: Spaces) -> DDQNLearner:
         """Online and target network, initialised by the seed alone."""
@@ -42,7 +46,13 @@ class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
                 q_scale=config.q_scale,
                 precision=config.precision,
             )
-        return DDQNLearner(DoubleDQN(network), tau=config.tau, huber=config.huber)
+        return DDQNLearner(
+            DoubleDQN(network),
+            tau=config.tau,
+            huber=config.huber,
+            demo_margin=config.demo_margin,
+            demo_coef=config.demo_coef,
+        )
 
     def collect_steps(self, config: ConfigT) -> int:
         """A worker's agent steps between two rounds of batches."""
@@ -50,24 +60,45 @@ class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
 
     def dataset(
         self, config: ConfigT, learner: DDQNLearner, spaces: Spaces, context: WorkerContext
-    ) -> TransitionReplay:
-        """A replay buffer of n-step transitions."""
-        sizes = config.replay
+    ) -> TransitionReplay | WithDemonstrations:
+        """A replay buffer of n-step transitions, perhaps with demonstrations beside them."""
+        batch = config.replay.batch
         storage = Storage(
-            sizes.buffer,
+            config.replay.buffer,
             config.num_envs,
             spaces.obs_shape,
             workers=context.shards,
             stacked=config.frame_stack > 1,
             extras=config.EXTRAS,
         )
+        seed = context.seed_for("replay")
+        if not context.demonstrations:
+            return self._replay(config, storage, seed, batch)
+        kept = demonstration_storage(
+            context.demonstrations,
+            config,
+            self.env_kwargs(config),
+            spaces.obs_shape,
+            size=config.demo_size,
+        )
+        share = config.demo_share
+        return WithDemonstrations(
+            self._replay(config, storage, seed, batch - share),
+            self._replay(config, kept, context.seed_for("demonstrations"), batch),
+            share=share,
+            save=config.save_replay,
+        )
+
+    def _replay(
+        self, config: ConfigT, storage: Storage, seed: int, batch_size: int
+    ) -> TransitionReplay:
         return TransitionReplay(
             storage,
-            self.selector(config, storage, np.random.default_rng(context.seed_for("replay"))),
+            self.selector(config, storage, np.random.default_rng(seed)),
             n_step=config.n_step,
             gamma=config.scheduled("gamma"),
-            batch_size=sizes.batch,
-            learning_starts=sizes.learning_starts,
+            batch_size=batch_size,
+            learning_starts=config.replay.learning_starts,
             train_every=config.train_every,
             save=config.save_replay,
             error_buffer=config.error_buffer or 8 * config.collect_steps,
@@ -108,7 +139,7 @@ class DDQNAlgorithm(DQNAlgorithm[DDQNConfig]):
 
     def policy(self, config: DDQNConfig, learner: DDQNLearner, context: WorkerContext) -> DQNPolicy:
         """Epsilon-greedy play, with epsilon as ``config.exploration`` says."""
-        falling = linear_schedule(config.epsilon_start, config.epsilon_end, config.epsilon_decay)
+        falling = linear_schedule(config.epsilon_first, config.epsilon_end, config.epsilon_decay)
         fixed = fixed_epsilons(config.num_envs, context) if config.exploration == "apex" else None
         return DQNPolicy(
             learner.model,
@@ -149,13 +180,17 @@ class ApexAlgorithm(DQNAlgorithm[ApexConfig]):
         )
 
     def selector(self, config: ApexConfig, storage: Storage, rng: np.random.Generator) -> Selector:
-        """By the errors that actors, and then the learner, measured."""
+        """By the errors that actors, and then the learner, measured; demonstrations have no actor
+        that knew values."""
+        valued = bool(storage.extras)
         return PrioritizedSelector(
             storage,
             rng,
             alpha=config.per_alpha,
             beta=linear_schedule(config.per_beta, 1.0, config.beta_steps),
-            initial=ValueErrors(storage, n_step=config.n_step, gamma=config.gamma),
+            initial=ValueErrors(storage, n_step=config.n_step, gamma=config.gamma)
+            if valued
+            else None,
         )
 
 

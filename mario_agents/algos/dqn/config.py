@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from mario_agents.config import (
+    DemonstrationOptions,
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
@@ -39,7 +40,7 @@ class ReplaySizes(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DQNConfig(TrainConfig):
+class DQNConfig(DemonstrationOptions, TrainConfig):
     """What the trainers of this package have in common; the reasons for the defaults are in its
     README.
 
@@ -123,6 +124,12 @@ class DQNConfig(TrainConfig):
     per_beta_steps: NonNegativeInt | None = None
     """Agent steps over which per_beta rises to 1; None is total_steps."""
 
+    demo_margin: NonNegativeFloat = 0.8
+    """Values of all other actions are held below that of a demonstrated one by this much (large
+    margin), in the units of returns."""
+    demo_coef: NonNegativeFloat = 1.0
+    """Weight of that loss beside the error of values."""
+
     eval_epsilon: Fraction = 0.02
     """Probability of a random action when the agent is evaluated by sampling."""
 
@@ -158,7 +165,8 @@ class DQNConfig(TrainConfig):
         batch, starts, buffer = self.replay
         free = available_memory()
         if self.buffer_size is None and free is not None:
-            fits = int(_SHARE_OF_MEMORY * free / self.replay_bytes() * buffer)
+            free = int(_SHARE_OF_MEMORY * free) - self._demonstration_bytes
+            fits = buffer * free // self._buffer_bytes
             buffer = max(min(buffer, fits), starts, self.smallest_buffer)
         return dataclasses.replace(
             super().resolved(),
@@ -205,11 +213,32 @@ class DQNConfig(TrainConfig):
         return ReplaySizes(batch, starts, buffer)
 
     def replay_bytes(self) -> int:
-        """Bytes of all replay buffers together, with the priorities, when they are full."""
+        """Bytes of all replay buffers together, with the priorities, when they are full; and of
+        demonstrations, as many as there may be."""
+        return self._buffer_bytes + self._demonstration_bytes
+
+    @property
+    def _buffers(self) -> int:
+        return 1 if self.central else self.workers
+
+    @property
+    def _buffer_bytes(self) -> int:
         size, games = self.replay.buffer, self.buffer_games
-        buffers = 1 if self.central else self.workers
         storage = storage_bytes(size, games, self.obs_shape, extras=self.EXTRAS)
-        return buffers * (storage + SumTrees.size_in_bytes(size // games * games))
+        return self._buffers * (storage + SumTrees.size_in_bytes(size // games * games))
+
+    @property
+    def _demonstration_bytes(self) -> int:
+        if self.imitate is None:
+            return 0
+        storage = storage_bytes(self.demo_size, 1, self.obs_shape)
+        return self._buffers * (storage + SumTrees.size_in_bytes(self.demo_size))
+
+    @property
+    def demo_share(self) -> int:
+        """Demonstrations in a batch of a run that imitates: at most all but one."""
+        batch = self.replay.batch
+        return min(round(self.demo_ratio * batch), batch - 1)
 
     @property
     def total_packets(self) -> int:
@@ -237,12 +266,20 @@ class DDQNConfig(DQNConfig):
     exploration: Literal["linear", "apex"] = "linear"
     """Random actions: linear is one falling epsilon for all environments (the options below); apex
     gives environment i of N the fixed epsilon 0.4 ** (1 + 7 * i / (N - 1)), over all workers."""
-    epsilon_start: Fraction = 1.0
-    """Probability of a random action at first."""
+    epsilon_start: Fraction | None = None
+    """Probability of a random action at first; None is 1, or, in a run that imitates, epsilon_end:
+    what it has learned from demonstrations is to be played."""
     epsilon_end: Fraction = 0.05
     """Probability of a random action after epsilon_decay steps."""
     epsilon_decay: NonNegativeInt = 60_000
     """Agent steps over which epsilon falls in a straight line."""
+
+    @property
+    def epsilon_first(self) -> float:
+        """What ``epsilon_start`` means."""
+        if self.epsilon_start is not None:
+            return self.epsilon_start
+        return 1.0 if self.imitate is None else self.epsilon_end
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

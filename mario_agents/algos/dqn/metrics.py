@@ -11,6 +11,16 @@ METRICS = (
     rolling("q_mean", "mean value of the taken actions", panel="Q"),
     rolling("td_error", "mean absolute temporal-difference error", panel="TD error"),
     rolling("q_max", "largest value in a batch", across=Across.MAX, panel="Q"),
+    rolling(
+        "margin_loss",
+        "with demonstrations: how far other actions' values reach into the margin below theirs",
+        panel="Demonstrations",
+    ),
+    rolling(
+        "demo_accuracy",
+        "with demonstrations: share of them whose action has the largest value",
+        panel="Demonstrations",
+    ),
     gauge(
         "epsilon",
         "probability of a random action, mean over environments",

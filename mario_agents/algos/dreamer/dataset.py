@@ -51,10 +51,10 @@ class DreamerReplay(SequenceReplay):
             if name in ("entropy_coef", "gamma")
         }
 
-    def draw(self, at: int) -> NumpyBatch:
+    def draw(self, at: int, size: int | None = None) -> NumpyBatch:
         """What :meth:`SequenceReplay.draw` gives, and numbers: ``seed``, and, where they have
         schedules, ``gamma`` and ``entropy_coef``."""
-        drawn = {**super().draw(at), "seed": np.array(self.rng.integers(2**62))}
+        drawn = {**super().draw(at, size), "seed": np.array(self.rng.integers(2**62))}
         return {**drawn, **{name: np.float32(now(at)) for name, now in self._scheduled.items()}}
 
     def gauges(self) -> dict[str, float]:

@@ -23,7 +23,7 @@ class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
 
     config_class = ImpalaConfig
     metrics = METRICS
-    imitates = True
+    imitates = "policy"
     shares: tuple[Share, ...] = ("experience", "gradients")
 
     def learner(self, config: ImpalaConfig, spaces: Spaces) -> ImpalaLearner:

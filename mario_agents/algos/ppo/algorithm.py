@@ -21,7 +21,7 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
 
     config_class = PPOConfig
     metrics = METRICS
-    imitates = True
+    imitates = "policy"
 
     def learner(self, config: PPOConfig, spaces: Spaces) -> PPOLearner:
         """An actor-critic network, initialised by the seed alone."""

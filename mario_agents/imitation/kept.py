@@ -1,0 +1,128 @@
+"""Demonstrations that stay beside a replay buffer.
+
+What a run directory keeps of them is the runs, a few kilobytes; who has a replay buffer plays them
+again when it begins. So a resumed run, and workers on other machines, have the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mario_agents.config import TrainConfig
+from mario_agents.core.algorithm import Algorithm
+from mario_agents.core.types import Step
+from mario_agents.imitation.demonstrations import (
+    Demonstration,
+    Source,
+    agent_actions,
+    demonstrations,
+)
+from mario_agents.replay.storage import Schema, Storage
+from mario_agents.run import RunDir
+from mario_envkit.curriculum.runs import Run
+from mario_envkit.errors import ConfigError, ReplayError, RunError
+from mario_envkit.files import replace_text
+
+STORED = Path("demonstrations.jsonl")
+
+
+def write_runs(run: RunDir, runs: Sequence[Run]) -> None:
+    """Keep the runs that demonstrations are of in a run directory.
+
+    Raises:
+        RunError: if the disk refuses.
+    """
+    try:
+        replace_text(run.demonstrations_path, "".join(each.to_json() for each in runs))
+    except OSError as error:
+        raise RunError(f"Cannot write {run.demonstrations_path}: {error.strerror}.") from error
+
+
+def read_runs(algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir) -> tuple[Run, ...]:
+    """What :func:`write_runs` wrote; none for who keeps no demonstrations.
+
+    Raises:
+        RunError: if they are missing or damaged.
+    """
+    if config.imitate is None or algorithm.imitates != "replay":
+        return ()
+    path = run.demonstrations_path
+    try:
+        return tuple(Run.from_json(line) for line in path.read_text().splitlines())
+    except (OSError, UnicodeDecodeError, ReplayError) as error:
+        raise RunError(
+            f"The demonstrations {path} cannot be read ({error}); start a new run with --imitate."
+        ) from error
+
+
+def check_size(sources: Sequence[Source], config: TrainConfig) -> None:
+    """Check that there is room for each run once.
+
+    Raises:
+        ConfigError: if not.
+    """
+    steps, room = sum(len(source.actions) for source in sources), getattr(config, "demo_size", None)
+    if room is not None and steps > room:
+        raise ConfigError(
+            f"imitate: the runs have {steps} agent steps, and demo_size is {room}: give "
+            f"--demo-size {steps} or more, or fewer runs."
+        )
+
+
+def demonstration_storage(
+    runs: Sequence[Run],
+    config: TrainConfig,
+    env_kwargs: Mapping[str, Any],
+    obs_shape: tuple[int, ...],
+    *,
+    size: int,
+    extras: Schema | None = None,
+) -> Storage:
+    """Play the runs as :func:`~mario_agents.imitation.demonstrations.demonstrations` does, and keep
+    one game after the other, as if a worker with a single environment had played them.
+
+    Args:
+        runs: of ``context.demonstrations``.
+        config: of the run, whose seed decides on the chance.
+        env_kwargs: of its game.
+        obs_shape: of an observation.
+        size: agent steps at most.
+        extras: columns beside those of steps; they are zeros.
+
+    Raises:
+        ConfigError, ReplayError: if the agent cannot play them.
+    """
+    sources = [Source(STORED, run, agent_actions(STORED, run, config)) for run in runs]
+    games = list(demonstrations(sources, env_kwargs, gamma=1.0, seed=config.seed, most_steps=size))
+    storage = Storage(
+        sum(len(game.action) for game in games),
+        1,
+        obs_shape,
+        stacked=config.frame_stack > 1,
+        extras=extras,
+    )
+    columns = {name: np.zeros((1, *shape), kind) for name, (shape, kind) in (extras or {}).items()}
+    for game in games:
+        for step in _steps(game, columns):
+            storage.add(step, 0)
+    return storage
+
+
+def _steps(game: Demonstration, columns: dict[str, Any]) -> Iterator[Step]:
+    """Those of a game; the last one reached the flag, after which nothing more comes."""
+    last, yes, no = len(game.action) - 1, np.ones(1, np.bool_), np.zeros(1, np.bool_)
+    for step, action in enumerate(game.action):
+        yield Step(
+            obs=game.obs[step : step + 1],
+            action=np.array([action]),
+            reward=game.reward[step : step + 1],
+            terminated=yes if step == last else no,
+            truncated=no,
+            final_obs=(game.final_obs if step == last else game.obs[step + 1])[None],
+            is_first=no if step else yes,
+            extras=columns,
+        )
