@@ -23,3 +23,7 @@ class DemonstrationOptions(OptionGroup):
     demo_size: PositiveInt = 50_000
     """Agent steps of demonstrations that are kept beside a replay buffer, and never leave it: those
     of each run as it is, and of as many games with a little chance as there is room for."""
+
+    def demo_share(self, batch_size: int) -> int:
+        """Demonstrations in a batch of a run that imitates: at most all but one."""
+        return min(round(self.demo_ratio * batch_size), batch_size - 1)

@@ -228,7 +228,7 @@ def test_memory_is_what_was_said(name: str, played: list[Run]) -> None:
     said = config.replay_bytes() - alone.replay_bytes()
     assert 0.5 * said < kept.storage.nbytes + kept.selector.trees.nbytes <= said
     assert len(dataset.demonstrated()["action"]) == config.replay.batch
-    assert config.demo_share == config.replay.batch // 4
+    assert config.demo_share(config.replay.batch) == config.replay.batch // 4
 
 
 def test_more_than_there_is_room_for_is_refused(folder: Path) -> None:
@@ -255,7 +255,6 @@ def test_a_run_begins_with_what_was_demonstrated_and_goes_on_with_it(
     learned = rows(path, "imitation")
     assert int(learned[-1]["step"]) == 200
     assert float(learned[-1]["demo_accuracy"]) > float(learned[0]["demo_accuracy"])
-    assert float(learned[-1]["margin_loss"]) < float(learned[0]["margin_loss"])
     imitated = {
         key.removeprefix("model."): tensor
         for key, tensor in read_tensors(path / "imitated.safetensors")[0].items()
@@ -279,12 +278,24 @@ def test_a_run_begins_with_what_was_demonstrated_and_goes_on_with_it(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
-@pytest.mark.parametrize("share", ["gradients", "experience"])
-def test_workers_and_learners_have_them_too(share: str, folder: Path, tmp_path: Path) -> None:
-    trainer: Any = load_trainer("ddqn")
-    options = {"imitate": str(folder), "imitate_steps": 20, "workers": 2, "share": share}
-    path = train(trainer, config_of("ddqn", **options), tmp_path / "run", name="ddqn")
+@pytest.mark.parametrize(
+    ("name", "share", "measured", "steps"),
+    [
+        ("ddqn", "gradients", "margin_loss", 20),
+        ("ddqn", "experience", "margin_loss", 20),
+        ("dreamer", "gradients", "demo_loss", 0),
+    ],
+)
+def test_workers_and_learners_have_them_too(
+    name: str, share: str, measured: str, steps: int, folder: Path, tmp_path: Path
+) -> None:
+    trainer: Any = load_trainer(name)
+    options = {"imitate": str(folder), "imitate_steps": steps, "workers": 2, "share": share}
+    if name == "dreamer":
+        options |= {"total_steps": 400}
+    path = train(trainer, config_of(name, **options), tmp_path / "run", name=name)
+    assert (path / "imitation.csv").exists() == bool(steps)
     source = "worker_0" if share == "gradients" else "coordinator"
-    measured = [row["margin_loss"] for row in rows(path, source) if row["margin_loss"]]
-    assert measured
-    assert float(measured[-1]) > 0
+    found = [row[measured] for row in rows(path, source) if row[measured]]
+    assert found
+    assert float(found[-1]) > 0

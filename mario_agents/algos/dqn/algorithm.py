@@ -81,7 +81,7 @@ class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
             spaces.obs_shape,
             size=config.demo_size,
         )
-        share = config.demo_share
+        share = config.demo_share(batch)
         return WithDemonstrations(
             self._replay(config, storage, seed, batch - share),
             self._replay(config, kept, context.seed_for("demonstrations"), batch),

@@ -235,12 +235,6 @@ class DQNConfig(DemonstrationOptions, TrainConfig):
         return self._buffers * (storage + SumTrees.size_in_bytes(self.demo_size))
 
     @property
-    def demo_share(self) -> int:
-        """Demonstrations in a batch of a run that imitates: at most all but one."""
-        batch = self.replay.batch
-        return min(round(self.demo_ratio * batch), batch - 1)
-
-    @property
     def total_packets(self) -> int:
         """Packets of gradients in a whole run, which the learning rate's schedule spans."""
         starts = self.replay.learning_starts * (1 if self.central else self.workers)

@@ -8,12 +8,15 @@ from mario_agents.algos.dreamer.learner import DreamerLearner
 from mario_agents.algos.dreamer.metrics import METRICS
 from mario_agents.algos.dreamer.networks import build_model
 from mario_agents.algos.dreamer.policy import DreamerPolicy
+from mario_agents.algos.dreamer.sizes import SIZES
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import laprop
 from mario_agents.core.updater import ParameterGroup, Updater
+from mario_agents.imitation.kept import demonstration_storage
 from mario_agents.nn.init import seeded
 from mario_agents.ops.clipping import clip_adaptively
 from mario_agents.ops.schedules import cosine_with_warmup
+from mario_agents.replay.with_demonstrations import WithDemonstrations
 
 
 class DreamerAlgorithm(Algorithm[DreamerConfig, DreamerLearner]):
@@ -22,6 +25,7 @@ class DreamerAlgorithm(Algorithm[DreamerConfig, DreamerLearner]):
     config_class = DreamerConfig
     shares = ("gradients", "experience")
     metrics = METRICS
+    imitates = "replay"
 
     def learner(self, config: DreamerConfig, spaces: Spaces) -> DreamerLearner:
         """World model, actor and critic, initialised by the seed alone."""
@@ -49,9 +53,25 @@ class DreamerAlgorithm(Algorithm[DreamerConfig, DreamerLearner]):
         learner: DreamerLearner,
         spaces: Spaces,
         context: WorkerContext,
-    ) -> DreamerReplay:
-        """A replay buffer of sequences."""
-        return DreamerReplay(config, spaces, context)
+    ) -> DreamerReplay | WithDemonstrations:
+        """A replay buffer of sequences, perhaps with demonstrations beside them."""
+        if not context.demonstrations:
+            return DreamerReplay(config, spaces, context)
+        kept = demonstration_storage(
+            context.demonstrations,
+            config,
+            self.env_kwargs(config),
+            spaces.obs_shape,
+            size=config.demo_size,
+            extras=SIZES[config.size].state_columns,
+        )
+        share = config.demo_share(config.batch_size)
+        return WithDemonstrations(
+            DreamerReplay(config, spaces, context, batch_size=config.batch_size - share),
+            DreamerReplay(config, spaces, context, demonstrations=kept),
+            share=share,
+            save=config.save_replay,
+        )
 
     def updater(self, config: DreamerConfig, learner: DreamerLearner) -> Updater:
         """LaProp with one learning rate for all, which stays after the warm-up."""

@@ -1,4 +1,5 @@
-"""Actor and critic: they learn in imagination; the critic learns from what happened as well."""
+"""Actor and critic: they learn in imagination; from what happened the critic learns as well, and
+from what was demonstrated the actor."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from mario_agents.algos.dreamer.batch import Sequences
 from mario_agents.algos.dreamer.networks import DreamerModel
+from mario_agents.core.types import Batch
 from mario_agents.nn.recurrence import recur
 from mario_agents.nn.rssm import Latent
 from mario_agents.ops.categorical import mixed_probs, sample_classes, sample_one_hot
@@ -156,6 +158,29 @@ def behaviour_loss(
     }
     found = {name: each.detach() for name, each in measured.items()}
     return BehaviourLoss(actor, critic, returns[0], found)
+
+
+def demonstration_loss(
+    model: DreamerModel, features: Tensor, batch: Batch, *, uniform: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Behaviour cloning of the actor: the mean cross-entropy of what was demonstrated, in the
+    states that the world model has along it. Its gradient does not reach the world model.
+
+    Args:
+        model: the actor.
+        features: of the states of a batch ``(T, B, F)``.
+        batch: ``action`` and ``is_last`` ``(B, T + 1)``, whose first entry has no state of its own,
+            and ``demonstrated`` ``(B,)``.
+        uniform: as in :func:`imagine`.
+    """
+    action, is_last = (batch[name].transpose(0, 1)[1:] for name in ("action", "is_last"))
+    counts = (batch["demonstrated"] & ~is_last).float()
+    probs = action_probs(model, features.detach(), uniform)
+    log_prob = probs.log().gather(-1, action.unsqueeze(-1)).squeeze(-1)
+    right = (probs.detach().argmax(dim=-1) == action).float()
+    count = counts.sum().clamp(min=1.0)
+    loss = -(counts * log_prob).sum() / count
+    return loss, {"demo_loss": loss.detach(), "demo_accuracy": (counts * right).sum() / count}
 
 
 def replay_critic_loss(

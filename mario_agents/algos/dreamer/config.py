@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from mario_agents.algos.dreamer.sizes import SIZES, SizeName
 from mario_agents.config import (
+    DemonstrationOptions,
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
@@ -22,7 +23,7 @@ from mario_envkit.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DreamerConfig(TrainConfig):
+class DreamerConfig(DemonstrationOptions, TrainConfig):
     """Configuration of the trainer ``dreamer``; the reasons for the defaults are in its README."""
 
     RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {"save_replay"}
@@ -101,6 +102,13 @@ class DreamerConfig(TrainConfig):
     range_rate: Fraction = 0.01
     """Share by which the range of returns, which advantages are divided by, moves in each batch."""
 
+    imitate_steps: NonNegativeInt = 300
+    """Updates from batches of demonstrations alone, before a run plays itself; they are none of
+    total_steps."""
+    demo_actor_coef: NonNegativeFloat = 0.1
+    """Weight of behaviour cloning as a loss of the actor along demonstrations, beside what it
+    learns in imagination."""
+
     lr: PositiveFloat = 6e-4
     """Learning rate of LaProp after the warm-up; the paper has 4e-5 for its large networks."""
     lr_warmup: NonNegativeInt = 200
@@ -144,11 +152,17 @@ class DreamerConfig(TrainConfig):
         """Bytes of all replay buffers together, when they are full."""
         workers = max(self.workers, 1)
         buffers, games = (1, workers) if self.central else (workers, 1)
-        return buffers * storage_bytes(
+        shape, stacked = self.obs_shape, self.frame_stack > 1
+        states = SIZES[self.size].state_columns
+        own = storage_bytes(
             self.buffer_size,
             games * self.num_envs,
-            self.obs_shape,
-            stacked=self.frame_stack > 1,
-            extras=SIZES[self.size].state_columns,
+            shape,
+            stacked=stacked,
+            extras=states,
             short_episodes=self.short_episodes,
         )
+        shown = 0
+        if self.imitate is not None:
+            shown = storage_bytes(self.demo_size, 1, shape, stacked=stacked, extras=states)
+        return buffers * (own + shown)

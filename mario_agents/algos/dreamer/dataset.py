@@ -20,25 +20,42 @@ class DreamerReplay(SequenceReplay):
 
     Batches are due for steps that come while there is enough to draw from: neither those before
     nor a checkpoint leave a debt, which would be paid in a burst.
+
+    Args:
+        config, spaces, context: of the run.
+        batch_size: sequences in a batch, if not those of ``config``.
+        demonstrations: the storage of a buffer of demonstrations instead; the states in it are
+            unknown (zero) until they have been learned from.
     """
 
-    def __init__(self, config: DreamerConfig, spaces: Spaces, context: WorkerContext) -> None:
-        storage = Storage(
-            config.buffer_size,
-            config.num_envs,
-            spaces.obs_shape,
-            workers=context.shards,
-            stacked=config.frame_stack > 1,
-            extras=SIZES[config.size].state_columns,
-            short_episodes=config.short_episodes,
-        )
+    def __init__(
+        self,
+        config: DreamerConfig,
+        spaces: Spaces,
+        context: WorkerContext,
+        *,
+        batch_size: int | None = None,
+        demonstrations: Storage | None = None,
+    ) -> None:
+        storage, purpose = demonstrations, "demonstrations"
+        if storage is None:
+            purpose = "replay"
+            storage = Storage(
+                config.buffer_size,
+                config.num_envs,
+                spaces.obs_shape,
+                workers=context.shards,
+                stacked=config.frame_stack > 1,
+                extras=SIZES[config.size].state_columns,
+                short_episodes=config.short_episodes,
+            )
         super().__init__(
             storage,
-            np.random.default_rng(context.seed_for("replay")),
-            batch_size=config.batch_size,
+            np.random.default_rng(context.seed_for(purpose)),
+            batch_size=batch_size or config.batch_size,
             length=config.batch_length,
             context=CONTEXT,
-            online=config.online,
+            online=config.online and demonstrations is None,
             learning_starts=config.learning_starts,
             train_every=config.train_every,
             save=config.save_replay,

@@ -12,6 +12,7 @@ from mario_agents.algos.dreamer.batch import packed, time_first
 from mario_agents.algos.dreamer.behaviour import (
     ImaginationNoise,
     behaviour_loss,
+    demonstration_loss,
     imagine,
     replay_critic_loss,
 )
@@ -109,6 +110,12 @@ class DreamerLearner(Learner):
                 slow_regularizer=config.slow_regularizer,
             )
         loss = world.loss + behaviour.actor + behaviour.critic + config.replay_coef * replay_loss
+        if "demonstrated" in batch:
+            with arithmetic(config.precision, device):
+                cloning, shown = demonstration_loss(
+                    model, world.features, batch, uniform=config.uniform
+                )
+            loss, measured = loss + config.demo_actor_coef * cloning, {**measured, **shown}
         measured |= {**world.measured, **behaviour.measured, "loss": loss.detach()}
         return loss, {**measured, **self._refreshed(world)}
 

@@ -67,6 +67,16 @@ METRICS = (
     rolling(
         "return_range", "width of the range of imagined returns, 5 % to 95 %", panel="Return range"
     ),
+    rolling(
+        "demo_loss",
+        "with demonstrations: cross-entropy of the demonstrated actions under the actor",
+        panel="Demonstrations",
+    ),
+    rolling(
+        "demo_accuracy",
+        "with demonstrations: share of the demonstrated actions that are the actor's likeliest",
+        panel="Demonstrations",
+    ),
     gauge("train_ratio", "observations learned from for each agent step", panel="Train ratio"),
     gauge(
         "filled",
