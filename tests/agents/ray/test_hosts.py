@@ -17,6 +17,7 @@ import yaml
 
 from mario_envkit.plugins import load_trainer
 from tests.agents.living_run import ENDLESS
+from tests.agents.ray.conftest import ROOT
 from tests.agents.ray.short_runs import (
     MORE_STEPS,
     TRAINERS,
@@ -35,7 +36,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def pair(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    with two_hosts(site, tmp_path_factory.mktemp("hosts")) as hosts:
+    env = {
+        "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
+        "RAY_worker_niceness": "0",
+    }
+    with two_hosts(tmp_path_factory.mktemp("hosts"), env) as hosts:
+        hosts.start_ray()
         yield hosts
 
 
@@ -190,7 +198,7 @@ def test_a_host_that_was_cut_off_for_long_is_a_lost_node_which_leaves_nothing_an
     # Ray there hears that it was given up, and ends.
     until(lambda: not hosts.second.processes(), told=hosts.second.processes)
     run.go_on(1 - number)
-    hosts.second.start()
+    hosts.join_ray()
     run.until(lambda: "has found room on" in run.log())
     run.go_on(0, 1)
     run.stop()

@@ -13,26 +13,10 @@ from mario_agents.bench.plan import read_bench
 from mario_agents.experiments.cell_result import read_result
 from mario_agents.run import CheckpointStore
 from tests.agents.ray.conftest import ROOT, Begin, TestCluster, finish
+from tests.agents.ray.own_trainer import install
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
-
-MODULE = '''
-"""The toy, of somebody's own."""
-import os
-
-from mario_agents.runtime.trainer import AlgorithmTrainer
-from mario_agents.testing.toy import ToyAlgorithm
-
-
-class MyAlgorithm(ToyAlgorithm):
-    def learner(self, config, spaces):
-        assert os.environ["MY_VARIABLE"] == "told"
-        return super().learner(config, spaces)
-
-
-TRAINER = AlgorithmTrainer(MyAlgorithm(), "Somebody's own.")
-'''
 
 
 @pytest.fixture
@@ -40,14 +24,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the package ``my_trainer`` as an installed distribution; commands find it,
     nodes do not."""
     folder = tmp_path / "mine"
-    (folder / "my_trainer").mkdir(parents=True)
-    (folder / "my_trainer" / "__init__.py").write_text(MODULE)
-    info = folder / "my_trainer-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-trainer\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[mario_envkit.trainers]\nmy_trainer = my_trainer:TRAINER\n"
-    )
+    install(folder, check='assert os.environ["MY_VARIABLE"] == "told"')
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), str(ROOT)]))
     monkeypatch.setenv("MY_VARIABLE", "told")
     return folder

@@ -8,15 +8,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.agents.ray.conftest import ROOT, STORE, ours
+from tests.agents.ray.conftest import STORE, ours
 from tests.agents.ray.slow_link import SlowLink
 from tests.waiting import until
 
@@ -41,36 +42,49 @@ class Host:
         name: of the namespace.
         address: in it.
         env: environment variables.
-        folder: for what Ray prints.
         hidden: folders in which nothing is but what this host has put there.
-        join: words of ``ray start``.
     """
 
     name: str
     address: str
     env: dict[str, str]
-    folder: Path
     hidden: list[Path]
-    join: list[str]
-    ray: subprocess.Popen[bytes] | None = None
+    holder: subprocess.Popen[str] | None = None
+    """Keeps the namespaces."""
 
-    def start(self) -> None:
-        """Start Ray; also once more, if it has ended."""
+    def open(self) -> None:
+        """From now on programs can be started on it."""
         mounts = "".join(f"mount -t tmpfs tmpfs {path} && " for path in self.hidden)
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *self.join,
-                   f"--node-ip-address={self.address}", "--num-cpus=2",
-                   f"--object-store-memory={STORE}"]  # fmt: skip
-        log = self.folder / f"{self.name}.log"
-        with log.open("wb") as output:
-            self.ray = subprocess.Popen(
-                ["ip", "netns", "exec", self.name, "unshare", "--mount", "--propagation", "private",
-                 "sh", "-c", f'{mounts}exec "$@"', "sh", *command],
-                env=self.env, stdout=output, stderr=output,
+        self.holder = subprocess.Popen(
+            ["ip", "netns", "exec", self.name, "unshare", "--mount", "--propagation", "private",
+             "sh", "-c", f"{mounts}echo open && exec sleep infinity"],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.holder.stdout is not None
+        assert self.holder.stdout.readline() == "open\n"
+
+    def begin(self, folder: Path, *words: object, **kwargs: Any) -> subprocess.Popen[str]:
+        """Begin a program in a folder; more arguments are those of Popen."""
+        assert self.holder is not None
+        return subprocess.Popen(
+            ["nsenter", "--target", str(self.holder.pid), "--mount", "--net",
+             f"--wd={folder}", *map(str, words)],
+            **{"env": self.env, "text": True, "stdout": subprocess.PIPE,
+               "stderr": subprocess.PIPE, **kwargs},
+        )  # fmt: skip
+
+    def start_ray(self, log: Path, *words: object) -> None:
+        """Start a node that is nice to this machine."""
+        with log.open("w") as output:
+            self.begin(
+                log.parent, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *words,
+                f"--node-ip-address={self.address}", "--num-cpus=2",
+                f"--object-store-memory={STORE}", stdout=output, stderr=output,
             )  # fmt: skip
         until(lambda: "Ray runtime started" in log.read_text(), told=log.read_text)
 
     def processes(self) -> dict[int, str]:
-        """All that runs on it, by number: the title."""
+        """All that was started on it, by number: the title."""
         listed = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True)
         found = {}
         for pid in map(int, listed.stdout.split()):
@@ -78,29 +92,23 @@ class Host:
                 title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
                 if title:  # else it has ended, and nobody has asked how
                     found[pid] = title.decode(errors="replace")
+        if self.holder is not None:
+            found.pop(self.holder.pid, None)
         return found
 
     def workers(self) -> list[int]:
         """Processes of workers on it."""
         return [pid for pid, title in self.processes().items() if "ray::WorkerActor" in title]
 
-    def stop(self) -> None:
-        """End all that runs on it."""
+    def close(self) -> None:
+        """End all that runs on it, and the namespace."""
         for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if self.ray is not None:
-            self.ray.wait()
-
-    def begin(self, folder: Path, *words: object) -> subprocess.Popen[str]:
-        """Begin ``mario-agents`` on this host."""
-        assert self.ray is not None
-        command = [sys.executable, "-m", "mario_agents.cli", *map(str, words)]
-        return subprocess.Popen(
-            ["nsenter", "--target", str(self.ray.pid), "--mount", "--net",
-             f"--wd={folder}", *command],
-            env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        if self.holder is not None:
+            self.holder.kill()
+            self.holder.communicate()
+        subprocess.run(["ip", "netns", "del", self.name], capture_output=True)
 
 
 def ip(*words: str) -> None:
@@ -109,7 +117,7 @@ def ip(*words: str) -> None:
 
 @dataclass
 class Hosts:
-    """Two of them, the first with the head of a cluster, and what joins them.
+    """Two of them, and what joins them.
 
     Attributes:
         first, second: the hosts.
@@ -125,14 +133,24 @@ class Hosts:
 
     @property
     def address(self) -> str:
-        """Of the cluster."""
+        """Of their cluster."""
         return f"{self.first.address}:{PORT}"
+
+    def start_ray(self) -> None:
+        """Make them a cluster, with the head on the first."""
+        head = "--head", f"--port={PORT}", "--include-dashboard=false"
+        self.first.start_ray(self.folder.parent / "first.log", *head, f"--system-config={HEALTH}")
+        self.join_ray()
+
+    def join_ray(self) -> None:
+        """Let the second one join the cluster."""
+        self.second.start_ray(self.folder.parent / "second.log", f"--address={self.address}")
 
     def train(self, folder: Path, *words: object) -> subprocess.Popen[str]:
         """Begin ``mario-agents train`` on the first."""
-        process = self.first.begin(folder, "train", *words)
-        self.begun.append(process)
-        return process
+        command = [sys.executable, "-m", "mario_agents.cli", "train", *words]
+        self.begun.append(self.first.begin(folder, *command))
+        return self.begun[-1]
 
     def actors(self) -> list[int]:
         """Processes of actors of ours on any of them."""
@@ -152,31 +170,26 @@ class Hosts:
 
 
 @contextmanager
-def two_hosts(site: Path, folder: Path) -> Iterator[Hosts]:
-    """Two hosts that share no files, and a slow link."""
+def two_hosts(folder: Path, env: Mapping[str, str]) -> Iterator[Hosts]:
+    """Two hosts that share no files, and a slow link; nothing runs on them.
+
+    Args:
+        folder: empty; ``runs`` in it is the folder of their programs.
+        env: environment variables there, beside those that are here.
+    """
     tools = all(map(shutil.which, ("ip", "tc", "nsenter", "unshare")))
     if sys.platform != "linux" or os.geteuid() != 0 or not tools or find_spec("ray") is None:
         pytest.skip("needs root, iproute2 and the package ray")
     short = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # paths of sockets must be short
-    env = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
-        "RAY_worker_niceness": "0",
-        "RAY_raylet_start_wait_time_s": "120",
-        "RAY_TMPDIR": str(short / "ray"),
-    }
+    patience = {"RAY_raylet_start_wait_time_s": "120", "RAY_TMPDIR": str(short / "ray")}
+    variables = {**os.environ, **patience, **env}
     runs = folder / "runs"
     for made in (short / "ray", runs):
         made.mkdir()
-    own = [short / "ray", Path("/dev/shm")]
-    tag = f"{os.getpid() % 10_000}"
-    first, second = (f"10.231.7.{end}" for end in (1, 2))
-    head = ["--head", f"--port={PORT}", "--include-dashboard=false", f"--system-config={HEALTH}"]
+    own, tag = [short / "ray", Path("/dev/shm")], f"{os.getpid() % 10_000}"
     pair = (
-        Host(f"mario{tag}1", first, env, folder, own, head),
-        Host(f"mario{tag}2", second, env, folder, [*own, runs], [f"--address={first}:{PORT}"]),
+        Host(f"mario{tag}1", "10.231.7.1", variables, own),
+        Host(f"mario{tag}2", "10.231.7.2", variables, [*own, runs]),
     )
     names = f"a{tag}", f"b{tag}"
     try:
@@ -187,14 +200,12 @@ def two_hosts(site: Path, folder: Path) -> Iterator[Hosts]:
     try:
         for host, name in zip(pair, names, strict=True):
             _connect(host, name)
-        for host in pair:
-            host.start()
+            host.open()
         yield hosts
     finally:
         hosts.end_all()
         for host in pair:
-            host.stop()
-            subprocess.run(["ip", "netns", "del", host.name], capture_output=True)
+            host.close()
         link.close()
         shutil.rmtree(short, ignore_errors=True)
 
@@ -209,6 +220,8 @@ def _connect(host: Host, device: str) -> None:
     ip("-n", host.name, "addr", "add", f"{host.address}/24", "dev", device)
     for each in ("lo", device):
         ip("-n", host.name, "link", "set", each, "up")
+    # Ray asks the way to the rest of the world which of its addresses a host is known by.
+    ip("-n", host.name, "route", "add", "default", "dev", device)
     subprocess.run(
         ["tc", "-n", host.name, "qdisc", "add", "dev", device, "root", "tbf",
          "rate", RATE, "burst", "64kb", "latency", "400ms"],
