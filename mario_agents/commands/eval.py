@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tyro.conf import FlagCreatePairsOff
 
@@ -21,6 +20,7 @@ from mario_agents.commands.measured_agent import AgentOptions, MeasuredAgent, me
 from mario_agents.config import validate
 from mario_agents.evaluation.conditions import CONDITIONS, Condition
 from mario_agents.evaluation.tracks import TRACKS, TrackName
+from mario_agents.telemetry.progress import error_console
 from mario_agents.zoo import is_shipped
 from mario_envkit.curriculum.level_text import each_place
 from mario_envkit.errors import OptionError, RunError
@@ -227,7 +227,7 @@ def _document(
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[str, str], object]]:
     """A bar on the standard error stream, if that is a terminal."""
-    console = Console(stderr=True)
+    console = error_console()
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     )  # fmt: skip

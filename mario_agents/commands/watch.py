@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def _watch_terminal(
     from mario_agents.playback.player import FrameTap
 
     console = Console()
-    if not console.is_terminal:
+    if not sys.stdout.isatty():  # Rich takes FORCE_COLOR, which notebooks set, for a terminal
         raise DisplayUnavailable(
             "There is no display, and the output is not a terminal; "
             f"make a video instead: {shell_words('mario-agents', 'record', run)}"

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from mario_agents.experiments.cell import Budget
 from mario_agents.experiments.cell_result import CellResult, evaluations_of, progress_of
 from mario_agents.experiments.job import Job
+from mario_agents.telemetry.progress import error_console
 
 LOOK_SECONDS = 2.0
 """Seconds between two looks at the files of the runs."""
@@ -70,7 +71,7 @@ class JobsDisplay:
     ) -> None:
         self._total, self._done = total, done
         self._budget, self._jobs, self._noun = budget, jobs, noun
-        self._console = console or Console(stderr=True)
+        self._console = console or error_console()
         self._next_look = 0.0
         self._took: list[float] = []
         self._tasks: dict[str, TaskID] = {}

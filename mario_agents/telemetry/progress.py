@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from mario_agents.telemetry.rate import Rate
 
 LINE_SECONDS = 10.0
+
+
+def error_console() -> Console:
+    """The standard error stream; a terminal only if it is one.
+
+    Rich believes FORCE_COLOR, which notebooks set, and would draw bars into files.
+    """
+    return Console(stderr=True, force_terminal=sys.stderr.isatty())
 
 
 class Display(Protocol):
@@ -57,7 +66,7 @@ class TrainingProgress:
             enabled: False shows nothing.
             console: where to; default is the standard error stream.
         """
-        self._console = console or Console(stderr=True)
+        self._console = console or error_console()
         self._enabled = enabled
         self._total = total_steps
         self._values: dict[str, float] = {}

@@ -89,6 +89,17 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "flags 3" in out.getvalue()
 
 
+def test_a_file_gets_lines_where_colours_are_asked_for_as_in_notebooks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with TrainingProgress(1000) as progress:
+        progress.update(500, flags=3.0)
+    shown = capsys.readouterr().err
+    assert shown.startswith("step 500/1000")
+    assert "\x1b" not in shown
+
+
 def test_disabled_shows_nothing_but_still_measures(clock: Clock) -> None:
     out = StringIO()
     with TrainingProgress(10, enabled=False, console=Console(file=out)) as progress:
