@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -90,7 +92,8 @@ for x, count in deaths.get_hotspots(LEVEL)[:5]:
 # %% [markdown]
 # ## The map
 #
-# Below the deaths is where the steps were spent. Most of them are on the same first screens.
+# Below the deaths is where the steps were spent. Most of them are on the same first screens. The
+# highest bar of deaths is the first enemy; the high bars of steps are in front of pipes.
 
 # %%
 import matplotlib.pyplot as plt

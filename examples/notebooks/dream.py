@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -41,7 +43,8 @@ SEEN, AHEAD = 20, 24
 # ## Train
 #
 # The preset for CPUs, from tiles, in one process. Four minutes are too short to reach the flag,
-# and long enough for a first idea of the level. On a GPU take `--preset pixels-gpu`.
+# and long enough for a first idea of the level. The cell shows nothing until it has finished. On
+# a GPU take `--preset pixels-gpu`.
 
 # %%
 import time

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -40,7 +42,7 @@ EPISODES = 2 if QUICK else 50
 # ## Train
 #
 # One command: 64 games at once, seen as tiles, learned from by PPO. It is the same one that you
-# would type in a terminal.
+# would type in a terminal. The cell shows nothing until it has finished, after two minutes.
 
 # %%
 import time
@@ -56,6 +58,10 @@ print((done.stdout + done.stderr)[-1500:])
 done.check_returncode()
 
 # %% [markdown]
+# `step` counts agent steps, of all games together. PPO reaches the flag after some 150,000 of
+# them. If your machine is slow or busy and made far fewer, give it more `MINUTES`: what follows
+# works all the same, but shows an agent that does not come far yet.
+#
 # ## What it learned
 #
 # A run directory holds everything that was measured. `episode_x` is how far Mario came in an
@@ -79,8 +85,8 @@ print("measured:", ", ".join(data.measured))
 # ## Watch one episode
 #
 # The agent is loaded as `eval` and `watch` load it, and plays in an environment made like its
-# own. The picture shows what it sees: solid tiles are grey and brown, enemies orange, Mario
-# blue.
+# own. The picture shows what it sees: solid tiles are grey and brown, question blocks
+# and coins yellow, enemies orange, Mario blue.
 
 # %%
 import gymnasium
