@@ -268,9 +268,9 @@ class RunOptions(OptionGroup):
     the played levels' among others. They must be such as the agent can play itself: of mario-envkit
     solve with its --frame-skip and --actions, or of mario-agents demonstrate. Policies imitate them
     (behaviour cloning); trainers with a replay buffer keep them in it as well."""
-    imitate_steps: PositiveInt = 1_000
-    """Updates of imitation, each of 256 steps; they are none of total_steps. The weights that do
-    best in what is held out are kept."""
+    imitate_steps: NonNegativeInt = 1_000
+    """Updates of imitation before a run plays; they are none of total_steps. Behaviour cloning
+    takes 256 steps for each, and keeps the weights that do best in what is held out."""
     seed: NonNegativeInt = 0
     """Seed of everything random: environments, exploration, replay, initial weights."""
     device: str = "auto"

@@ -189,6 +189,11 @@ class Algorithm(Protocol[Config, OwnLearner]):
         """
         raise ConfigError(NO_IMITATION)
 
+    def keeps_demonstrations(self, config: Config) -> bool:
+        """Whether datasets of a run that imitates have a use for ``context.demonstrations``; by
+        default where it ``imitates`` by replay."""
+        return self.imitates == "replay"
+
     def begin_with(self, learner: OwnLearner, weights: Mapping[str, Tensor]) -> None:
         """Let a new learner have the weights that a :meth:`player` of the same shape ended with.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from mario_agents.core.types import Learner
 from mario_agents.core.updater import Updater
 from mario_agents.imitation.demonstrations import Demonstration, demonstrations, sources_of
 from mario_agents.imitation.kept import check_size
+from mario_agents.imitation.steps import Steps
 from mario_agents.nn.device import resolve_device
 from mario_agents.ops.imitation import CloningLoss, cloning_loss
 from mario_agents.run import RunDir
@@ -45,55 +45,6 @@ ROWS = 20
 MEASURED = ("loss", "accuracy", "value_loss", "held_out_loss", "held_out_accuracy")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Demonstrated steps, of which windows are drawn.
-
-    Attributes:
-        obs: ``(N, ...)`` uint8.
-        action: ``(N,)`` int64.
-        value: ``(N,)`` float32.
-        starts: ``(M,)`` int64, where windows can begin.
-        length: of a window.
-    """
-
-    obs: NDArray[np.uint8]
-    action: NDArray[np.int64]
-    value: NDArray[np.float32]
-    starts: NDArray[np.int64]
-    length: int
-
-    @classmethod
-    def of(cls, games: Sequence[Demonstration], length: int) -> Steps:
-        """Those of some games; windows do not go from one into another."""
-        counts = [len(game.action) for game in games]
-        ends = np.cumsum(counts)
-        starts = [
-            np.arange(end - count, max(end - length, end - count) + 1)[:count]
-            for end, count in zip(ends.tolist(), counts, strict=True)
-            if count >= length
-        ]
-        return cls(
-            np.concatenate([game.obs for game in games]),
-            np.concatenate([game.action for game in games]),
-            np.concatenate([game.value for game in games]),
-            np.concatenate(starts) if starts else np.zeros(0, np.int64),
-            length,
-        )
-
-    def windows(self, starts: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """``obs``, ``action`` and ``value`` ``(T, B, ...)``, and ``is_first`` ``(T, B)`` bool."""
-        place = starts + np.arange(self.length)[:, None]
-        is_first = np.zeros(place.shape, np.bool_)
-        is_first[0] = True
-        return {
-            "obs": self.obs[place],
-            "action": self.action[place],
-            "value": self.value[place],
-            "is_first": is_first,
-        }
 
 
 def split(games: Sequence[Demonstration]) -> tuple[list[Demonstration], list[Demonstration]]:
@@ -120,7 +71,9 @@ def check_imitation(algorithm: Algorithm[Any, Any], config: TrainConfig) -> None
         raise ConfigError(NO_IMITATION)
     if "id" in algorithm.env_kwargs(config):
         raise ConfigError("imitate: runs are of the game, and this trainer plays something else.")
-    check_size(sources_of(config), config)
+    sources = sources_of(config)
+    if algorithm.keeps_demonstrations(config):
+        check_size(sources, config)
 
 
 def imitate(
@@ -129,8 +82,7 @@ def imitate(
     learner: Learner,
     run: RunDir,
 ) -> None:
-    """Let a new run's learner imitate the runs that its options name; rows go to ``imitation.csv``,
-    the weights of its whole model to ``imitated.safetensors``.
+    """Let a new run's learner imitate the runs that its options name; rows go to ``imitation.csv``.
 
     Args:
         algorithm, config, run: of the run.
@@ -150,7 +102,6 @@ def imitate(
         *(len(sources), len(games), cloning.kept_steps, cloning.held_steps),
     )
     found = cloning.learn(run)
-    write_imitated(run, learner.model.state_dict())
     log.log(
         NOTICE,
         "Imitated %d runs, at best after %d updates: the likeliest action is then the demonstrated "
@@ -215,8 +166,7 @@ class Cloning:
         try:
             with TrainingProgress(config.imitate_steps, enabled=config.ui) as display:
                 for update in range(1, config.imitate_steps + 1):
-                    starts = self._rng.choice(self._kept.starts, count)
-                    loss = self._loss(self._kept.windows(starts))
+                    loss = self._loss(self._kept.draw(count, self._rng))
                     updater.apply(
                         torch.autograd.grad(
                             # What only exploration has (noise in weights) has no part in it.
@@ -293,7 +243,7 @@ class Best:
 
 
 def write_imitated(run: RunDir, weights: Mapping[str, Tensor]) -> None:
-    """Write ``imitated.safetensors``.
+    """Write ``imitated.safetensors``, the weights of the whole model.
 
     Raises:
         RunError: if the disk refuses.

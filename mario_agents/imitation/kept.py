@@ -1,6 +1,6 @@
-"""Demonstrations that stay beside a replay buffer.
+"""Demonstrations that stay while a run plays, such as beside a replay buffer.
 
-What a run directory keeps of them is the runs, a few kilobytes; who has a replay buffer plays them
+What a run directory keeps of them is the runs, a few kilobytes; who learns from them plays them
 again when it begins. So a resumed run, and workers on other machines, have the same ones.
 """
 
@@ -21,6 +21,7 @@ from mario_agents.imitation.demonstrations import (
     agent_actions,
     demonstrations,
 )
+from mario_agents.imitation.steps import Steps
 from mario_agents.replay.storage import Schema, Storage
 from mario_agents.run import RunDir
 from mario_envkit.curriculum.runs import Run
@@ -48,7 +49,7 @@ def read_runs(algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir) 
     Raises:
         RunError: if they are missing or damaged.
     """
-    if config.imitate is None or algorithm.imitates != "replay":
+    if config.imitate is None or not algorithm.keeps_demonstrations(config):
         return ()
     path = run.demonstrations_path
     try:
@@ -96,8 +97,7 @@ def demonstration_storage(
     Raises:
         ConfigError, ReplayError: if the agent cannot play them.
     """
-    sources = [Source(STORED, run, agent_actions(STORED, run, config)) for run in runs]
-    games = list(demonstrations(sources, env_kwargs, gamma=1.0, seed=config.seed, most_steps=size))
+    games = _played(runs, config, env_kwargs, size=size, gamma=1.0)
     storage = Storage(
         sum(len(game.action) for game in games),
         1,
@@ -110,6 +110,41 @@ def demonstration_storage(
         for step in _steps(game, columns):
             storage.add(step, 0)
     return storage
+
+
+def demonstrated_steps(
+    runs: Sequence[Run],
+    config: TrainConfig,
+    env_kwargs: Mapping[str, Any],
+    *,
+    size: int,
+    gamma: float,
+    length: int,
+) -> Steps:
+    """Play the runs in the same way, and keep what was seen, done and earned.
+
+    Args:
+        runs, config, env_kwargs, size: as of :func:`demonstration_storage`.
+        gamma: discount for each step.
+        length: steps in a row that are learned from together.
+
+    Raises:
+        ConfigError, ReplayError: if the agent cannot play them.
+    """
+    return Steps.of(_played(runs, config, env_kwargs, size=size, gamma=gamma), length)
+
+
+def _played(
+    runs: Sequence[Run],
+    config: TrainConfig,
+    env_kwargs: Mapping[str, Any],
+    *,
+    size: int,
+    gamma: float,
+) -> list[Demonstration]:
+    sources = [Source(STORED, run, agent_actions(STORED, run, config)) for run in runs]
+    found = demonstrations(sources, env_kwargs, gamma=gamma, seed=config.seed, most_steps=size)
+    return list(found)
 
 
 def _steps(game: Demonstration, columns: dict[str, Any]) -> Iterator[Step]:

@@ -11,7 +11,7 @@ from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.gradients import GradientComputer
 from mario_agents.core.graphed import capture_for
 from mario_agents.core.types import Learner
-from mario_agents.imitation.cloning import ROWS, write_imitated
+from mario_agents.imitation.cloning import ROWS
 from mario_agents.nn.device import resolve_device
 from mario_agents.replay.with_demonstrations import WithDemonstrations
 from mario_agents.run import RunDir
@@ -33,8 +33,7 @@ def pretrain(
     runs: Sequence[Run],
 ) -> None:
     """Let a new run's learner make ``imitate_steps`` updates, by its own loss and with an optimizer
-    of its own, from batches of demonstrations; rows go to ``imitation.csv``, the weights of its
-    whole model to ``imitated.safetensors``.
+    of its own, from batches of demonstrations; rows go to ``imitation.csv``.
 
     Args:
         algorithm, config, spaces, run: of the run.
@@ -45,19 +44,16 @@ def pretrain(
         ConfigError, ReplayError: if the agent cannot play them.
         RunError: if the disk refuses.
     """
-    if config.imitate_steps:
-        found = _updated(algorithm, config, learner, spaces, run, runs)
-        accuracy = found.get("demo_accuracy")
-        log.log(
-            NOTICE,
-            "Learned from demonstrations of %d runs in %d updates%s.",
-            *(len(runs), config.imitate_steps),
-            ""
-            if accuracy is None
-            else f": the best action is the demonstrated one in "
-            f"{100 * accuracy:.1f} % of the steps",
-        )
-    write_imitated(run, learner.model.state_dict())
+    found = _updated(algorithm, config, learner, spaces, run, runs)
+    accuracy = found.get("demo_accuracy")
+    log.log(
+        NOTICE,
+        "Learned from demonstrations of %d runs in %d updates%s.",
+        *(len(runs), config.imitate_steps),
+        ""
+        if accuracy is None
+        else f": the best action is the demonstrated one in {100 * accuracy:.1f} % of the steps",
+    )
 
 
 def _updated(

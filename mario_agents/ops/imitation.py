@@ -83,3 +83,44 @@ def margin_loss(q: Tensor, action: Tensor, *, margin: float) -> Tensor:
     taken = q.gather(1, action[:, None])
     rivals = (q + margin).scatter(1, action[:, None], taken)
     return rivals.amax(dim=1) - taken.squeeze(1)
+
+
+class SelfImitationLoss(NamedTuple):
+    """Scalars; all but ``loss`` are for the metrics and detached.
+
+    Attributes:
+        loss: of policy and value, weighted.
+        better: share of the steps that earned more than is expected.
+        accuracy: share of the actions that are the policy's likeliest.
+    """
+
+    loss: Tensor
+    better: Tensor
+    accuracy: Tensor
+
+
+def self_imitation_loss(
+    logits: Tensor, value: Tensor, action: Tensor, target: Tensor, *, value_coef: float
+) -> SelfImitationLoss:
+    """Imitation of what earned more than is expected, as far as it did:
+    ``mean(-log p(a) * (R - V)+) + value_coef * mean((R - V)+ ** 2) / 2``, equations 1 to 3 of Oh et
+    al., "Self-Imitation Learning" (ICML 2018).
+
+    Once the policy earns as much by itself, nothing is imitated any more: so Go-Explore learns from
+    the runs of its search (Ecoffet et al., "First return, then explore", Nature 590, 2021).
+
+    Args:
+        logits: ``(N, A)``, of the policy.
+        value: ``(N,)``, discounted reward that is expected.
+        action: ``(N,)`` int64, demonstrated.
+        target: ``(N,)``, discounted reward ``R`` that followed.
+        value_coef: weight of the value loss.
+    """
+    logits, gain = logits.float(), (target - value.float()).clamp(min=0.0)
+    surprise = functional.cross_entropy(logits, action, reduction="none")
+    policy = (surprise * gain.detach()).mean()
+    return SelfImitationLoss(
+        loss=policy + value_coef * 0.5 * gain.pow(2).mean(),
+        better=(gain.detach() > 0).float().mean(),
+        accuracy=(logits.detach().argmax(dim=1) == action).float().mean(),
+    )

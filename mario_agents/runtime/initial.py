@@ -16,7 +16,7 @@ from mario_agents.acting.environments import make_vector
 from mario_agents.config import TrainConfig, make_config, to_plain
 from mario_agents.core.algorithm import Algorithm, Spaces
 from mario_agents.core.types import Learner
-from mario_agents.imitation.cloning import check_imitation, imitate
+from mario_agents.imitation.cloning import check_imitation, imitate, write_imitated
 from mario_agents.imitation.demonstrations import sources_of
 from mario_agents.imitation.kept import write_runs
 from mario_agents.imitation.pretraining import pretrain
@@ -69,12 +69,14 @@ def begin_by_imitation(algorithm: Algorithm[Any, Any], config: TrainConfig, run:
     learner = algorithm.learner(config, spaces)
     if config.init is not None:
         begin_with(algorithm, config, spaces, learner, read_initial(Path(config.init)))
-    if algorithm.imitates == "policy":
-        imitate(algorithm, config, learner, run)
-        return
     runs = [source.run for source in sources_of(config)]
-    pretrain(algorithm, config, learner, spaces, run, runs)
-    write_runs(run, runs)
+    if config.imitate_steps and algorithm.imitates == "policy":
+        imitate(algorithm, config, learner, run)
+    elif config.imitate_steps:
+        pretrain(algorithm, config, learner, spaces, run, runs)
+    write_imitated(run, learner.model.state_dict())
+    if algorithm.keeps_demonstrations(config):
+        write_runs(run, runs)
 
 
 def read_initial(path: Path) -> InitialWeights:

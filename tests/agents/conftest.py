@@ -15,6 +15,9 @@ import pytest
 import torch
 
 from mario_agents.cli import main
+from mario_envkit.curriculum.runs import Run, run_path
+from mario_envkit.curriculum.search import solve
+from mario_envkit.emulator import native
 from tests.agents.living_run import LivingRun, Start
 from tests.waiting import PATIENCE
 
@@ -30,6 +33,22 @@ def _threads() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def played_runs() -> list[Run]:
+    """Two ways through 1-1 that an agent can play."""
+    if not native.is_available():
+        pytest.skip("the native core is not built here")
+    return [solve("1-1", seed=seed, frame_skip=4, actions="simple")[0] for seed in (0, 1)]
+
+
+@pytest.fixture
+def runs_folder(tmp_path: Path, played_runs: list[Run]) -> Path:
+    """A folder with their files."""
+    for number, run in enumerate(played_runs, start=1):
+        run.save(run_path(tmp_path, run.level, number=number))
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

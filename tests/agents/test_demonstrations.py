@@ -14,43 +14,27 @@ import torch
 
 from mario_agents.algos.dqn.algorithm import ApexAlgorithm, DDQNAlgorithm
 from mario_agents.algos.dqn.config import ApexConfig, DDQNConfig
+from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import make_config
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.types import Step
 from mario_agents.imitation.cloning import check_imitation
 from mario_agents.imitation.demonstrations import demonstrations, sources_of
 from mario_agents.imitation.kept import demonstration_storage, read_runs
-from mario_agents.ops.imitation import margin_loss
+from mario_agents.ops.imitation import margin_loss, self_imitation_loss
 from mario_agents.replay.selectors import PrioritizedSelector
 from mario_agents.replay.storage import Storage
 from mario_agents.replay.transitions import TransitionReplay, transitions
 from mario_agents.replay.with_demonstrations import WithDemonstrations
 from mario_agents.run import RunDir
 from mario_agents.run.weights import read_tensors
-from mario_envkit.curriculum.runs import Run, run_path
-from mario_envkit.curriculum.search import solve
-from mario_envkit.emulator import native
+from mario_envkit.curriculum.runs import Run
 from mario_envkit.errors import ConfigError, RunError
 from mario_envkit.plugins import load_trainer
 from tests.agents.test_initial import config_of, model, saved
 from tests.agents.trained_run import assert_equal, rows, train, weights
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def played() -> list[Run]:
-    """Two ways through 1-1 that an agent can play."""
-    if not native.is_available():
-        pytest.skip("the native core is not built here")
-    return [solve("1-1", seed=seed, frame_skip=4, actions="simple")[0] for seed in (0, 1)]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, played: list[Run]) -> Path:
-    for number, run in enumerate(played, start=1):
-        run.save(run_path(tmp_path, run.level, number=number))
-    return tmp_path
 
 
 # -- pure parts ------------------------------------------------------------------------------
@@ -76,6 +60,34 @@ def test_the_margin_loss_is_what_its_definition_says(margin: float) -> None:
         if max(others) > row[shown]:
             slope[shown], slope[int(np.argmax(others))] = -1.0, 1.0
         np.testing.assert_array_equal(gradient, slope)
+
+
+def test_self_imitation_is_what_its_definition_says() -> None:
+    rng = np.random.default_rng(0)
+    logits, value = rng.normal(size=(40, 5)), rng.normal(size=40)
+    action, target = rng.integers(0, 5, 40), rng.normal(size=40)
+    policy = errors = better = 0.0
+    for row, v, a, t in zip(logits, value, action, target, strict=True):
+        gain = max(t - v, 0.0)
+        policy -= (row[a] - math.log(sum(map(math.exp, row)))) * gain
+        errors += gain**2 / 2
+        better += gain > 0
+    now = torch.tensor(value, dtype=torch.float32, requires_grad=True)
+    found = self_imitation_loss(
+        torch.tensor(logits, dtype=torch.float32),
+        now,
+        torch.tensor(action),
+        torch.tensor(target, dtype=torch.float32),
+        value_coef=0.3,
+    )
+    assert found.loss.item() == pytest.approx((policy + 0.3 * errors) / 40, rel=1e-5)
+    assert found.better.item() == pytest.approx(better / 40)
+    assert 0 < better < 40
+    found.loss.backward()  # type: ignore[no-untyped-call]
+    # The gain is a weight of the policy's part: values learn from their own part alone.
+    expected = -0.3 * np.maximum(target - value, 0) / 40
+    assert now.grad is not None
+    np.testing.assert_allclose(now.grad.numpy(), expected, rtol=1e-4, atol=1e-8)
 
 
 def test_transitions_of_ones_own_have_no_part_in_it() -> None:
@@ -187,10 +199,10 @@ def test_a_checkpoint_has_their_priorities_and_not_the_demonstrations() -> None:
 
 
 @pytest.mark.parametrize("stack", [1, 2])
-def test_kept_demonstrations_are_those_that_were_played(folder: Path, stack: int) -> None:
+def test_kept_demonstrations_are_those_that_were_played(runs_folder: Path, stack: int) -> None:
     config = make_config(
         DDQNConfig if stack > 1 else load_trainer("dreamer").config_class,
-        {"imitate": str(folder), "noop_max": 4, "frame_stack": stack},
+        {"imitate": str(runs_folder), "noop_max": 4, "frame_stack": stack},
         source="test",
     )
     sources, kwargs = sources_of(config), config.env_kwargs()
@@ -214,14 +226,14 @@ def test_kept_demonstrations_are_those_that_were_played(folder: Path, stack: int
 
 
 @pytest.mark.parametrize("name", ["ddqn", "apex"])
-def test_memory_is_what_was_said(name: str, played: list[Run]) -> None:
+def test_memory_is_what_was_said(name: str, played_runs: list[Run]) -> None:
     kind: Any = {"ddqn": DDQNConfig, "apex": ApexConfig}[name]
     algorithm: Any = {"ddqn": DDQNAlgorithm, "apex": ApexAlgorithm}[name]()
     options = {"prioritized": True} if name == "ddqn" else {}
     config = kind(imitate="ways", demo_size=1_500, buffer_size=6_000, num_envs=4, **options)
     alone = kind(demo_size=1_500, buffer_size=6_000, num_envs=4, **options)
     spaces = Spaces(config.obs_shape, 7)
-    context = WorkerContext(0, 1, 0, 0, 0, CPU, demonstrations=tuple(played))
+    context = WorkerContext(0, 1, 0, 0, 0, CPU, demonstrations=tuple(played_runs))
     dataset = algorithm.dataset(config, algorithm.learner(config, spaces), spaces, context)
     kept = dataset.demonstrations
     assert 800 < len(kept.storage) <= 1_500
@@ -231,10 +243,52 @@ def test_memory_is_what_was_said(name: str, played: list[Run]) -> None:
     assert config.demo_share(config.replay.batch) == config.replay.batch // 4
 
 
-def test_more_than_there_is_room_for_is_refused(folder: Path) -> None:
-    config = DDQNConfig(imitate=str(folder), demo_size=300)
+def test_more_than_there_is_room_for_is_refused(runs_folder: Path) -> None:
+    config = DDQNConfig(imitate=str(runs_folder), demo_size=300)
     with pytest.raises(ConfigError, match=r"agent steps, and demo_size is 300: give --demo-size"):
         check_imitation(DDQNAlgorithm(), config)
+
+
+def test_self_imitation_needs_something_to_imitate() -> None:
+    assert PPOConfig(sil_coef=0.1).demo_windows == 0  # as in an exported run
+    with pytest.raises(ConfigError, match="sil_coef with a schedule of gamma"):
+        PPOConfig(sil_coef=0.1, imitate="ways", schedule={"gamma": "0.9:0.97"})
+    assert PPOConfig(imitate="ways").replay_bytes() == 0
+    config = PPOConfig(imitate="ways", sil_coef=0.1, minibatch_size=64, demo_size=1_000)
+    assert config.replay_bytes() == 1_000 * math.prod(config.obs_shape)
+    assert config.demo_windows == 16
+
+
+@pytest.mark.parametrize("recurrent", ["none", "gru"])
+@pytest.mark.slow
+def test_ppo_imitates_itself_along_the_runs_while_it_learns_backward(
+    recurrent: str, runs_folder: Path, tmp_path: Path
+) -> None:
+    trainer: Any = load_trainer("ppo")
+    options = {
+        "imitate": str(runs_folder),
+        "imitate_steps": 0,
+        "sil_coef": 1.0,
+        "backward": str(runs_folder),
+        "snapshots": True,
+        "recurrent_type": recurrent,
+        "total_steps": 1_024,
+    }
+    path = train(trainer, config_of("ppo", **options), tmp_path / "run", name="ppo")
+    assert not (path / "imitation.csv").exists()
+    learned = rows(path)[-1]
+    assert 0 < float(learned["demo_better"]) <= 1
+    assert float(learned["demo_accuracy"]) > 0
+    alone = train(
+        trainer, config_of("ppo", **{**options, "sil_coef": 0.0}), tmp_path / "alone", name="ppo"
+    )
+    assert not (alone / "demonstrations.jsonl").exists()
+    assert rows(alone)[-1]["demo_better"] in ("", "nan")
+    shutil.copytree(path, tmp_path / "again")
+    further = config_of("ppo", **{**options, "total_steps": 2_048})
+    for each in (path, tmp_path / "again"):
+        trainer.train(further, each, resume=True)
+    assert_equal(weights(path), weights(tmp_path / "again"))
 
 
 def test_what_was_demonstrated_is_played_from_the_start() -> None:
@@ -246,10 +300,15 @@ def test_what_was_demonstrated_is_played_from_the_start() -> None:
 @pytest.mark.parametrize("name", ["ddqn", "apex"])
 @pytest.mark.slow
 def test_a_run_begins_with_what_was_demonstrated_and_goes_on_with_it(
-    name: str, folder: Path, tmp_path: Path
+    name: str, runs_folder: Path, tmp_path: Path
 ) -> None:
     trainer: Any = load_trainer(name)
-    options = {"imitate": str(folder), "imitate_steps": 200, "lr_warmup": 1, "save_replay": True}
+    options = {
+        "imitate": str(runs_folder),
+        "imitate_steps": 200,
+        "lr_warmup": 1,
+        "save_replay": True,
+    }
     config = config_of(name, **options)
     path = train(trainer, config, tmp_path / "run", name=name)
     learned = rows(path, "imitation")
@@ -262,7 +321,7 @@ def test_a_run_begins_with_what_was_demonstrated_and_goes_on_with_it(
     assert_equal(model(saved(path, 0)), imitated)
     assert float(rows(path)[-1]["margin_loss"]) > 0
     before = (path / "imitation.csv").read_bytes()
-    for file in folder.glob("*.json"):
+    for file in runs_folder.glob("*.json"):
         file.unlink()
     further = config_of(name, **options, total_steps=1_024)
     shutil.copytree(path, tmp_path / "again")
@@ -287,15 +346,15 @@ def test_a_run_begins_with_what_was_demonstrated_and_goes_on_with_it(
     ],
 )
 def test_workers_and_learners_have_them_too(
-    name: str, share: str, measured: str, steps: int, folder: Path, tmp_path: Path
+    name: str, share: str, measured: str, steps: int, runs_folder: Path, tmp_path: Path
 ) -> None:
     trainer: Any = load_trainer(name)
-    options = {"imitate": str(folder), "imitate_steps": steps, "workers": 2, "share": share}
-    if name == "dreamer":
-        options |= {"total_steps": 400}
+    options = {"imitate": str(runs_folder), "imitate_steps": steps, "workers": 2, "share": share}
+    # Whichever worker is faster has enough for batches.
+    options |= {"total_steps": 400 if name == "dreamer" else 1_024}
     path = train(trainer, config_of(name, **options), tmp_path / "run", name=name)
     assert (path / "imitation.csv").exists() == bool(steps)
-    source = "worker_0" if share == "gradients" else "coordinator"
-    found = [row[measured] for row in rows(path, source) if row[measured]]
+    sources = ["worker_0", "worker_1"] if share == "gradients" else ["coordinator"]
+    found = [row[measured] for source in sources for row in rows(path, source) if row[measured]]
     assert found
     assert float(found[-1]) > 0

@@ -18,7 +18,7 @@ from mario_agents.acting.environments import make_bare
 from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import make_config
-from mario_agents.imitation.cloning import Steps, check_imitation, split
+from mario_agents.imitation.cloning import check_imitation, split
 from mario_agents.imitation.demonstrations import (
     Demonstration,
     agent_actions,
@@ -27,32 +27,16 @@ from mario_agents.imitation.demonstrations import (
     sources_of,
 )
 from mario_agents.imitation.recording import recorded_runs
+from mario_agents.imitation.steps import Steps
 from mario_agents.ops.imitation import cloning_loss
 from mario_agents.run.weights import read_tensors
 from mario_envkit.curriculum.runs import Run, run_path
-from mario_envkit.curriculum.search import solve
-from mario_envkit.emulator import native
 from mario_envkit.errors import ConfigError, OptionError, ReplayError
 from mario_envkit.game.levels import Level
 from mario_envkit.plugins import load_trainer
 from tests.agents.command_runs import assert_refused
 from tests.agents.test_initial import config_of, model, saved
 from tests.agents.trained_run import assert_equal, rows, train
-
-
-@pytest.fixture(scope="module")
-def played() -> list[Run]:
-    """Two ways through 1-1 that an agent can play."""
-    if not native.is_available():
-        pytest.skip("the native core is not built here")
-    return [solve("1-1", seed=seed, frame_skip=4, actions="simple")[0] for seed in (0, 1)]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, played: list[Run]) -> Path:
-    for number, run in enumerate(played, start=1):
-        run.save(run_path(tmp_path, run.level, number=number))
-    return tmp_path
 
 
 def run_of(actions: bytes, stage: int = 1) -> Run:
@@ -160,9 +144,9 @@ def test_whole_runs_are_held_out_where_there_are_enough() -> None:
 # -- on the game -----------------------------------------------------------------------------
 
 
-def test_demonstrations_are_what_the_agent_would_have_seen(folder: Path) -> None:
+def test_demonstrations_are_what_the_agent_would_have_seen(runs_folder: Path) -> None:
     config = make_config(
-        PPOConfig, {"imitate": str(folder), "noop_max": 4, "show_buttons": True}, source="test"
+        PPOConfig, {"imitate": str(runs_folder), "noop_max": 4, "show_buttons": True}, source="test"
     )
     sources = sources_of(config)
     found = list(demonstrations(sources, config.env_kwargs(), gamma=0.9, seed=0))
@@ -186,10 +170,12 @@ def test_demonstrations_are_what_the_agent_would_have_seen(folder: Path) -> None
     assert len(begun) > 1, "games that begin with other idle frames see other things"
 
 
-def test_a_run_that_does_not_go_as_recorded_is_refused(folder: Path, played: list[Run]) -> None:
-    cut = dataclasses.replace(played[0], actions=played[0].actions[:-100])
-    cut.save(folder / "cut.json")
-    config = PPOConfig(imitate=str(folder / "cut.json"))
+def test_a_run_that_does_not_go_as_recorded_is_refused(
+    runs_folder: Path, played_runs: list[Run]
+) -> None:
+    cut = dataclasses.replace(played_runs[0], actions=played_runs[0].actions[:-100])
+    cut.save(runs_folder / "cut.json")
+    config = PPOConfig(imitate=str(runs_folder / "cut.json"))
     with pytest.raises(ReplayError, match=r"cut\.json does not reach the flag in this agent's"):
         list(demonstrations(sources_of(config), config.env_kwargs(), gamma=0.9, seed=0))
 
@@ -197,11 +183,11 @@ def test_a_run_that_does_not_go_as_recorded_is_refused(folder: Path, played: lis
 @pytest.mark.parametrize("name", ["ppo", "a3c"])
 @pytest.mark.slow
 def test_a_run_begins_with_what_it_imitated_and_does_so_once(
-    name: str, folder: Path, tmp_path: Path
+    name: str, runs_folder: Path, tmp_path: Path
 ) -> None:
     """One of both has a memory."""
     trainer: Any = load_trainer(name)
-    options = {"imitate": str(folder), "imitate_steps": 240, "seed": 3}
+    options = {"imitate": str(runs_folder), "imitate_steps": 240, "seed": 3}
     path = train(trainer, config_of(name, **options), tmp_path / "run", name=name)
     learned = rows(path, "imitation")
     assert int(learned[-1]["step"]) == 240
@@ -217,9 +203,9 @@ def test_a_run_begins_with_what_it_imitated_and_does_so_once(
     }
     assert_equal(model(begun), imitated)
     stored = json.loads((path / "config.json").read_text())["config"]
-    assert (stored["imitate"], stored["imitate_steps"]) == (str(folder), 240)
+    assert (stored["imitate"], stored["imitate_steps"]) == (str(runs_folder), 240)
     before = (path / "imitation.csv").read_bytes()
-    for file in folder.glob("*.json"):
+    for file in runs_folder.glob("*.json"):
         file.unlink()
     trainer.train(config_of(name, **options, total_steps=640), path, resume=True)
     assert (path / "imitation.csv").read_bytes() == before
@@ -228,9 +214,9 @@ def test_a_run_begins_with_what_it_imitated_and_does_so_once(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shared memory")
-def test_workers_begin_with_what_was_imitated(folder: Path, tmp_path: Path) -> None:
+def test_workers_begin_with_what_was_imitated(runs_folder: Path, tmp_path: Path) -> None:
     trainer: Any = load_trainer("ppo")
-    options = {"imitate": str(folder), "imitate_steps": 30, "workers": 2}
+    options = {"imitate": str(runs_folder), "imitate_steps": 30, "workers": 2}
     path = train(trainer, config_of("ppo", **options), tmp_path / "run", name="ppo")
     tensors, _ = read_tensors(path / "imitated.safetensors")
     assert_equal(
@@ -243,9 +229,9 @@ class Unteachable(PPOAlgorithm):
     imitates = None
 
 
-def test_trainers_that_have_no_way_refuse(folder: Path) -> None:
+def test_trainers_that_have_no_way_refuse(runs_folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"no way to learn from demonstrations; .* another tr"):
-        check_imitation(Unteachable(), PPOConfig(imitate=str(folder)))
+        check_imitation(Unteachable(), PPOConfig(imitate=str(runs_folder)))
 
 
 @pytest.mark.parametrize(
@@ -282,12 +268,12 @@ class ByHeart:
         return np.array(each[: len(observations)], np.int64)
 
 
-def test_an_agents_own_episodes_are_runs(played: list[Run]) -> None:
+def test_an_agents_own_episodes_are_runs(played_runs: list[Run]) -> None:
     config = PPOConfig()
-    ways = [agent_actions(Path("way.json"), run, config) for run in played]
+    ways = [agent_actions(Path("way.json"), run, config) for run in played_runs]
     policy = ByHeart(ways[0], np.ones(40, np.int64), ways[1])
     found = list(recorded_runs(policy, config.env_kwargs(), episodes=3, greedy=True, seed=0))
-    assert found == [played[0], None, played[1]]
+    assert found == [played_runs[0], None, played_runs[1]]
     full = PPOConfig(level="full").env_kwargs()
     with pytest.raises(OptionError, match="Runs are of single levels"):
         list(recorded_runs(policy, full, episodes=1, greedy=True, seed=0))
@@ -295,17 +281,17 @@ def test_an_agents_own_episodes_are_runs(played: list[Run]) -> None:
 
 @pytest.mark.slow
 def test_the_command_saves_different_runs(
-    cli: Any, played: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Any, played_runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = train(load_trainer("ppo"), config_of("ppo"), tmp_path / "run", name="ppo")
     result = cli("demonstrate", str(path), "--out", "none", "--episodes", "2")
     assert_refused(result, "None of 2 episodes of", "reached the flag")
     monkeypatch.setattr(
         "mario_agents.imitation.recording.recorded_runs",
-        lambda *args, **options: iter([played[0], None, played[0], played[1]]),
+        lambda *args, **options: iter([played_runs[0], None, played_runs[0], played_runs[1]]),
     )
     result = cli("demonstrate", str(path), "--out", "own", "--episodes", "4")
     assert result.returncode == 0, result.stderr
     assert "3 of 4 episodes reached the flag, in 2 different ways." in result.stdout
     files = [run_path(tmp_path / "own", Level(1, 1), number=number) for number in (1, 2)]
-    assert [Run.load(file) for file in files] == played
+    assert [Run.load(file) for file in files] == played_runs

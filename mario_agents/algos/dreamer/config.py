@@ -103,8 +103,7 @@ class DreamerConfig(DemonstrationOptions, TrainConfig):
     """Share by which the range of returns, which advantages are divided by, moves in each batch."""
 
     imitate_steps: NonNegativeInt = 300
-    """Updates from batches of demonstrations alone, before a run plays itself; they are none of
-    total_steps."""
+    """Updates of imitation before a run plays; they are none of total_steps."""
     demo_actor_coef: NonNegativeFloat = 0.1
     """Weight of behaviour cloning as a loss of the actor along demonstrations, beside what it
     learns in imagination."""

@@ -12,6 +12,7 @@ from mario_agents.algos.ppo.policy import PPOPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import Updater
+from mario_agents.imitation.kept import demonstrated_steps
 from mario_agents.nn.actor_critic import build_actor_critic
 from mario_agents.nn.init import seeded
 
@@ -40,8 +41,22 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
     def dataset(
         self, config: PPOConfig, learner: PPOLearner, spaces: Spaces, context: WorkerContext
     ) -> Rollout:
-        """Rollouts, each learned from for a few epochs."""
-        return Rollout(config, learner, spaces, context)
+        """Rollouts, each learned from for a few epochs, perhaps with demonstrations beside."""
+        shown = None
+        if context.demonstrations:
+            shown = demonstrated_steps(
+                context.demonstrations,
+                config,
+                self.env_kwargs(config),
+                size=config.demo_size,
+                gamma=config.gamma,
+                length=config.sequence,
+            )
+        return Rollout(config, learner, spaces, context, shown)
+
+    def keeps_demonstrations(self, config: PPOConfig) -> bool:
+        """For self-imitation."""
+        return config.demo_windows > 0
 
     def updater(self, config: PPOConfig, learner: PPOLearner) -> Updater:
         """AdamW with one learning rate for all, which falls by half a cosine."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from mario_agents.config import (
+    DemonstrationOptions,
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
@@ -34,7 +35,7 @@ def nearest_divisor(number: int, wanted: int) -> int:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PPOConfig(ActorCriticConfig):
+class PPOConfig(DemonstrationOptions, ActorCriticConfig):
     """Configuration of the trainer ``ppo``; the reasons for the defaults are in its README."""
 
     SCHEDULABLE: ClassVar[frozenset[str]] = ActorCriticConfig.SCHEDULABLE | {
@@ -84,6 +85,13 @@ class PPOConfig(ActorCriticConfig):
     """Leave the rest of a rollout's batches once the policy has moved this far (approximate KL
     divergence in nats); None uses all of them."""
 
+    sil_coef: NonNegativeFloat = 0.0
+    """With imitate: weight of self-imitation while the run plays. Beside each batch are so many
+    demonstrated steps as demo_ratio says of it, and what in them earned more than is expected is
+    imitated; 0 imitates before it plays alone. Go-Explore has 0.1, together with backward."""
+    sil_value_coef: NonNegativeFloat = 0.01
+    """Weight of the value loss in self-imitation."""
+
     lr: PositiveFloat = 1e-3
     """Learning rate of Adam after the warm-up."""
     lr_min: NonNegativeFloat | None = None
@@ -110,6 +118,11 @@ class PPOConfig(ActorCriticConfig):
             raise ConfigError(
                 "ppo tells levels apart by their tiles: give --observation tiles, or another "
                 "--normalize-advantage than level."
+            )
+        if self.demo_windows and "gamma" in self.schedules:
+            raise ConfigError(
+                "ppo cannot have sil_coef with a schedule of gamma: what demonstrations earned is "
+                "discounted once, before training."
             )
         if self.lr_end > self.lr:
             raise ConfigError(f"ppo needs lr_min <= lr, not {self.lr_end:g} and {self.lr:g}.")
@@ -186,6 +199,18 @@ class PPOConfig(ActorCriticConfig):
     def rollout(self) -> int:
         """Agent steps of a worker between two rounds of updates."""
         return self.steps * self.num_envs
+
+    @property
+    def demo_windows(self) -> int:
+        """Sequences of demonstrated steps beside each batch, with ``sil_coef``."""
+        if self.imitate is None or not self.sil_coef or not self.demo_ratio:
+            return 0
+        return max(round(self.demo_ratio * self.batch / self.sequence), 1)
+
+    def replay_bytes(self) -> int:
+        """Bytes of demonstrations, as many as there may be."""
+        steps = self.demo_size * max(self.workers, 1) if self.demo_windows else 0
+        return steps * math.prod(self.obs_shape)
 
     @property
     def total_packets(self) -> int:

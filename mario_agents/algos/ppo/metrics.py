@@ -27,5 +27,15 @@ METRICS = (
     ),
     rolling("policy_loss", "clipped objective, negated", panel="Loss"),
     rolling("value_loss", "error of the values", panel="Loss"),
+    rolling(
+        "demo_better",
+        "with self-imitation: share of demonstrated steps that earned more than is expected",
+        panel="Demonstrations",
+    ),
+    rolling(
+        "demo_accuracy",
+        "with self-imitation: share of the demonstrated actions that are the policy's likeliest",
+        panel="Demonstrations",
+    ),
 )
 """The rolling ones are tracked for each batch, the gauge for each rollout."""

@@ -19,9 +19,7 @@ from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.types import Step
 from mario_agents.replay.with_demonstrations import WithDemonstrations
 from mario_agents.run.weights import read_tensors
-from mario_envkit.curriculum.runs import Run, run_path
-from mario_envkit.curriculum.search import solve
-from mario_envkit.emulator import native
+from mario_envkit.curriculum.runs import Run
 from mario_envkit.plugins import load_trainer
 from tests.agents.dreamer.test_dreamer_parts import reached
 from tests.agents.dreamer.toys import CONFIG, random_batch
@@ -29,21 +27,6 @@ from tests.agents.test_initial import config_of, model, saved
 from tests.agents.trained_run import assert_equal, rows, train, weights
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def played() -> list[Run]:
-    """Two ways through 1-1 that an agent can play."""
-    if not native.is_available():
-        pytest.skip("the native core is not built here")
-    return [solve("1-1", seed=seed, frame_skip=4, actions="simple")[0] for seed in (0, 1)]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, played: list[Run]) -> Path:
-    for number, run in enumerate(played, start=1):
-        run.save(run_path(tmp_path, run.level, number=number))
-    return tmp_path
 
 
 def test_cloning_is_of_the_actor_and_of_demonstrated_steps_alone(learner: DreamerLearner) -> None:
@@ -72,17 +55,17 @@ def test_cloning_is_of_the_actor_and_of_demonstrated_steps_alone(learner: Dreame
     assert demonstration_loss(learner.model, features, none, uniform=0.01)[0].item() == 0.0
 
 
-def dataset_of(config: DreamerConfig, played: list[Run]) -> WithDemonstrations:
+def dataset_of(config: DreamerConfig, played_runs: list[Run]) -> WithDemonstrations:
     algorithm, spaces = DreamerAlgorithm(), Spaces(config.obs_shape, 7)
-    context = WorkerContext(0, 1, 0, 0, 0, CPU, demonstrations=tuple(played))
+    context = WorkerContext(0, 1, 0, 0, 0, CPU, demonstrations=tuple(played_runs))
     made = algorithm.dataset(config, algorithm.learner(config, spaces), spaces, context)
     assert isinstance(made, WithDemonstrations)
     return made
 
 
-def test_sequences_begin_and_end_where_the_demonstrations_do(played: list[Run]) -> None:
+def test_sequences_begin_and_end_where_the_demonstrations_do(played_runs: list[Run]) -> None:
     config = DreamerConfig(imitate="ways", demo_size=1_000, batch_length=60, imagined=64)
-    dataset = dataset_of(config, played)
+    dataset = dataset_of(config, played_runs)
     batch = dataset.demonstrated(0, 64)
     first, last = batch["is_first"], batch["is_last"]
     assert last.any()
@@ -111,12 +94,12 @@ def test_sequences_begin_and_end_where_the_demonstrations_do(played: list[Run]) 
     assert not storage.columns["deter"][0, others].any()
 
 
-def test_batches_have_both_and_what_was_measured_goes_home(played: list[Run]) -> None:
+def test_batches_have_both_and_what_was_measured_goes_home(played_runs: list[Run]) -> None:
     config = DreamerConfig(
         imitate="ways", demo_size=1_000, batch_size=8, batch_length=6, imagined=16, num_envs=2,
         learning_starts=64,
     )  # fmt: skip
-    dataset = dataset_of(config, played)
+    dataset = dataset_of(config, played_runs)
     shape, states = config.obs_shape, SIZES[config.size].state_columns
     rng, no = np.random.default_rng(0), np.zeros(2, np.bool_)
     for _ in range(60):
@@ -147,21 +130,26 @@ def test_batches_have_both_and_what_was_measured_goes_home(played: list[Run]) ->
 
 
 @pytest.mark.parametrize("stack", [1, 3])
-def test_memory_is_what_was_said(stack: int, played: list[Run]) -> None:
+def test_memory_is_what_was_said(stack: int, played_runs: list[Run]) -> None:
     options: dict[str, Any] = {"demo_size": 1_500, "buffer_size": 3_000, "frame_stack": stack}
     config = DreamerConfig(imitate="ways", **options)
     said = config.replay_bytes() - DreamerConfig(**options).replay_bytes()
-    storage = dataset_of(config, played).demonstrations.storage
+    storage = dataset_of(config, played_runs).demonstrations.storage
     assert 800 < len(storage) <= 1_500
     assert 0.5 * said < storage.nbytes <= said
 
 
 @pytest.mark.slow
 def test_a_run_begins_with_what_was_demonstrated_and_goes_on_with_it(
-    folder: Path, tmp_path: Path
+    runs_folder: Path, tmp_path: Path
 ) -> None:
     trainer: Any = load_trainer("dreamer")
-    options = {"imitate": str(folder), "imitate_steps": 60, "lr_warmup": 1, "save_replay": True}
+    options = {
+        "imitate": str(runs_folder),
+        "imitate_steps": 60,
+        "lr_warmup": 1,
+        "save_replay": True,
+    }
     path = train(trainer, config_of("dreamer", **options), tmp_path / "run", name="dreamer")
     learned = rows(path, "imitation")
     assert int(learned[-1]["step"]) == 60
@@ -176,7 +164,7 @@ def test_a_run_begins_with_what_was_demonstrated_and_goes_on_with_it(
     states = last.tensors["dataset.demonstrations.deter"]
     assert states.any()
     assert not any("demonstrations.obs" in name for name in last.tensors)
-    for file in folder.glob("*.json"):
+    for file in runs_folder.glob("*.json"):
         file.unlink()
     shutil.copytree(path, tmp_path / "again")
     for each in (path, tmp_path / "again"):
