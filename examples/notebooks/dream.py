@@ -60,6 +60,10 @@ done = subprocess.run(
 print((done.stdout + done.stderr)[-1500:])
 done.check_returncode()
 
+# %% [markdown]
+# `wm_recon_mse` is how wrong the model is about what it sees, `kl_dynamics` how far what it
+# expected was from what it then saw, and `episode_x` how far Mario came in an episode.
+
 # %%
 import matplotlib.pyplot as plt
 
