@@ -27,6 +27,8 @@ DEVICES = (("cpu", None), (pretend_device.NAME, None), (pretend_device.NAME, "cp
 """Where it learns, and where it plays."""
 PIXELS = {"network": "small", "screen_size": 42}
 """Otherwise the device decides on the network."""
+FEWER_UPDATES: dict[str, dict[str, Any]] = {"dreamer": {"train_ratio": 0.5}}
+"""Where each is many operations, all of which go through Python here."""
 
 
 def train(trainer: Any, config: TrainConfig, folder: Path, name: str) -> dict[str, torch.Tensor]:
@@ -56,6 +58,7 @@ def main() -> int:
     options = {
         **small_options(chosen.trainer, trainer.config_class, chosen.observation),
         **(PIXELS if chosen.observation == "pixels" else {}),
+        **FEWER_UPDATES.get(chosen.trainer, {}),
         "total_steps": 256,
         "eval_interval": 256,
         "eval_episodes": 1,
