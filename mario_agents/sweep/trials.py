@@ -80,6 +80,8 @@ class Trials:
         self._running: dict[str, _Running] = {}
         self._machine = f"{plan.place.machine()}; trials at once: {plan.jobs}"
         self._failures = self._successes = 0
+        self._error = ""
+        """Of the trial that failed last."""
         self._next_look = self._next_count = 0.0
         self.waiting = self.done = 0
         with self._alone():
@@ -125,7 +127,7 @@ class Trials:
         self._display.ended(job, outcome, time.monotonic() - job.began, self.done)
         if self._failures >= MOST_FAILURES + self._successes:
             raise RunError(
-                f"The last {self._failures} trials failed, most recently with: {result.error} See "
+                f"The last {self._failures} trials failed, most recently with: {self._error} See "
                 f"{job.files.log}, mend that, then go on."
             )
 
@@ -272,11 +274,14 @@ class Trials:
         plan, error = self._plan, result.error
         value = objective_of(result, running.cell, plan.budget, plan.objective)
         if result.status == "finished" and value is None:
-            error = "it left no evaluations; give --objective final, or a trainer that evaluates."
+            error = (
+                "It left no evaluations: give it a larger budget than its eval_interval, or "
+                "--objective final."
+            )
         if error or value is None:
             trial.set_user_attr(record.ERROR, error)
             self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-            self._failures += 1
+            self._failures, self._error = self._failures + 1, error
             return f"failed: {error}"
         self._study.tell(trial, value, skip_if_finished=True)
         self._went_well()

@@ -25,6 +25,7 @@ from mario_agents.sweep.request import SweepRequest, try_draws
 from mario_agents.sweep.results import publish, results_of
 from mario_agents.testing.toy import ToyConfig
 from mario_envkit.errors import ConfigError, MarioEnvkitError, OptionError, RunError
+from tests.agents.sweep import pretend
 from tests.agents.sweep.pretend import EVALUATIONS, STEPS, Sweep
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -229,6 +230,15 @@ def test_trials_that_fail_are_replaced_until_too_many_do(tmp_path: Path) -> None
     assert all(trial.error == "mario-agents: no luck." for trial in failed)
     sweep = Sweep(tmp_path / "b", lambda o: None)
     with pytest.raises(RunError, match=r"last 3 trials failed, .* no luck\. See .*output\.log"):
+        sweep.run()
+
+
+def test_trials_that_never_evaluate_have_failed_which_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretend, "EVALUATIONS", 0)
+    sweep = Sweep(tmp_path, short_is_good)
+    with pytest.raises(RunError, match=r"3 trials failed, most recently with: It left no evalua"):
         sweep.run()
 
 
