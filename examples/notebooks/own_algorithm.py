@@ -224,7 +224,7 @@ import matplotlib.pyplot as plt
 from mario_agents.report.rundata import RunData
 
 data = RunData.load(RUN)
-figure, axes = plt.subplots(1, 2, figsize=(10, 3))
+figure, axes = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
 for axis, name in zip(axes, ("episode_x", "q_mean"), strict=True):
     curve = data.curve(name)
     axis.plot(curve.steps, curve.values)
