@@ -194,7 +194,8 @@ class SarsaAlgorithm(Algorithm):
 # ## Train
 #
 # In a notebook the algorithm is trained in this process. `eval_interval=0`: other processes
-# could not import a class that is defined here, so nothing is evaluated beside training.
+# could not import a class that is defined here, so nothing is evaluated beside training. The cell
+# shows nothing until it has finished.
 
 # %%
 import time
