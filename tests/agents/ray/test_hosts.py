@@ -63,7 +63,7 @@ def train(hosts: Hosts, folder: Path, *words: object) -> None:
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("name", TRAINERS)
+@pytest.mark.parametrize("name", [*TRAINERS, "a3c"])
 def test_a_trainer_learns_on_two_hosts_over_a_slow_link_evaluates_and_goes_on(
     hosts: Hosts, name: str
 ) -> None:
