@@ -19,7 +19,7 @@ from mario_agents.report.tables import (
     read_table,
     weighted_mean,
 )
-from mario_agents.run.directory import CONFIG_NAME, RunDir
+from mario_agents.run.directory import CONFIG_NAME, RunDir, absent
 from mario_agents.run.level_rates import LevelRate, read_level_rates
 from mario_agents.run.records import (
     EvaluationRecord,
@@ -99,7 +99,7 @@ class RunData:
             RunError: if there is no such directory, or nothing of a run in it.
         """
         if not path.is_dir():
-            raise RunError(f"There is no run directory {path}.")
+            raise absent(path)
         files = RunDir(path, "", "", {})  # only knows the names
         if not any(path.joinpath(name).exists() for name in _SIGNS) and not _workers(path):
             raise RunError(

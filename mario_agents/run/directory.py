@@ -58,10 +58,10 @@ class RunDir:
             RunError: if the directory is not empty, or cannot be made; nothing is overwritten.
         """
         if not _made_empty(path, "--run-dir"):
-            raise RunError(
-                f"The run directory {path} is not empty; choose another one with --run-dir, "
-                f"or continue the run in it with {shell_words('--resume', path)}"
-            )
+            advice = "choose another one with --run-dir"
+            if (path / CONFIG_NAME).exists():
+                advice += f", or continue the run in it with {shell_words('--resume', path)}"
+            raise RunError(f"The run directory {path} is not empty; {advice}.")
         run = cls(path, trainer, _own_version(), to_plain(absolute_paths(config)))
         run._write_config()
         return run
@@ -79,7 +79,7 @@ class RunDir:
             text = file.read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError) as error:
             if not path.is_dir():
-                raise RunError(f"There is no run directory {path}.") from error
+                raise absent(path) from error
             raise RunError(
                 f"The directory {path} is not a run: it has no {CONFIG_NAME}; "
                 "name a directory that 'mario-agents train' made."
@@ -214,6 +214,20 @@ class RunDir:
         )
         with sole(self.path / LOCK_NAME, busy):
             yield
+
+
+def absent(path: Path) -> RunError:
+    """The error that there is no directory ``path``; names the newest run beside it, for those who
+    typed ``runs/RUN`` as it is printed in the documents."""
+    try:
+        beside = max(path.parent.glob(f"*/{CONFIG_NAME}"), key=lambda file: file.stat().st_mtime)
+    except (OSError, ValueError):  # ValueError: there is none
+        return RunError(
+            f"There is no run directory {path}; name one that 'mario-agents train' made."
+        )
+    return RunError(
+        f"There is no run directory {path}; the newest run in {path.parent} is {beside.parent}."
+    )
 
 
 def _made_empty(path: Path, option: str) -> bool:

@@ -37,7 +37,7 @@ def test_an_empty_directory_may_be_used(tmp_path: Path) -> None:
 
 def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(RunError, match="not empty"):
+    with pytest.raises(RunError, match=r"not empty; choose another one with --run-dir\.$"):
         RunDir.create(tmp_path, trainer="toy", config=TrainConfig())
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
@@ -58,8 +58,17 @@ def test_a_damaged_config(run: RunDir, text: str) -> None:
 def test_not_a_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not a run"):
         RunDir.open(tmp_path)
-    with pytest.raises(RunError, match="There is no run directory"):
+    with pytest.raises(RunError, match="There is no run directory .*missing; name one"):
         RunDir.open(tmp_path / "missing")
+
+
+def test_the_newest_run_is_named_where_there_is_none(tmp_path: Path) -> None:
+    for age, name in enumerate(("second", "newest", "first")):
+        run = RunDir.create(tmp_path / name, trainer="toy", config=TrainConfig())
+        seconds = 1e9 - (age - 1) ** 2
+        os.utime(run.path / "config.json", (seconds, seconds))
+    with pytest.raises(RunError, match="the newest run in .* is .*newest"):
+        RunDir.open(tmp_path / "RUN")
 
 
 def test_with_config(run: RunDir) -> None:

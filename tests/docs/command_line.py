@@ -14,7 +14,7 @@ from mario_envkit.cli import argument_parser
 from mario_envkit.plugins import load_trainer
 
 PROGRAMS = ("mario-agents", "mario-envkit")
-READERS_TRAINERS = ("cue", "my_trainer", "reinforce")
+READERS_TRAINERS = ("climber", "cue", "my_trainer", "reinforce")
 """Names that documents give to a trainer of the reader's own: parsed as one of ours is."""
 _ENDS = {"&&", "||", ";", "|", "&", "(", ")", ">", "<", "2>&1", "|&", ">>", "2>"}
 
