@@ -139,10 +139,16 @@ def load_trainer(name: str) -> Trainer:
     entry = next(iter(found.values()))
     try:
         trainer = entry.load()
-    except (ImportError, AttributeError) as error:
+    except ImportError as error:
         raise TrainerError(
             f"The trainer {name!r} ({entry.value}) cannot be imported: {error}; "
             "install what it needs (for our own trainers: pip install 'mario-envkit[agents]')."
+        ) from error
+    except AttributeError as error:
+        raise TrainerError(
+            f"The trainer {name!r} ({entry.value}) cannot be imported: {error}; its entry point "
+            "must name the module, a colon and an object in it: correct it in the package's "
+            "pyproject.toml, and install the package again."
         ) from error
     if not isinstance(trainer, Trainer):
         raise TrainerError(

@@ -58,7 +58,7 @@ def test_a_damaged_config(run: RunDir, text: str) -> None:
 def test_not_a_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not a run"):
         RunDir.open(tmp_path)
-    with pytest.raises(RunError, match="There is no run directory .*missing; name one"):
+    with pytest.raises(RunError, match=r"There is no run directory .*missing; name one"):
         RunDir.open(tmp_path / "missing")
 
 
@@ -67,7 +67,7 @@ def test_the_newest_run_is_named_where_there_is_none(tmp_path: Path) -> None:
         run = RunDir.create(tmp_path / name, trainer="toy", config=TrainConfig())
         seconds = 1e9 - (age - 1) ** 2
         os.utime(run.path / "config.json", (seconds, seconds))
-    with pytest.raises(RunError, match="the newest run in .* is .*newest"):
+    with pytest.raises(RunError, match=r"the newest run in .* is .*newest"):
         RunDir.open(tmp_path / "RUN")
 
 

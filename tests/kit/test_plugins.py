@@ -55,7 +55,7 @@ def test_a_trainer_is_loaded_by_name(installed):
     [
         ("toyy", "no trainer named 'toyy'; the installed ones are: .*Did you mean 'toy'"),
         ("broken", "cannot be imported: No module named 'no_such_module'"),
-        ("missing", "cannot be imported"),
+        ("missing", "cannot be imported: .* entry point must name the module"),
         ("wrong", "is not a trainer: it must offer config_class"),
         ("twice", "More than one distribution"),
     ],
