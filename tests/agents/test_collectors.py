@@ -73,6 +73,8 @@ def test_a_worker_in_full():
     assert math.isnan(values.pop("stuck"))
     assert math.isnan(values.pop("backward"))
     assert math.isnan(values.pop("td_error"))
+    assert math.isnan(values.pop("margin_loss"))
+    assert math.isnan(values.pop("demo_accuracy"))
     # Only rows measure these.
     assert all(math.isnan(values.pop(share.name)) for share in (TIME_SPAN, *TIME_SHARES))
     assert values == {

@@ -98,7 +98,7 @@ def test_loss_matches_the_definition_one_transition_at_a_time():
     batch = a_batch()
     batch["weight"] = torch.linspace(0.2, 1.0, 8)
     batch["discount"][::3] = 0.0
-    loss, q, error = ddqn_loss(model, batch, huber=1.0)
+    loss, q, error, values = ddqn_loss(model, batch, huber=1.0)
     expected = []
     for i in range(8):
         one = {name: value[i : i + 1] for name, value in batch.items()}
@@ -112,6 +112,7 @@ def test_loss_matches_the_definition_one_transition_at_a_time():
         huber = 0.5 * delta**2 if delta < 1 else delta - 0.5
         expected.append(float(one["weight"]) * huber)
     assert loss.item() == pytest.approx(np.mean(expected), abs=1e-5)
+    assert torch.equal(values, model(batch["obs"]))
 
 
 def test_gradients_reach_the_online_network_only():
