@@ -125,28 +125,25 @@ def learner(state: Dashboard, now: float, width: int, *, panels: int = 0) -> Tex
         width: cells of a line.
         panels: lines that there are for panels; 0 puts what the algorithm measures into one line.
     """
-    measured = _known((metric, state.value(metric)) for metric in state.algorithm_metrics)
-    gradients = _known([(state.metrics.find("grad_norm"), state.of_learner("grad_norm"))])
+    measured = [(metric, state.value(metric)) for metric in state.algorithm_metrics]
+    measured.append((state.metrics.find("grad_norm"), state.of_learner("grad_norm")))
+    measured = [(metric, value) for metric, value in measured if not math.isnan(value)]
     lines = [_pairs(_owner(state, now))]
     rest = _labelled(evaluations(state))
     if panels:
-        lines += _panels([*measured, *gradients])[:panels]
+        lines += _panels(measured)[:panels]
     else:
         pairs = _labelled(measured)
         fitting = _fitting(pairs, width)
         lines.append(_pairs(pairs[:fitting]))
-        # What does not fit in a line goes on in the next, as far as there is room.
-        rest += [*_labelled(gradients), *pairs[fitting:]]
+        # What does not fit in a line goes on in the next, the last (the gradients) first, as far
+        # as there is room.
+        rest += pairs[fitting:][-1:] + pairs[fitting:-1]
         rest = rest[: _fitting(rest, width)]
     lines.append(_pairs(rest) if rest else Text("no evaluation yet", _DIM))
     shares = [(name, f"{share:.0%}") for name, share in time_shares(state).items()]
     lines.append(Text("time  ", _DIM).append_text(_pairs(shares)))
     return Text("\n").join(lines)
-
-
-def _known(values: Iterable[tuple[MetricDef, float]]) -> list[tuple[MetricDef, float]]:
-    """Those that have been measured."""
-    return [(metric, value) for metric, value in values if not math.isnan(value)]
 
 
 def _owner(state: Dashboard, now: float) -> list[tuple[str, str]]:
