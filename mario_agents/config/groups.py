@@ -370,7 +370,7 @@ class EvaluationOptions(OptionGroup):
     """How the agent is measured during training."""
 
     HEADING = "evaluation"
-    RESUMABLE = frozenset({"eval_interval", "eval_episodes"})
+    RESUMABLE = frozenset({"eval_interval", "eval_episodes", "stop_at_success"})
 
     eval_interval: NonNegativeInt = 50_000
     """Agent steps between two greedy evaluations during training; 0 for none. The best weights of
@@ -386,3 +386,15 @@ class EvaluationOptions(OptionGroup):
     """Evaluate, play and save an average of the weights: the share of it that an update keeps,
     0.995 for about the last 200 updates; 0 takes the latest weights. Training goes on from the
     latest anyhow."""
+    stop_at_success: Chance | None = None
+    """End the run before its budgets when the best weights succeed in this share of their episodes,
+    such as 0.9: the mean of plain and sticky ones, with confirm_episodes those of the second stage
+    alone, in which luck does not count."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stop_at_success is not None and not self.eval_interval:
+            raise ConfigError(
+                "stop_at_success needs evaluations, and eval_interval is 0, which means none; give "
+                "one of them another value."
+            )

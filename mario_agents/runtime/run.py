@@ -95,7 +95,7 @@ def train(
             loop = Run(config, run, hub, topology)
             with loop.display:
                 topology.begin()
-                while not (topology.done or stop.requested or loop.out_of_time):
+                while not (topology.done or stop.requested or loop.out_of_time or loop.succeeded):
                     topology.watch()
                     loop.show()
                     topology.advance()
@@ -154,6 +154,7 @@ class Run:
         self._hub, self._heartbeat = hub, topology.heartbeat
         minutes = math.inf if config.max_minutes is None else config.max_minutes
         self._deadline = time.monotonic() + 60 * minutes
+        self._enough = config.stop_at_success
         self._rows = StepInterval(config.log_interval, self._step)
         self._headline: dict[str, float] = {}
         self._monitor = HeartbeatMonitor(topology.heartbeat, topology.nodes)
@@ -165,6 +166,13 @@ class Run:
     def out_of_time(self) -> bool:
         """Whether ``max_minutes`` are over."""
         return time.monotonic() > self._deadline
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the best weights, as far as this call has heard, are as good as
+        ``stop_at_success``."""
+        enough = self._enough
+        return enough is not None and self._hub.coordinator.combined()["eval_best"] >= enough
 
     @property
     def _step(self) -> int:

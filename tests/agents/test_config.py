@@ -321,3 +321,9 @@ def test_several_words_of_one_option(words: list[str], sticky: Any, weights: Any
     config = grouped_command_line(StartOptions, PPOConfig(), name="ppo", summary="").parse(words)
     assert config.repeat_action_probability == sticky
     assert config.reward_weights == weights
+
+
+def test_who_stops_at_success_has_to_look_for_it() -> None:
+    assert TrainConfig(stop_at_success=0.9).eval_interval > 0
+    with pytest.raises(ConfigError, match="stop_at_success needs evaluations"):
+        TrainConfig(stop_at_success=0.9, eval_interval=0)

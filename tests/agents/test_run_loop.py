@@ -7,6 +7,7 @@ import dataclasses
 import sys
 import traceback
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -103,6 +104,19 @@ def test_a_run_out_of_time_has_its_last_evaluation_too(
     # Nothing has happened since: neither a row nor an evaluation is made again.
     train(ToyAlgorithm(), TOY, run, resume=True)
     assert evaluated(run) == (records, rows)
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_a_run_ends_when_its_best_weights_are_good_enough(tmp_path: Path, workers: int) -> None:
+    """The toy learns to reach its flag."""
+    config = dataclasses.replace(TOY, workers=workers, stop_at_success=0.75, total_steps=10**9)
+    run = RunDir.create(tmp_path / "run", trainer="any", config=config)
+    train(ToyAlgorithm(), config, run, resume=False)
+    records, rows = evaluated(run)
+    assert records[-1].step == CheckpointStore(run.checkpoint_path).load_latest().step < 10**9
+    shares = [fmean(each.success for each in (*r.plain, *r.sticky)) for r in records]
+    assert max(shares) >= 0.75
+    assert float(rows[-1]["eval_best"]) == max(shares)
 
 
 @pytest.mark.parametrize("workers", WORKERS)
