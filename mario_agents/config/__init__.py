@@ -9,6 +9,7 @@ from mario_agents.config.parsing import (
     read_options,
     validate,
 )
+from mario_agents.config.replay_config import ReplayConfig
 from mario_agents.config.scalars import (
     Chance,
     Chances,
@@ -52,6 +53,7 @@ __all__ = [
     "PositiveFloat",
     "PositiveInt",
     "Precision",
+    "ReplayConfig",
     "Schedule",
     "ScreenSide",
     "Share",

@@ -6,14 +6,14 @@ again when it begins. So a resumed run, and workers on other machines, have the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from mario_agents.config import TrainConfig
-from mario_agents.core.algorithm import Algorithm
+from mario_agents.config import ReplayConfig, TrainConfig
+from mario_agents.core.algorithm import Algorithm, WorkerContext
 from mario_agents.core.types import Step
 from mario_agents.imitation.demonstrations import (
     Demonstration,
@@ -22,13 +22,17 @@ from mario_agents.imitation.demonstrations import (
     demonstrations,
 )
 from mario_agents.imitation.steps import Steps
+from mario_agents.replay.dataset import ReplayDataset
 from mario_agents.replay.storage import Schema, Storage
+from mario_agents.replay.with_demonstrations import WithDemonstrations
 from mario_agents.run import RunDir
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.errors import ConfigError, ReplayError, RunError
 from mario_envkit.files import replace_text
 
 STORED = Path("demonstrations.jsonl")
+
+Replay = TypeVar("Replay", bound=ReplayDataset)
 
 
 def write_runs(run: RunDir, runs: Sequence[Run]) -> None:
@@ -72,6 +76,43 @@ def check_size(sources: Sequence[Source], config: TrainConfig) -> None:
             f"imitate: the runs have {steps} agent steps, and demo_size is {room}: give "
             f"--demo-size {steps} or more, or fewer runs."
         )
+
+
+def with_demonstrations(
+    replay: Callable[[int, Storage | None], Replay],
+    context: WorkerContext,
+    config: ReplayConfig,
+    env_kwargs: Mapping[str, Any],
+    obs_shape: tuple[int, ...],
+    *,
+    batch_size: int,
+    extras: Schema | None = None,
+) -> Replay | WithDemonstrations:
+    """A replay buffer, beside one of demonstrations where the run has some.
+
+    Args:
+        replay: makes a buffer with batches of a size: an empty one if the storage is None, else
+            one over a storage that is full of demonstrations.
+        context: of the worker.
+        config, env_kwargs, obs_shape, extras: as of :func:`demonstration_storage`.
+        batch_size: of what is learned from at once, of both kinds together.
+
+    Raises:
+        ConfigError, ReplayError: if the agent cannot play the demonstrations.
+    """
+    if not context.demonstrations:
+        return replay(batch_size, None)
+    kept = demonstration_storage(
+        *(context.demonstrations, config, env_kwargs, obs_shape),
+        size=config.demo_size,
+        extras=extras,
+    )
+    share = config.demo_share(batch_size)
+    return WithDemonstrations(
+        *(replay(batch_size - share, None), replay(batch_size, kept)),
+        share=share,
+        save=config.save_replay,
+    )
 
 
 def demonstration_storage(

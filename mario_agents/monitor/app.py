@@ -22,7 +22,7 @@ from textual.containers import VerticalScroll
 from textual.css.query import NoMatches
 from textual.widgets import Footer
 
-from mario_agents.monitor import draw
+from mario_agents.monitor import draw, draw_learner
 from mario_agents.monitor.feed import Feed
 from mario_agents.monitor.report import ReportJob
 from mario_agents.monitor.state import Dashboard
@@ -160,7 +160,7 @@ class DashboardApp(App[None]):
         lines = {id: self.query_one(f"#{id}", Lines) for id in ("header", "learner", "head")}
         lines["header"].show(draw.header(state, self.condition(), now, width))
         room = max(self.size.height - PANEL_HEIGHT, 0)
-        lines["learner"].show(draw.learner(state, now, width, panels=room))
+        lines["learner"].show(draw_learner.learner(state, now, width, panels=room))
         head, rows = draw.workers(state, now, width - 1)
         lines["head"].show(head)
         self.query_one("#rows", Lines).show(rows)

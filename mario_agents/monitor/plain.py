@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mario_agents.monitor import draw
+from mario_agents.monitor import draw, draw_learner
 from mario_agents.monitor.state import Dashboard
 
 WIDTH = 100
@@ -21,7 +21,7 @@ def summary(state: Dashboard, *, living: bool, now: float) -> str:
     means = [f"{metric.label} {draw.short(state.value(metric))}" for metric in state.curve_metrics]
     lines = [
         draw.header(state, state.phase if living else "ended", now, WIDTH).plain,
-        draw.learner(state, now, WIDTH).plain,
+        draw_learner.learner(state, now, WIDTH).plain,
         "  ".join(means),
         head.plain,
         rows.plain,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mario_agents.algos.dqn.metrics import METRICS as DDQN
 from mario_agents.algos.ppo.metrics import METRICS as PPO
-from mario_agents.monitor import draw
+from mario_agents.monitor import draw, draw_learner
 from mario_agents.monitor.state import (
     Dashboard,
     reduce,
@@ -117,7 +117,7 @@ def test_saves_and_restores_are_shown_as_people_know_them():
 def test_what_nobody_has_defined_is_shown_too():
     rolling = {"policy_loss": RollingMean(0.5, 3), "surprise": RollingMean(1.25, 3)}
     state = told(Metrics(step=1, snapshot=MetricSnapshot({}, {"doubt": 0.25}, rolling, {})))
-    text = draw.learner(state, START, 200).plain
+    text = draw_learner.learner(state, START, 200).plain
     assert "policy loss 0.5  surprise 1.25  doubt 0.25" in text
 
 
@@ -137,24 +137,24 @@ def test_a_learner_that_workers_feed_is_shown_with_what_it_measures_for_them():
         ],
         Dashboard(metrics=RunMetrics.of(DDQN, central=True)),
     )
-    text = draw.learner(state, START, 120).plain
+    text = draw_learner.learner(state, START, 120).plain
     assert "lag 12  samples/insert 7.5  waiting 0.25" in text
     assert "loss 0.75" in text
     assert "ε 0.5" in text
 
 
 def test_where_there_is_room_each_panel_has_a_line():
-    lines = draw.learner(state_after(3, 2), START, 80, panels=9).plain.split("\n")
+    lines = draw_learner.learner(state_after(3, 2), START, 80, panels=9).plain.split("\n")
     assert [line.split("  ")[0] for line in lines[1:-2]] == [
         *("Loss", "Q", "TD error", "Exploration", "Gradient norm"),
     ]
     assert lines[2].split() == ["Q", "q", "mean", "0.3", "q", "max", "0.9"]
-    assert len(draw.learner(state_after(3, 2), START, 80, panels=2).plain.split("\n")) == 5
+    assert len(draw_learner.learner(state_after(3, 2), START, 80, panels=2).plain.split("\n")) == 5
 
 
 def test_where_the_time_goes_is_the_mean_over_workers():
-    assert draw.learner(Dashboard(), START, 200).plain.endswith("time  -")
-    text = draw.learner(state_after(3, workers=3), START, 200).plain
+    assert draw_learner.learner(Dashboard(), START, 200).plain.endswith("time  -")
+    text = draw_learner.learner(state_after(3, workers=3), START, 200).plain
     assert text.endswith("time  env 42%  inference 20%  learning 27%  waiting 1%  other 10%")
 
 
@@ -163,7 +163,7 @@ def test_shares_of_time_that_are_none_are_not_shown(value):
     shares = {"time_env": 0.5, "time_inference": 0.1, "time_learning": 0.1, "time_waiting": value}
     snapshot = MetricSnapshot({}, shares, {}, {})
     state = reduce(Dashboard(), envelope(Metrics(step=1, snapshot=snapshot)))
-    assert draw.time_shares(state) == {}
+    assert draw_learner.time_shares(state) == {}
 
 
 def test_of_ppo_the_smallest_screen_says_what_matters():
@@ -179,7 +179,7 @@ def test_of_ppo_the_smallest_screen_says_what_matters():
         ],
         Dashboard(metrics=RunMetrics.of(PPO)),
     )
-    text = draw.learner(state, START, 80).plain
+    text = draw_learner.learner(state, START, 80).plain
     assert all(len(line) <= 80 for line in text.split("\n"))
     for words in (
         *("loss 0.125", "entropy 0.125", "approx kl 0.125", "clipped 0.125", "explained 0.125"),
@@ -234,4 +234,4 @@ def test_the_table_says_where_workers_are_if_there_are_several_machines():
     assert "       10.0.0.1 " in first
     assert "machine/ab" in second
     assert "\x1b" not in second
-    assert "on ten" in draw.learner(state, 5, 120).plain
+    assert "on ten" in draw_learner.learner(state, 5, 120).plain

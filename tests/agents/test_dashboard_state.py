@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario_agents.config import TrainConfig
-from mario_agents.monitor import draw
+from mario_agents.monitor import draw, draw_learner
 from mario_agents.monitor.files import stored_state
 from mario_agents.monitor.plain import summary
 from mario_agents.monitor.series import MAX_POINTS, Series
@@ -191,8 +191,8 @@ def test_any_events_lead_to_a_state_that_can_be_drawn(events, now, width):
     assert state.phase in ("waiting", "starting", "running", "stopped")
     drawn = [
         draw.header(state, "running", now, width),
-        draw.learner(state, now, width),
-        draw.learner(state, now, width, panels=9),
+        draw_learner.learner(state, now, width),
+        draw_learner.learner(state, now, width, panels=9),
         *draw.workers(state, now, width),
         draw.deaths(state, state.level, width),
         *(draw.log_line(line, "12:00:00") for line in state.logs),

@@ -111,7 +111,7 @@ def test_a_world_model_needs_its_states_as_well(observation, workers, share, sta
     context = WorkerContext(
         0, workers or 1, 0, 0, 0, torch.device("cpu"), central=share == "experience"
     )
-    replay = DreamerReplay(config, Spaces(config.obs_shape, 7), context)
+    replay = DreamerReplay(config, Spaces(config.obs_shape, 7), context, config.batch_size)
     counters = 8 * (3 * 4 * shards + shards)
     buffers = 2 if workers and share is None else 1
     assert config.replay_bytes() == buffers * (replay.storage.nbytes - counters)

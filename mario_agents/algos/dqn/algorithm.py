@@ -19,7 +19,7 @@ from mario_agents.algos.dqn.policy import DQNPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import Updater
-from mario_agents.imitation.kept import demonstration_storage
+from mario_agents.imitation.kept import with_demonstrations
 from mario_agents.nn.init import seeded
 from mario_agents.nn.registry import configured_encoder
 from mario_agents.ops.schedules import apex_epsilon, linear_schedule
@@ -62,39 +62,37 @@ class DQNAlgorithm(Algorithm[ConfigT, DDQNLearner]):
         self, config: ConfigT, learner: DDQNLearner, spaces: Spaces, context: WorkerContext
     ) -> TransitionReplay | WithDemonstrations:
         """A replay buffer of n-step transitions, perhaps with demonstrations beside them."""
-        batch = config.replay.batch
-        storage = Storage(
-            config.replay.buffer,
-            config.num_envs,
-            spaces.obs_shape,
-            workers=context.shards,
-            stacked=config.frame_stack > 1,
-            extras=config.EXTRAS,
-        )
-        seed = context.seed_for("replay")
-        if not context.demonstrations:
-            return self._replay(config, storage, seed, batch)
-        kept = demonstration_storage(
-            context.demonstrations,
-            config,
-            self.env_kwargs(config),
-            spaces.obs_shape,
-            size=config.demo_size,
-        )
-        share = config.demo_share(batch)
-        return WithDemonstrations(
-            self._replay(config, storage, seed, batch - share),
-            self._replay(config, kept, context.seed_for("demonstrations"), batch),
-            share=share,
-            save=config.save_replay,
+
+        def replay(batch_size: int, demonstrations: Storage | None) -> TransitionReplay:
+            if demonstrations is not None:
+                return self._replay(config, demonstrations, context, "demonstrations", batch_size)
+            storage = Storage(
+                config.replay.buffer,
+                config.num_envs,
+                spaces.obs_shape,
+                workers=context.shards,
+                stacked=config.frame_stack > 1,
+                extras=config.EXTRAS,
+            )
+            return self._replay(config, storage, context, "replay", batch_size)
+
+        return with_demonstrations(
+            replay,
+            *(context, config, self.env_kwargs(config), spaces.obs_shape),
+            batch_size=config.replay.batch,
         )
 
     def _replay(
-        self, config: ConfigT, storage: Storage, seed: int, batch_size: int
+        self,
+        config: ConfigT,
+        storage: Storage,
+        context: WorkerContext,
+        purpose: str,
+        batch_size: int,
     ) -> TransitionReplay:
         return TransitionReplay(
             storage,
-            self.selector(config, storage, np.random.default_rng(seed)),
+            self.selector(config, storage, np.random.default_rng(context.seed_for(purpose))),
             n_step=config.n_step,
             gamma=config.scheduled("gamma"),
             batch_size=batch_size,

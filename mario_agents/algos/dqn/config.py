@@ -6,14 +6,13 @@ import dataclasses
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from mario_agents.config import (
-    DemonstrationOptions,
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ReplayConfig,
     Share,
-    TrainConfig,
 )
 from mario_agents.nn.device import resolve_device
 from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
@@ -40,7 +39,7 @@ class ReplaySizes(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DQNConfig(DemonstrationOptions, TrainConfig):
+class DQNConfig(ReplayConfig):
     """What the trainers of this package have in common; the reasons for the defaults are in its
     README.
 
@@ -51,11 +50,7 @@ class DQNConfig(DemonstrationOptions, TrainConfig):
         EXTRAS: what the policy keeps in the replay buffer.
     """
 
-    RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {
-        "buffer_size",
-        "eval_epsilon",
-        "save_replay",
-    }
+    RESUMABLE: ClassVar[frozenset[str]] = ReplayConfig.RESUMABLE | {"buffer_size", "eval_epsilon"}
     TRAINER: ClassVar[str]
     SHARES: ClassVar[tuple[Share, ...]]
     SIZES: ClassVar[ReplaySizes]
@@ -132,10 +127,6 @@ class DQNConfig(DemonstrationOptions, TrainConfig):
 
     eval_epsilon: Fraction = 0.02
     """Probability of a random action when the agent is evaluated by sampling."""
-
-    save_replay: bool = False
-    """Save the replay buffer in checkpoints as well: its steps are written once, while it fills, in
-    pieces that checkpoints share; those of workers that share gradients are never saved."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mario_agents.algos.dreamer.config import DreamerConfig
 from mario_agents.algos.dreamer.dataset import DreamerReplay
 from mario_agents.algos.dreamer.learner import DreamerLearner
@@ -12,7 +14,7 @@ from mario_agents.algos.dreamer.sizes import SIZES
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import laprop
 from mario_agents.core.updater import ParameterGroup, Updater
-from mario_agents.imitation.kept import demonstration_storage
+from mario_agents.imitation.kept import with_demonstrations
 from mario_agents.nn.init import seeded
 from mario_agents.ops.clipping import clip_adaptively
 from mario_agents.ops.schedules import cosine_with_warmup
@@ -55,22 +57,11 @@ class DreamerAlgorithm(Algorithm[DreamerConfig, DreamerLearner]):
         context: WorkerContext,
     ) -> DreamerReplay | WithDemonstrations:
         """A replay buffer of sequences, perhaps with demonstrations beside them."""
-        if not context.demonstrations:
-            return DreamerReplay(config, spaces, context)
-        kept = demonstration_storage(
-            context.demonstrations,
-            config,
-            self.env_kwargs(config),
-            spaces.obs_shape,
-            size=config.demo_size,
+        return with_demonstrations(
+            partial(DreamerReplay, config, spaces, context),
+            *(context, config, self.env_kwargs(config), spaces.obs_shape),
+            batch_size=config.batch_size,
             extras=SIZES[config.size].state_columns,
-        )
-        share = config.demo_share(config.batch_size)
-        return WithDemonstrations(
-            DreamerReplay(config, spaces, context, batch_size=config.batch_size - share),
-            DreamerReplay(config, spaces, context, demonstrations=kept),
-            share=share,
-            save=config.save_replay,
         )
 
     def updater(self, config: DreamerConfig, learner: DreamerLearner) -> Updater:

@@ -9,25 +9,23 @@ from msgspec import Meta
 
 from mario_agents.algos.dreamer.sizes import SIZES, SizeName
 from mario_agents.config import (
-    DemonstrationOptions,
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ReplayConfig,
     Stacked,
-    TrainConfig,
 )
 from mario_agents.replay.storage import storage_bytes
 from mario_envkit.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DreamerConfig(DemonstrationOptions, TrainConfig):
+class DreamerConfig(ReplayConfig):
     """Configuration of the trainer ``dreamer``; the reasons for the defaults are in its README."""
 
-    RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {"save_replay"}
-    SCHEDULABLE: ClassVar[frozenset[str]] = TrainConfig.SCHEDULABLE | {"entropy_coef", "gamma"}
+    SCHEDULABLE: ClassVar[frozenset[str]] = ReplayConfig.SCHEDULABLE | {"entropy_coef", "gamma"}
 
     observation: Literal["pixels", "tiles"] = "tiles"
     """What the agent sees: the screen, or the tiles around Mario."""
@@ -64,10 +62,6 @@ class DreamerConfig(DemonstrationOptions, TrainConfig):
     (200,000 take 170 MB from tiles)."""
     online: bool = True
     """Learn from every new step once, soon after it was made, beside those drawn at random."""
-    save_replay: bool = False
-    """Save the replay buffer in checkpoints as well: its steps are written once, while it fills,
-    and the states that the world model has refreshed since the last checkpoint with each; those of
-    workers that share gradients are never saved."""
 
     gamma: Fraction = 0.95
     """Discount for each agent step."""

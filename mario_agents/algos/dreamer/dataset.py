@@ -23,7 +23,7 @@ class DreamerReplay(SequenceReplay):
 
     Args:
         config, spaces, context: of the run.
-        batch_size: sequences in a batch, if not those of ``config``.
+        batch_size: sequences in a batch.
         demonstrations: the storage of a buffer of demonstrations instead; the states in it are
             unknown (zero) until they have been learned from.
     """
@@ -33,8 +33,7 @@ class DreamerReplay(SequenceReplay):
         config: DreamerConfig,
         spaces: Spaces,
         context: WorkerContext,
-        *,
-        batch_size: int | None = None,
+        batch_size: int,
         demonstrations: Storage | None = None,
     ) -> None:
         storage, purpose = demonstrations, "demonstrations"
@@ -52,7 +51,7 @@ class DreamerReplay(SequenceReplay):
         super().__init__(
             storage,
             np.random.default_rng(context.seed_for(purpose)),
-            batch_size=batch_size or config.batch_size,
+            batch_size=batch_size,
             length=config.batch_length,
             context=CONTEXT,
             online=config.online and demonstrations is None,

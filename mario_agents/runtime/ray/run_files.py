@@ -226,7 +226,7 @@ class RunCopy:
             self._send_file(name, now[name])
         for name in [name for name in self._here if name not in now]:
             error = self._call("remove", name)
-            if self._state(name).attempt(lambda error=error: _raise(error)):  # type: ignore[misc]
+            if self._accepted(name, error):
                 self._here.pop(name)
                 self._there.pop(name, None)
 
@@ -244,8 +244,12 @@ class RunCopy:
         answer = self._call("write", name, content, start)
         if answer is None:  # not as it was left there: send it whole, the next time
             self._here.pop(name, None)
-        elif self._state(name).attempt(lambda: _raise(answer)):
+        elif self._accepted(name, answer):
             self._here[name], self._there[name] = stamp, answer
+
+    def _accepted(self, name: str, answer: object) -> bool:
+        """Whether the other side could do it; what its disk refused is told and tried again."""
+        return self._state(name).attempt(lambda: _raise(answer))
 
     def _state(self, name: str) -> Deferrable:
         return self._states.setdefault(name, Deferrable(name))
