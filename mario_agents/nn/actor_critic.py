@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +70,22 @@ class ActorCriticConfig(TrainConfig):
                 "hidden must be an even multiple of transformer_heads, not "
                 f"{self.hidden} and {self.transformer_heads}."
             )
+
+        if self.by_level and self.observation != "tiles":
+            raise ConfigError(
+                "Trainers tell levels apart by their tiles: give --observation tiles, or another "
+                "--normalize-advantage than level."
+            )
+
+    @property
+    def by_level(self) -> bool:
+        """Whether what is learned from a step depends on the level that it is in."""
+        return False
+
+    def env_kwargs(self) -> dict[str, Any]:
+        """Those of the game; tiles say which level it is, where that counts."""
+        shown = {"show_level": True} if self.by_level else {}
+        return {**super().env_kwargs(), **shown}
 
     def resolved(self) -> Self:
         """The same options with ``auto`` and None decided for this machine."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from mario_agents.ops.normalizing import EPSILON, LEAST
 from mario_agents.ops.regression import regression_error
 
 
@@ -40,10 +41,34 @@ def sample_categorical(logits: Tensor, rng: torch.Generator) -> Tensor:
     return (logits - (-uniform.log()).log().to(logits.device)).argmax(dim=-1)
 
 
-def normalized(advantage: Tensor, epsilon: float = 1e-8) -> Tensor:
+def normalized(advantage: Tensor, epsilon: float = EPSILON) -> Tensor:
     """Mean 0 and standard deviation 1 over the batch (a batch of one gets mean 0)."""
     centred = advantage - advantage.mean()
     return centred / (centred.pow(2).mean().sqrt() + epsilon)
+
+
+def normalized_by_group(x: Tensor, group: Tensor, groups: int, least: int = LEAST) -> Tensor:
+    """What :func:`mario_agents.ops.normalizing.normalized_by_group` gives, by operations that a
+    CUDA graph can have.
+
+    Args:
+        x: of any shape.
+        group: of each number, of the same shape; 0 and more.
+        groups: more than the largest of them.
+        least: smaller groups are one group together.
+    """
+    members = (group.flatten()[:, None] == torch.arange(groups, device=x.device)).to(x.dtype)
+    small = members.sum(dim=0) < least
+    together = (members * small).sum(dim=1, keepdim=True)
+    members = torch.cat([members * ~small, together], dim=1)
+    count = members.sum(dim=0).clamp(min=1)
+
+    def within(numbers: Tensor) -> Tensor:
+        """The mean ``(N,)`` over the group of each."""
+        return (members * ((members * numbers[:, None]).sum(dim=0) / count)).sum(dim=1)
+
+    centred = x.flatten() - within(x.flatten())
+    return (centred / (within(centred.square()).sqrt() + EPSILON)).view_as(x)
 
 
 def clipped_surrogate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shutil
 import sys
@@ -14,13 +15,15 @@ import torch
 
 from mario_agents.algos.dqn.algorithm import ApexAlgorithm, DDQNAlgorithm
 from mario_agents.algos.dqn.config import ApexConfig, DDQNConfig
+from mario_agents.algos.impala.config import ImpalaConfig
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import make_config
 from mario_agents.core.algorithm import Spaces, WorkerContext
+from mario_agents.core.gradients import DeviceBatch
 from mario_agents.core.types import Step
 from mario_agents.imitation.cloning import check_imitation
 from mario_agents.imitation.demonstrations import demonstrations, sources_of
-from mario_agents.imitation.kept import demonstration_storage, read_runs
+from mario_agents.imitation.kept import demonstrated_steps, demonstration_storage, read_runs
 from mario_agents.ops.imitation import margin_loss, self_imitation_loss
 from mario_agents.replay.selectors import PrioritizedSelector
 from mario_agents.replay.storage import Storage
@@ -33,6 +36,7 @@ from mario_envkit.errors import ConfigError, RunError
 from mario_envkit.plugins import load_trainer
 from tests.agents.test_initial import config_of, model, saved
 from tests.agents.trained_run import assert_equal, rows, train, weights
+from tests.gpu.learning_parts import Player
 
 CPU = torch.device("cpu")
 
@@ -250,8 +254,13 @@ def test_more_than_there_is_room_for_is_refused(runs_folder: Path) -> None:
 
 
 def test_self_imitation_needs_something_to_imitate() -> None:
+    assert ImpalaConfig(sil_coef=0.1).demo_windows == 0
+    shared = ImpalaConfig(imitate="ways", sil_coef=0.1, workers=3, demo_size=1_000)
+    assert shared.replay_bytes() == 3_000 * math.prod(shared.obs_shape)
+    one = dataclasses.replace(shared, share="experience")
+    assert one.replay_bytes() == 1_000 * math.prod(one.obs_shape)
     assert PPOConfig(sil_coef=0.1).demo_windows == 0  # as in an exported run
-    with pytest.raises(ConfigError, match="sil_coef with a schedule of gamma"):
+    with pytest.raises(ConfigError, match="sil_coef does not go with a schedule of gamma"):
         PPOConfig(sil_coef=0.1, imitate="ways", schedule={"gamma": "0.9:0.97"})
     assert PPOConfig(imitate="ways").replay_bytes() == 0
     config = PPOConfig(imitate="ways", sil_coef=0.1, minibatch_size=64, demo_size=1_000)
@@ -259,12 +268,63 @@ def test_self_imitation_needs_something_to_imitate() -> None:
     assert config.demo_windows == 16
 
 
+@pytest.mark.parametrize("name", ["ppo", "a3c"])
 @pytest.mark.parametrize("recurrent", ["none", "gru"])
-@pytest.mark.slow
-def test_ppo_imitates_itself_along_the_runs_while_it_learns_backward(
-    recurrent: str, runs_folder: Path, tmp_path: Path
+def test_demonstrated_steps_are_imitated_beside_every_batch(
+    name: str, recurrent: str, played_runs: list[Run]
 ) -> None:
-    trainer: Any = load_trainer("ppo")
+    """The loss with them is the loss without, and that of the steps, which are the demonstrations'
+    in their order; a restored dataset draws the same ones."""
+    plugin: Any = load_trainer(name)
+    options = {"imitate": "ways", "sil_coef": 0.5, "recurrent_type": recurrent, "num_envs": 4}
+    config = config_of(name, **options)
+    player = Player(plugin.algorithm, config, CPU, tuple(played_runs))
+    batch = player.first_batch()
+    length = config.demo_length
+    assert (length > 1) == (recurrent == "gru")
+    assert batch["demo_action"].shape == (length, config.demo_windows)
+    assert config.demo_windows * length == pytest.approx(0.25 * config.batch_steps, abs=length)
+    steps = demonstrated_steps(
+        *(played_runs, config, config.env_kwargs()),
+        size=config.demo_size, gamma=config.gamma, length=length,
+    )  # fmt: skip
+    shown = batch["demo_obs"].transpose(1, 0, 2, 3, 4)
+    for window, action in zip(shown, batch["demo_action"].T, strict=True):
+        found = (steps.obs[steps.starts] == window[0]).all(axis=(1, 2, 3)).nonzero()[0]
+        places = [slice(at, at + length) for at in steps.starts[found]]
+        assert any((steps.action[at] == action).all() for at in places)
+    learner = player.learner
+    alone = {key: array for key, array in batch.items() if not key.startswith("demo_")}
+    loss, measured = learner.compute_loss(DeviceBatch(learner, batch, CPU))
+    without, _ = learner.compute_loss(DeviceBatch(learner, alone, CPU))
+    with torch.no_grad():
+        logits, value = plugin.algorithm.policy_value(
+            *(learner, torch.from_numpy(batch["demo_obs"])),
+            torch.from_numpy(batch["demo_is_first"]),
+        )
+    imitation, better = 0.0, 0
+    for t, k in np.ndindex(*batch["demo_action"].shape):
+        gain = max(float(batch["demo_value"][t, k]) - float(value[t, k]), 0.0)
+        log_prob = float(logits[t, k].log_softmax(0)[batch["demo_action"][t, k]])
+        imitation += -log_prob * gain + 0.01 * 0.5 * gain**2
+        better += gain > 0
+    count = batch["demo_action"].size
+    assert float(loss - without) == pytest.approx(0.5 * imitation / count, rel=1e-3)
+    assert float(measured["demo_better"]) == pytest.approx(better / count)
+    before = player.dataset.state()
+    drawn = [player.dataset._demonstrations.draw()["demo_value"]]
+    player.dataset.restore({}, before)
+    drawn.append(player.dataset._demonstrations.draw()["demo_value"])
+    np.testing.assert_array_equal(*drawn)
+    player.close()
+
+
+@pytest.mark.parametrize(("name", "recurrent"), [("ppo", "none"), ("ppo", "gru"), ("a3c", "gru")])
+@pytest.mark.slow
+def test_an_actor_imitates_itself_along_the_runs_while_it_learns_backward(
+    name: str, recurrent: str, runs_folder: Path, tmp_path: Path
+) -> None:
+    trainer: Any = load_trainer(name)
     options = {
         "imitate": str(runs_folder),
         "imitate_steps": 0,
@@ -274,18 +334,18 @@ def test_ppo_imitates_itself_along_the_runs_while_it_learns_backward(
         "recurrent_type": recurrent,
         "total_steps": 1_024,
     }
-    path = train(trainer, config_of("ppo", **options), tmp_path / "run", name="ppo")
+    path = train(trainer, config_of(name, **options), tmp_path / "run", name=name)
     assert not (path / "imitation.csv").exists()
     learned = rows(path)[-1]
     assert 0 < float(learned["demo_better"]) <= 1
     assert float(learned["demo_accuracy"]) > 0
     alone = train(
-        trainer, config_of("ppo", **{**options, "sil_coef": 0.0}), tmp_path / "alone", name="ppo"
+        trainer, config_of(name, **{**options, "sil_coef": 0.0}), tmp_path / "alone", name=name
     )
     assert not (alone / "demonstrations.jsonl").exists()
     assert rows(alone)[-1]["demo_better"] in ("", "nan")
     shutil.copytree(path, tmp_path / "again")
-    further = config_of("ppo", **{**options, "total_steps": 2_048})
+    further = config_of(name, **{**options, "total_steps": 2_048})
     for each in (path, tmp_path / "again"):
         trainer.train(further, each, resume=True)
     assert_equal(weights(path), weights(tmp_path / "again"))
@@ -343,6 +403,7 @@ def test_a_run_begins_with_what_was_demonstrated_and_goes_on_with_it(
         ("ddqn", "gradients", "margin_loss", 20),
         ("ddqn", "experience", "margin_loss", 20),
         ("dreamer", "gradients", "demo_loss", 0),
+        ("impala", "experience", "demo_better", 0),
     ],
 )
 def test_workers_and_learners_have_them_too(
@@ -351,6 +412,8 @@ def test_workers_and_learners_have_them_too(
     trainer: Any = load_trainer(name)
     options = {"imitate": str(runs_folder), "imitate_steps": steps, "workers": 2, "share": share}
     # Whichever worker is faster has enough for batches.
+    if name == "impala":
+        options["sil_coef"] = 0.1
     options |= {"total_steps": 400 if name == "dreamer" else 1_024}
     path = train(trainer, config_of(name, **options), tmp_path / "run", name=name)
     assert (path / "imitation.csv").exists() == bool(steps)

@@ -23,26 +23,36 @@ from tests.gpu.options import SMALL_SCREEN, small_options
 
 CPU = torch.device("cpu")
 REPLAYS = 2
+LINE = "0.9:0.5@512"
+SCHEDULED = {"gamma": LINE, "repeat_action_probability": "0:0.5@512"}
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("ddqn", "tiles", {"huber": 1.0}),
     ("ddqn", "pixels", {"network": "nature"}),
     ("apex", "tiles", {}),
-    ("ppo", "tiles", {"value_clip": 0.2}),
+    ("ppo", "tiles", {"value_clip": 0.2, "schedule": {**SCHEDULED, "entropy_coef": LINE}}),
     ("ppo", "pixels", {"network": "impala"}),
     ("a3c", "tiles", {"recurrent_type": "lstm", "trust_region": 0.1}),
     ("a3c", "tiles", {"recurrent_type": "transformer", "transformer_memory": 4}),
+    (
+        "a3c",
+        "tiles",
+        {"normalize_advantage": "level", "schedule": {"entropy_beta": LINE, **SCHEDULED}},
+    ),
     ("impala", "pixels", {"network": "small", "leak": 0.1}),
-    ("dreamer", "tiles", {}),
+    ("dreamer", "tiles", {"schedule": {**SCHEDULED, "entropy_coef": LINE}}),
     ("dreamer", "pixels", {}),
     ("dreamer", "tiles", {"decoder": "none"}),
 ]
 """A trainer, what it sees, and options that are not the small ones of the check of a GPU."""
+IN_BATCHES = {"gamma", "entropy_coef", "entropy_beta"}
+"""What a recorded loss is told of schedules: numbers of the batch, which change from one to the
+next."""
 SLOW = {"decoder"}
 """Options whose case is among the slow tests."""
 PARAMETERS = [
     pytest.param(
         *case,
-        id="-".join([*case[:2], *map(str, case[2].values())]),
+        id="-".join([*case[:2], *(n if n == "schedule" else str(x) for n, x in case[2].items())]),
         marks=pytest.mark.slow if SLOW & set(case[2]) else (),
     )
     for case in CASES
@@ -76,6 +86,7 @@ def test_a_replay_computes_what_is_computed_without(
     computers = GradientComputer(learner, CPU, capture), GradientComputer(other, CPU)
     updaters = algorithm.updater(config, learner), algorithm.updater(config, other)
     kept: list[tuple[list[Tensor], list[Tensor]]] = []
+    lines: list[tuple[float, ...]] = []
     for batch in player.batches():
         measured, expected = (computer.add(batch) for computer in computers)
         assert set(measured) == set(expected)
@@ -88,10 +99,11 @@ def test_a_replay_computes_what_is_computed_without(
         for updater, found in zip(updaters, (gradients, others), strict=True):
             updater.apply([gradient.clone() for gradient in found])
         player.feedback(batch, measured)
-        if capture.replays == REPLAYS:
+        lines.append(tuple(float(np.ravel(batch[name])[0]) for name in IN_BATCHES & set(batch)))
+        if capture.replays >= REPLAYS and (len(set(lines)) > 1 or not config.schedules):
             break
     player.close()
-    assert capture.replays == REPLAYS
+    assert capture.replays >= REPLAYS
     for name, value in other.model.state_dict().items():
         assert torch.equal(learner.model.state_dict()[name], value), name
     # What was given out is not the memory of a graph.

@@ -190,7 +190,7 @@ def invented(config: ImpalaConfig) -> tuple[Unrolled, Batch]:
 
 
 def test_steps_outside_of_the_trust_region_count_nothing():
-    config = dataclasses.replace(CONFIG, trust_region=0.05, normalize_advantage=False)
+    config = dataclasses.replace(CONFIG, trust_region=0.05, normalize_advantage="none")
     now, batch = invented(config)
     ratio = (now.logits.log_softmax(2) - batch["logits"].log_softmax(2)) * now.logits.softmax(2)
     inside = ratio.sum(2) <= 0.05
@@ -203,8 +203,8 @@ def test_steps_outside_of_the_trust_region_count_nothing():
     assert result.trusted == pytest.approx(float(inside.float().mean()))
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-def test_an_action_that_would_not_be_taken_any_more_counts_nothing(normalize: bool):
+@pytest.mark.parametrize("normalize", ["none", "batch"])
+def test_an_action_that_would_not_be_taken_any_more_counts_nothing(normalize: str):
     """Its ratio is 0, whatever the advantages are made to."""
     config = dataclasses.replace(CONFIG, trust_region=None, normalize_advantage=normalize)
     now, batch = invented(config)
@@ -221,7 +221,7 @@ def test_an_action_that_would_not_be_taken_any_more_counts_nothing(normalize: bo
 
 def test_with_a_clip_an_action_gains_nothing_beyond_a_share_of_its_old_probability():
     config = dataclasses.replace(
-        CONFIG, pg_clip=0.2, returns="gae", trace_lambda=0.0, normalize_advantage=False
+        CONFIG, pg_clip=0.2, returns="gae", trace_lambda=0.0, normalize_advantage="none"
     )
     now, batch = invented(config)
     batch["entropy_beta"] = torch.zeros(3)
@@ -241,7 +241,7 @@ def test_with_a_clip_an_action_gains_nothing_beyond_a_share_of_its_old_probabili
 
 
 def test_the_loss_is_the_sum_of_its_parts_and_the_target_is_gae_if_asked():
-    config = dataclasses.replace(CONFIG, returns="gae", normalize_advantage=False, gamma=0.8)
+    config = dataclasses.replace(CONFIG, returns="gae", normalize_advantage="none", gamma=0.8)
     now, batch = invented(config)
     result = impala_loss(now, batch, config)
     total, errors = 0.0, np.zeros((5, 3))

@@ -10,11 +10,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mario_agents.algos.impala.config import ImpalaConfig
+from mario_agents.algos.impala.loss import impala_loss
+from mario_agents.algos.impala.unrolled import Unrolled
 from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.types import Step
+from mario_agents.ops import policy_gradient
 from mario_agents.ops.normalizing import normalized, normalized_by_group
+from mario_envkit.errors import ConfigError
 
 
 @given(st.integers(0, 99), st.integers(1, 40), st.integers(1, 9), st.integers(1, 50))
@@ -33,6 +38,10 @@ def test_each_group_by_a_loop_of_its_own(seed: int, steps: int, groups: int, lea
     found = normalized_by_group(x, group, least)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    tensors = torch.from_numpy(x), torch.from_numpy(group)
+    found = policy_gradient.normalized_by_group(*tensors, groups=256, least=least).numpy()
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_one_group_is_the_whole() -> None:
@@ -69,3 +78,50 @@ def test_a_rollout_by_level(stack: int) -> None:
         advantage = batch["advantage"][0][level == number]
         assert advantage.mean() == pytest.approx(0, abs=1e-5)
         assert advantage.std() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("stack", [1, 2])
+def test_unrolls_by_level(stack: int) -> None:
+    """The loss is that of advantages which a loop over levels has brought to the same size."""
+    config = ImpalaConfig(
+        normalize_advantage="level", frame_stack=stack, returns="gae", trust_region=None,
+        trace_lambda=0.0, entropy_beta=0.0, entropy_beta_end=0.0, value_coef=0.0, pg_clip=None,
+    )  # fmt: skip
+    assert config.env_kwargs()["show_level"]
+    assert not config.show_level, "the network does not see it"
+    rng, steps, games = np.random.default_rng(0), 40, 5
+    level = np.array([1, 1, 9, 32, 32])
+    obs = rng.integers(0, 99, (steps + 1, games, stack, 16, 16)).astype(np.uint8)
+    obs[:, :, -1, 15, 15] = level
+    reward = rng.normal(size=(steps, games)) * level + level
+    logits, played = rng.normal(size=(2, steps, games, 7))
+    action = rng.integers(0, 7, (steps, games))
+    no = torch.zeros(steps, games, dtype=torch.bool)
+    batch = {
+        "obs": torch.from_numpy(obs if stack > 1 else obs[:, :, 0]),
+        "action": torch.from_numpy(action),
+        "reward": torch.from_numpy(reward.astype(np.float32)),
+        "terminated": ~no,  # so that the advantage is the reward, as values are 0
+        "truncated": no,
+        "logits": torch.from_numpy(played.astype(np.float32)),
+        "weight": torch.ones(games),
+        "entropy_beta": torch.zeros(games),
+        "is_replayed": no[0],
+    }
+    values = torch.zeros(steps + 1, games), torch.zeros(steps, games)
+    now = Unrolled(torch.from_numpy(logits.astype(np.float32)), *values)
+    total = 0.0
+    for b in range(games):
+        peers = reward[:, level == level[b]]
+        for t in range(steps):
+            log_prob = logits[t, b] - np.log(np.exp(logits[t, b]).sum())
+            total -= log_prob[action[t, b]] * (reward[t, b] - peers.mean()) / peers.std()
+    assert float(impala_loss(now, batch, config).loss) == pytest.approx(
+        total / (steps * games), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("kind", [PPOConfig, ImpalaConfig])
+def test_levels_that_cannot_be_told_apart_are_refused(kind: type[PPOConfig | ImpalaConfig]) -> None:
+    with pytest.raises(ConfigError, match="tell levels apart by their tiles"):
+        kind(normalize_advantage="level", observation="pixels")

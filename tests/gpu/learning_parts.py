@@ -19,25 +19,29 @@ from mario_agents.acting.environments import make_vector
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.gradients import DeviceBatch, GradientComputer
 from mario_agents.core.graphed import capture_for
+from mario_envkit.curriculum.runs import Run
 
 MOST_ROUNDS = 200
 NumpyBatch = dict[str, NDArray[Any]]
 
 
 class Player:
-    """Plays with a trainer's policy and offers its dataset's batches; close it."""
+    """Plays with a trainer's policy and offers its dataset's batches, with demonstrations of
+    ``runs`` where there are some; close it."""
 
-    def __init__(self, algorithm: Any, config: Any, device: torch.device) -> None:
+    def __init__(
+        self, algorithm: Any, config: Any, device: torch.device, runs: tuple[Run, ...] = ()
+    ) -> None:
         envs = make_vector(algorithm.env_kwargs(config), config.num_envs)
         self.spaces, self.algorithm, self.config = Spaces.of(envs), algorithm, config
         self.device = device
         self.learner = algorithm.learner(config, self.spaces)
         self.learner.model.to(device)
-        context = WorkerContext(0, 1, config.seed, 0, 0, device)
+        context = WorkerContext(0, 1, config.seed, 0, 0, device, demonstrations=runs)
         policy = algorithm.policy(config, self.learner, context)
         self._actor = Actor(envs, policy, seed=config.seed)
-        self._dataset = algorithm.dataset(config, self.learner, self.spaces, context)
-        self.feedback = self._dataset.feedback
+        self.dataset = algorithm.dataset(config, self.learner, self.spaces, context)
+        self.feedback = self.dataset.feedback
         self.close = envs.close
 
     def learn(self, updates: Updates) -> Iterator[Update]:
@@ -67,21 +71,21 @@ class Player:
 
     def _fed(self, at: int, batch: NumpyBatch) -> None:
         """Let the dataset give all batches that are due, and keep the first one of them."""
-        for number, each in enumerate(self._dataset.batches(at)):
+        for number, each in enumerate(self.dataset.batches(at)):
             if not number:
                 batch.update(_copied(each))
 
     def batches(self) -> Iterator[Mapping[str, NDArray[Any]]]:
         """Play, and give each batch that is due; :attr:`feedback` takes what was measured on it."""
         for at, _ in islice(self._rounds(), MOST_ROUNDS):
-            yield from self._dataset.batches(at)
+            yield from self.dataset.batches(at)
         raise AssertionError(f"{MOST_ROUNDS} rounds led to too few batches")
 
     def _rounds(self) -> Iterator[tuple[int, int]]:
         """Play without end; all steps so far, and those of each round."""
         steps, at = self.algorithm.collect_steps(self.config), 0
         while True:
-            made = self._actor.collect(steps, at, lambda step: self._dataset.add(step, 0)).steps
+            made = self._actor.collect(steps, at, lambda step: self.dataset.add(step, 0)).steps
             at += made
             yield at, made
 

@@ -67,7 +67,7 @@ def test_rounding_is_no_error_where_it_decides_about_gradients(compared: Compare
         {"gamma": 0.91},
         {"value_coef": 0.0},
         {"value_coef": 0.505},
-        {"normalize_advantage": False},
+        {"normalize_advantage": "none"},
     ],
     ids=str,
 )

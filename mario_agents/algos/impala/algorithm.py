@@ -13,8 +13,8 @@ from mario_agents.config import Share
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw, rmsprop
 from mario_agents.core.updater import Updater
+from mario_agents.imitation.self_imitation import DemonstratedWindows
 from mario_agents.nn.actor_critic import build_actor_critic
-from mario_agents.nn.device import arithmetic
 from mario_agents.nn.init import seeded
 
 
@@ -48,8 +48,14 @@ class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
     def dataset(
         self, config: ImpalaConfig, learner: ImpalaLearner, spaces: Spaces, context: WorkerContext
     ) -> ImpalaUnrolls:
-        """Unrolls, each learned from once when it is new, and old ones beside them."""
-        return ImpalaUnrolls(config, learner.model, spaces, context)
+        """Unrolls, each learned from once when it is new, and old ones beside them, perhaps with
+        demonstrations."""
+        shown = DemonstratedWindows(config, context, self.env_kwargs(config))
+        return ImpalaUnrolls(config, learner.model, spaces, context, shown)
+
+    def keeps_demonstrations(self, config: ImpalaConfig) -> bool:
+        """For self-imitation."""
+        return config.demo_windows > 0
 
     def updater(self, config: ImpalaConfig, learner: ImpalaLearner) -> Updater:
         """One learning rate for all, which falls by half a cosine."""
@@ -68,10 +74,7 @@ class ImpalaAlgorithm(Algorithm[ImpalaConfig, ImpalaLearner]):
         self, learner: ImpalaLearner, obs: Tensor, is_first: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Those of the network without noise, which remembers nothing at first."""
-        model = learner.model
-        with arithmetic(learner.config.precision, obs.device):
-            found = model.unroll(obs, model.core.initial(obs.shape[1]), is_first)
-        return found.logits, found.value
+        return learner.policy_value(obs, is_first)
 
 
 class A3CAlgorithm(ImpalaAlgorithm):

@@ -15,7 +15,7 @@ from mario_agents.config import (
     PositiveInt,
     Schedule,
 )
-from mario_agents.nn.actor_critic import ActorCriticConfig
+from mario_agents.imitation.self_imitation import SelfImitationConfig
 from mario_envkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ ReplayShare = Annotated[float, Meta(ge=0, le=0.9375)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImpalaConfig(ActorCriticConfig):
+class ImpalaConfig(SelfImitationConfig):
     """Configuration of the trainers ``impala`` and ``a3c``; the reasons for the defaults are in the
     README."""
 
-    SCHEDULABLE: ClassVar[frozenset[str]] = ActorCriticConfig.SCHEDULABLE | {
+    SCHEDULABLE: ClassVar[frozenset[str]] = SelfImitationConfig.SCHEDULABLE | {
         "entropy_beta",
         "gamma",
     }
@@ -92,8 +92,10 @@ class ImpalaConfig(ActorCriticConfig):
     """Weight of the value loss."""
     value_huber: PositiveFloat | None = 1.0
     """Errors of values count linearly beyond this (Huber loss); None squares them."""
-    normalize_advantage: bool = True
-    """Bring the advantages of a batch to mean 0 and deviation 1."""
+    normalize_advantage: Literal["batch", "level", "none"] = "batch"
+    """Over what advantages are brought to mean 0 and deviation 1; level is over the steps of a
+    batch in the same level (with tiles), so that levels with small rewards count as much. Levels
+    with less than 32 steps in a batch are taken together."""
 
     optimizer: Literal["adamw", "rmsprop"] = "adamw"
     """AdamW, or RMSProp with the numbers of IMPALA."""
@@ -129,6 +131,11 @@ class ImpalaConfig(ActorCriticConfig):
         return super().scheduled(name)
 
     @property
+    def by_level(self) -> bool:
+        """Whether advantages are normalised within levels."""
+        return self.normalize_advantage == "level"
+
+    @property
     def lr_end(self) -> float:
         """What ``lr_min`` means."""
         return 0.1 * self.lr if self.lr_min is None else self.lr_min
@@ -142,6 +149,21 @@ class ImpalaConfig(ActorCriticConfig):
     def replayed(self) -> int:
         """Old unrolls in a batch."""
         return round(self.batch * self.replay_share / (1.0 - self.replay_share))
+
+    @property
+    def batch_steps(self) -> int:
+        """Those of new and old unrolls."""
+        return (self.batch + self.replayed) * self.rollout_steps
+
+    @property
+    def demo_length(self) -> int:
+        """Those of an unroll, or 1 without memory."""
+        return self.rollout_steps if self.remembers else 1
+
+    @property
+    def discount(self) -> float:
+        """``gamma``."""
+        return self.gamma
 
     @property
     def most_waiting(self) -> int:

@@ -12,6 +12,7 @@ from mario_agents.algos.impala.config import ImpalaConfig
 from mario_agents.algos.impala.loss import impala_loss
 from mario_agents.algos.impala.unrolled import Unrolled, spliced, unrolled
 from mario_agents.core.types import Batch, Learner
+from mario_agents.imitation.self_imitation import with_self_imitation
 from mario_agents.nn.actor_critic import ActorCritic, PolicyValue
 from mario_agents.nn.device import arithmetic, rounds
 from mario_agents.nn.recurrent import CoreState
@@ -42,14 +43,22 @@ class ImpalaLearner(Learner):
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss, and detached metrics; see :func:`~mario_agents.algos.impala.loss.impala_loss`.
+        What was demonstrated beside the batch is learned from by
+        :func:`~mario_agents.imitation.self_imitation.with_self_imitation`.
 
         ``priority`` ``(B,)`` is the mean size of the errors of an unroll's values.
         """
         with arithmetic(self.config.precision, batch["obs"].device):
             now = unrolled(self.model, batch)
         result = impala_loss(now, batch, self.config)
-        measured = {**result._asdict(), "loss": result.loss.detach()}
-        return result.loss, {**measured, "rounding": self._rounding(now, batch)}
+        measured = {**result._asdict(), "rounding": self._rounding(now, batch)}
+        return with_self_imitation(*(result.loss, measured, batch), self.policy_value, self.config)
+
+    def policy_value(self, obs: Tensor, is_first: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`~mario_agents.core.algorithm.Algorithm.policy_value`; without noise."""
+        with arithmetic(self.config.precision, obs.device):
+            found = self.model.unroll(obs, self.model.core.initial(obs.shape[1]), is_first)
+        return found.logits, found.value
 
     @torch.no_grad()
     def _rounding(self, now: Unrolled, batch: Batch) -> Tensor:

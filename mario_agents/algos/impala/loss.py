@@ -17,9 +17,11 @@ from mario_agents.ops.policy_gradient import (
     clip_fraction,
     clipped_surrogate,
     normalized,
+    normalized_by_group,
 )
 from mario_agents.ops.regression import regression_error
 from mario_agents.ops.vtrace import Bounds, vtrace
+from mario_envkit.game import tiles
 
 if TYPE_CHECKING:
     from mario_agents.algos.impala.config import ImpalaConfig
@@ -79,7 +81,7 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
     weight = batch["weight"].expand(shape)
     if mask is not None:
         weight = weight * mask
-    signal = normalized(advantage) if config.normalize_advantage else advantage
+    signal = _scaled(advantage, batch, config.normalize_advantage)
     if config.pg_clip is None:
         gain, clipped = weight * pg_rho * log_prob * signal, torch.zeros_like(advantage[0, 0])
     else:
@@ -102,6 +104,17 @@ def impala_loss(now: Unrolled, batch: Batch, config: ImpalaConfig) -> ImpalaLoss
         explained_variance=1.0 - error.var() / target.var(),
         priority=error.abs().mean(dim=0),
     )
+
+
+def _scaled(advantage: Tensor, batch: Batch, within: str) -> Tensor:
+    """Advantages ``(T, B)`` as they count, see :class:`~.config.ImpalaConfig`."""
+    if within == "none":
+        return advantage
+    if within == "batch":
+        return normalized(advantage)
+    newest = batch["obs"][:-1].reshape(*advantage.shape, -1, *tiles.SHAPE)[:, :, -1]
+    level = newest[:, :, tiles.LEVEL[0], tiles.LEVEL[1]]
+    return normalized_by_group(advantage, level, groups=256)
 
 
 def _mean(values: Tensor, games: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mario_agents.imitation.self_imitation import DEMONSTRATED
 from mario_agents.telemetry.schema import gauge, rolling
 
 METRICS = (
@@ -52,6 +53,7 @@ METRICS = (
     ),
     rolling("policy_loss", "policy gradient loss", panel="Loss"),
     rolling("value_loss", "error of the values", panel="Loss"),
+    *DEMONSTRATED,
     gauge("dropped", "new unrolls that were overwritten before they were learned from", panel=None),
     gauge("buffer_size", "steps that unrolls are made of", panel=None),
 )

@@ -12,7 +12,7 @@ from mario_agents.algos.ppo.policy import PPOPolicy
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
 from mario_agents.core.updater import Updater
-from mario_agents.imitation.kept import demonstrated_steps
+from mario_agents.imitation.self_imitation import DemonstratedWindows
 from mario_agents.nn.actor_critic import build_actor_critic
 from mario_agents.nn.init import seeded
 
@@ -42,16 +42,7 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
         self, config: PPOConfig, learner: PPOLearner, spaces: Spaces, context: WorkerContext
     ) -> Rollout:
         """Rollouts, each learned from for a few epochs, perhaps with demonstrations beside."""
-        shown = None
-        if context.demonstrations:
-            shown = demonstrated_steps(
-                context.demonstrations,
-                config,
-                self.env_kwargs(config),
-                size=config.demo_size,
-                gamma=config.gamma,
-                length=config.sequence,
-            )
+        shown = DemonstratedWindows(config, context, self.env_kwargs(config))
         return Rollout(config, learner, spaces, context, shown)
 
     def keeps_demonstrations(self, config: PPOConfig) -> bool:
@@ -74,5 +65,4 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
         self, learner: PPOLearner, obs: Tensor, is_first: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Those of the network, which remembers nothing at first."""
-        found = learner.evaluate(obs, learner.model.core.initial(obs.shape[1]), is_first)
-        return found.logits, found.value
+        return learner.policy_value(obs, is_first)

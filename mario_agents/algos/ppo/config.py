@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
 from mario_agents.config import (
-    DemonstrationOptions,
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
@@ -17,7 +16,7 @@ from mario_agents.config import (
     PositiveInt,
     Schedule,
 )
-from mario_agents.nn.actor_critic import ActorCriticConfig
+from mario_agents.imitation.self_imitation import SelfImitationConfig
 from mario_envkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,10 +34,10 @@ def nearest_divisor(number: int, wanted: int) -> int:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PPOConfig(DemonstrationOptions, ActorCriticConfig):
+class PPOConfig(SelfImitationConfig):
     """Configuration of the trainer ``ppo``; the reasons for the defaults are in its README."""
 
-    SCHEDULABLE: ClassVar[frozenset[str]] = ActorCriticConfig.SCHEDULABLE | {
+    SCHEDULABLE: ClassVar[frozenset[str]] = SelfImitationConfig.SCHEDULABLE | {
         "entropy_coef",
         "gamma",
     }
@@ -85,13 +84,6 @@ class PPOConfig(DemonstrationOptions, ActorCriticConfig):
     """Leave the rest of a rollout's batches once the policy has moved this far (approximate KL
     divergence in nats); None uses all of them."""
 
-    sil_coef: NonNegativeFloat = 0.0
-    """With imitate: weight of self-imitation while the run plays. Beside each batch are so many
-    demonstrated steps as demo_ratio says of it, and what in them earned more than is expected is
-    imitated; 0 imitates before it plays alone. Go-Explore has 0.1, together with backward."""
-    sil_value_coef: NonNegativeFloat = 0.01
-    """Weight of the value loss in self-imitation."""
-
     lr: PositiveFloat = 1e-3
     """Learning rate of Adam after the warm-up."""
     lr_min: NonNegativeFloat | None = None
@@ -113,16 +105,6 @@ class PPOConfig(DemonstrationOptions, ActorCriticConfig):
             raise ConfigError(
                 "ppo needs rollout_steps * num_envs to be a multiple of minibatch_size, 2 or more, "
                 f"but {self.steps} * {self.num_envs} = {self.rollout} is none of {self.batch}."
-            )
-        if self.normalize_advantage == "level" and self.observation != "tiles":
-            raise ConfigError(
-                "ppo tells levels apart by their tiles: give --observation tiles, or another "
-                "--normalize-advantage than level."
-            )
-        if self.demo_windows and "gamma" in self.schedules:
-            raise ConfigError(
-                "ppo cannot have sil_coef with a schedule of gamma: what demonstrations earned is "
-                "discounted once, before training."
             )
         if self.lr_end > self.lr:
             raise ConfigError(f"ppo needs lr_min <= lr, not {self.lr_end:g} and {self.lr:g}.")
@@ -147,16 +129,16 @@ class PPOConfig(DemonstrationOptions, ActorCriticConfig):
             sequence_steps=self.sequence if self.remembers else self.sequence_steps,
         )
 
-    def env_kwargs(self) -> dict[str, Any]:
-        """Those of the game; tiles say which level it is, where advantages depend on it."""
-        shown = {"show_level": True} if self.normalize_advantage == "level" else {}
-        return {**super().env_kwargs(), **shown}
-
     def scheduled(self, name: str) -> Schedule:
         """Also what ``entropy_coef_end`` says."""
         if name == "entropy_coef" and name not in self.schedules:
             return Schedule(self.entropy_coef, self.entropy_coef_end, 0, self.total_steps)
         return super().scheduled(name)
+
+    @property
+    def by_level(self) -> bool:
+        """Whether advantages are normalised within levels."""
+        return self.normalize_advantage == "level"
 
     @property
     def lr_end(self) -> float:
@@ -182,11 +164,6 @@ class PPOConfig(DemonstrationOptions, ActorCriticConfig):
         )
 
     @property
-    def remembers(self) -> bool:
-        """Whether the network has a memory."""
-        return self.recurrent_type != "none"
-
-    @property
     def sequence(self) -> int:
         """What ``sequence_steps`` means; 1 without memory, where steps need not stay together."""
         if not self.remembers:
@@ -201,16 +178,19 @@ class PPOConfig(DemonstrationOptions, ActorCriticConfig):
         return self.steps * self.num_envs
 
     @property
-    def demo_windows(self) -> int:
-        """Sequences of demonstrated steps beside each batch, with ``sil_coef``."""
-        if self.imitate is None or not self.sil_coef or not self.demo_ratio:
-            return 0
-        return max(round(self.demo_ratio * self.batch / self.sequence), 1)
+    def batch_steps(self) -> int:
+        """Those of a minibatch."""
+        return self.batch
 
-    def replay_bytes(self) -> int:
-        """Bytes of demonstrations, as many as there may be."""
-        steps = self.demo_size * max(self.workers, 1) if self.demo_windows else 0
-        return steps * math.prod(self.obs_shape)
+    @property
+    def demo_length(self) -> int:
+        """Those of a sequence."""
+        return self.sequence
+
+    @property
+    def discount(self) -> float:
+        """``gamma``."""
+        return self.gamma
 
     @property
     def total_packets(self) -> int:

@@ -15,7 +15,7 @@ from mario_agents.algos.ppo.learner import PPOLearner
 from mario_agents.core.algorithm import Spaces, WorkerContext
 from mario_agents.core.dataset import Dataset, NumpyBatch
 from mario_agents.core.types import Step
-from mario_agents.imitation.steps import Steps
+from mario_agents.imitation.self_imitation import DemonstratedWindows
 from mario_agents.ops.gae import gae
 from mario_agents.ops.normalizing import normalized, normalized_by_group
 from mario_agents.ops.policy_gradient import explained_variance
@@ -32,7 +32,7 @@ class Rollout(Dataset):
         learner: what the game would have brought after the last steps is for its model to say.
         spaces: of the environments.
         context: seeds, device and stopwatch.
-        demonstrations: of which each minibatch has some beside it, if they are given.
+        demonstrations: of which each minibatch has some beside it, if there are any.
     """
 
     def __init__(
@@ -41,13 +41,12 @@ class Rollout(Dataset):
         learner: PPOLearner,
         spaces: Spaces,
         context: WorkerContext,
-        demonstrations: Steps | None = None,
+        demonstrations: DemonstratedWindows,
     ) -> None:
         self._config, self._learner = config, learner
         self._device, self._stopwatch = context.device, context.stopwatch
         self._shuffling = np.random.default_rng(context.seed_for("minibatches"))
         self._demonstrations = demonstrations
-        self._drawing = np.random.default_rng(context.seed_for("demonstrations"))
         self._entropy_coef, self._gamma = map(config.scheduled, ("entropy_coef", "gamma"))
         self._storage = Storage(
             config.rollout,
@@ -155,15 +154,7 @@ class Rollout(Dataset):
                 steps = first[chosen] + along
                 batch = {name: array[steps] for name, array in flat.items()}
                 states = {name: each[chosen] for name, each in before.items()}
-                yield {**batch, **states, **self._demonstrated()}
-
-    def _demonstrated(self) -> dict[str, NDArray[Any]]:
-        """What is learned from beside a minibatch: ``demo_obs``, ``demo_action``, ``demo_value``
-        and ``demo_is_first``, each ``(T, K, ...)``; without demonstrations nothing."""
-        if self._demonstrations is None:
-            return {}
-        drawn = self._demonstrations.draw(self._config.demo_windows, self._drawing)
-        return {f"demo_{name}": array for name, array in drawn.items()}
+                yield {**batch, **states, **self._demonstrations.draw()}
 
     def _finish(self, at: int) -> dict[str, NDArray[Any]]:
         """Turn what happened into what is learned, each ``(T, N, ...)``."""
@@ -211,13 +202,9 @@ class Rollout(Dataset):
 
     def state(self) -> dict[str, Any]:
         """The states of the generators that shuffle, and that draw demonstrations."""
-        state = {"rng": self._shuffling.bit_generator.state}
-        if self._demonstrations is not None:
-            state["demonstrations"] = self._drawing.bit_generator.state
-        return state
+        return {"rng": self._shuffling.bit_generator.state, **self._demonstrations.state()}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Take over :meth:`state`."""
         self._shuffling.bit_generator.state = state["rng"]
-        if self._demonstrations is not None:
-            self._drawing.bit_generator.state = state["demonstrations"]
+        self._demonstrations.restore(state)

@@ -9,10 +9,10 @@ from torch import Tensor
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.loss import ppo_loss
 from mario_agents.core.types import Batch, Learner
+from mario_agents.imitation.self_imitation import with_self_imitation
 from mario_agents.nn.actor_critic import ActorCritic, PolicyValue
 from mario_agents.nn.device import arithmetic
 from mario_agents.nn.recurrent import CoreState
-from mario_agents.ops.imitation import SelfImitationLoss, self_imitation_loss
 
 
 class PPOLearner(Learner):
@@ -35,7 +35,7 @@ class PPOLearner(Learner):
         """The loss, and detached metrics; see :func:`~mario_agents.algos.ppo.loss.ppo_loss`.
 
         What was demonstrated beside the batch is learned from by
-        :func:`~mario_agents.ops.imitation.self_imitation_loss`.
+        :func:`~mario_agents.imitation.self_imitation.with_self_imitation`.
         """
         config = self._config
         result = ppo_loss(
@@ -47,20 +47,11 @@ class PPOLearner(Learner):
             value_huber=config.value_huber,
             normalize=config.normalize_advantage == "minibatch",
         )
-        loss, measured = result.loss, result._asdict()
-        if "demo_obs" in batch:
-            shown = self._self_imitation(batch)
-            loss = loss + config.sil_coef * shown.loss
-            measured |= {"demo_better": shown.better, "demo_accuracy": shown.accuracy}
-        return loss, {**measured, "loss": loss.detach()}
-
-    def _self_imitation(self, batch: Batch) -> SelfImitationLoss:
-        nothing = self.model.core.initial(batch["demo_obs"].shape[1])
-        now = self.evaluate(batch["demo_obs"], nothing, batch["demo_is_first"])
-        return self_imitation_loss(
-            now.logits.flatten(0, 1),
-            now.value.flatten(),
-            batch["demo_action"].flatten(),
-            batch["demo_value"].flatten(),
-            value_coef=self._config.sil_value_coef,
+        return with_self_imitation(
+            *(result.loss, result._asdict(), batch), self.policy_value, config
         )
+
+    def policy_value(self, obs: Tensor, is_first: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`~mario_agents.core.algorithm.Algorithm.policy_value`."""
+        found = self.evaluate(obs, self.model.core.initial(obs.shape[1]), is_first)
+        return found.logits, found.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mario_agents.imitation.self_imitation import DEMONSTRATED
 from mario_agents.telemetry.schema import gauge, rolling
 
 METRICS = (
@@ -27,15 +28,6 @@ METRICS = (
     ),
     rolling("policy_loss", "clipped objective, negated", panel="Loss"),
     rolling("value_loss", "error of the values", panel="Loss"),
-    rolling(
-        "demo_better",
-        "with self-imitation: share of demonstrated steps that earned more than is expected",
-        panel="Demonstrations",
-    ),
-    rolling(
-        "demo_accuracy",
-        "with self-imitation: share of the demonstrated actions that are the policy's likeliest",
-        panel="Demonstrations",
-    ),
+    *DEMONSTRATED,
 )
 """The rolling ones are tracked for each batch, the gauge for each rollout."""
