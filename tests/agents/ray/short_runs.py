@@ -24,6 +24,7 @@ def options(trainer: Any, name: str, address: str) -> dict[str, Any]:
         "eval_interval": 256,
         "eval_episodes": 1,
         "stall_limit": 20,
+        "schedule": {"gamma": "0.9:0.8@4000", "repeat_action_probability": "0:0.5@4000"},
         "device": "cpu",
         "engine": "ray",
         "address": address,
@@ -58,6 +59,10 @@ def assert_resumed(path: Path, first: Checkpoint) -> None:
 def assert_rows(path: Path, end: Checkpoint) -> None:
     """The rows of every worker are here, each once, up to what is saved."""
     for number, counters in enumerate(end.state["counters"]):
-        steps = [int(row["steps"]) for row in rows(path, f"worker_{number}")]
+        found = rows(path, f"worker_{number}")
+        steps = [int(row["steps"]) for row in found]
         assert steps == sorted(steps)
         assert steps[-1] == counters["steps"]
+        sticky = [float(row["scheduled_repeat_action_probability"]) for row in found]
+        assert sticky == sorted(sticky)
+        assert 0 < sticky[-1] < 0.5

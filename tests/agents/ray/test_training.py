@@ -63,7 +63,12 @@ def test_synchronous_updates_are_those_of_processes_bit_for_bit(
     ends = []
     for engine in ("processes", "ray"):
         config = dataclasses.replace(
-            PPO, workers=2, total_steps=2048, engine=engine, address=cluster.address
+            PPO,
+            workers=2,
+            total_steps=2048,
+            engine=engine,
+            address=cluster.address,
+            schedule={"gamma": "0.9:0.7", "entropy_coef": "0.01:0.1"},
         )
         run = RunDir.create(tmp_path / engine, trainer="any", config=config)
         train(PPOCorridorAlgorithm(), config, run, resume=False)
