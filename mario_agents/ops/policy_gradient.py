@@ -41,7 +41,7 @@ def sample_categorical(logits: Tensor, rng: torch.Generator) -> Tensor:
     return (logits - (-uniform.log()).log().to(logits.device)).argmax(dim=-1)
 
 
-def normalized(advantage: Tensor, epsilon: float = EPSILON) -> Tensor:
+def normalized(advantage: Tensor, epsilon: float = 1e-8) -> Tensor:
     """Mean 0 and standard deviation 1 over the batch (a batch of one gets mean 0)."""
     centred = advantage - advantage.mean()
     return centred / (centred.pow(2).mean().sqrt() + epsilon)

@@ -11,6 +11,7 @@ from tests.agents.trained_run import rows
 from tests.gpu.options import known, small_options
 
 TRAINERS = ("ddqn", "apex", "ppo", "impala", "dreamer")
+LINES = {"gamma": "0.9:0.8@4000", "repeat_action_probability": "0:0.5@4000"}
 STEPS, MORE_STEPS = 384, 256
 """Of a run, and of what it is resumed for."""
 
@@ -24,7 +25,7 @@ def options(trainer: Any, name: str, address: str) -> dict[str, Any]:
         "eval_interval": 256,
         "eval_episodes": 1,
         "stall_limit": 20,
-        "schedule": {"gamma": "0.9:0.8@4000", "repeat_action_probability": "0:0.5@4000"},
+        "schedule": {n: line for n, line in LINES.items() if n in trainer.config_class.SCHEDULABLE},
         "device": "cpu",
         "engine": "ray",
         "address": address,
