@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -14,6 +15,9 @@ from mario_agents.evaluation.conditions import CONDITIONS
 from mario_agents.run import RunDir
 from mario_agents.run.records import read_standard
 from mario_agents.zoo import AGENTS, PREFIX, names
+
+FEW = 2
+"""Levels that are named; of more it is said how many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,13 @@ COMMAND_LINE = command_line("zoo", ZooOptions)
 def main(words: Sequence[str]) -> None:
     """Print a table of the zoo."""
     COMMAND_LINE.parse(words)
-    table = Table("agent", "trainer", "levels", *CONDITIONS, title="cleared, %")
+    table = Table(title="cleared, %", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("agent", no_wrap=True)
+    for heading in ("trainer", "levels"):
+        table.add_column(heading)
+    for condition in CONDITIONS:
+        # In two lines all of them fit into 80 columns.
+        table.add_column(condition.replace("-", "\n"), justify="right", no_wrap=True)
     for name in names():
         agent = RunDir.open(AGENTS / name)
         played = read_standard(agent.standard_path)
@@ -38,5 +48,6 @@ def main(words: Sequence[str]) -> None:
             each = [conditions.get(condition, ()) for conditions in played.values()]
             shares = [mean(e.success for e in episodes) for episodes in each if episodes]
             rates.append(f"{100 * mean(shares):.0f}" if shares else "-")
-        table.add_row(f"{PREFIX}{name}", agent.trainer, " ".join(played), *rates)
+        levels = " ".join(played) if len(played) <= FEW else f"{len(played)} levels"
+        table.add_row(f"{PREFIX}{name}", agent.trainer, levels, *rates)
     Console().print(table)

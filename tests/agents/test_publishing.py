@@ -196,6 +196,7 @@ def test_what_ships_plays_without_any_run(cli, tmp_path: Path) -> None:
     done = cli("zoo")
     assert "zoo:1-1" in done.stdout
     assert "ppo" in done.stdout
+    assert "…" not in done.stdout, "conditions that look alike"
     done = cli("record", "zoo:1-1")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "episode-1.mp4").is_file()
