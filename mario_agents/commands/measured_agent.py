@@ -117,7 +117,7 @@ def measured_agent(options: AgentOptions, given: Mapping[str, Any]) -> MeasuredA
 def _of_run(options: AgentOptions, run: StoredRun) -> MeasuredAgent:
     from mario_agents.evaluation.agents import Agent, digests
     from mario_agents.evaluation.result_file import TrainingRecord
-    from mario_agents.experiments.cell_result import progress_of
+    from mario_agents.publishing.export import training_of
 
     policy = run.trainer.load_policy(
         run.config, run.directory.path, device=options.device, weights=options.weights
@@ -135,7 +135,7 @@ def _of_run(options: AgentOptions, run: StoredRun) -> MeasuredAgent:
     )
     training = _declared(options)
     if not training.declared:
-        steps, seconds = progress_of(run.directory)
+        steps, seconds = training_of(run.directory)
         minutes = None if seconds is None else seconds / 60
         training = TrainingRecord(minutes=minutes, agent_steps=steps)
     return MeasuredAgent(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from mario_agents.experiments.cell_result import progress_of
 from mario_agents.run import RunDir, Which, read_weights, write_weights
 
 Dtype = Literal["float32", "bfloat16"]
 
 PRIVATE = ("rom", "init", "imitate", "backward", "wandb")
 """Options that say something about the machine of a run, and nothing about its agent."""
+_STEPS, _SECONDS = "trained_steps", "trained_seconds"
+"""Of the whole training, with exported weights, which have no rows beside them."""
 
 
 def export_agent(run: RunDir, folder: Path, *, weights: Which, dtype: Dtype) -> RunDir:
@@ -33,8 +37,24 @@ def export_agent(run: RunDir, folder: Path, *, weights: Which, dtype: Dtype) -> 
     options = {name: None if name in PRIVATE else value for name, value in run.options.items()}
     exported = run.copied(folder, options)
     rounded = {name: _rounded(tensor, dtype) for name, tensor in tensors.items()}
+    steps, seconds = training_of(run)
+    known = {_STEPS: steps, _SECONDS: seconds}
+    metadata |= {name: str(number) for name, number in known.items() if number is not None}
     write_weights(exported, rounded, metadata, "best")
     return exported
+
+
+def training_of(run: RunDir) -> tuple[int | None, float | None]:
+    """Agent steps and seconds of training of a run, or of the one that an agent was exported from;
+    None if nothing says so."""
+    steps, seconds = progress_of(run)
+    if steps is None and seconds is None and run.best_path.is_file():
+        metadata = read_weights(run, "best")[1]
+        with suppress(KeyError, ValueError):
+            steps = int(metadata[_STEPS])
+        with suppress(KeyError, ValueError):
+            seconds = float(metadata[_SECONDS])
+    return steps, seconds
 
 
 def digest(run: RunDir) -> str:

@@ -16,8 +16,9 @@ from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.trainer import TRAINER
 from mario_agents.commands.stored_run import StoredRun
 from mario_agents.config import absolute_paths
+from mario_agents.experiments.cell_result import progress_of
 from mario_agents.publishing.card import rows_of
-from mario_agents.publishing.export import digest, export_agent
+from mario_agents.publishing.export import digest, export_agent, training_of
 from mario_agents.run import RunDir, read_weights
 from mario_agents.run.records import read_standard
 from mario_agents.runtime.initial import read_initial
@@ -65,6 +66,12 @@ def test_an_export_plays_as_the_run_does(learned: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in agent.path.iterdir()) == ["best.safetensors", "config.json"]
     assert "secret" not in (agent.path / "config.json").read_text()
     assert read_weights(agent, "best")[1]["step"] == "128"
+    steps, seconds = training_of(agent)
+    assert (steps, seconds) == progress_of(RunDir.open(learned)), "beside it are no rows"
+    assert steps == 128
+    assert seconds and seconds > 0
+    again = export_agent(agent, tmp_path / "again", weights="best", dtype="bfloat16")
+    assert training_of(again) == (steps, seconds)
     with pytest.raises(RunError, match="not empty; choose another one with --out"):
         export_agent(RunDir.open(learned), agent.path, weights="best", dtype="float32")
 
