@@ -309,7 +309,7 @@ def test_demonstrated_steps_are_imitated_beside_every_batch(
         imitation += -log_prob * gain + 0.01 * 0.5 * gain**2
         better += gain > 0
     count = batch["demo_action"].size
-    assert float(loss - without) == pytest.approx(0.5 * imitation / count, rel=1e-3)
+    assert float((loss - without).detach()) == pytest.approx(0.5 * imitation / count, rel=1e-3)
     assert float(measured["demo_better"]) == pytest.approx(better / count)
     before = player.dataset.state()
     drawn = [player.dataset._demonstrations.draw()["demo_value"]]
