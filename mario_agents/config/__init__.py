@@ -33,6 +33,7 @@ from mario_agents.config.scalars import (
 )
 from mario_agents.config.schedules import Schedule
 from mario_agents.config.stored import absolute_paths, check_resume, to_plain
+from mario_agents.config.tile_network import TileNetworkConfig
 from mario_agents.config.train_config import TrainConfig
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "ScreenSide",
     "Share",
     "Stacked",
+    "TileNetworkConfig",
     "TrainConfig",
     "absolute_paths",
     "check_resume",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mario_agents.config import PositiveInt, TrainConfig
+from mario_agents.config import PositiveInt, TileNetworkConfig
 from mario_agents.nn.device import resolve_device
 from mario_agents.nn.encoders import Encoder
 from mario_agents.nn.init import orthogonal
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ActorCriticConfig(TrainConfig):
+class ActorCriticConfig(TileNetworkConfig):
     """What the network sees with, how wide it is, and what remembers."""
 
     HEADING = "network"
-    RESUMABLE: ClassVar[frozenset[str]] = TrainConfig.RESUMABLE | {"compile", "channels_last"}
+    RESUMABLE: ClassVar[frozenset[str]] = TileNetworkConfig.RESUMABLE | {"compile", "channels_last"}
 
     observation: Literal["pixels", "tiles"] = "tiles"
     """What the agent sees: the screen, or the tiles around Mario."""

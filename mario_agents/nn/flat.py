@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mario_agents.nn.encoders import Encoder
+from mario_agents.nn.fourier import FourierFeatures
 from mario_agents.nn.init import orthogonal
 from mario_envkit.errors import ConfigError
 from mario_envkit.game import tiles
@@ -41,6 +42,8 @@ class TileInputs(nn.Module):
             with ``show_buttons``.
         levels: how many levels they tell apart, one number for each, 1 in its own level and 0 in
             all others; environments show it with ``show_level``.
+        fourier: whether :class:`~mario_agents.nn.fourier.FourierFeatures` of the newest picture
+            follow on the numbers of all pictures; those of motion only with ``motion``.
 
     Attributes:
         each, width: numbers for each picture, and for each observation.
@@ -67,6 +70,7 @@ class TileInputs(nn.Module):
         motion: bool = True,
         buttons: bool = False,
         levels: int = 0,
+        fourier: bool = False,
     ) -> None:
         super().__init__()
         if obs_shape[-2:] != tiles.SHAPE:
@@ -85,7 +89,9 @@ class TileInputs(nn.Module):
         numbers = torch.arange(1, levels + 1, dtype=torch.uint8)
         self.register_buffer("levels", numbers, persistent=False)
         self.each = 2 * self.CELLS + self.FACTS + 4 * self.OBJECTS + len(bits) + levels
-        self.width = math.prod(obs_shape[:-2]) * self.each
+        self.fourier = FourierFeatures(motion=motion) if fourier else None
+        self._plain = math.prod(obs_shape[:-2]) * self.each
+        self.width = self._plain + (0 if self.fourier is None else self.fourier.width)
 
     def forward(self, obs: Tensor) -> Tensor:
         flat = obs.reshape(len(obs), -1, tiles.SHAPE[0] * tiles.SHAPE[1])
@@ -103,11 +109,15 @@ class TileInputs(nn.Module):
             parts.append(pressed.to(self.table.dtype))
         if len(self.levels):
             parts.append((flat[..., self.LEVEL, None] == self.levels).to(self.table.dtype))
-        return torch.cat(parts, dim=2).flatten(1)
+        plain = torch.cat(parts, dim=2).flatten(1)
+        return plain if self.fourier is None else torch.cat([plain, self.fourier(flat[:, -1])], 1)
 
     def undo(self, numbers: Tensor) -> Tensor:
-        """From ``(B, width)`` numbers to observations: of all codes those that look most alike."""
-        whole = numbers.reshape(-1, self.each)
+        """From ``(B, width)`` numbers to observations: of all codes those that look most alike.
+
+        Fourier features are not asked: what they are of is there without them.
+        """
+        whole = numbers[:, : self._plain].reshape(-1, self.each)
         widths = [2 * self.CELLS, 2 * self.OBJECTS, self.FACTS, 2 * self.OBJECTS]
         widths += [len(self.bits), len(self.levels)]
         grid, objects, facts, places, pressed, level = torch.split(whole, widths, dim=1)
@@ -135,7 +145,7 @@ class TileInputs(nn.Module):
 
     def planes(self, numbers: Tensor) -> Tensor:
         """The grids ``(B, 2 * stack, rows, columns)`` in such numbers: how solid, how dangerous."""
-        whole = numbers.reshape(len(numbers), -1, self.each)
+        whole = numbers[:, : self._plain].reshape(len(numbers), -1, self.each)
         cells = whole[..., : 2 * self.CELLS].reshape(*whole.shape[:2], self.CELLS, 2)
         cells = cells.transpose(2, 3)
         return cells.reshape(len(numbers), -1, tiles.GRID_ROWS, tiles.GRID_COLUMNS)
@@ -159,9 +169,12 @@ class TileEncoder(Encoder):
         motion: bool = True,
         buttons: bool = False,
         levels: int = 0,
+        fourier: bool = False,
     ) -> None:
         super().__init__()
-        self.inputs = TileInputs(obs_shape, motion=motion, buttons=buttons, levels=levels)
+        self.inputs = TileInputs(
+            obs_shape, motion=motion, buttons=buttons, levels=levels, fourier=fourier
+        )
         self.layer = orthogonal(nn.Linear(self.inputs.width, hidden))
         self.features = hidden
 

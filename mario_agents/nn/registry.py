@@ -45,6 +45,10 @@ class EncoderOptions(Protocol):
         """How many levels tiles tell apart."""
 
     @property
+    def fourier_features(self) -> bool:
+        """Whether networks see the newest tile picture pixel by pixel as well."""
+
+    @property
     def device(self) -> str:
         """Which trains."""
 
@@ -101,6 +105,7 @@ def build_encoder(
     motion: bool = True,
     buttons: bool = False,
     levels: int = 0,
+    fourier: bool = False,
 ) -> Encoder:
     """A network from observations to features, with fresh random weights.
 
@@ -112,14 +117,16 @@ def build_encoder(
         device: that trains, as the option of this name; decides what auto means.
         channels_last: layout of pictures, see :class:`~mario_agents.nn.pixels.PixelConv`; None is
             what is faster for this network on a CPU.
-        motion, buttons, levels: see :class:`~mario_agents.nn.flat.TileInputs`.
+        motion, buttons, levels, fourier: see :class:`~mario_agents.nn.flat.TileInputs`.
 
     Raises:
         ConfigError: if the network cannot see such observations, or there is no such device.
     """
     name = choose_network(choice, observation, resolve_device(device).type)
     if name == "mlp" and observation == "tiles":
-        return TileEncoder(obs_shape, hidden, motion=motion, buttons=buttons, levels=levels)
+        return TileEncoder(
+            obs_shape, hidden, motion=motion, buttons=buttons, levels=levels, fourier=fourier
+        )
     encoder = _encoder(name, obs_shape, hidden)
     if channels_last is None:
         channels_last = isinstance(encoder, ImpalaEncoder)
@@ -147,6 +154,7 @@ def configured_encoder(
         motion=motion,
         buttons=options.show_buttons,
         levels=options.levels_shown,
+        fourier=options.fourier_features,
     )
 
 

@@ -13,6 +13,7 @@ from mario_agents.config import (
     PositiveInt,
     ReplayConfig,
     Share,
+    TileNetworkConfig,
 )
 from mario_agents.nn.device import resolve_device
 from mario_agents.nn.registry import NetworkChoice, check_screen, choose_network
@@ -39,7 +40,7 @@ class ReplaySizes(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DQNConfig(ReplayConfig):
+class DQNConfig(ReplayConfig, TileNetworkConfig):
     """What the trainers of this package have in common; the reasons for the defaults are in its
     README.
 

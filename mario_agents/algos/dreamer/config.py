@@ -16,13 +16,14 @@ from mario_agents.config import (
     PositiveInt,
     ReplayConfig,
     Stacked,
+    TileNetworkConfig,
 )
 from mario_agents.replay.storage import storage_bytes
 from mario_envkit.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DreamerConfig(ReplayConfig):
+class DreamerConfig(ReplayConfig, TileNetworkConfig):
     """Configuration of the trainer ``dreamer``; the reasons for the defaults are in its README."""
 
     SCHEDULABLE: ClassVar[frozenset[str]] = ReplayConfig.SCHEDULABLE | {"entropy_coef", "gamma"}

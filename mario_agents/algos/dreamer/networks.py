@@ -106,7 +106,12 @@ def build_senses(config: DreamerConfig, obs_shape: tuple[int, ...], size: Size) 
         return Senses(pixels, eye, back, eye.tokens)
     inputs: TileInputs | ByteInputs = ByteInputs(obs_shape)
     if config.observation == "tiles":
-        inputs = TileInputs(obs_shape, buttons=config.show_buttons, levels=config.levels_shown)
+        inputs = TileInputs(
+            obs_shape,
+            buttons=config.show_buttons,
+            levels=config.levels_shown,
+            fourier=config.fourier_features,
+        )
     encoder = MLP(inputs.width, size.units, size.sense_layers)
     decoder = None if blind else MLP(features, size.units, size.sense_layers, inputs.width)
     return Senses(inputs, encoder, decoder, encoder.outputs)
