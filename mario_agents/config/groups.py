@@ -253,9 +253,11 @@ class RunOptions(OptionGroup):
     schedule: dict[str, str] = dataclasses.field(default_factory=dict)
     """Options that change while the run goes on, in a straight line over agent steps:
     NAME=START:END (until total_steps), NAME=START:END@STEPS or NAME=START:END@FROM-TO, such as
-    reward_weights.death=5:25@1e6-2e6. What can change: repeat_action_probability, the weight of
-    each term of the reward, gamma (not of apex), and the entropy bonus (entropy_coef or
-    entropy_beta). A schedule wins over the option itself."""
+    reward_weights.death=5:25@1e6-2e6. Steps may be percent of total_steps, and several lines may
+    follow one another: entropy_coef=0.01:0.01@25%,0.02:0.001. What can change:
+    repeat_action_probability, the weight of each term of the reward, gamma (not of apex), the
+    entropy bonus (entropy_coef or entropy_beta), and lr of ppo. A schedule wins over the option
+    itself."""
     max_minutes: PositiveFloat | None = None
     """Budget in minutes of wall-clock time for this call; whichever budget ends first counts."""
     init: str | None = None

@@ -102,7 +102,7 @@ class TrainConfig(
 
     @property
     def _weights_at_end(self) -> dict[str, float]:
-        ends = {name: schedule.end for name, schedule in self.schedules.items()}
+        ends = {name: schedule.corners[-1] for name, schedule in self.schedules.items()}
         return {**self.reward_weights, **weights_in(ends)}
 
     def env_kwargs(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class TrainConfig(
         if weights := self._weights_at_end:
             kwargs["reward_weights"] = weights
         if sticky is not None:
-            kwargs[STICKY] = max(sticky.start, sticky.end)
+            kwargs[STICKY] = max(sticky.corners)
         return kwargs
 
     def resolved(self) -> Self:

@@ -100,12 +100,31 @@ class Updater:
             packets: of gradients in the whole run, after which the learning rate is ``lr_end``.
             max_norm: of the gradients of an update.
         """
-        group = ParameterGroup(
-            learner.model.parameters(),
+        return cls.with_rate(
+            learner,
+            optimizer,
             lr=cosine_with_warmup(lr, lr_end, warmup=warmup, total=packets),
-            clip=clip_by_global_norm(max_norm),
+            max_norm=max_norm,
         )
-        return cls(learner, optimizer, group)
+
+    @classmethod
+    def with_rate(
+        cls,
+        learner: Learner,
+        optimizer: OptimizerFactory,
+        *,
+        lr: Callable[[int], float],
+        max_norm: float,
+    ) -> Updater:
+        """With all parameters in one group, and a limit for the norm of all gradients together.
+
+        Args:
+            learner, optimizer: as above.
+            lr: of :class:`ParameterGroup`.
+            max_norm: of the gradients of an update.
+        """
+        parameters, clip = learner.model.parameters(), clip_by_global_norm(max_norm)
+        return cls(learner, optimizer, ParameterGroup(parameters, lr=lr, clip=clip))
 
     def apply(self, gradients: Sequence[Tensor], packets: int = 1) -> Metrics:
         """One update from the mean gradients of ``packets`` packets, in the order of

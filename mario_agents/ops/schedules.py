@@ -38,6 +38,16 @@ def cosine_with_warmup(
     return value
 
 
+def by_packets(schedule: Schedule, *, packets: int, total_steps: int) -> Callable[[int], float]:
+    """A learning rate by the number of packets of gradients so far.
+
+    Args:
+        schedule: the learning rate by agent steps.
+        packets, total_steps: of the whole run, over which both grow evenly.
+    """
+    return lambda count: schedule(count * total_steps // packets)
+
+
 def lr_factor(scaling: LrScaling, count: int) -> float:
     """What the learning rate of an update from the mean of ``count`` gradients is multiplied by:
     1; the square root of ``count``, which keeps the variance of updates (Krizhevsky, "One weird

@@ -14,6 +14,8 @@ from mario_agents.algos.ppo.algorithm import PPOAlgorithm
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import Schedule, make_config, read_options
 from mario_agents.config.schedules import parse_schedule
+from mario_agents.config.train_config import STICKY
+from mario_agents.core.algorithm import Spaces
 from mario_agents.run import CheckpointStore, RunDir
 from mario_agents.runtime.worker_envs import WorkerEnvs
 from mario_envkit.errors import ConfigError
@@ -41,6 +43,13 @@ def ppo(**options: Any) -> PPOConfig:
         ("0:.4@1e3", Schedule(0.0, 0.4, 0, 1000)),
         ("5:25@1000-2000", Schedule(5.0, 25.0, 1000, 2000)),
         ("1e-2:1@5-5", Schedule(0.01, 1.0, 5, 5)),
+        ("0:1@25%", Schedule(0.0, 1.0, 0, 1000)),
+        ("0:1@12.5%-3e3", Schedule(0.0, 1.0, 500, 3000)),
+        ("1:1@25%,2:3", Schedule(1.0, 1.0, 0, 1000, Schedule(2.0, 3.0, 1000, 4000))),
+        (
+            "1:2@10, 3:4@20-30, 5:5",
+            Schedule(1.0, 2.0, 0, 10, Schedule(3.0, 4.0, 20, 30, Schedule(5.0, 5.0, 30, 4000))),
+        ),
     ],
 )
 def test_what_is_written_is_meant(text: str, schedule: Schedule) -> None:
@@ -63,18 +72,48 @@ def test_a_line_is_straight_and_ends() -> None:
     assert Schedule(1.0, 2.0, 0, 0)(0) == 2.0
 
 
+def test_a_line_may_be_a_jump_and_another_one_may_follow() -> None:
+    jump = Schedule(5.0, 25.0, 1000, 1000)
+    assert [jump(step) for step in (0, 999, 1000, 9999)] == [5, 5, 25, 25]
+    lines = parse_schedule("lr", "8:4@10%,6:2@20%-40%", 1000)
+    assert [lines(step) for step in (0, 50, 99, 100, 150, 199)] == pytest.approx(
+        [8, 6, 4.04, 4, 4, 4]
+    )
+    assert [lines(step) for step in (200, 300, 400, 1000)] == [6, 4, 2, 2]
+    assert lines.corners == (8, 4, 6, 2)
+
+
+def test_the_learning_rate_of_ppo_follows_its_schedule() -> None:
+    config = ppo(
+        schedule={"lr": "1e-3:1e-3@25%,5e-4:1e-4"}, lr=3e-3, lr_warmup=9,
+        num_envs=4, rollout_steps=16, minibatch_size=16, epochs=2, total_steps=6400,
+    )  # fmt: skip
+    algorithm = PPOAlgorithm()
+    updater = algorithm.updater(config, algorithm.learner(config, Spaces((2, 16, 16), 5)))
+    rate, packets = updater.groups[0].lr, 800
+    assert config.total_packets == packets
+    assert rate(0) == rate(packets // 4 - 1) == 1e-3
+    assert rate(packets // 4) == 5e-4
+    assert rate(packets * 5 // 8) == pytest.approx(3e-4)
+    assert rate(packets) == rate(packets + 9) == 1e-4
+
+
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
         (
-            {"lr": "1:2"},
-            "lr cannot change while a run goes on; what can is entropy_coef, gamma, "
+            {"lr_min": "1:2"},
+            "lr_min cannot change while a run goes on; what can is entropy_coef, gamma, lr, "
             "repeat_action_probability, reward_weights.TERM",
         ),
         ({"gamma": "0.9"}, "gamma = '0.9' is not START:END"),
         ({"gamma": "0.9:0.95@9-3"}, "is not START:END"),
         ({"gamma": "nan:0.95"}, "is not START:END"),
         ({"gamma": "0.9:0.95@1.5"}, "is not START:END"),
+        ({"gamma": "0.9:0.95@150%"}, "is not START:END"),
+        ({"gamma": "0.9:0.95@50%,0.9:0.95@40%-60%"}, "nor several of these in their order"),
+        ({"gamma": "0.9:0.95,"}, "is not START:END"),
+        ({"lr": "1e-3:1e-3@25%,0:1e-4"}, "lr = 0.0 is not valid"),
         ({"gamma": "0.9:1.2"}, "gamma = 1.2 is not valid"),
         ({"repeat_action_probability": "0:1"}, "repeat_action_probability = 1.0 is not valid"),
         ({"reward_weights.death": "-1:2"}, "'death': -1.0} is not valid"),
@@ -136,6 +175,9 @@ def test_evaluations_count_by_what_schedules_end_with() -> None:
     assert kwargs["reward_weights"] == {"death": 25.0, "stall": 10.0}
     assert kwargs["repeat_action_probability"] == 0.5
     assert "reward_weights" not in PPOConfig().env_kwargs()
+    lines = {"reward_weights.death": "5:9@25%,25:20", STICKY: "0.1:0.1@25%,0.4:0.3"}
+    kwargs = ppo(schedule=lines).env_kwargs()
+    assert (kwargs["reward_weights"], kwargs[STICKY]) == ({"death": 20.0}, 0.4)
 
 
 @pytest.mark.parametrize("name", ["ppo", "ddqn", "a3c", "dreamer"])

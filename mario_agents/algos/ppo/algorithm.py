@@ -15,6 +15,7 @@ from mario_agents.core.updater import Updater
 from mario_agents.imitation.self_imitation import DemonstratedWindows
 from mario_agents.nn.actor_critic import build_actor_critic
 from mario_agents.nn.init import seeded
+from mario_agents.ops.schedules import by_packets
 
 
 class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
@@ -50,7 +51,11 @@ class PPOAlgorithm(Algorithm[PPOConfig, PPOLearner]):
         return config.demo_windows > 0
 
     def updater(self, config: PPOConfig, learner: PPOLearner) -> Updater:
-        """AdamW with one learning rate for all, which falls by half a cosine."""
+        """AdamW with one learning rate for all, which falls by half a cosine, or as its schedule
+        says."""
+        if (lr := config.schedules.get("lr")) is not None:
+            rate = by_packets(lr, packets=config.total_packets, total_steps=config.total_steps)
+            return Updater.with_rate(learner, adamw(), lr=rate, max_norm=config.max_grad_norm)
         return Updater.with_cosine(
             learner,
             adamw(),

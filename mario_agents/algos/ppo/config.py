@@ -40,6 +40,7 @@ class PPOConfig(SelfImitationConfig):
     SCHEDULABLE: ClassVar[frozenset[str]] = SelfImitationConfig.SCHEDULABLE | {
         "entropy_coef",
         "gamma",
+        "lr",
     }
 
     num_envs: PositiveInt = 64
@@ -85,7 +86,8 @@ class PPOConfig(SelfImitationConfig):
     divergence in nats); None uses all of them."""
 
     lr: PositiveFloat = 1e-3
-    """Learning rate of Adam after the warm-up."""
+    """Learning rate of Adam after the warm-up. With a schedule of it neither warm-up nor cosine
+    decay count."""
     lr_min: NonNegativeFloat | None = None
     """Learning rate at the end of the cosine decay, which lasts total_steps; None is 1e-3, or lr if
     that is less."""
