@@ -55,7 +55,8 @@ def backward_starts(config: TrainConfig) -> BackwardStarts | BackwardRuns:
     """
     assert config.backward is not None
     runs = [run for _, run in runs_of("backward", config.backward, config)]
-    return BackwardStarts(runs[0]) if len(runs) == 1 else BackwardRuns(runs)
+    options = {"true_starts": config.backward_true_starts}
+    return BackwardStarts(runs[0], **options) if len(runs) == 1 else BackwardRuns(runs, **options)
 
 
 def runs_of(option: str, paths: Paths, config: TrainConfig) -> list[tuple[Path, Run]]:

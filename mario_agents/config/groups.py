@@ -214,6 +214,9 @@ class ExperienceOptions(OptionGroup):
     """Runs through levels, as mario-envkit solve writes them: files, or folders with the played
     levels' among others. Training episodes begin shortly before the end of one of them, then
     farther and farther back, along each by itself; it needs snapshots."""
+    backward_true_starts: Fraction = 0.0
+    """With backward: share of training episodes that begin at the start of the level all the same.
+    Level schedules (weighted, worst) and success in training know of these alone."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -140,6 +140,8 @@ class BackwardStarts:
         run: a :class:`~mario_envkit.curriculum.runs.Run`, or the file of one.
         jitter: the most random actions taken first.
         spacing: frames between two starts.
+        true_starts: share of episodes that begin truly all the same, before it has arrived there;
+            level schedules hear of no others.
         curriculum: options of :class:`BackwardCurriculum`.
 
     Attributes:
@@ -156,11 +158,13 @@ class BackwardStarts:
         *,
         jitter: int = MAX_JITTER,
         spacing: int = SPACING,
+        true_starts: float = 0.0,
         **curriculum: Any,
     ) -> None:
         check_keywords(curriculum, BackwardStarts, BackwardCurriculum, but=("starts",))
         self.jitter = as_jitter(jitter)
         self.spacing = as_int("spacing", spacing, least=1, what="frames")
+        self.true_starts = as_float("true_starts", true_starts, least=0, most=1)
         self.run = load_run(run)
         # The last start is a spacing before the flag; the first is the true one.
         count = max(1, -(-self.run.frames // self.spacing))
@@ -201,6 +205,8 @@ class BackwardStarts:
     ) -> Start | None:
         """See :class:`~mario_envkit.curriculum.start_states.StartStates`."""
         if level != self.run.level or self.curriculum.done:
+            return None
+        if self.true_starts and rng.random() < self.true_starts:
             return None
         point = self._points[self.curriculum.choose(rng)]
         return Start(point, draw_jitter(rng, self.jitter))

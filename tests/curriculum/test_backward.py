@@ -201,6 +201,20 @@ def test_by_keyword(way, tmp_path):
     assert seen == {("1-1", "run"), ("1-2", "true")}
 
 
+def test_episodes_that_begin_truly_are_those_that_schedules_hear_of(way):
+    starts = BackwardStarts(way, jitter=0, spacing=200, true_starts=0.5)
+    env = create_snapshot_mario_env(level="1-1", start_states=starts, **RAW)
+    env.reset(seed=0)
+    before, count = starts.state(), 0
+    for _ in range(6):
+        _, info = env.reset()
+        if info["start"] == "true":
+            count += finish(env, way.actions)["flag_get"]
+            assert starts.state() == before, "it says nothing of the run"
+    assert count
+    assert env.get_stats()["levels"]["1-1"]["completions"] == count
+
+
 def test_wrong_runs(way, tmp_path):
     with pytest.raises(ReplayError, match="cannot be read"):
         gymnasium.make("MarioSnapshot-v0", backward=tmp_path / "none.json")

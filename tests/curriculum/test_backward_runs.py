@@ -101,6 +101,31 @@ def test_one_run_is_as_it_was_without_others(way: Run) -> None:
         assert (one.origin.frame, one.jitter) == (other.origin.frame, other.jitter)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_share_of_episodes_begins_truly_all_the_same(ways: list[Run], share: float) -> None:
+    """The others are along the runs as without, and move them back."""
+    starts, plain = BackwardRuns(ways, true_starts=share), BackwardRuns(ways)
+    with closing(MarioEnv(level="1-1..1-4", observation="ram")) as game:
+        starts.attach(game)
+        plain.attach(game)
+    rng = np.random.default_rng(5)
+    chosen = [starts.choose(Level(1, 1), (), rng) for _ in range(400)]
+    true = sum(each is None for each in chosen)
+    assert abs(true - 400 * share) <= (40 if share == 0.25 else 0)
+    usual = {each.origin.frame for each in (plain.choose(Level(1, 1), (), rng) for _ in chosen)}
+    assert {each.origin.frame for each in chosen if each} <= usual
+    if share == 0:
+        ours, theirs = np.random.default_rng(5), np.random.default_rng(5)
+        for _ in range(20):
+            one, other = (
+                each.choose(Level(1, 1), (), g) for each, g in ((starts, ours), (plain, theirs))
+            )
+            assert (one.origin.frame, one.jitter) == (other.origin.frame, other.jitter)
+    assert not starts.done
+    with pytest.raises(OptionError, match="true_starts"):
+        BackwardRuns(ways, true_starts=1.5)
+
+
 @pytest.mark.parametrize("change", ["fewer", "other", "nothing"])
 def test_a_state_of_other_runs_is_refused_and_nothing_changes(
     starts: BackwardRuns, change: str
