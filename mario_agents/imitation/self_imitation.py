@@ -43,14 +43,14 @@ DEMONSTRATED = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SelfImitationConfig(DemonstrationOptions, ActorCriticConfig):
-    """What else becomes of these runs while an actor-critic plays."""
+    """What is learned from these runs while the agent plays."""
 
     HEADING = "self-imitation"
 
     sil_coef: NonNegativeFloat = 0.0
     """With imitate: weight of self-imitation while the run plays. Beside each batch are so many
     demonstrated steps as demo_ratio says of it, and what in them earned more than is expected is
-    imitated; 0 imitates before it plays alone. Go-Explore has 0.1, together with backward."""
+    imitated; 0 imitates only before it plays. Go-Explore has 0.1, together with backward."""
     sil_value_coef: NonNegativeFloat = 0.01
     """Weight of the value loss in self-imitation."""
 
