@@ -403,7 +403,7 @@ def test_a_run_begins_with_what_was_demonstrated_and_goes_on_with_it(
         ("ddqn", "gradients", "margin_loss", 20),
         ("ddqn", "experience", "margin_loss", 20),
         ("dreamer", "gradients", "demo_loss", 0),
-        ("impala", "experience", "demo_better", 0),
+        ("a3c", "experience", "demo_better", 0),
     ],
 )
 def test_workers_and_learners_have_them_too(
@@ -412,7 +412,7 @@ def test_workers_and_learners_have_them_too(
     trainer: Any = load_trainer(name)
     options = {"imitate": str(runs_folder), "imitate_steps": steps, "workers": 2, "share": share}
     # Whichever worker is faster has enough for batches.
-    if name == "impala":
+    if name == "a3c":
         options["sil_coef"] = 0.1
     options |= {"total_steps": 400 if name == "dreamer" else 1_024}
     path = train(trainer, config_of(name, **options), tmp_path / "run", name=name)
