@@ -55,8 +55,10 @@ def backward_starts(config: TrainConfig) -> BackwardStarts | BackwardRuns:
     """
     assert config.backward is not None
     runs = [run for _, run in runs_of("backward", config.backward, config)]
-    options = {"true_starts": config.backward_true_starts}
-    return BackwardStarts(runs[0], **options) if len(runs) == 1 else BackwardRuns(runs, **options)
+    share = config.backward_true_starts
+    if len(runs) == 1:
+        return BackwardStarts(runs[0], true_starts=share)
+    return BackwardRuns(runs, true_starts=share)
 
 
 def runs_of(option: str, paths: Paths, config: TrainConfig) -> list[tuple[Path, Run]]:
