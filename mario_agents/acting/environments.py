@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from mario_agents.config import Paths, TrainConfig
 from mario_envkit.curriculum.backward import BackwardStarts
@@ -91,7 +92,8 @@ def make_vector(
     """``num_envs`` environments in this process, stepped together, with SAME_STEP autoreset.
 
     They are stepped by the native vector where the id has one and it is installed, else one by one.
-    Arguments and errors as in :func:`make_env`.
+    Arguments and errors as in :func:`make_env`; ``levels``, one for each of them, take the place of
+    ``level``.
     """
     kwargs = {"id": DEFAULT_ID, **env_kwargs, **overrides}
     mode: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP}
@@ -100,6 +102,9 @@ def make_vector(
         import_module(module)  # registers the id
     if gymnasium.spec(name).vector_entry_point is not None and native.is_available():
         return gymnasium.make_vec(num_envs=num_envs, **mode, **kwargs)
+    if levels := kwargs.pop("levels", None):
+        each = [{**kwargs, "level": level} for level in levels]
+        return SyncVectorEnv([partial(make_env, one) for one in each], **mode)
     return gymnasium.make_vec(
         num_envs=num_envs, vectorization_mode="sync", vector_kwargs=mode, **kwargs
     )

@@ -381,8 +381,9 @@ class EvaluationOptions(OptionGroup):
     """Agent steps between two greedy evaluations during training; 0 for none. The best weights of
     all are kept beside the latest."""
     eval_episodes: PositiveInt = 10
-    """Episodes of one such evaluation, and as many again with sticky actions. Every evaluation has
-    seeds of its own, and none that mario-agents eval has."""
+    """Episodes of one such evaluation, and as many again with sticky actions; of several levels
+    each is played as often as the others. Every evaluation has seeds of its own, and none that
+    mario-agents eval has."""
     confirm_episodes: NonNegativeInt = 0
     """Choose the best weights in two stages: those that are not clearly worse than the best so far
     play so many more episodes, and as many again with sticky actions, with other seeds, and these

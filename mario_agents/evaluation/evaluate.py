@@ -40,7 +40,12 @@ def evaluate(
         MarioEnvkitError: if the environment cannot be made.
     """
     count = min(protocol.episodes, max_envs)
-    env = (make or make_vector)(env_kwargs, count, **protocol.env_overrides())
+    overrides = protocol.env_overrides()
+    if protocol.levels:
+        if count < protocol.episodes:  # an environment plays the same level in every wave
+            count = max(count // len(protocol.levels), 1) * len(protocol.levels)
+        overrides["levels"] = [protocol.level_of(number)["level"] for number in range(count)]
+    env = (make or make_vector)(env_kwargs, count, **overrides)
     episodes: list[EvalEpisode] = []
     try:
         # Wave by wave: letting whichever environment is free start the next episode would count

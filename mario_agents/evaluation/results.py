@@ -79,6 +79,7 @@ class EvalProtocol:
         seed: of environments; episode ``i`` is seeded with ``seed + i``.
         per_frame: whether the console repeats is drawn for every frame, as in the Arcade Learning
             Environment, and not for whole agent steps.
+        levels: single ones, which the episodes play in turn; none leaves it to the environment.
     """
 
     episodes: PositiveInt = 20
@@ -87,9 +88,15 @@ class EvalProtocol:
     noop_max: NonNegativeInt = 30
     seed: NonNegativeInt = 0
     per_frame: bool = False
+    levels: tuple[str, ...] = ()
+
+    def level_of(self, number: int) -> dict[str, Any]:
+        """Keyword arguments that say which level episode ``number`` plays; perhaps none."""
+        return {"level": self.levels[number % len(self.levels)]} if self.levels else {}
 
     def env_overrides(self) -> dict[str, Any]:
-        """Keyword arguments that make a run's environment one of this protocol."""
+        """Keyword arguments that make a run's environment one of this protocol, but for
+        :meth:`level_of`."""
         return {
             "repeat_action_probability": 0.0 if self.per_frame else self.sticky,
             "repeat_frame_probability": self.sticky if self.per_frame else 0.0,
@@ -157,6 +164,14 @@ class Evaluation:
     def distinct(self) -> int:
         """How many different games were played (see :attr:`EvalEpisode.trajectory`)."""
         return len({episode.trajectory for episode in self.episodes})
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Share of the episodes of each level that reached their goal."""
+        wins: dict[str, list[bool]] = {}
+        for episode in self.episodes:
+            wins.setdefault(episode.level, []).append(episode.success)
+        return {level: sum(each) / len(each) for level, each in sorted(wins.items())}
 
     @property
     def endings(self) -> dict[str, int]:

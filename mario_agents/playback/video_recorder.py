@@ -92,7 +92,7 @@ class VideoRecorder:
             self._directory.mkdir(parents=True, exist_ok=True)
             episode, path = record_episode(
                 policy,
-                {**self._env_kwargs, **protocol.env_overrides()},
+                {**self._env_kwargs, **protocol.env_overrides(), **protocol.level_of(number)},
                 video,
                 greedy=protocol.greedy,
                 seed=protocol.seed + number,
@@ -121,7 +121,7 @@ class VideoRecorder:
         try:
             episode = record_dream(
                 policy,
-                {**self._env_kwargs, **protocol.env_overrides()},
+                {**self._env_kwargs, **protocol.env_overrides(), **protocol.level_of(number)},
                 video,
                 greedy=protocol.greedy,
                 seed=protocol.seed + number,

@@ -119,6 +119,7 @@ def build_worker(
         cuda_graphs=config.cuda_graphs,
         log_interval=config.log_interval,
         schedules=config.schedules,
+        synchronous=config.synchronous,
     )
 
 

@@ -20,10 +20,13 @@ from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.intervals import wilson_interval
 from mario_agents.evaluation.results import EvalProtocol, Evaluation
 from mario_agents.evaluation.seeds import training_seed
+from mario_agents.evaluation.spread import Spread
 from mario_agents.playback.camera import tell_missing
 from mario_agents.playback.video_recorder import VideoRecorder
 from mario_agents.run.best import Score
 from mario_agents.run.records import EvaluationRecord, PlayedEpisode
+from mario_envkit.curriculum.level_text import each_level
+from mario_envkit.errors import LevelError
 
 STICKY = 0.25
 """Probability of repeating an action in the perturbed half of an evaluation. Without it all greedy
@@ -60,6 +63,12 @@ class EvaluationResult(NamedTuple):
                 flags = (
                     f"{wins} of {len(found.episodes)} games won, stages cleared "
                     f"{found.stages_cleared.mean:.1f} (most {found.most_stages})"
+                )
+            elif len(rates := found.rates) > 1:
+                spread = Spread.of(rates)
+                flags += (
+                    f" (worst tenth of {len(rates)} levels {spread.worst_tenth:.0%}, "
+                    f"worst {spread.worst_level} {spread.worst:.0%})"
                 )
             said.append(f"{name}: {flags}, mean x {x:.0f}, return {reward:.1f}")
         return "; ".join(said)
@@ -117,6 +126,25 @@ def may_be_better(found: EvaluationResult, best: Score | None) -> bool:
     return wilson_interval(wins, trials)[1] >= best[0]
 
 
+def levels_in_turn(env_kwargs: Mapping[str, Any], seed: int) -> tuple[str, ...]:
+    """The levels that the episodes of an evaluation play, one after the other, each as often as the
+    others; none where it is a single one, the full game, or a game of somebody's own.
+
+    Which ones have one episode more, or with fewer episodes than levels any at all, is the seed's
+    to say. Left to the order of training they would be drawn, and every evaluation would judge by
+    others; and an order that hears of outcomes would always begin with its first one.
+    """
+    level = env_kwargs.get("level")
+    if "id" in env_kwargs or not isinstance(level, str):
+        return ()
+    try:
+        levels = each_level(level, env_kwargs.get("game", "smb"))
+    except LevelError:
+        return ()
+    order = np.random.default_rng(seed).permutation(len(levels))
+    return tuple(str(levels[place]) for place in order) if len(levels) > 1 else ()
+
+
 class EvaluationPlayer:
     """Plays evaluations with a model of its own.
 
@@ -161,11 +189,12 @@ class EvaluationPlayer:
 
     def _stage(self, weights: Mapping[str, Tensor], episodes: int, seed: int) -> EvaluationResult:
         kwargs = self._algorithm.env_kwargs(self._config)
+        levels = levels_in_turn(kwargs, seed)
         plain, sticky = (
             evaluate(
                 self._policy(weights),
                 kwargs,
-                EvalProtocol(episodes, sticky=chance, seed=seed),
+                EvalProtocol(episodes, sticky=chance, seed=seed, levels=levels),
                 max_envs=MAX_ENVS,
             )
             for chance in (0.0, STICKY)

@@ -45,6 +45,7 @@ class TrainingWorker:
         cuda_graphs: see :class:`~mario_agents.runtime.learning.BatchLearning`.
         log_interval: agent steps between two rows of metrics.
         schedules: of options, by name; what they are now is measured.
+        synchronous: whether all workers make the same number of rounds.
     """
 
     def __init__(
@@ -64,12 +65,16 @@ class TrainingWorker:
         cuda_graphs: bool,
         log_interval: int,
         schedules: Mapping[str, Schedule],
+        synchronous: bool,
     ) -> None:
         self.context, self.actor, self.dataset, self.reporter = context, actor, dataset, reporter
         self.heartbeat, self._games, self._exchange = heartbeat, games, exchange
         self._learner, self._player = learner, player
         self._row = heartbeat.row(context.worker)
         self._collect_steps, self._schedules = collect_steps, schedules
+        self._begun = heartbeat.total("steps"), self._row.count("steps")
+        """Steps of the run, and of this worker, when it began."""
+        self._synchronous = synchronous
         self.learning = BatchLearning(
             learner,
             context.device,
@@ -98,7 +103,7 @@ class TrainingWorker:
             self._version = self._exchange.version
         collected = self._collect()
         with self.context.stopwatch.measure("time_learning"):
-            for gradients in self.learning.gradients(self.heartbeat.total("steps")):
+            for gradients in self.learning.gradients(self._step()):
                 self._submitted(self._exchange.submit(gradients, self._version))
         self._report(collected)
 
@@ -131,11 +136,22 @@ class TrainingWorker:
         self.actor.policy.restore(select(tensors, "policy."))
         self.reporter.logger.restore(state["report"])
 
+    def _step(self) -> int:
+        """Agent steps of the whole run so far, which schedules go by.
+
+        How many of a round the others have counted already is a matter of time: synchronous workers
+        go by their own steps, so that a run can be repeated.
+        """
+        if not self._synchronous:
+            return self.heartbeat.total("steps")
+        all_steps, own = self._begun
+        return all_steps + (self._row.count("steps") - own) * self.context.workers
+
     def _collect(self) -> CollectResult:
         if self._player is not self._learner:
             self._player.model.load_state_dict(self._learner.model.state_dict())
         self._row.beat()
-        at = self.heartbeat.total("steps")
+        at = self._step()
         self._games.follow_schedules(at)
         collected = self.actor.collect(self._collect_steps, at, self._keep)
         self._row.beat()

@@ -102,6 +102,34 @@ def test_playing_one_episode_agrees_with_evaluating_it() -> None:
     env.close()
 
 
+@pytest.mark.parametrize("native", [True, False], ids=["vector", "one by one"])
+@pytest.mark.parametrize("max_envs", [2, 4, 9])
+def test_levels_are_played_in_turn(
+    native: bool, max_envs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are played at once, each episode is the one that its number and seed say."""
+    if not native:
+        monkeypatch.setattr("mario_agents.acting.environments.native.is_available", lambda: False)
+    kwargs = {"level": "sequential:1-1..2-1", "stall_limit": 3, "observation": "tiles"}
+    protocol = EvalProtocol(episodes=7, seed=3, noop_max=9, levels=("1-4", "1-1", "2-1"))
+    found = evaluate(Always(1), kwargs, protocol, max_envs=max_envs)
+    assert [each.level for each in found.episodes] == [
+        "1-4",
+        "1-1",
+        "2-1",
+        "1-4",
+        "1-1",
+        "2-1",
+        "1-4",
+    ]
+    assert found.rates == {"1-1": 0, "1-4": 0, "2-1": 0}
+    for number, episode in enumerate(found.episodes):
+        alone = {**kwargs, **protocol.env_overrides(), **protocol.level_of(number)}
+        env = make_env(alone, render_mode="rgb_array")
+        assert play_episode(Always(1), env, greedy=True, seed=3 + number) == episode
+        env.close()
+
+
 def test_a_tap_sees_each_render_once() -> None:
     env = make_env(TOY, render_mode="rgb_array")
     pictures: list[Any] = []

@@ -243,6 +243,7 @@ def test_a_worker_tells_how_its_snapshots_are_used(run, hub):
     worker = TrainingWorker(
         context, learner, learner, games, None, None, None, heartbeat, reporter,
         collect_steps=1, accumulate_grads=1, log_interval=1, cuda_graphs=False, schedules={},
+        synchronous=False,
     )  # fmt: skip
     worker.end()
     worker.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mario_agents.algos.ppo.algorithm import PPOAlgorithm
+from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.config import TrainConfig, validate
 from mario_agents.core.algorithm import Spaces
 from mario_agents.evaluation.results import EvalEpisode, EvalProtocol, Evaluation
@@ -16,7 +19,12 @@ from mario_agents.evaluation.seeds import FIRST, training_seed
 from mario_agents.evaluation.standard import Standard
 from mario_agents.run import RunDir, read_weights
 from mario_agents.run.records import read_evaluations
-from mario_agents.runtime.evaluation import EvaluationPlayer, EvaluationResult, may_be_better
+from mario_agents.runtime.evaluation import (
+    EvaluationPlayer,
+    EvaluationResult,
+    levels_in_turn,
+    may_be_better,
+)
 from mario_agents.runtime.evaluator import Evaluator
 from mario_envkit.errors import ConfigError
 from tests.agents.test_best_weights import Walker, WalkingAlgorithm
@@ -111,3 +119,32 @@ def test_the_standard_has_other_seeds():
     validate(Standard(seed=FIRST - 1), source="test")
     with pytest.raises(ConfigError, match=f"expected int <= {FIRST - 1}"):
         validate(Standard(seed=FIRST), source="test")
+
+
+@pytest.mark.parametrize(
+    ("level", "count"),
+    [("random", 32), ("weighted:1-1..2-1", 5), ("sequential:1-1,4-2", 2), ("1-3", 0), ("full", 0)],
+)
+def test_evaluations_are_of_all_levels_alike(level: str, count: int) -> None:
+    kwargs = {"level": level}
+    found = [levels_in_turn(kwargs, seed) for seed in range(40)]
+    assert {len(set(each)) for each in found} == {len(found[0])} == {count}
+    assert len({frozenset(each) for each in found}) == 1
+    if count:
+        assert {each[0] for each in found} > {found[0][0]}, "which come first is the seed's to say"
+    assert levels_in_turn({**kwargs, "id": "Toy-v0"}, 0) == ()
+
+
+def test_an_order_has_no_part_in_evaluations() -> None:
+    """Those of a run that plays its levels one after the other are not all of the first."""
+    config = PPOConfig(
+        level="sequential:1-1..1-3", stall_limit=2, eval_episodes=6, hidden=8, device="cpu"
+    )
+    player = EvaluationPlayer(
+        PPOAlgorithm(), config, Spaces(config.obs_shape, 7), torch.device("cpu")
+    )
+    weights = PPOAlgorithm().learner(config, Spaces(config.obs_shape, 7)).model.state_dict()
+    result = player.evaluate(weights, 500).first
+    for each in result:
+        assert Counter(e.level for e in each.episodes) == {"1-1": 2, "1-2": 2, "1-3": 2}
+    assert "0 of 6 to the flag (worst tenth of 3 levels 0%, worst 1-1 0%)" in result.text()
