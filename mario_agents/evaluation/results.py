@@ -204,8 +204,11 @@ class Evaluation:
 
     def plain(self) -> dict[str, Any]:
         """The same as JSON-able values, episodes included."""
+        protocol = asdict(self.protocol)
+        if not self.protocol.levels:
+            del protocol["levels"]  # as in files of results, which are of one level each
         return {
-            "protocol": asdict(self.protocol),
+            "protocol": protocol,
             "success_rate": asdict(self.success_rate),
             "mean_x": asdict(self.mean_x),
             "mean_return": asdict(self.mean_reward),
