@@ -152,12 +152,15 @@ def test_who_reads_at_any_time_has_copies(segments: SharedSegments) -> None:
     assert isinstance(open_weights(learner, PPO, segments), CopiedWeights)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("dtype", "schedule"),
+    [("float32", {}), ("bfloat16", {}), ("float32", {"gamma": "0.9:0.5", "entropy_coef": "0:1"})],
+)
 @pytest.mark.slow
 def test_two_synchronous_workers_learn_what_is_averaged_by_hand(
-    tmp_path: Path, dtype: Literal["float32", "bfloat16"]
+    tmp_path: Path, dtype: Literal["float32", "bfloat16"], schedule: dict[str, str]
 ) -> None:
-    config = dataclasses.replace(PPO, gradient_dtype=dtype).resolved()
+    config = dataclasses.replace(PPO, gradient_dtype=dtype, schedule=schedule).resolved()
     path = tmp_path / "run"
     run = RunDir.create(path, trainer="any", config=config)
     train(PPOCorridorAlgorithm(), config, run, resume=False)
@@ -193,10 +196,11 @@ def averaged_by_hand(config: PPOConfig) -> dict[str, Tensor]:
             learner.model.load_state_dict(owner.model.state_dict())
 
     bring_up_to_date()
-    for _ in range(config.total_steps // (config.rollout * config.workers)):
+    steps = config.rollout * config.workers
+    for at in range(steps, config.total_steps + 1, steps):
         for w in workers:
             actors[w].collect(config.rollout, sink=lambda step, w=w: datasets[w].add(step, w))
-        for batches in zip(*(dataset.batches(0) for dataset in datasets), strict=True):
+        for batches in zip(*(dataset.batches(at) for dataset in datasets), strict=True):
             packets = []
             for computer, batch in zip(computers, batches, strict=True):
                 computer.add(batch)
