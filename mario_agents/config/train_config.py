@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mario_agents.config.cluster import ClusterOptions
+from mario_agents.config.evaluation import EvaluationOptions
 from mario_agents.config.groups import (
-    EvaluationOptions,
     ExperienceOptions,
     GameOptions,
     OptionGroup,

@@ -20,7 +20,7 @@ def training_seed(seed: int, step: int, stage: int) -> int:
     Args:
         seed: of the run.
         step: agent steps after which the weights were taken.
-        stage: of the evaluation, see :class:`~mario_agents.config.groups.EvaluationOptions`.
+        stage: of the evaluation, see :class:`~mario_agents.config.evaluation.EvaluationOptions`.
     """
     (drawn,) = np.random.SeedSequence([seed, step, stage]).generate_state(1)
     return FIRST + int(drawn) % (_LAST - FIRST)
