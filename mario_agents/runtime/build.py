@@ -21,7 +21,7 @@ from mario_agents.runtime.reporters import (
 )
 from mario_agents.runtime.scheduled import metrics_of
 from mario_agents.runtime.transport import Board
-from mario_agents.runtime.worker import TrainingWorker
+from mario_agents.runtime.worker import TrainingWorker, begun_at
 from mario_agents.runtime.worker_envs import TimedEnvs, WorkerEnvs
 from mario_agents.telemetry import MetricSnapshot, RunMetrics
 from mario_agents.telemetry.event_hub import EventHub
@@ -97,7 +97,7 @@ def build_worker(
         acting = replace(context, device=resolve_device(config.actor_device))
     if acting.device != context.device:
         player = build_learner(algorithm, config, Spaces.of(games.envs), acting.device)
-    games.follow_schedules(heartbeat.total("steps"))  # before they begin
+    games.follow_schedules(begun_at(context, heartbeat))  # before they begin
     actor = Actor(
         TimedEnvs(games.envs, context.stopwatch),
         algorithm.policy(config, player, acting),

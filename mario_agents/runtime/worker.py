@@ -27,6 +27,12 @@ FLUSH_SECONDS = 1.0
 """Seconds between two messages to the main process."""
 
 
+def begun_at(context: WorkerContext, heartbeat: Board) -> int:
+    """Agent steps of the whole run when a worker begins, without those that others have made while
+    it was getting ready; where it replaces another one these are not told apart."""
+    return heartbeat.total("steps") if context.generation else context.start
+
+
 class TrainingWorker:
     """Alternates between playing and the batches that are due.
 
@@ -72,7 +78,7 @@ class TrainingWorker:
         self._learner, self._player = learner, player
         self._row = heartbeat.row(context.worker)
         self._collect_steps, self._schedules = collect_steps, schedules
-        self._begun = heartbeat.total("steps"), self._row.count("steps")
+        self._begun = begun_at(context, heartbeat), self._row.count("steps")
         """Steps of the run, and of this worker, when it began."""
         self._synchronous = synchronous
         self.learning = BatchLearning(

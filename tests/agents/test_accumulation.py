@@ -65,11 +65,13 @@ class Rounds(Dataset):
 
     def __init__(self) -> None:
         self.due: deque[NumpyBatch] = deque()
+        self.at: list[int] = []
 
     def add(self, step: Step, worker: int) -> None:
         raise AssertionError("nobody plays")
 
     def batches(self, at: int) -> Iterator[NumpyBatch]:
+        self.at.append(at)
         while self.due:
             yield self.due.popleft()
 
@@ -188,16 +190,21 @@ class Bare(TrainingWorker):
         return
 
 
-def test_a_packet_is_as_old_as_the_weights_of_its_first_batch() -> None:
-    """Or gradients of weights that are too old would pass for new ones."""
-    heartbeat, dataset, exchange = SharedHeartbeat.private(workers=1), Rounds(), Versions()
+def bare(heartbeat: SharedHeartbeat, dataset: Any, exchange: Any, *, synchronous: bool) -> Bare:
+    """The first of its workers."""
     nothing: Any = SimpleNamespace(trained=lambda _: None, submitted=lambda: None)
     player: Any = None
-    worker = Bare(
-        WorkerContext(0, 1, 0, 0, 0, CPU), Line(), player, player, player, dataset, exchange,
-        heartbeat, nothing, collect_steps=1, accumulate_grads=3, log_interval=1, cuda_graphs=False,
-        schedules={},
+    return Bare(
+        WorkerContext(0, heartbeat.workers, 0, 0, 0, CPU), Line(), player, player, player, dataset,
+        exchange, heartbeat, nothing, collect_steps=1, accumulate_grads=3, log_interval=1,
+        cuda_graphs=False, schedules={}, synchronous=synchronous,
     )  # fmt: skip
+
+
+def test_a_packet_is_as_old_as_the_weights_of_its_first_batch() -> None:
+    """Or gradients of weights that are too old would pass for new ones."""
+    dataset, exchange = Rounds(), Versions()
+    worker = bare(SharedHeartbeat.private(workers=1), dataset, exchange, synchronous=False)
     versions = []
     for count in (1, 0, 1, 4, 2, 1):
         dataset.due.extend(points(count))
@@ -206,6 +213,20 @@ def test_a_packet_is_as_old_as_the_weights_of_its_first_batch() -> None:
     # Rounds begin with versions 1, 2, 3, 4, 7 and 8, and after a packet there is a newer one.
     assert versions == [1, 2, 3, 6, 7, 9]
     assert exchange.submitted == [1, 5, 7]
+
+
+def test_synchronous_workers_learn_at_a_step_that_no_other_worker_decides_on() -> None:
+    """How far the others have counted is a matter of time, also while this one gets ready."""
+    heartbeat = SharedHeartbeat.private(workers=2)
+    own, other = heartbeat.row(0), heartbeat.row(1)
+    other.add("steps", 64)
+    dataset = Rounds()
+    worker = bare(heartbeat, dataset, Versions(), synchronous=True)
+    for made in (0, 64, 64):
+        other.add("steps", made)
+        own.add("steps", made)
+        worker.advance()
+    assert dataset.at == [0, 128, 256]
 
 
 TOY = ToyConfig(total_steps=1600, num_envs=4, log_interval=64, device="cpu", ui=False)
