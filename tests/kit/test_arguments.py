@@ -42,6 +42,8 @@ def test_any_value_works_or_is_refused_in_a_sentence(name, tmp_path, monkeypatch
     def check(parameter: str, value: Any) -> None:
         if name == "solve" and parameter in ("seconds", "level"):
             return  # what works is played: see the tests of search
+        if parameter == "progress" and callable(value):
+            return  # it is called, sooner or later, and what it raises is its own
         try:
             result = target.call(**{**target.base, parameter: value})
             target.use(result)
