@@ -103,13 +103,17 @@ def with_demonstrations(
     if not context.demonstrations:
         return replay(batch_size, None)
     kept = demonstration_storage(
-        *(context.demonstrations, config, env_kwargs, obs_shape),
+        context.demonstrations,
+        config,
+        env_kwargs,
+        obs_shape,
         size=config.demo_size,
         extras=extras,
     )
     share = config.demo_share(batch_size)
     return WithDemonstrations(
-        *(replay(batch_size - share, None), replay(batch_size, kept)),
+        replay(batch_size - share, None),
+        replay(batch_size, kept),
         share=share,
         save=config.save_replay,
     )

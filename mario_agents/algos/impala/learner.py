@@ -52,7 +52,7 @@ class ImpalaLearner(Learner):
             now = unrolled(self.model, batch)
         result = impala_loss(now, batch, self.config)
         measured = {**result._asdict(), "rounding": self._rounding(now, batch)}
-        return with_self_imitation(*(result.loss, measured, batch), self.policy_value, self.config)
+        return with_self_imitation(result.loss, measured, batch, self.policy_value, self.config)
 
     def policy_value(self, obs: Tensor, is_first: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`~mario_agents.core.algorithm.Algorithm.policy_value`; without noise."""

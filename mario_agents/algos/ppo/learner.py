@@ -47,9 +47,7 @@ class PPOLearner(Learner):
             value_huber=config.value_huber,
             normalize=config.normalize_advantage == "minibatch",
         )
-        return with_self_imitation(
-            *(result.loss, result._asdict(), batch), self.policy_value, config
-        )
+        return with_self_imitation(result.loss, result._asdict(), batch, self.policy_value, config)
 
     def policy_value(self, obs: Tensor, is_first: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`~mario_agents.core.algorithm.Algorithm.policy_value`."""
