@@ -40,7 +40,7 @@ class DreamerPolicy(Policy):
     Args:
         model: world model and actor.
         uniform: share of actions that are chosen without looking, but when greedy.
-        seed: of the actions, and of the states.
+        seed: of the states, and of the actions that are drawn.
         device: where the model is.
     """
 
@@ -62,10 +62,11 @@ class DreamerPolicy(Policy):
     ) -> tuple[Tensor, dict[str, Tensor], State]:
         """Actions, and ``deter`` and ``stoch`` for the replay buffer.
 
-        Greedy play is without chance: the likeliest state, and the likeliest action.
+        Greedy play takes the likeliest action in a state that is drawn, as in training: the actor
+        has seldom seen the likeliest state, and gets stuck in it.
         """
         world, count = self._model.world, len(obs)
-        noise = None if mode == "greedy" else self._uniform_numbers(1, count, world.rssm.stoch)
+        noise = self._uniform_numbers(1, count, world.rssm.stoch)
         tokens = world.senses.encoder(world.senses.inputs(obs))
         observed = world.rssm.observe(
             Latent(*state[:2]), state[2][None], is_first[None], tokens[None], noise

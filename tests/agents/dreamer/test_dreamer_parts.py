@@ -174,6 +174,28 @@ def test_what_the_policy_keeps_is_where_replay_goes_on(learner: DreamerLearner) 
     )
 
 
+def test_greedy_play_takes_the_likeliest_action_in_a_state_that_is_drawn(
+    learner: DreamerLearner,
+) -> None:
+    torch.nn.init.normal_(learner.model.actor[-1].weight)
+    obs = torch.randint(0, 256, (50, 3), dtype=torch.uint8)
+
+    def act(seed: int) -> tuple[Tensor, Tensor]:
+        context = WorkerContext(0, 1, seed, 0, 0, torch.device("cpu"))
+        policy = DreamerAlgorithm().policy(CONFIG, learner, context)
+        first = torch.ones(50, dtype=torch.bool)
+        action, kept, after = policy.act(obs, policy.initial(50), first, mode="greedy", step=0)
+        assert not kept
+        features = torch.cat([after.deter, after.stoch], dim=-1)
+        assert torch.equal(action, learner.model.actor(features).argmax(dim=-1))
+        return action, after.stoch
+
+    action, state = act(0)
+    assert len(action.unique()) == 2
+    assert torch.equal(act(0)[1], state)
+    assert not torch.equal(act(1)[1], state)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("config", [CONFIG, BLIND], ids=["decoder", "none"])
 def test_it_keeps_what_an_algorithm_promises(config: DreamerConfig, tmp_path: Path) -> None:
