@@ -34,6 +34,10 @@ LEARNING = dataclasses.replace(
 # screen these drown the one reward.
 BLIND = {"decoder": "none", "redundancy_coef": 0.005}
 
+# Greedy play draws the states of the world model, 1 % of them from all there are, and may misremember
+# now and then (0.95 to 1 was measured); always the same action wins half of the games (0.375 to 0.625).
+LEARNED = 0.8
+
 
 def success(algorithm: DreamerAlgorithm, path: Path, **options: Any) -> float:
     """Greedy success after training."""
@@ -68,9 +72,9 @@ def test_a_synchronous_worker_does_what_one_in_this_process_does(tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, BLIND], ids=["decoder", "none"])
 def test_it_learns_to_remember(options: dict[str, Any], tmp_path: Path) -> None:
-    assert success(ChoiceDreamer(), tmp_path / "run", **options) == 1.0
+    assert success(ChoiceDreamer(), tmp_path / "run", **options) > LEARNED
 
 
 @pytest.mark.slow
 def test_where_the_reward_is_shuffled_it_does_not(tmp_path: Path) -> None:
-    assert success(ShuffledDreamer(), tmp_path / "run") < 0.9
+    assert success(ShuffledDreamer(), tmp_path / "run") < LEARNED
