@@ -35,9 +35,11 @@ def train(trainer: Any, config: TrainConfig, folder: Path, name: str) -> dict[st
     """Train, go on for as long again, play a step; the weights at the end."""
     run = RunDir.create(folder, trainer=name, config=config)
     trainer.train(config, run.path, resume=False)
-    config = dataclasses.replace(config, total_steps=2 * config.total_steps)
+    if config.eval_interval:
+        assert read_evaluations(run.evaluations_path)[0], "an evaluation has failed"
+    # Evaluations are in a process of their own, which takes longer to start than all the rest.
+    config = dataclasses.replace(config, total_steps=2 * config.total_steps, eval_interval=0)
     trainer.train(config, run.with_config(config).path, resume=True)
-    assert read_evaluations(run.evaluations_path)[0], "an evaluation has failed"
     policy = trainer.load_policy(config, run.path, device=config.device, weights="latest")
     envs = make_vector(trainer.env_kwargs(config), 2)
     policy.reset(2)
@@ -60,7 +62,6 @@ def main() -> int:
         **(PIXELS if chosen.observation == "pixels" else {}),
         **FEWER_UPDATES.get(chosen.trainer, {}),
         "total_steps": 256,
-        "eval_interval": 256,
         "eval_episodes": 1,
         "stall_limit": 20,
         "precision": "float32",
@@ -71,7 +72,8 @@ def main() -> int:
     weights = []
     # Which of several workers is the first to be heard makes a difference.
     for device, actor_device in DEVICES[1:2] if chosen.workers else DEVICES:
-        places = {"device": device, "actor_device": actor_device}
+        places: dict[str, Any] = {"device": device, "actor_device": actor_device}
+        places["eval_interval"] = 256 * (DEVICES[1] == (device, actor_device))
         config = make_config(trainer.config_class, {**options, **places}, source="small options")
         with tempfile.TemporaryDirectory() as folder:
             weights.append(train(trainer, config, Path(folder) / "run", chosen.trainer))

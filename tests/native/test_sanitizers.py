@@ -23,7 +23,7 @@ from tests.native.drivers import (
     fuzz,
 )
 
-SEED, INPUTS = 1, 20_000
+SEED, INPUTS = 1, 10_000
 
 
 @pytest.fixture(scope="session")

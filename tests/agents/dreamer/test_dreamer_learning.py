@@ -34,8 +34,8 @@ LEARNING = dataclasses.replace(
 # screen these drown the one reward.
 BLIND = {"decoder": "none", "redundancy_coef": 0.005}
 
-# Greedy play draws the states of the world model, 1 % of them from all there are, and may misremember
-# now and then (0.95 to 1 was measured); always the same action wins half of the games (0.375 to 0.625).
+# Greedy play draws the states of the world model, 1 % of them from all there are, and may forget
+# now and then (0.95 to 1 was measured); always the same action wins half of the games.
 LEARNED = 0.8
 
 
