@@ -61,6 +61,11 @@ class Policy(Protocol):
         """Metrics of exploration (``epsilon``...) at agent step ``step`` of the run."""
         return {}
 
+    def seed(self, seed: int) -> None:
+        """Begin the random numbers anew, so that the same games are played the same again whatever
+        was played before. Without random numbers there is nothing to do."""
+        return
+
     def tensors(self) -> dict[str, Tensor]:
         """Random states for a checkpoint, by name."""
         return {}
@@ -72,6 +77,29 @@ class Policy(Protocol):
             KeyError: if something is missing.
         """
         return
+
+
+class SeededPolicy(Policy):
+    """A policy whose random numbers are all from one generator on the CPU, ``self._rng``.
+
+    Args:
+        seed: of the random numbers.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._rng = torch.Generator().manual_seed(seed)
+
+    def seed(self, seed: int) -> None:
+        """Begin the random numbers anew."""
+        self._rng.manual_seed(seed)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state of the random numbers."""
+        return {"rng": self._rng.get_state()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over :meth:`tensors`."""
+        self._rng.set_state(tensors["rng"])
 
 
 class Dream(NamedTuple):

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from mario_agents.acting.actor import Actor
 from mario_agents.acting.environments import make_vector
 from mario_agents.acting.plugin_policy import policy_of
+from mario_agents.core.policy import Policy
 from mario_agents.evaluation.results import EvalEpisode, EvalProtocol, Evaluation
-from mario_envkit.plugins import Policy
+from mario_envkit import plugins
 
 
 def evaluate(
-    policy: Policy,
+    policy: plugins.Policy,
     env_kwargs: Mapping[str, Any],
     protocol: EvalProtocol,
     *,
@@ -27,6 +28,9 @@ def evaluate(
     on_episode: Callable[[], object] | None = None,
 ) -> Evaluation:
     """Play the episodes of a protocol, up to ``max_envs`` of them at once.
+
+    A policy of a trainer here begins its random numbers with the protocol's seed, so that what it
+    played before makes no difference.
 
     Args:
         policy: the agent.
@@ -47,6 +51,8 @@ def evaluate(
         overrides["levels"] = [protocol.level_of(number)["level"] for number in range(count)]
     env = (make or make_vector)(env_kwargs, count, **overrides)
     episodes: list[EvalEpisode] = []
+    player = policy_of(policy)
+    player.seed(protocol.seed)
     try:
         # Wave by wave: letting whichever environment is free start the next episode would count
         # more of the short episodes than of the long ones.
@@ -54,7 +60,7 @@ def evaluate(
             seed = protocol.seed + len(episodes)
             wanted = min(count, protocol.episodes - len(episodes))
             episodes += _play_wave(
-                policy, env, wanted, greedy=protocol.greedy, seed=seed, on_episode=on_episode
+                player, env, wanted, greedy=protocol.greedy, seed=seed, on_episode=on_episode
             )
     finally:
         env.close()
@@ -72,7 +78,7 @@ def _play_wave(
 ) -> list[EvalEpisode]:
     """An episode in the first ``wanted`` environments; the others, and those over, play on."""
     count = env.num_envs
-    actor = Actor(env, policy_of(policy), seed=seed, mode="greedy" if greedy else "sample")
+    actor = Actor(env, policy, seed=seed, mode="greedy" if greedy else "sample")
     begun, best_x = actor.info.get("level", ""), actor.info.get("x_pos", 0)
     path: list[NDArray[np.int64]] = []
     episodes: list[EvalEpisode | None] = [None] * count

@@ -39,7 +39,8 @@ def check_algorithm(algorithm: Algorithm[Any, Any], config: TrainConfig, folder:
     """Train an algorithm in this process for ``config.total_steps``, and hold it against its
     contract.
 
-    Workers can import it; the seed decides on its weights; its policy forgets where a game begins;
+    Workers can import it; the seed decides on its weights; its policy forgets where a game begins,
+    and plays the same again after its seed;
     training changes the weights and leaves numbers; the trained policy plays; two runs that go on
     from the same checkpoint, for as long again, end with the same weights; and, if its workers can
     share experience, one dataset takes the steps of two of them.
@@ -67,6 +68,7 @@ def check_algorithm(algorithm: Algorithm[Any, Any], config: TrainConfig, folder:
     context = WorkerContext(0, 1, config.seed, 0, 0, torch.device("cpu"))
     make = partial(algorithm.policy, config, learner, context)
     _check_forgetting(make, np.array(observations))
+    _check_seeding(make(), np.array(observations))
     if "experience" in algorithm.shares:
         _check_central(algorithm, config, spaces)
 
@@ -110,6 +112,18 @@ def _check_forgetting(make: Callable[[], Policy], observations: NDArray[np.uint8
         assert torch.equal(ours, theirs), (
             "The policy does not clear its state where is_first says that a game begins."
         )
+
+
+def _check_seeding(policy: Policy, observations: NDArray[np.uint8]) -> None:
+    obs = torch.from_numpy(observations).repeat(32, *[1] * (observations.ndim - 1))
+    is_first = torch.ones(len(obs), dtype=torch.bool)
+
+    def acts() -> Tensor:
+        policy.seed(7)
+        state = policy.initial(len(obs))
+        return policy.act(obs, state, is_first, mode="sample", step=0)[0]
+
+    assert torch.equal(acts(), acts()), "The policy draws other actions after the same seed."
 
 
 def _check_central(algorithm: Algorithm[Any, Any], config: TrainConfig, spaces: Spaces) -> None:

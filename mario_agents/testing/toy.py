@@ -19,7 +19,7 @@ from mario_agents.config import NonNegativeFloat, PositiveFloat, PositiveInt, Tr
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.dataset import Dataset, NumpyBatch
 from mario_agents.core.optimizers import adamw
-from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.policy import Mode, SeededPolicy
 from mario_agents.core.types import Batch, Learner, State, Step
 from mario_agents.core.updater import Updater
 from mario_agents.runtime.trainer import AlgorithmTrainer
@@ -67,12 +67,12 @@ class ToyLearner(Learner):
         return loss, {"loss": loss.detach()}
 
 
-class ToyPolicy(Policy):
+class ToyPolicy(SeededPolicy):
     """Takes the action with the best reward when greedy, else any."""
 
     def __init__(self, model: ToyModel, seed: int, device: torch.device) -> None:
         self.device, self._model = device, model
-        self._rng = torch.Generator().manual_seed(seed)
+        super().__init__(seed)
 
     @torch.no_grad()
     def act(
@@ -83,14 +83,6 @@ class ToyPolicy(Policy):
             return self._model(obs).argmax(dim=1), {}, state
         actions = self._model.reward.shape[1]
         return torch.randint(actions, (len(obs),), generator=self._rng), {}, state
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The state of the random numbers."""
-        return {"rng": self._rng.get_state()}
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over :meth:`tensors`."""
-        self._rng.set_state(tensors["rng"])
 
 
 class ToyDataset(Dataset):

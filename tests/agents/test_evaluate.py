@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from mario_agents.acting.environments import make_env
+from mario_agents.acting.plugin_policy import PluginPolicy
+from mario_agents.core.policy import Mode, SeededPolicy
+from mario_agents.core.types import State
 from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.results import EvalEpisode, EvalProtocol, Evaluation
 from mario_agents.playback.player import FrameTap
@@ -61,6 +65,25 @@ def test_deaths_follow_the_seed_and_waves_change_nothing() -> None:
     # The chance to walk 12 deadly steps is 0.9^12 = 0.28; short episodes must not be counted more.
     many = evaluate(Always(1), kwargs, EvalProtocol(episodes=400), max_envs=7)
     assert many.success_rate.low < 0.9**12 < many.success_rate.high
+
+
+class Drawing(SeededPolicy):
+    """Stands still in a third of its steps, whether greedy or not, as a sampled world model may."""
+
+    device = torch.device("cpu")
+
+    def act(
+        self, obs: torch.Tensor, state: State, is_first: torch.Tensor, *, mode: Mode, step: int
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor], State]:
+        return torch.randint(3, (len(obs),), generator=self._rng).clamp(max=1), {}, state
+
+
+def test_what_was_played_before_makes_no_difference() -> None:
+    policy, protocol = PluginPolicy(Drawing(seed=1)), EvalProtocol(episodes=5, greedy=True)
+    first = evaluate(policy, TOY, protocol)
+    assert len({episode.steps for episode in first.episodes}) > 1
+    assert evaluate(policy, TOY, EvalProtocol(episodes=5, seed=50)) != first
+    assert evaluate(policy, TOY, protocol) == first
 
 
 def test_the_protocol_sets_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:

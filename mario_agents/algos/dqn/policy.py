@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_agents.algos.dqn.networks import DoubleDQN
-from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.policy import Mode, SeededPolicy
 from mario_agents.core.types import State
 
 
-class DQNPolicy(Policy):
+class DQNPolicy(SeededPolicy):
     """Explores with the online network; greedy and sampled play is the target network's.
 
     That one is a moving average of the online one, which is another player after each few updates.
@@ -44,7 +44,7 @@ class DQNPolicy(Policy):
     ) -> None:
         self.device, self._keep_values, self._shown = device, keep_values, shown
         self._model, self._epsilon, self._eval_epsilon = model, epsilon, eval_epsilon
-        self._rng = torch.Generator().manual_seed(seed)
+        super().__init__(seed)
 
     @torch.no_grad()
     def act(
@@ -71,14 +71,6 @@ class DQNPolicy(Policy):
         """The mean epsilon."""
         epsilon = torch.as_tensor(self._epsilon(step), dtype=torch.float64)
         return {"epsilon": float(epsilon.mean())}
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The state of the random numbers."""
-        return {"rng": self._rng.get_state()}
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over :meth:`tensors`."""
-        self._rng.set_state(tensors["rng"])
 
 
 def epsilon_greedy(q: Tensor, epsilon: float | Tensor, rng: torch.Generator) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor
 from mario_agents.algos.dreamer.batch import packed
 from mario_agents.algos.dreamer.behaviour import action_probs
 from mario_agents.algos.dreamer.networks import DreamerModel
-from mario_agents.core.policy import Dream, Mode, Policy
+from mario_agents.core.policy import Dream, Mode, SeededPolicy
 from mario_agents.core.types import State
 from mario_agents.nn.recurrence import recur
 from mario_agents.nn.rssm import Latent
@@ -34,7 +33,7 @@ class Belief(NamedTuple):
     action: Tensor
 
 
-class DreamerPolicy(Policy):
+class DreamerPolicy(SeededPolicy):
     """Keeps with each step the state behind its observation, from which replay goes on.
 
     Args:
@@ -49,7 +48,7 @@ class DreamerPolicy(Policy):
     ) -> None:
         self.device = device
         self._model, self._uniform = model, uniform
-        self._rng = torch.Generator().manual_seed(seed)
+        super().__init__(seed)
 
     def initial(self, n: int) -> State:
         """Nothing is known, nothing was done."""
@@ -117,14 +116,6 @@ class DreamerPolicy(Policy):
             latent = Latent(deter, most_likely(rssm.prior(deter)).flatten(1))
             features.append(latent.features())
         return torch.cat(features)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The state of the random numbers."""
-        return {"rng": self._rng.get_state()}
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over :meth:`tensors`."""
-        self._rng.set_state(tensors["rng"])
 
     def _uniform_numbers(self, *shape: int) -> Tensor:
         return torch.rand(shape, generator=self._rng).to(self.device)

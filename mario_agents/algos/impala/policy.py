@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from mario_agents.algos.impala.learner import ImpalaLearner
-from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.policy import Mode, SeededPolicy
 from mario_agents.core.types import State
 from mario_agents.nn.noisy import draw_noise
 from mario_agents.nn.recurrent import state_columns
 from mario_agents.ops.policy_gradient import sample_categorical
 
 
-class ImpalaPolicy(Policy):
+class ImpalaPolicy(SeededPolicy):
     """Plays with a learner's network, in the precision that it learns in.
 
     Its state is what the core remembers (``core``) and, with noise in the weights, that of each
@@ -28,7 +26,7 @@ class ImpalaPolicy(Policy):
 
     def __init__(self, learner: ImpalaLearner, *, seed: int, device: torch.device) -> None:
         self.device, self._learner = device, learner
-        self._rng = torch.Generator().manual_seed(seed)
+        super().__init__(seed)
 
     def initial(self, n: int) -> State:
         """Nothing is remembered, and no noise drawn yet."""
@@ -66,11 +64,3 @@ class ImpalaPolicy(Policy):
             drawn = draw_noise(len(noise), noise.shape[1], self._rng)
             noise = torch.where(begins.to(noise.device), drawn.to(noise.device), noise)
         return {**state, "noise": noise, "age": age + 1}
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The state of the random numbers."""
-        return {"rng": self._rng.get_state()}
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over :meth:`tensors`."""
-        self._rng.set_state(tensors["rng"])

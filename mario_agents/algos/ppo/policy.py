@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from mario_agents.algos.ppo.learner import PPOLearner
-from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.policy import Mode, SeededPolicy
 from mario_agents.core.types import State
 from mario_agents.nn.recurrent import state_columns
 from mario_agents.ops.policy_gradient import action_log_prob, sample_categorical
 
 
-class PPOPolicy(Policy):
+class PPOPolicy(SeededPolicy):
     """Plays with a learner's network, in the precision that it learns in.
 
     Keeps ``log_prob`` of the actions and ``value`` of the observations, ``(N,)`` each, and what is
@@ -23,7 +21,7 @@ class PPOPolicy(Policy):
 
     def __init__(self, learner: PPOLearner, *, seed: int, device: torch.device) -> None:
         self.device, self._learner = device, learner
-        self._rng = torch.Generator().manual_seed(seed)
+        super().__init__(seed)
 
     def initial(self, n: int) -> State:
         """Nothing is remembered."""
@@ -41,11 +39,3 @@ class PPOPolicy(Policy):
         action = sample_categorical(logits, self._rng)
         kept = {"log_prob": action_log_prob(logits, action), "value": value[0]}
         return action, {**kept, **state_columns(state)}, state
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The state of the random numbers."""
-        return {"rng": self._rng.get_state()}
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over :meth:`tensors`."""
-        self._rng.set_state(tensors["rng"])
