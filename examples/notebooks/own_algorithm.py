@@ -118,20 +118,20 @@ class SarsaLearner(Learner):
 # sampled, or greedy.
 
 # %%
-from mario_agents.core.policy import Policy
+from mario_agents.core.policy import SeededPolicy
 
 
-class SarsaPolicy(Policy):
+class SarsaPolicy(SeededPolicy):
     def __init__(self, model, epsilon, seed, device):
+        super().__init__(seed)  # of self._rng
         self.model, self.epsilon, self.device = model, epsilon, device
-        self.rng = torch.Generator().manual_seed(seed)
 
     def act(self, obs, state, is_first, *, mode, step):
         q = self.model.online(obs)
-        random = torch.rand(len(obs), generator=self.rng) < (
+        random = torch.rand(len(obs), generator=self._rng) < (
             0.0 if mode == "greedy" else self.epsilon
         )
-        anything = torch.randint(q.shape[1], (len(obs),), generator=self.rng)
+        anything = torch.randint(q.shape[1], (len(obs),), generator=self._rng)
         return torch.where(random, anything, q.argmax(1)), {}, state
 
 

@@ -10,7 +10,7 @@ from mario_agents.config import Fraction, PositiveFloat, PositiveInt, TrainConfi
 from mario_agents.core.algorithm import Algorithm
 from mario_agents.core.dataset import Dataset
 from mario_agents.core.optimizers import adamw
-from mario_agents.core.policy import Policy
+from mario_agents.core.policy import SeededPolicy
 from mario_agents.core.types import Learner
 from mario_agents.core.updater import Updater
 from mario_agents.nn.encoders import NatureEncoder
@@ -44,16 +44,16 @@ class ReinforceLearner(Learner):
         return loss, {"loss": loss.detach(), "entropy": entropy.detach()}
 
 
-class ReinforcePolicy(Policy):
+class ReinforcePolicy(SeededPolicy):
     def __init__(self, model, seed, device):
+        super().__init__(seed)
         self.model, self.device = model, device
-        self.rng = torch.Generator(device).manual_seed(seed)
 
     def act(self, obs, state, is_first, *, mode, step):
-        logits = self.model(obs)
+        logits = self.model(obs).cpu()
         if mode == "greedy":
             return logits.argmax(1), {}, state
-        return logits.softmax(1).multinomial(1, generator=self.rng).squeeze(1), {}, state
+        return logits.softmax(1).multinomial(1, generator=self._rng).squeeze(1), {}, state
 
 
 class ReinforceDataset(Dataset):

@@ -14,7 +14,7 @@ from torch.nn import functional
 from mario_agents.config import Fraction, PositiveFloat, PositiveInt, TrainConfig
 from mario_agents.core.algorithm import Algorithm, Spaces, WorkerContext
 from mario_agents.core.optimizers import adamw
-from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.policy import Mode, SeededPolicy
 from mario_agents.core.types import Batch, Learner, State, clear_state
 from mario_agents.core.updater import ParameterGroup, Updater
 from mario_agents.nn.flat import BytesEncoder
@@ -103,12 +103,12 @@ class CueLearner(Learner):
         return loss, {"loss": loss.detach(), "entropy": entropy.detach()}
 
 
-class CuePolicy(Policy):
+class CuePolicy(SeededPolicy):
     """What plays; keeps the state before each step, so that an unroll can begin with it."""
 
     def __init__(self, model: CueModel, seed: int, device: torch.device) -> None:
+        super().__init__(seed)
         self.model, self.device = model, device
-        self.rng = torch.Generator().manual_seed(seed)
 
     def initial(self, n: int) -> State:
         return torch.zeros(n, self.model.hidden, device=self.device)
@@ -119,14 +119,8 @@ class CuePolicy(Policy):
     ) -> tuple[Tensor, dict[str, Tensor], State]:
         logits, _, after = self.model(obs, state, is_first)
         greedy = mode == "greedy"
-        action = logits.argmax(dim=1) if greedy else sample_categorical(logits, self.rng)
+        action = logits.argmax(dim=1) if greedy else sample_categorical(logits, self._rng)
         return action, {"state": state}, after
-
-    def tensors(self) -> dict[str, Tensor]:
-        return {"rng": self.rng.get_state()}
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        self.rng.set_state(tensors["rng"])
 
 
 class CueAlgorithm(Algorithm[CueConfig, CueLearner]):
