@@ -6,6 +6,7 @@ or a test gets everything in it.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +42,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     fast = [item for item in items if not item.get_closest_marker("slow")]
     items[:], others = (slow, fast) if config.option.part == "slow" else (fast, slow)
     config.hook.pytest_deselected(items=others)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_of_sb3(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Stable-Baselines3 leaves a folder for each model that learns, by default where it stays."""
+    os.environ["SB3_LOGDIR"] = str(tmp_path_factory.mktemp("sb3"))
 
 
 @pytest.fixture(scope="session")
