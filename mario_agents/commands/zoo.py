@@ -33,7 +33,7 @@ COMMAND_LINE = command_line("zoo", ZooOptions)
 def main(words: Sequence[str]) -> None:
     """Print a table of the zoo."""
     COMMAND_LINE.parse(words)
-    table = Table(title="cleared, %", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(title="cleared, %", box=box.SIMPLE_HEAD, padding=(0, 0), pad_edge=False)
     table.add_column("agent", no_wrap=True)
     for heading in ("trainer", "levels"):
         table.add_column(heading)
