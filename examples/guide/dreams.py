@@ -16,7 +16,7 @@ from mario_agents.algos.dreamer.policy import DreamerPolicy
 from mario_agents.algos.dreamer.sizes import Size
 from mario_agents.algos.dreamer.world_loss import world_loss
 from mario_agents.core.algorithm import Spaces
-from mario_agents.core.policy import Mode, Policy
+from mario_agents.core.policy import Mode, Policy, SeededPolicy
 from mario_agents.core.types import State
 from mario_agents.nn.init import seeded
 from mario_agents.nn.recurrence import recur
@@ -32,12 +32,13 @@ LEVEL = {"actions": "right_only", "stall_limit": 60}
 SMALL = Size(128, 16, 8, 128, 128, 8, sense_layers=1, prior_layers=1, behaviour_layers=1)
 
 
-class Restless(Policy):
+class Restless(SeededPolicy):
     """Runs or walks to the right, jumps, holds what it does for about four steps, and never looks
     at anything."""
 
     def __init__(self, seed: int) -> None:
-        self.device, self._rng = torch.device("cpu"), torch.Generator().manual_seed(seed)
+        super().__init__(seed)
+        self.device = torch.device("cpu")
 
     def initial(self, n: int) -> State:
         return torch.ones(n, dtype=torch.int64)

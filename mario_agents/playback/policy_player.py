@@ -25,12 +25,15 @@ def play_together(
     sink: Callable[[Step], object] | None = None,
 ) -> Iterator[None]:
     """Play all games at the same time until the last one is over; yields after the reset and after
-    every step. Game ``i`` is seeded with ``seed + i``; ``sink`` gets each step of all of them."""
+    every step. Game ``i`` is seeded with ``seed + i``, the policy's random numbers with ``seed``;
+    ``sink`` gets each step of all of them."""
     waiting = iter(games)
     envs = SyncVectorEnv(
         [lambda: next(waiting)] * len(games), autoreset_mode=AutoresetMode.SAME_STEP
     )
-    actor = Actor(envs, policy_of(policy), seed=seed, mode="greedy" if greedy else "sample")
+    player = policy_of(policy)
+    player.seed(seed)
+    actor = Actor(envs, player, seed=seed, mode="greedy" if greedy else "sample")
     yield
     while not all(game.over for game in games):
         actor.collect(len(games), sink=sink)

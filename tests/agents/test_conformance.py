@@ -75,6 +75,13 @@ class Clumsy(ToyAlgorithm):
         return policy
 
 
+class Deaf(ToyAlgorithm):
+    def policy(self, *args: Any) -> ToyPolicy:
+        policy = super().policy(*args)
+        policy.seed = lambda seed: None  # type: ignore[method-assign]
+        return policy
+
+
 class Nostalgic(ToyAlgorithm):
     def policy(self, *args: Any) -> ToyPolicy:
         policy = super().policy(*args)
@@ -106,6 +113,7 @@ def test_ours_pass(algorithm: Any, config: Any, tmp_path: Path) -> None:
         (Single(), "a step of somebody else"),
         (Clumsy(), "There is no action"),
         (Nostalgic(), "does not clear its state"),
+        (Deaf(), "draws other actions after the same seed"),
     ],
 )
 def test_bad_ones_do_not(algorithm: Any, sentence: str, tmp_path: Path) -> None:

@@ -84,6 +84,11 @@ def test_what_was_played_before_makes_no_difference() -> None:
     assert len({episode.steps for episode in first.episodes}) > 1
     assert evaluate(policy, TOY, EvalProtocol(episodes=5, seed=50)) != first
     assert evaluate(policy, TOY, protocol) == first
+    env = make_env(TOY, render_mode="rgb_array")
+    shown = [play_episode(policy, env, greedy=True, seed=seed).steps for seed in (0, 1, 2, 0)]
+    assert len(set(shown)) > 1
+    assert shown[3] == shown[0]
+    env.close()
 
 
 def test_the_protocol_sets_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ def _cases() -> list[Case]:
                 for prioritized in (False, True)
                 for n_step in (1, 3)
                 # Pixels take longest, and what they add has nothing to do with these two.
-                if sees == "tiles" or (prioritized, n_step == 3) == (snapshots, snapshots)
+                if sees == "tiles" or prioritized == snapshots == (n_step == 3)
             ]
     old = {"replay_share": 0.5, "replay_size": 1_024, "per": True, "trust_region": 0.5}
     without = {name: value for name, value in _SHARED.items() if name != "hidden"}
