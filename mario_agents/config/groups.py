@@ -208,6 +208,9 @@ class ExperienceOptions(OptionGroup):
     """Number of environments that a worker steps together."""
     snapshots: bool = True
     """Practise where Mario dies: go on from snapshots before the places of many deaths."""
+    max_restores: NonNegativeInt = 3
+    """Restores in a row without new ground after which a death ends the episode all the same. 0
+    lets the first death end it: then snapshots serve start_states and backward alone."""
     start_states: Fraction = 0.0
     """Share of training episodes that begin at such a snapshot; it needs snapshots."""
     backward: Paths | None = None

@@ -107,6 +107,7 @@ class WorkerEnvs:
                     "hotspot_path": run.hotspots_path,
                     "hotspots": "read",
                     "archive": run.snapshots_path,
+                    "max_restores_without_progress": config.max_restores,
                 }
                 | self._starts(config)
             )
