@@ -21,7 +21,7 @@ class StepInfo:
             (infos, ~ended), (infos.get("final_info", {}), ended)
         ]  # fmt: skip
 
-    def _restored(self) -> NDArray[np.bool_]:
+    def restored(self) -> NDArray[np.bool_]:
         """Where a life was lost and the game went on from a snapshot, within the step."""
         restored: NDArray[np.bool_] = self.get("life_lost", False) & self.get(
             "snapshot_restored", False
@@ -31,7 +31,7 @@ class StepInfo:
     def at_death(self) -> StepInfo:
         """The same, but where the game went on from a snapshot within the step it is ``info`` as
         it was at the death, before that."""
-        other, restored = StepInfo(self._infos, self._ended), self._restored()
+        other, restored = StepInfo(self._infos, self._ended), self.restored()
         other._sources = [(source, where & ~restored) for source, where in self._sources]
         other._sources += [
             (source.get("life_lost_info", {}), where & restored) for source, where in self._sources
@@ -44,7 +44,7 @@ class StepInfo:
         Args:
             obs: those that it returned.
         """
-        restored = self._restored()
+        restored = self.restored()
         ended = np.asarray(self._infos.get("_final_obs", False)) & ~restored
         if not (restored.any() or ended.any()):
             return obs
@@ -66,6 +66,11 @@ class StepInfo:
                 values[where] = source[key][where]
         return values
 
+    def begun_elsewhere(self) -> NDArray[np.bool_]:
+        """Where the episode began at a snapshot or along a run, not at the start of a level."""
+        begun: NDArray[np.bool_] = ~np.isin(self.get("start", "").astype(str), ("", "true"))
+        return begun
+
     def part(self, term: str) -> NDArray[np.float64]:
         """``(num_envs,)``, what a term of the reward was; 0 for one that there is not."""
         values = np.zeros(self._ended.shape)
@@ -82,6 +87,10 @@ class EpisodeTracker:
     Everybody who steps a vector environment keeps one, and tells it every step. All of it is done
     on arrays; Python objects are made only for episodes and lives that end.
 
+    What an agent is worth is what it does from the start of a level, by itself. So an episode that
+    goes on from a snapshot is shown as if it had ended with the death before that, and what follows
+    is not; nor are those that began elsewhere.
+
     Args:
         num_envs: how many.
         shown: ``(num_envs,)``, whose episodes have ``shown``; None for all.
@@ -95,6 +104,7 @@ class EpisodeTracker:
         self._flags = np.zeros(num_envs, dtype=np.int64)
         self._at_flag = np.zeros(num_envs, dtype=np.bool_)
         self._level = np.full(num_envs, "", dtype=object)
+        self._helped = np.zeros(num_envs, dtype=np.bool_)
 
     def step(
         self,
@@ -129,35 +139,41 @@ class EpisodeTracker:
         dead = info.get("died", False) | info.get("life_lost", False)
         if dead.any():
             collected.deaths += _deaths(dead, info.at_death())
-        if ended.any():
-            self._close(ended, truncated, is_success(ending), x_pos, collected)
-
-    def _close(
-        self,
-        ended: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-        success: NDArray[np.bool_],
-        x_pos: NDArray[np.int64],
-        collected: CollectResult,
-    ) -> None:
+        restored = info.restored()
+        if not (restored.any() or ended.any()):
+            return
+        shown, none = self._shown & ~self._helped & ~info.begun_elsewhere(), np.zeros_like(ended)
+        for env in np.flatnonzero(restored & shown):
+            collected.first_lives.append(self._episode(env, none, none, shown, info.at_death()))
+        self._helped |= restored
+        shown, success = shown & ~self._helped, is_success(ending)
         for env in np.flatnonzero(ended):
-            collected.episodes.append(
-                Episode(
-                    env=int(env),
-                    level=str(self._level[env]),
-                    reward=float(self._reward[env]),
-                    length=int(self._length[env]),
-                    x_pos=int(x_pos[env]),
-                    best_x=int(self._best_x[env]),
-                    flags=int(self._flags[env]),
-                    truncated=bool(truncated[env]),
-                    success=bool(success[env]),
-                    shown=bool(self._shown[env]),
-                )
-            )
+            collected.episodes.append(self._episode(env, truncated, success, shown, info))
         for total in (self._reward, self._length, self._best_x, self._flags, self._at_flag):
             total[ended] = 0
         self._level[ended] = ""
+        self._helped[ended] = False
+
+    def _episode(
+        self,
+        env: np.intp,
+        truncated: NDArray[np.bool_],
+        success: NDArray[np.bool_],
+        shown: NDArray[np.bool_],
+        info: StepInfo,
+    ) -> Episode:
+        return Episode(
+            env=int(env),
+            level=str(self._level[env]),
+            reward=float(self._reward[env]),
+            length=int(self._length[env]),
+            x_pos=int(info.get("x_pos", 0)[env]),
+            best_x=int(self._best_x[env]),
+            flags=int(self._flags[env]),
+            truncated=bool(truncated[env]),
+            success=bool(success[env]),
+            shown=bool(shown[env]),
+        )
 
 
 def _deaths(dead: NDArray[np.bool_], info: StepInfo) -> list[Death]:

@@ -18,8 +18,9 @@ class Episode:
         flags: levels cleared.
         success: it reached its goal: the flag of its stage, in the full game the last axe.
         truncated: ended by a limit, not by the game.
-        shown: its return and success tell how good the policy is. Not where games explore by
-            different amounts on purpose, and this one's is among the larger ones.
+        shown: its return and success tell how good the policy is. Not where it began elsewhere
+            than at the start of a level, or has gone on from a snapshot; nor where games explore
+            by different amounts on purpose, and this one's is among the larger ones.
     """
 
     env: int
@@ -55,9 +56,12 @@ class CollectResult:
         steps: agent steps, summed over the environments.
         episodes, deaths: those that ended in the round.
         gauges: current values of the one who collected, by metric (``epsilon``, ``buffer_size``).
+        first_lives: episodes that are shown until they went on from a snapshot, as if they had
+            ended with the death before it.
     """
 
     steps: int = 0
     episodes: list[Episode] = field(default_factory=list)
     deaths: list[Death] = field(default_factory=list)
     gauges: dict[str, float] = field(default_factory=dict)
+    first_lives: list[Episode] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from mario_agents.acting.actor import Actor
-from mario_agents.acting.environments import make_vector
+from mario_agents.acting.environments import make_env, make_vector
 from mario_agents.acting.episodes import EpisodeTracker, StepInfo
 from mario_agents.acting.plugin_policy import PluginPolicy
 from mario_agents.core.policy import Policy
@@ -20,7 +22,9 @@ from mario_agents.evaluation.evaluate import evaluate
 from mario_agents.evaluation.results import EvalProtocol
 from mario_agents.telemetry.episodes import CollectResult, Death
 from mario_agents.testing.corridor import CORRIDOR, DEATH, DIE, RIGHT, STAY
+from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
+from mario_envkit.curriculum.schedule import Fixed
 
 
 class Script(Policy):
@@ -186,6 +190,50 @@ def test_a_death_is_where_mario_died_and_not_where_he_went_on(backend, monkeypat
     (area,) = {death.area for death in collected.deaths}
     assert area > 0
     assert known.in_area("1-1", area) == ours.in_area("1-1", area) == ours.get_hotspots("1-1", 1)
+
+
+class Heard(Fixed):
+    """A level schedule that keeps what it is told: of true starts, until a snapshot helped."""
+
+    def __init__(self, level):
+        super().__init__(level)
+        self.successes = []
+
+    def record(self, level, success):
+        self.successes.append(success)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_what_is_shown_is_what_true_starts_lead_to_without_help(native, way):
+    """A random player holds right and jumps, goes on from snapshots, and begins half of its
+    episodes near the flag. Level schedules hear of the others alone, until the first restore."""
+    level = Heard("1-1")
+    kwargs = {
+        "id": "mario_envkit:MarioSnapshot-v0", "actions": "simple", "stall_limit": 20,
+        "screen_size": 36, "start_states": BackwardStarts(way, true_starts=0.5),
+    }  # fmt: skip
+    if native:
+        envs = make_vector({**kwargs, "levels": [level] * 4}, 4)
+    else:
+        each = [partial(make_env, kwargs, level=level)] * 4
+        envs = SyncVectorEnv(each, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs.reset(seed=0)
+    rng = np.random.default_rng(0)
+    tracker, collected, restored = EpisodeTracker(4), CollectResult(), 0
+    for _ in range(900):
+        _, reward, terminated, truncated, infos = envs.step(rng.choice([1, 2, 3, 4], 4))
+        ended = terminated | truncated
+        tracker.step(reward, ended, truncated, StepInfo(infos, ended), collected)
+        restored += int(np.sum(infos.get("snapshot_restored", 0)))
+    envs.close()
+    shown = [episode for episode in collected.episodes if episode.shown]
+    assert restored > 3
+    assert collected.first_lives
+    assert len(collected.episodes) > len(shown)
+    assert any(episode.success for episode in collected.episodes)
+    assert len(shown) + len(collected.first_lives) == len(level.successes)
+    assert sum(episode.success for episode in shown) == sum(level.successes)
+    assert not any(life.success or life.truncated for life in collected.first_lives)
 
 
 @pytest.mark.parametrize("price", [0, 2])

@@ -38,6 +38,20 @@ def test_returns_and_success_are_those_of_episodes_that_are_shown():
     assert (values["flags"], values["best_x"]) == (2, 900)
 
 
+def test_lives_that_went_on_from_a_snapshot_count_as_what_they_were():
+    logger, told = MetricLogger(WORKER_METRICS), []
+    collector = MarioCollector(logger, outcomes=lambda *what: told.append(what) or True)
+    life = episode(reward=-10.0, length=10, best_x=500)
+    collector.on_step(CollectResult(64, first_lives=[life]))
+    collector.on_episode_end(episode(success=True, flags=1, shown=False))  # with its help
+    collector.on_episode_end(episode(success=True, flags=1))
+    collector.flush()
+    values = logger.snapshot()
+    assert (values["success"], values["reward"], values["episode_length"]) == (0.5, 10.0, 15.0)
+    assert values["flags"] == 2
+    assert told == [("1-1", 2, 1)]
+
+
 class Post:
     """Takes deaths, unless it is closed."""
 

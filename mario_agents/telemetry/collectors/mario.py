@@ -41,8 +41,10 @@ class MarioCollector:
         self._outcomes: dict[str, tuple[int, int]] = {}
 
     def on_step(self, info: CollectResult) -> None:
-        """Count deaths, and remember where they were."""
+        """Count deaths, remember where they were, and track what first lives were like."""
         self._logger.track("deaths", len(info.deaths))
+        for life in info.first_lives:
+            self._show(life)
         if self._send is not None:
             for death in info.deaths:
                 self._pending.setdefault(death.level, []).append((death.x_pos, death.area))
@@ -54,8 +56,11 @@ class MarioCollector:
         track("flags", info.flags)
         track("best_x", info.best_x if math.isnan(best_x) else max(best_x, info.best_x))
         track("x_pos", info.x_pos)
-        if not info.shown:
-            return
+        if info.shown:
+            self._show(info)
+
+    def _show(self, info: Episode) -> None:
+        track = self._logger.track
         track("reward", info.reward)
         track("episode_length", info.length)
         track("episode_x", info.best_x)
