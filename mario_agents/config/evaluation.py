@@ -25,8 +25,9 @@ class EvaluationOptions(OptionGroup):
     mario-agents eval has."""
     confirm_episodes: NonNegativeInt = 0
     """Choose the best weights in two stages: those that are not clearly worse than the best so far
-    play so many more episodes, and as many again with sticky actions, with other seeds, and these
-    alone count; 0 leaves it at the first stage, in which luck counts too."""
+    play so many more episodes, as many again with sticky actions, and as many with sampled ones,
+    with other seeds, and these alone count; 0 leaves it at the first stage, in which luck counts
+    too, and nobody looks at how the agent plays when it draws its actions."""
     weight_average: Chance = 0.0
     """Evaluate, play and save an average of the weights: the share of it that an update keeps,
     0.995 for about the last 200 updates; 0 takes the latest weights. Training goes on from the
@@ -34,7 +35,7 @@ class EvaluationOptions(OptionGroup):
     stop_at_success: Chance | None = None
     """End the run before its budgets when the best weights succeed in this share of their episodes,
     such as 0.9: the mean of plain and sticky ones, with confirm_episodes those of the second stage
-    alone, in which luck does not count."""
+    alone, in which luck does not count, and of sampled ones there."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

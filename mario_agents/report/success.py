@@ -58,12 +58,12 @@ def level_success(run: RunData) -> list[LevelSuccess]:
     best = max(
         [e for e in reversed(run.evaluations) if e.confirmed] or reversed(run.evaluations),
         key=lambda e: (
-            sum(p.success for played in e.judged for p in played),
-            sum(p.stages_cleared for played in e.judged for p in played),
+            sum(p.success for played in e.judged.values() for p in played),
+            sum(p.stages_cleared for played in e.judged.values() for p in played),
         ),
     )
     while_training = f"at step {best.step:,}"
-    for name, episodes in zip(("plain", "sticky"), best.judged, strict=True):
+    for name, episodes in best.judged.items():
         source = f"{while_training}, {name}"
         rows += _by_level(run.name, source, episodes, full_game=run.full_game)
     return rows

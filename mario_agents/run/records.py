@@ -70,7 +70,8 @@ class EvaluationRecord(Struct, frozen=True):
             :class:`~mario_agents.run.clock.TrainingClock`.
         known: the same when the last episode had ended: training goes on meanwhile.
         time: Unix seconds then. These three are None in runs of older versions.
-        confirmed: plain and sticky episodes of a second stage, with other seeds, if there was one.
+        confirmed: plain, sticky and sampled episodes of a second stage, with other seeds, if there
+            was one; in runs of older versions no sampled ones.
     """
 
     step: Step
@@ -82,12 +83,10 @@ class EvaluationRecord(Struct, frozen=True):
     confirmed: tuple[tuple[PlayedEpisode, ...], ...] = ()
 
     @property
-    def judged(self) -> tuple[tuple[PlayedEpisode, ...], tuple[PlayedEpisode, ...]]:
-        """The plain and sticky episodes that say how good the weights are."""
-        if not self.confirmed:
-            return self.plain, self.sticky
-        plain, sticky = self.confirmed
-        return plain, sticky
+    def judged(self) -> dict[str, tuple[PlayedEpisode, ...]]:
+        """The episodes that say how good the weights are: "plain", "sticky", perhaps "sampled"."""
+        names = ("plain", "sticky", "sampled")
+        return dict(zip(names, self.confirmed or (self.plain, self.sticky), strict=False))
 
 
 class _Measured(Struct, frozen=True):

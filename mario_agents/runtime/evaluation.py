@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from mario_agents.run.records import EvaluationRecord, PlayedEpisode
 from mario_envkit.curriculum.level_text import each_level
 from mario_envkit.errors import LevelError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 STICKY = 0.25
 """Probability of repeating an action in the perturbed half of an evaluation. Without it all greedy
 episodes are nearly one and the same, and their success says little (Machado et al., "Revisiting the
@@ -39,23 +42,28 @@ _STAGE = 100_000
 """Pixels that a cleared stage counts for: more than any stage is long."""
 
 
-class EvaluationResult(NamedTuple):
-    """Episodes on a console that obeys, and on one with sticky actions."""
+class EvaluationResult(tuple[Evaluation, ...]):
+    """Greedy episodes on a console that obeys, as many on one with sticky actions, and perhaps
+    sampled ones on one that obeys."""
 
-    plain: Evaluation
-    sticky: Evaluation
+    __slots__ = ()
+    NAMES = "obedient", "sticky", "sampled"
+
+    def __new__(cls, plain: Evaluation, sticky: Evaluation, *sampled: Evaluation) -> Self:
+        """Of two or three evaluations."""
+        return super().__new__(cls, (plain, sticky, *sampled))
 
     @property
     def score(self) -> tuple[float, float]:
         """Mean success, and how far they came: of the full game, above all in stages."""
-        success = sum(each.success_rate.mean for each in self) / 2
-        stages = sum(each.stages_cleared.mean for each in self if each.full_game) / 2
-        return success, sum(each.mean_x.mean for each in self) / 2 + _STAGE * stages
+        success = sum(each.success_rate.mean for each in self) / len(self)
+        stages = sum(each.stages_cleared.mean for each in self if each.full_game) / len(self)
+        return success, sum(each.mean_x.mean for each in self) / len(self) + _STAGE * stages
 
     def text(self) -> str:
         """One line for people."""
         said = []
-        for name, found in (("obedient", self.plain), ("sticky", self.sticky)):
+        for name, found in zip(self.NAMES, self, strict=False):
             wins = sum(episode.success for episode in found.episodes)
             x, reward = found.mean_x.mean, found.mean_reward.mean
             flags = f"{wins} of {len(found.episodes)} to the flag"
@@ -73,10 +81,9 @@ class EvaluationResult(NamedTuple):
             said.append(f"{name}: {flags}, mean x {x:.0f}, return {reward:.1f}")
         return "; ".join(said)
 
-    def played(self) -> tuple[tuple[PlayedEpisode, ...], tuple[PlayedEpisode, ...]]:
-        """The episodes, plain and sticky."""
-        plain, sticky = (tuple(map(PlayedEpisode.of, each.episodes)) for each in self)
-        return plain, sticky
+    def played(self) -> tuple[tuple[PlayedEpisode, ...], ...]:
+        """The episodes of each."""
+        return tuple(tuple(map(PlayedEpisode.of, each.episodes)) for each in self)
 
 
 class Verdict(NamedTuple):
@@ -185,21 +192,20 @@ class EvaluationPlayer:
         if not config.confirm_episodes or not may_be_better(first, best):
             return Verdict(first)
         seed = training_seed(config.seed, step, 2)
-        return Verdict(first, self._stage(weights, config.confirm_episodes, seed))
+        return Verdict(first, self._stage(weights, config.confirm_episodes, seed, sampled=True))
 
-    def _stage(self, weights: Mapping[str, Tensor], episodes: int, seed: int) -> EvaluationResult:
+    def _stage(
+        self, weights: Mapping[str, Tensor], episodes: int, seed: int, *, sampled: bool = False
+    ) -> EvaluationResult:
         kwargs = self._algorithm.env_kwargs(self._config)
         levels = levels_in_turn(kwargs, seed)
-        plain, sticky = (
-            evaluate(
-                self._policy(weights),
-                kwargs,
-                EvalProtocol(episodes, sticky=chance, seed=seed, levels=levels),
-                max_envs=MAX_ENVS,
-            )
-            for chance in (0.0, STICKY)
-        )
-        return EvaluationResult(plain, sticky)
+
+        def play(sticky: float, *, greedy: bool = True) -> Evaluation:
+            protocol = EvalProtocol(episodes, greedy, sticky, seed=seed, levels=levels)
+            return evaluate(self._policy(weights), kwargs, protocol, max_envs=MAX_ENVS)
+
+        more = (play(0.0, greedy=False),) if sampled else ()
+        return EvaluationResult(play(0.0), play(STICKY), *more)
 
     def record(
         self,

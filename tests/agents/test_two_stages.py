@@ -51,7 +51,10 @@ def test_only_fresh_episodes_of_what_may_be_better_count(tmp_path, monkeypatch):
     seeds: list[int] = []
     asked: list[int] = []
 
-    def stage(self: Any, weights: Any, episodes: int, seed: int) -> EvaluationResult:
+    def stage(
+        self: Any, weights: Any, episodes: int, seed: int, *, sampled: bool = False
+    ) -> EvaluationResult:
+        assert sampled == (episodes == 100)
         seeds.append(seed)
         asked.append(episodes)
         first, second, _ = script[len(asked) - asked.count(100) - 1]
@@ -75,7 +78,13 @@ def test_only_fresh_episodes_of_what_may_be_better_count(tmp_path, monkeypatch):
     records, damaged = read_evaluations(run.evaluations_path)
     assert not damaged
     assert [len(record.confirmed) for record in records] == [2, 2, 0, 2, 2]
-    assert [sum(p.success for p in record.judged[1]) for record in records] == [60, 70, 3, 50, 71]
+    assert [sum(p.success for p in record.judged["sticky"]) for record in records] == [
+        60,
+        70,
+        3,
+        50,
+        71,
+    ]
 
 
 def test_one_stage_asks_for_nothing_more(monkeypatch):
@@ -83,9 +92,29 @@ def test_one_stage_asks_for_nothing_more(monkeypatch):
     player = EvaluationPlayer(
         WalkingAlgorithm(), config, Spaces((4, 36, 36), 3), torch.device("cpu")
     )
-    monkeypatch.setattr(EvaluationPlayer, "_stage", lambda *args: played(3, args[2]))
+    monkeypatch.setattr(EvaluationPlayer, "_stage", lambda *args, **_: played(3, args[2]))
     first, second = player.evaluate({}, 100, (0.1, 5.0))
-    assert (len(first.plain.episodes), second) == (10, None)
+    assert ([len(each.episodes) for each in first], second) == ([10, 10], None)
+
+
+def test_the_second_stage_samples_as_well():
+    """Weights that win only while they never draw an action are worth less than they seem."""
+    config = PPOConfig(
+        level="1-1", stall_limit=2, eval_episodes=2, confirm_episodes=3, hidden=8, device="cpu"
+    )
+    spaces = Spaces(config.obs_shape, 7)
+    player = EvaluationPlayer(PPOAlgorithm(), config, spaces, torch.device("cpu"))
+    weights = PPOAlgorithm().learner(config, spaces).model.state_dict()
+    first, second = player.evaluate(weights, 500)
+    assert second is not None
+    protocols = [(each.protocol.greedy, each.protocol.sticky) for each in (*first, *second)]
+    assert protocols == [(True, 0.0), (True, 0.25), (True, 0.0), (True, 0.25), (False, 0.0)]
+    assert [len(each.episodes) for each in second] == [3, 3, 3]
+    assert "sampled: 0 of 3 to the flag" in second.text()
+    assert "sampled" not in first.text()
+    won, lost = played(4, 4)[0], played(0, 4)[0]
+    assert EvaluationResult(won, won, lost).score == (2 / 3, 100.0)
+    assert EvaluationResult(won, lost).score == (0.5, 100.0)
 
 
 @pytest.mark.parametrize(

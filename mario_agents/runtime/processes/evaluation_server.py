@@ -73,14 +73,14 @@ class EvaluationServer:
         try:
             weights = load(request.weights)
             first, second = self._evaluating.evaluate(weights, request.step, request.best)
+            plain, sticky = first
         except BaseException:  # a SystemExit of somebody's library, for instance
             self._link.send(Failed(traceback.format_exc()).encode())
         else:
-            self._link.send(Evaluated(*first, tuple(second or ())).encode())
+            self._link.send(Evaluated(plain, sticky, tuple(second or ())).encode())
 
     def _record(self, request: Record) -> None:
-        plain, sticky = request.evaluations
-        result = EvaluationResult(plain, sticky)
+        result = EvaluationResult(*request.evaluations)
         weights = load(request.weights)
         self._recording.record(self._videos, weights, request.step, result, request.best)
         self._link.send(Recorded().encode())

@@ -123,7 +123,7 @@ class Evaluated(Message, frozen=True, tag="evaluated"):
     plain: Evaluation
     sticky: Evaluation
     confirmed: tuple[Evaluation, ...] = ()
-    """The same of a second stage, if there was one."""
+    """The same of a second stage and sampled episodes, if there was one."""
 
 
 class Failed(Message, frozen=True, tag="failed"):
