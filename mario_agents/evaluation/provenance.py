@@ -104,7 +104,7 @@ def circumstances(
         game = msgspec.structs.replace(game, rom_sha256="", core="", native_sha256="")
     made = MadeRecord(
         at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        seconds=round(seconds, 1),
+        seconds=round(seconds, 3),
         machine=as_text(machine),
         versions=versions(),
         revision=git_revision(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -27,7 +28,9 @@ from tests.agents.command_runs import assert_refused
 
 
 def test_what_a_result_of_a_run_says(cli: Any, run: Path) -> None:
+    start = time.perf_counter()
     done = cli("eval", run, "--episodes", 4, "--out", "result.json", "--name", "my toy")
+    took = time.perf_counter() - start
     assert done.returncode == 0, done.stderr
     result = read_result(Path("result.json"))
     assert result.schema == SCHEMA
@@ -43,7 +46,7 @@ def test_what_a_result_of_a_run_says(cli: Any, run: Path) -> None:
     assert measured.protocol.noop_max == 30
     assert result.made.versions["python"].count(".") == 2
     assert {"mario-envkit", "torch", "gymnasium"} <= set(result.made.versions)
-    assert result.made.seconds > 0
+    assert 0 < result.made.seconds < took
     assert "torch" in result.made.machine
     assert result.game.rom_sha256 == ""  # the toy has no cartridge
     assert json.loads(Path("result.json").read_text())["over_levels"]["greedy-plain"] == {
