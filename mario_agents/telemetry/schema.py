@@ -178,7 +178,7 @@ MARIO_METRICS: tuple[MetricDef, ...] = (
     rolling("reward", "return of an episode", label="return"),
     rolling(
         "success",
-        "share of episodes that reached the flag, in the full game the last axe",
+        "share of true starts that reached the flag, in the full game the last axe, unaided",
         panel="Success in training",
         share=True,
     ),

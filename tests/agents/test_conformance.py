@@ -39,7 +39,7 @@ class Idle(ToyAlgorithm):
 
     def dataset(self, *args: Any) -> ToyDataset:
         dataset = super().dataset(*args)
-        dataset.batches = lambda at: iter(())  # type: ignore[method-assign]
+        dataset.batches = lambda at: iter(())
         return dataset
 
 
@@ -58,7 +58,7 @@ class Single(ToyAlgorithm):
             assert worker == context.worker, "a step of somebody else"
             add(step, worker)
 
-        dataset.add = add_own  # type: ignore[method-assign]
+        dataset.add = add_own
         return dataset
 
 
@@ -71,14 +71,14 @@ class Clumsy(ToyAlgorithm):
             action, *others = act(obs, *args, mode=mode, step=step)
             return action if mode == "explore" else torch.full_like(action, 7), *others
 
-        policy.act = clumsily  # type: ignore[method-assign]
+        policy.act = clumsily
         return policy
 
 
 class Deaf(ToyAlgorithm):
     def policy(self, *args: Any) -> ToyPolicy:
         policy = super().policy(*args)
-        policy.seed = lambda seed: None  # type: ignore[method-assign]
+        policy.seed = lambda seed: None
         return policy
 
 
@@ -91,8 +91,8 @@ class Nostalgic(ToyAlgorithm):
             action, extras, _ = act(obs, (), *args, mode=mode, step=step)
             return action, extras, state + 1
 
-        policy.act = remembering  # type: ignore[method-assign]
-        policy.initial = torch.zeros  # type: ignore[method-assign]
+        policy.act = remembering
+        policy.initial = torch.zeros
         return policy
 
 
