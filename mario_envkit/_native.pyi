@@ -67,7 +67,7 @@ class EnvSpec:
     def set_picture(self, observer: Observer) -> None: ...
     def set_reward(
         self,
-        terms: list[tuple[int, float, bool]],
+        terms: list[tuple[int, float, bool, list[tuple[int, int]]]],
         scale: float,
         clipped: bool,
         low: float,
@@ -93,7 +93,7 @@ class EnvPool:
         """The number of a new start: a stage from 1, or zeros for the full game."""
     def set_reward(
         self,
-        terms: list[tuple[int, float, bool]],
+        terms: list[tuple[int, float, bool, list[tuple[int, int]]]],
         scale: float,
         clipped: bool,
         low: float,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -12,12 +14,16 @@ import gymnasium
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from mario_agents.config import Paths, TrainConfig
+from mario_envkit.curriculum.along import StartsAlong
 from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.curriculum.backward_runs import BackwardRuns
 from mario_envkit.curriculum.level_text import each_level
+from mario_envkit.curriculum.paths import places_along
 from mario_envkit.curriculum.runs import Run, run_files
 from mario_envkit.emulator import native
 from mario_envkit.errors import ConfigError, LevelError
+from mario_envkit.game.path_progress import PathProgress
+from mario_envkit.game.reward_options import weighted
 from mario_envkit.registration import make_mario
 
 DEFAULT_ID = "mario_envkit:MarioTrain-v0"
@@ -47,19 +53,61 @@ def make_bare(env_kwargs: Mapping[str, Any], **overrides: Any) -> gymnasium.Env[
     return make_mario(**{**defaults, "backend": "native", **env_kwargs, **overrides})
 
 
-def backward_starts(config: TrainConfig) -> BackwardStarts | BackwardRuns:
-    """Where episodes begin with the option ``backward``, along one run or several.
+def starts_of(config: TrainConfig) -> BackwardStarts | BackwardRuns | StartsAlong:
+    """Where episodes begin with the options ``backward`` and ``along``.
 
     Raises:
-        ConfigError: if it names a folder, and levels are played that are no single ones.
+        ConfigError: if one names a folder, and levels are played that are no single ones.
         ReplayError: if there is no such run, or a file is none.
     """
-    assert config.backward is not None
-    runs = [run for _, run in runs_of("backward", config.backward, config)]
-    share = config.backward_true_starts
+    runs, share = followed_runs(config), config.true_starts
+    if config.along is not None:
+        return StartsAlong(runs, true_starts=share)
     if len(runs) == 1:
         return BackwardStarts(runs[0], true_starts=share)
     return BackwardRuns(runs, true_starts=share)
+
+
+def followed_runs(config: TrainConfig) -> list[Run]:
+    """The runs of the options ``backward`` and ``along``.
+
+    Raises:
+        ConfigError, ReplayError: as :func:`starts_of`; a ConfigError too if there is no such
+            option, and the reward pays for ground along runs.
+    """
+    option = "backward" if config.along is None else "along"
+    paths = config.runs_followed
+    if paths is None:
+        raise ConfigError(
+            "The reward pays for a path, and there is none: give runs with along or backward, such "
+            "as mario-envkit solve finds them, or leave out the weight of path."
+        )
+    return [run for _, run in runs_of(option, paths, config)]
+
+
+def learned_from(config: TrainConfig, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of games to learn from: where the reward has a weight for it, it pays for
+    ground along the followed runs.
+
+    Args:
+        config: which names them.
+        env_kwargs: of the games, otherwise.
+
+    Raises:
+        ConfigError, ReplayError: as :func:`followed_runs`.
+    """
+    if not config.pays_for_path or "id" in env_kwargs:
+        return dict(env_kwargs)
+    runs = followed_runs(config)
+    game: Any = make_env(env_kwargs).unwrapped
+    with closing(game):
+        places = places_along(runs, game)
+    reward = weighted(env_kwargs["reward"], env_kwargs["reward_weights"])
+    terms = (
+        replace(term, places=places) if isinstance(term, PathProgress) else term
+        for term in reward.terms
+    )
+    return {**env_kwargs, "reward": replace(reward, terms=tuple(terms))}
 
 
 def runs_of(option: str, paths: Paths, config: TrainConfig) -> list[tuple[Path, Run]]:

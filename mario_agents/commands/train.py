@@ -168,7 +168,7 @@ def command_line(name: str, trainer: Trainer, default: Any = None) -> CommandLin
 def check_surroundings(trainer: Trainer, config: Any) -> None:
     """Open the game and the run to learn from, look for the device and wandb, ask whether workers
     can share what they are to: what is wrong there leaves no run behind."""
-    from mario_agents.acting.environments import backward_starts, make_env
+    from mario_agents.acting.environments import followed_runs, make_env
     from mario_agents.core.algorithm import share_of
     from mario_agents.nn.device import resolve_device
     from mario_agents.runtime.ray.cluster import require_ray
@@ -189,8 +189,8 @@ def check_surroundings(trainer: Trainer, config: Any) -> None:
         for name in ("device", "actor_device"):
             resolve_device(getattr(config, name, None) or "cpu")
     make_env(trainer.env_kwargs(config)).close()
-    if getattr(config, "backward", None) is not None:
-        backward_starts(config)
+    if isinstance(config, TrainConfig) and (config.runs_followed or config.pays_for_path):
+        followed_runs(config)
 
 
 def _check_init(trainer: Trainer, config: Any) -> None:

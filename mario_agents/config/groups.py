@@ -81,8 +81,8 @@ class GameOptions(OptionGroup):
     """Reward function: progress (new best x only), or those of gym-super-mario-bros 7 or 9."""
     reward_weights: dict[str, NonNegativeFloat] = dataclasses.field(default_factory=dict)
     """Other weights for terms of the reward, such as death=25 progress=0.25 stall=25, in the units
-    of the reward that is learned from: progress (and distance, clock, score, coins, powerup) pays
-    so many times as much; a flag (or warp) pays, and a death or a stall costs, so much. By
+    of the reward that is learned from: progress (and path, distance, clock, score, coins, powerup)
+    pays so many times as much; a flag (or warp) pays, and a death or a stall costs, so much. By
     themselves they are progress=1 flag=5 death=5; terms that a reward does not have are added. A
     stall with a price is a loss as a death is: nothing is expected after it."""
     frame_skip: Frames = 4
@@ -202,7 +202,7 @@ class ExperienceOptions(OptionGroup):
     """Where experience comes from: environments, and where their episodes begin."""
 
     HEADING = "experience"
-    PATHS = frozenset({"backward"})
+    PATHS = frozenset({"along", "backward"})
 
     num_envs: PositiveInt = 8
     """Number of environments that a worker steps together."""
@@ -210,25 +210,37 @@ class ExperienceOptions(OptionGroup):
     """Practise where Mario dies: go on from snapshots before the places of many deaths."""
     max_restores: NonNegativeInt = 3
     """Restores in a row without new ground after which a death ends the episode all the same. 0
-    lets the first death end it: then snapshots serve start_states and backward alone."""
+    lets the first death end it: then snapshots serve start_states, along and backward alone."""
     start_states: Fraction = 0.0
     """Share of training episodes that begin at such a snapshot; it needs snapshots."""
     backward: Paths | None = None
     """Runs through levels, as mario-envkit solve writes them: files, or folders with the played
     levels' among others. Training episodes begin shortly before the end of one of them, then
     farther and farther back, along each by itself; it needs snapshots."""
-    backward_true_starts: Fraction = 0.0
-    """With backward: share of training episodes that begin at the start of the level all the same.
-    Level schedules (weighted, worst) and success in training know of these alone."""
+    along: Paths | None = None
+    """Such runs, anywhere along which training episodes begin, each place as likely: reward_weights
+    can pay for ground along them (path=1). It needs snapshots."""
+    true_starts: Fraction = 0.0
+    """With along or backward: share of training episodes that begin at the start of the level all
+    the same. Level schedules (weighted, worst) and success in training know of these alone."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.start_states or self.backward is not None) and not self.snapshots:
-            raise ConfigError("start_states and backward need snapshots; leave out --no-snapshots.")
-        if self.start_states and self.backward is not None:
+        elsewhere = [
+            name for name in ("start_states", "backward", "along")
+            if getattr(self, name) not in (0, None)
+        ]  # fmt: skip
+        if elsewhere and not self.snapshots:
+            raise ConfigError(f"{elsewhere[0]} needs snapshots; leave out --no-snapshots.")
+        if len(elsewhere) > 1:
             raise ConfigError(
-                "start_states and backward both say where episodes begin; give one of them."
+                f"{' and '.join(elsewhere)} all say where episodes begin; give one of them."
             )
+
+    @property
+    def runs_followed(self) -> Paths | None:
+        """The runs along which episodes begin."""
+        return self.backward if self.along is None else self.along
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -101,6 +101,13 @@ class TrainConfig(
         return {name: schedule(step) for name, schedule in self.schedules.items()}
 
     @property
+    def pays_for_path(self) -> bool:
+        """Whether the reward pays for ground along the runs that are followed, now or then."""
+        scheduled = self.schedules.get(f"{WEIGHTS}path")
+        weights = (self.reward_weights.get("path", 0), *(scheduled.corners if scheduled else ()))
+        return any(weights)
+
+    @property
     def _weights_at_end(self) -> dict[str, float]:
         ends = {name: schedule.corners[-1] for name, schedule in self.schedules.items()}
         return {**self.reward_weights, **weights_in(ends)}

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mario_agents.acting.environments import learned_from
 from mario_agents.config import TrainConfig
 from mario_agents.core.algorithm import NO_IMITATION, Algorithm
 from mario_agents.core.gradients import trainable
@@ -94,7 +95,8 @@ def imitate(
     """
     sources = sources_of(config)
     gamma = float(getattr(config, "gamma", 1.0))
-    played = demonstrations(sources, algorithm.env_kwargs(config), gamma=gamma, seed=config.seed)
+    env_kwargs = learned_from(config, algorithm.env_kwargs(config))
+    played = demonstrations(sources, env_kwargs, gamma=gamma, seed=config.seed)
     games = list(played)
     cloning = Cloning(algorithm, config, learner, games)
     log.info(

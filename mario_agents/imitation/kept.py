@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from mario_agents.acting.environments import learned_from
 from mario_agents.config import ReplayConfig, TrainConfig
 from mario_agents.core.algorithm import Algorithm, WorkerContext
 from mario_agents.core.types import Step
@@ -188,7 +189,8 @@ def _played(
     gamma: float,
 ) -> list[Demonstration]:
     sources = [Source(STORED, run, agent_actions(STORED, run, config)) for run in runs]
-    found = demonstrations(sources, env_kwargs, gamma=gamma, seed=config.seed, most_steps=size)
+    games = learned_from(config, env_kwargs)
+    found = demonstrations(sources, games, gamma=gamma, seed=config.seed, most_steps=size)
     return list(found)
 
 

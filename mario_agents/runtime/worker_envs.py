@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
-from mario_agents.acting.environments import backward_starts, make_vector
+from mario_agents.acting.environments import learned_from, make_vector, starts_of
 from mario_agents.config import TrainConfig
 from mario_agents.config.train_config import STICKY, weights_in
 from mario_agents.core.algorithm import Algorithm
@@ -22,6 +22,7 @@ from mario_agents.runtime.cores import cores_per_worker
 from mario_agents.runtime.first_flag import FirstFlagRecorder
 from mario_agents.telemetry import Stopwatch
 from mario_envkit.closing import close_all
+from mario_envkit.curriculum.along import StartsAlong
 from mario_envkit.curriculum.backward import BackwardStarts
 from mario_envkit.curriculum.backward_runs import BackwardRuns
 from mario_envkit.curriculum.level_text import resolve_schedule
@@ -88,7 +89,8 @@ class WorkerEnvs:
     """
 
     def __init__(self, algorithm: Algorithm[Any, Any], config: TrainConfig, run: RunDir) -> None:
-        game_kwargs = kwargs = algorithm.env_kwargs(config)
+        game_kwargs = algorithm.env_kwargs(config)
+        kwargs = learned_from(config, game_kwargs)
         # Snapshots are the game's; an algorithm with an environment of its own has its own way.
         self._ours = "id" not in kwargs
         if self._ours and isinstance(config.repeat_action_probability, tuple):
@@ -164,11 +166,12 @@ class WorkerEnvs:
 
     def _starts(self, config: TrainConfig) -> dict[str, Any]:
         """Where episodes begin, if not at the start of a level."""
-        if config.backward is not None:
-            # One for all games: they move back together.
-            self._backward = backward_starts(config)
-            return {"start_states": self._backward}
-        return {"start_states": config.start_states} if config.start_states else {}
+        if config.runs_followed is None:
+            return {"start_states": config.start_states} if config.start_states else {}
+        starts = starts_of(config)  # one for all games: they move back together
+        if not isinstance(starts, StartsAlong):
+            self._backward = starts
+        return {"start_states": starts}
 
     def _exchange(self) -> None:
         if isinstance(self._games, MarioSnapshotVectorEnv):

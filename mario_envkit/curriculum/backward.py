@@ -190,12 +190,7 @@ class BackwardStarts:
             ReplayError: if it is of another cartridge, or does not go as recorded there.
             SnapshotMismatch: if the starts were found on another console.
         """
-        schedule = game.schedule
-        if isinstance(schedule, Fixed) and schedule.level != self.run.level:
-            raise OptionError(
-                f"The run is of {self.run.level} and level={str(schedule.level or 'full')!r} is "
-                "played; give the level of the run, or a schedule with that among others."
-            )
+        require_level(self.run, game)
         if not self._points:
             self._points = starts_along(self.run, game, self.spacing)
         self._points[0].console.require(game.emulator.core, game.emulator.rom_sha256)
@@ -233,6 +228,20 @@ class BackwardStarts:
         """
         self.curriculum.restore(state)
         self._begun = self.curriculum.state()
+
+
+def require_level(run: Run, game: MarioEnv) -> None:
+    """Check that a game may play the level of a run.
+
+    Raises:
+        OptionError: if it never does.
+    """
+    schedule = game.schedule
+    if isinstance(schedule, Fixed) and schedule.level != run.level:
+        raise OptionError(
+            f"The run is of {run.level} and level={str(schedule.level or 'full')!r} is played; "
+            "give the level of the run, or a schedule with that among others."
+        )
 
 
 def starts_along(run: Run, game: MarioEnv, spacing: int) -> list[StartPoint]:

@@ -17,6 +17,7 @@ Y_PIXEL = 0x03B8  # Player_Rel_YPos
 LOOP_CORRECT = 0x06D9  # MultiLoopCorrectCntr: right choices in a row of maze pages (world 7)
 LOOP_PASSED = 0x06DA  # MultiLoopPassCntr: pages of that row passed, right or wrong
 CHANGE_AREA_TIMER = 0x06DE  # ChangeAreaTimer
+SWIMMING = 0x0704  # SwimmingFlag: 1 in areas under water
 POWERUP = 0x0756  # PlayerStatus: 0 small, 1 tall, 2 fireballs
 LIFE = 0x075A  # NumberofLives: 2, 1, 0, then 255 at game over
 STAGE = 0x075C  # LevelNumber, from 0
@@ -35,6 +36,7 @@ STATE_DYING = 0x0B
 
 STAGE_OVER_ENEMIES = (0x2D, 0x31)
 """Bowser and the flag: with one of them loaded, a climbing Mario is at the end of the stage."""
+FLOAT_STATES_IN_AIR = (1, 2)
 FLOAT_STATE_CLIMBING = 3
 
 MODE_END_OF_WORLD = 2

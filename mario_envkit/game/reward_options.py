@@ -3,9 +3,9 @@
 Weights are numbers by the names of terms, ``{"death": 25, "progress": 0.25}``, in the units
 of the reward that the agent gets, after its scale:
 
-* of a term that pays for how much of something there was (distance, progress, clock, score, coins,
-  powerup) it is a factor: with ``progress=0.25`` new ground pays a quarter of what the reward pays
-  for it by itself, ``progress=1`` changes nothing;
+* of a term that pays for how much of something there was (distance, progress, path, clock, score,
+  coins, powerup) it is a factor: with ``progress=0.25`` new ground pays a quarter of what the
+  reward pays for it by itself, ``progress=1`` changes nothing;
 * of a term that pays for an event it is what the event pays (flag, warp) or costs (death, stall):
   with ``death=25`` a death costs 25.
 
@@ -22,6 +22,7 @@ from typing import Any
 
 from mario_envkit.arguments import as_choice, as_float, most_similar, not_possible, shown
 from mario_envkit.errors import OptionError
+from mario_envkit.game.path_progress import PathProgress
 from mario_envkit.game.rewards import (
     REWARDS,
     Clock,
@@ -40,6 +41,7 @@ from mario_envkit.game.rewards import (
 
 _NEW: tuple[Any, ...] = (
     Distance(), Progress(), Clock(), Death(), Flag(), Score(), Coins(), PowerUp(), Stall(), Warp(0),
+    PathProgress(),
 )  # fmt: skip
 """What can be added."""
 _EVENTS: dict[type, tuple[str, int]] = {

@@ -48,7 +48,7 @@ class RewardTerm(Protocol):
         """The reward for the frame that led to ``state``, and what to remember from now on."""
 
 
-class _Term:
+class BuiltInTerm:
     """A term of ours: its fields are texts, numbers and flags, as their annotations say.
 
     Terms that users derive from ours may have fields of other types, which are theirs to check.
@@ -65,7 +65,7 @@ class _Term:
 
 
 @dataclass(frozen=True)
-class Distance(_Term):
+class Distance(BuiltInTerm):
     """Pixels moved to the right in the frame (7.4); jumps of more than 5 are scene changes: 0.
 
     Such a jump is, as in 7.4, also the step over the left end of an area.
@@ -87,7 +87,7 @@ class Distance(_Term):
 
 
 @dataclass(frozen=True)
-class Progress(_Term):
+class Progress(BuiltInTerm):
     """Pixels beyond the best x so far (9.x); jumps of more than 5 are scene changes: 0.
 
     Attributes:
@@ -111,7 +111,7 @@ class Progress(_Term):
 
 
 @dataclass(frozen=True)
-class Clock(_Term):
+class Clock(BuiltInTerm):
     """Minus ``weight`` whenever the clock ticks; one that was wound up again costs nothing."""
 
     name: str = "clock"
@@ -126,7 +126,7 @@ class Clock(_Term):
 
 
 @dataclass(frozen=True)
-class Death(_Term):
+class Death(BuiltInTerm):
     """``penalty`` in every frame in which Mario is dying or dead."""
 
     penalty: float = -25
@@ -140,7 +140,7 @@ class Death(_Term):
 
 
 @dataclass(frozen=True)
-class Flag(_Term):
+class Flag(BuiltInTerm):
     """``bonus`` in the first frame in which the stage is won.
 
     Never for the flag of another stage where a warp ends the episode (``end_on_exit``).
@@ -162,7 +162,7 @@ class Flag(_Term):
 
 
 @dataclass(frozen=True)
-class Warp(_Term):
+class Warp(BuiltInTerm):
     """``bonus`` in the frame in which a stage is left for another one without its flag.
 
     None of the named rewards has it: a warp is worth no more there than the way to it.
@@ -188,7 +188,7 @@ def _stage_number(state: GameState) -> Number:
 
 
 @dataclass(frozen=True)
-class Score(_Term):
+class Score(BuiltInTerm):
     """``weight`` hundredths of the points scored in the frame (9.x)."""
 
     name: str = "score"
@@ -203,7 +203,7 @@ class Score(_Term):
 
 
 @dataclass(frozen=True)
-class Coins(_Term):
+class Coins(BuiltInTerm):
     """Five times ``weight`` for each coin (9.x); the counter turns over from 99 to 0."""
 
     name: str = "coins"
@@ -219,7 +219,7 @@ class Coins(_Term):
 
 
 @dataclass(frozen=True)
-class PowerUp(_Term):
+class PowerUp(BuiltInTerm):
     """Five times ``weight`` for growing a step, as much less for shrinking one (9.x)."""
 
     name: str = "powerup"
@@ -234,7 +234,7 @@ class PowerUp(_Term):
 
 
 @dataclass(frozen=True)
-class Stall(_Term):
+class Stall(BuiltInTerm):
     """``penalty`` in the step in which :class:`~mario_envkit.wrappers.StallLimit` ends an episode.
 
     That wrapper, or the vector, pays it, beside the clip: a single frame knows nothing of it.

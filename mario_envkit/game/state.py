@@ -33,6 +33,7 @@ class GameState(NamedTuple):
         busy: the joypad does nothing (pipes, vines, doors).
         world_over: the cut-scene at the end of a world.
         game_over: no life is left.
+        airborne: Mario jumps or falls; swimming is neither.
     """
 
     world: int
@@ -52,6 +53,7 @@ class GameState(NamedTuple):
     busy: bool
     world_over: bool
     game_over: bool
+    airborne: bool = False
 
 
 def signed(byte: int) -> int:
@@ -102,7 +104,8 @@ def read_state(ram: Sequence[int]) -> GameState:
     player_state, y_viewport, life = ram[m.PLAYER_STATE], ram[m.Y_VIEWPORT], ram[m.LIFE]
     world_over = is_world_over(ram)
     fallen = y_viewport > 1
-    climbing = ram[m.FLOAT_STATE] == m.FLOAT_STATE_CLIMBING
+    float_state = ram[m.FLOAT_STATE]
+    climbing = float_state == m.FLOAT_STATE_CLIMBING
     # Not by name, which takes much longer, and every frame is read.
     return tuple.__new__(
         GameState,
@@ -124,5 +127,6 @@ def read_state(ram: Sequence[int]) -> GameState:
             player_state in m.BUSY_STATES,  # as is_busy()
             world_over,
             life == m.NO_LIVES_LEFT,
+            float_state in m.FLOAT_STATES_IN_AIR and not ram[m.SWIMMING],
         ),
     )

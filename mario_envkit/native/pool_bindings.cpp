@@ -1,6 +1,7 @@
 // The pool of environments for Python. Thin: checks and errors live in mario_envkit/vector.py.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -12,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "env_pool.hpp"
@@ -29,8 +31,8 @@ namespace {
 template <class Value>
 using Array = nb::ndarray<Value, nb::c_contig, nb::device::cpu>;
 
-// Kind, amount, option.
-using Term = std::tuple<int, double, bool>;
+// Kind, amount, option, places with what is left from there.
+using Term = std::tuple<int, double, bool, std::vector<std::pair<std::int64_t, std::int64_t>>>;
 
 const std::uint8_t* data_of(const nb::bytes& bytes) {
   return reinterpret_cast<const std::uint8_t*>(bytes.c_str());
@@ -43,9 +45,10 @@ void require(bool fits, const char* what) {
 RewardSpec make_reward(const std::vector<Term>& terms, double scale, bool clipped, double low,
                        double high) {
   RewardSpec spec;
-  for (const auto& [kind, amount, option] : terms) {
+  for (const auto& [kind, amount, option, places] : terms) {
     require(kind >= 0 && kind < kTermKinds, "kind of reward term");
-    spec.terms.push_back({static_cast<TermKind>(kind), amount, option});
+    spec.terms.push_back({static_cast<TermKind>(kind), amount, option,
+                          std::make_shared<const Places>(places.begin(), places.end())});
   }
   spec.scale = scale;
   spec.clipped = clipped;
@@ -300,7 +303,8 @@ nb::dict orders() {
        term("Clock", TermKind::kClock), term("Death", TermKind::kDeath),
        term("Flag", TermKind::kFlag), term("Score", TermKind::kScore),
        term("Coins", TermKind::kCoins), term("PowerUp", TermKind::kPowerUp),
-       term("Warp", TermKind::kWarp), term("Stall", TermKind::kStall), {"", kTermKinds}});
+       term("Warp", TermKind::kWarp), term("Stall", TermKind::kStall),
+       term("PathProgress", TermKind::kPath), {"", kTermKinds}});
   return found;
 }
 

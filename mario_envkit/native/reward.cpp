@@ -10,6 +10,9 @@ namespace {
 // A jump of more pixels in a frame is a change of scene.
 constexpr std::int64_t kFastest = 5;
 
+// Pixels along a run that pay in a frame: MOST_GAINED.
+constexpr std::int64_t kMostGained = 128;
+
 std::int64_t powerup_level(const GameState& state) {
   return std::min<std::int64_t>(state.powerup, 2);
 }
@@ -18,6 +21,19 @@ std::int64_t stage_number(const GameState& state) { return state.world * 256 + s
 
 // As 7.4 reads it: one pixel beyond the left end of an area is 65,535.
 std::int64_t unsigned_x(const GameState& state) { return state.x_pos & 0xffff; }
+
+std::int64_t place_of(const GameState& state) {
+  const std::int64_t stage = state.world * 64 + state.stage;
+  const std::int64_t column = (state.x_pos >> 4) + 16, row = state.y_pos >> 4;
+  return ((stage << 16 | state.area) << 12 | column) << 6 | row;
+}
+
+// Pixels to the flag; -1 in the air, and away from all runs.
+std::int64_t pixels_left(const RewardTerm& term, const GameState& state) {
+  if (state.airborne) return -1;
+  const auto found = term.places->find(place_of(state));
+  return found == term.places->end() ? -1 : found->second;
+}
 
 }  // namespace
 
@@ -30,6 +46,7 @@ RewardState::Memory RewardState::initial(const RewardTerm& term, const GameState
     case TermKind::kCoins: return {state.coins, 0};
     case TermKind::kPowerUp: return {powerup_level(state), 0};
     case TermKind::kWarp: return {stage_number(state), 0};
+    case TermKind::kPath: return {pixels_left(term, state), stage_number(state)};
     case TermKind::kDeath:
     case TermKind::kStall:
     case TermKind::kFlag: break;
@@ -86,6 +103,15 @@ double RewardState::evaluate(const RewardTerm& term, Memory& memory, const GameS
       memory[0] = stage_number(state);
       memory[1] = state.flag_get | (left ? 0 : memory[1]);
       return term.amount * static_cast<double>(warped);
+    }
+    case TermKind::kPath: {
+      const std::int64_t left = pixels_left(term, state);
+      const bool known = left >= 0, entered = stage_number(state) != memory[1];
+      const bool gains = known && memory[0] >= 0 && !entered && left < memory[0];
+      const std::int64_t gained = gains ? std::min(memory[0] - left, kMostGained) : 0;
+      if (entered || gains || (known && memory[0] < 0)) memory[0] = left;
+      memory[1] = stage_number(state);
+      return term.amount * static_cast<double>(gained);
     }
     case TermKind::kStall: break;  // no frame knows of it
   }

@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "smb.hpp"
@@ -21,13 +23,18 @@ enum class TermKind : int {
   kPowerUp,
   kWarp,
   kStall,
+  kPath,
 };
-constexpr int kTermKinds = 10;
+constexpr int kTermKinds = 11;
+
+// Pixels that are left to the flag, by place (place_of in mario_envkit/game/path_progress.py).
+using Places = std::unordered_map<std::int64_t, std::int64_t>;
 
 struct RewardTerm {
   TermKind kind;
   double amount = 0;    // penalty of kDeath and kStall, bonus of kFlag and kWarp, weight of the others
   bool option = false;  // kProgress: per area; kFlag: once an episode
+  std::shared_ptr<const Places> places = {};  // kPath, which has some
 };
 
 struct RewardSpec {

@@ -14,6 +14,7 @@ constexpr int kXOnPage = 0x0086;
 constexpr int kYViewport = 0x00b5;
 constexpr int kAreaData = 0x00e7;
 constexpr int kYPixel = 0x03b8;
+constexpr int kSwimming = 0x0704;
 constexpr int kPowerup = 0x0756;
 constexpr int kLife = 0x075a;
 constexpr int kStage = 0x075c;
@@ -24,7 +25,7 @@ constexpr int kCoins = 0x07ed, kCoinDigits = 2;
 constexpr int kTime = 0x07f8, kTimeDigits = 3;
 
 constexpr std::uint8_t kStateDying = 0x0b;
-constexpr std::uint8_t kClimbing = 3;
+constexpr std::uint8_t kJumping = 1, kFalling = 2, kClimbing = 3;
 constexpr std::uint8_t kBowser = 0x2d, kFlagpole = 0x31;
 constexpr std::uint8_t kEndOfWorld = 2;
 constexpr std::uint8_t kNoLivesLeft = 0xff;
@@ -89,6 +90,8 @@ GameState read_state(const std::uint8_t* ram) {
   state.fallen = ram[kYViewport] > 1;
   state.busy = smb::is_busy(ram);
   state.game_over = ram[kLife] == kNoLivesLeft;
+  const bool in_air = ram[kFloatState] == kJumping || ram[kFloatState] == kFalling;
+  state.airborne = in_air && ram[kSwimming] == 0;
   return state;
 }
 

@@ -9,6 +9,8 @@ What may differ, because a restored moment means the same whatever it is:
 * how an episode begins: the level that is asked for, ``noop_max``;
 * when it ends: ``stall_limit`` and time limits; the steps counted until then are restored, and
   the limits are those of the environment;
+* which places a reward pays for, or whatever a dataclass says is not of the kind: a field with the
+  metadata ``{"of_kind": False}``;
 * how likely a sticky action is: like the agent, that decides what is played next, not what a
   moment is. (With sticky actions or a limit in the one and none in the other there is a layer more
   that remembers something; that is a difference.)
@@ -113,5 +115,6 @@ def _pairs(items: Iterable[tuple[Any, Any]], depth: int) -> str:
 def _fields(value: Any) -> list[tuple[str, Any]]:
     """What an object is made of, by name."""
     if dataclasses.is_dataclass(value):
-        return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        fields = [each for each in dataclasses.fields(value) if each.metadata.get("of_kind", True)]
+        return [(each.name, getattr(value, each.name)) for each in fields]
     return sorted(getattr(value, "__dict__", {}).items())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_envkit.game.path_progress import PathProgress
 from mario_envkit.game.rewards import (
     Clock,
     Coins,
@@ -35,14 +36,19 @@ _KINDS: dict[type, tuple[str, str | None]] = {
     PowerUp: ("weight", None),
     Warp: ("bonus", None),
     Stall: ("penalty", None),
+    PathProgress: ("weight", None),
 }
 _FIRST_BOOL = GameState._fields.index("flag_get")
+
+
+NativeTerm: TypeAlias = tuple[int, float, bool, list[tuple[int, int]]]
+"""Kind, amount, option, and the places that it pays for."""
 
 
 class NativeReward(NamedTuple):
     """The arguments of the native core's ``EnvSpec.set_reward``."""
 
-    terms: list[tuple[int, float, bool]]
+    terms: list[NativeTerm]
     scale: float
     clipped: bool
     low: float
@@ -52,7 +58,7 @@ class NativeReward(NamedTuple):
 def only_stalls(function: RewardFunction) -> NativeReward:
     """Of a reward that is worked out in Python: what the native core pays when a game stalls."""
     kind = list(_KINDS).index(Stall)
-    terms = [(kind, float(stall.penalty), False) for stall in function.stalls]
+    terms: list[NativeTerm] = [(kind, float(stall.penalty), False, []) for stall in function.stalls]
     return NativeReward(terms, float(function.scale), False, 0.0, 0.0)
 
 
@@ -63,7 +69,7 @@ def compile_reward(function: RewardFunction) -> NativeReward | None:
     low, high = function.clip if function.clip is not None else (0.0, 0.0)
     if not all(map(_is_plain, (function.scale, low, high))):
         return None
-    terms = []
+    terms: list[NativeTerm] = []
     for term in function.terms:
         if type(term) not in _KINDS:
             return None
@@ -72,7 +78,8 @@ def compile_reward(function: RewardFunction) -> NativeReward | None:
         option = getattr(term, option_name) if option_name else False
         if not _is_plain(amount) or type(option) is not bool:
             return None
-        terms.append((list(_KINDS).index(type(term)), float(amount), option))
+        places = list(term.places) if isinstance(term, PathProgress) else []
+        terms.append((list(_KINDS).index(type(term)), float(amount), option, places))
     return NativeReward(
         terms, float(function.scale), function.clip is not None, float(low), float(high)
     )

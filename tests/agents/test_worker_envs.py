@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mario_agents.acting.environments import backward_starts
+from mario_agents.acting.environments import followed_runs, learned_from, starts_of
 from mario_agents.algos.dqn.algorithm import DDQNAlgorithm
 from mario_agents.algos.dqn.config import DDQNConfig
+from mario_agents.algos.ppo.algorithm import PPOAlgorithm
+from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.run import RunDir
 from mario_agents.runtime.cores import torch_threads
 from mario_agents.runtime.worker_envs import SnapshotUsage, WorkerEnvs
@@ -102,7 +104,7 @@ def test_the_log_says_when_a_backward_curriculum_has_arrived(
     monkeypatch.setattr("mario_agents.runtime.worker_envs.SYNC_SECONDS", 0.0)
     caplog.set_level(logging.INFO, "mario_agents")
     starts = BackwardStarts(way)
-    monkeypatch.setattr("mario_agents.runtime.worker_envs.backward_starts", lambda config: starts)
+    monkeypatch.setattr("mario_agents.runtime.worker_envs.starts_of", lambda config: starts)
     config = DDQNConfig(num_envs=2, level="1-1", backward="1-1.json")
     run = RunDir.create(tmp_path / "run", trainer="ddqn", config=config)
     with closing(WorkerEnvs(DDQNAlgorithm(), config, run)) as games:
@@ -119,15 +121,50 @@ def test_a_folder_of_runs_has_the_one_of_the_level(tmp_path: Path, way: Run) -> 
     path = run_path(tmp_path, Level(1, 1))
     way.save(path)
     config = DDQNConfig(level="1-1", backward=str(tmp_path))
-    assert backward_starts(config).run == way
+    assert starts_of(config).run == way
     with pytest.raises(ReplayError, match=r"smb-1-2-console\.json"):
-        backward_starts(dataclasses.replace(config, level="1-2"))
+        starts_of(dataclasses.replace(config, level="1-2"))
     with pytest.raises(ConfigError, match="is a folder, and level = 'full' does not say"):
-        backward_starts(dataclasses.replace(config, level="full"))
-    assert backward_starts(dataclasses.replace(config, level="random")).run == way
+        starts_of(dataclasses.replace(config, level="full"))
+    assert starts_of(dataclasses.replace(config, level="random")).run == way
     way.save(run_path(tmp_path, Level(1, 1), number=2))
-    several = backward_starts(dataclasses.replace(config, level="weighted:1-1..1-4"))
+    several = starts_of(dataclasses.replace(config, level="weighted:1-1..1-4"))
     assert [each.run for each in several.ways] == [way, way]
+
+
+def test_games_pay_along_the_runs_that_they_follow(tmp_path: Path, way: Run) -> None:
+    way.save(tmp_path / "run.json")
+    config = PPOConfig(
+        num_envs=4, level="1-1", observation="tiles", along=str(tmp_path / "run.json"),
+        true_starts=0.5, schedule={"reward_weights.path": "1:0.5"}, total_steps=1000,
+        reward_weights={"progress": 0, "path": 1},
+    )  # fmt: skip
+    run = RunDir.create(tmp_path / "run", trainer="ppo", config=config)
+    paid, begun = 0.0, set()
+    with closing(WorkerEnvs(PPOAlgorithm(), config, run)) as games:
+        games.envs.reset(seed=0)
+        games.follow_schedules(500)
+        for _ in range(120):
+            *_, infos = games.envs.step(np.full(4, 3))
+            parts = infos["reward_parts"]
+            assert not parts["progress"].any()
+            paid += parts["path"].sum()
+            begun |= set(infos["start"])
+        assert games.snapshot_usage().backward is None
+        games.restore(games.state())
+    assert paid > 500 * 0.75
+    assert begun == {"true", "run"}
+
+
+def test_what_pays_for_a_path_needs_one(tmp_path: Path, way: Run) -> None:
+    config = PPOConfig(observation="tiles", reward_weights={"path": 1})
+    with pytest.raises(ConfigError, match="there is none: give runs with along or backward"):
+        followed_runs(config)
+    with pytest.raises(ConfigError, match="backward and along all say where"):
+        PPOConfig(backward="a.json", along="b.json")
+    with pytest.raises(ConfigError, match="along needs snapshots"):
+        PPOConfig(along="b.json", snapshots=False)
+    assert learned_from(PPOConfig(), {"level": "1-1"}) == {"level": "1-1"}
 
 
 def test_a_full_archive_is_for_the_log(tmp_path: Path, caplog, recwarn) -> None:

@@ -29,6 +29,7 @@ from mario_envkit import (
     create_snapshot_mario_env,
     make_mario,
 )
+from mario_envkit.curriculum.along import StartsAlong
 from mario_envkit.curriculum.backward import BackwardCurriculum, BackwardStarts
 from mario_envkit.curriculum.hotspot_file import SharedHotspots
 from mario_envkit.curriculum.hotspots import DeathHotspotAggregate
@@ -40,6 +41,7 @@ from mario_envkit.emulator.backends import make_emulator
 from mario_envkit.emulator.native import NativeEmulator
 from mario_envkit.emulator.rom import find_rom, read_rom
 from mario_envkit.game.levels import Level, all_levels, parse_level, parse_levels
+from mario_envkit.game.path_progress import PathProgress
 from mario_envkit.game.reward_options import weighted
 from mario_envkit.game.start import StartPoint
 from mario_envkit.game.state import GameState
@@ -231,6 +233,7 @@ TARGETS = {
         name: Target(getattr(rewards, name), {}, lambda term: reward(RewardFunction((term,))))
         for name in TERMS
     },
+    "PathProgress": Target(PathProgress, {}, lambda term: reward(RewardFunction((term,)))),
     "Warp": Target(rewards.Warp, {"bonus": 5}, lambda term: reward(RewardFunction((term,)))),
     "weighted": Target(weighted, {"reward": rewards.V7, "weights": {"death": 1}}, reward),
     "Fixed": Target(schedules.Fixed, {"level": Level(1, 1)}, draw_from),
@@ -272,6 +275,11 @@ TARGETS = {
     "BackwardCurriculum": Target(BackwardCurriculum, {"starts": 5}, move_back),
     "BackwardStarts": Target(
         BackwardStarts, {"run": RUN}, lambda s: move_back(s.curriculum), (BackwardCurriculum,)
+    ),
+    "StartsAlong": Target(
+        StartsAlong,
+        {"runs": [RUN]},
+        lambda s: s.choose(Level(1, 1), [], np.random.default_rng(0)),
     ),
     "Run": Target(
         Run,

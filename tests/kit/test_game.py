@@ -249,7 +249,7 @@ def test_weights_are_what_was_asked_for(name, weights):
     ("weights", "message"),
     [
         ({"deaths": 1}, "no term 'deaths'; did you mean 'death'\\? This reward has progress, flag, "
-         "death, and distance, clock, score, coins, powerup, stall, warp can be added"),
+         "death, and distance, clock, score, coins, powerup, stall, warp, path can be added"),
         ({"x": 1}, "there is no term 'x'; this reward has"),
         ({"death": -1}, "reward_weights\\['death'\\]=-1 is not possible; give a number from 0"),
         ({"death": "much"}, "is not possible"),
