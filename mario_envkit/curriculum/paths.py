@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 from mario_envkit.curriculum.runs import Run
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import ReplayError
 from mario_envkit.game.levels import Level
-from mario_envkit.game.path_progress import place_of
+from mario_envkit.game.path_progress import ANY_ROW, place_of
 from mario_envkit.game.state import GameState, read_state
 
 _FASTEST = 5
@@ -20,10 +19,12 @@ _FASTEST = 5
 def places_along(runs: Sequence[Run], game: MarioEnv) -> tuple[tuple[int, int], ...]:
     """Places along runs, and how far the flag is from there: ``PathProgress.places``.
 
-    Of every run as many pixels are left at its start as the runs of its level have on average: so
-    no way is worth more than another. Where several pass a place the one that has the least left
-    counts. A place is a block of 16 by 16 pixels in which Mario stands, climbs or swims; the blocks
-    above and below are the same place where no run passes these, as lifts move.
+    Of every run as many pixels are left at its start as the shortest run of its level has: so no
+    way is worth more than another; loops do not count. Where several pass a place the one that has
+    the least left counts. A place is a block of 16 by 16 pixels in which Mario stands or climbs;
+    the blocks above and below are the same place where no run passes these, as lifts move. In the
+    air and under water it is 16 pixels wide and of any height, and as far from the flag as where a
+    run is there for the first time.
 
     Args:
         runs: of any levels.
@@ -35,7 +36,7 @@ def places_along(runs: Sequence[Run], game: MarioEnv) -> tuple[tuple[int, int], 
     game = game.made_again()
     try:
         game.render_mode, game.draw = None, False
-        ways: dict[Level, list[tuple[float, list[tuple[int, float]]]]] = defaultdict(list)
+        ways: dict[Level, list[tuple[float, dict[int, float]]]] = defaultdict(list)
         for run in runs:
             if game.emulator.rom_sha256 != run.rom_sha256:
                 raise ReplayError(
@@ -43,29 +44,51 @@ def places_along(runs: Sequence[Run], game: MarioEnv) -> tuple[tuple[int, int], 
                     "environment has; give the right one with rom=."
                 )
             states = [read_state(game.emulator.ram.data) for _ in run.play(game)]
-            ways[run.level].append(_distances(states))
+            ways[run.level].append(_distances(_without_loops(states)))
     finally:
         game.close()
     passed: dict[int, float] = {}
     for same_level in ways.values():
-        mean = sum(length for length, _ in same_level) / len(same_level)
+        shortest = min(length for length, _ in same_level)
         for length, way in same_level:
-            _keep_least(passed, ((key, left * mean / max(length, 1)) for key, left in way))
+            _keep_least(
+                passed, ((key, left * shortest / max(length, 1)) for key, left in way.items())
+            )
     near: dict[int, float] = {}
     for key, left in passed.items():
-        beside = (key - 1, key + 1)  # the row is what a key ends with
-        _keep_least(near, ((other, left) for other in beside if other not in passed))
+        if key & ANY_ROW != ANY_ROW:
+            beside = (key - 1, key + 1)  # the row is what a key ends with
+            _keep_least(near, ((other, left) for other in beside if other not in passed))
     return tuple(sorted((key, round(left)) for key, left in (near | passed).items()))
 
 
-def _distances(states: Sequence[GameState]) -> tuple[float, list[tuple[int, float]]]:
-    """The pixels of a run, and from each place where Mario is not in the air those to its end."""
-    left, found = 0, [(place_of(states[-1]), 0.0)]
-    for after, before in pairwise(reversed(states)):
-        moved = abs(after.x_pos - before.x_pos)
-        left += moved if moved <= _FASTEST and after.area == before.area else 0
-        if not before.airborne:
-            found.append((place_of(before), float(left)))
+def _without_loops(states: Sequence[GameState]) -> list[GameState]:
+    """What is left of a run where it comes to a place on the ground again: all from there to here
+    was for nothing, such as a wrong floor of a maze."""
+    kept: list[GameState] = []
+    visited: dict[int, int] = {}  # by place, how many had been kept when Mario left it
+    for state in states:
+        place = place_of(state)
+        if not (state.airborne or state.swimming):
+            if place in visited:
+                del kept[visited[place] :]
+                visited = {key: count for key, count in visited.items() if count <= len(kept)}
+            visited[place] = len(kept) + 1
+        kept.append(state)
+    return kept
+
+
+def _distances(states: Sequence[GameState]) -> tuple[float, dict[int, float]]:
+    """The pixels of a run, and those from each of its places to its end."""
+    left, found = 0, dict[int, float]()
+    after = states[-1]
+    for state in reversed(states):
+        moved = abs(after.x_pos - state.x_pos)
+        left += moved if moved <= _FASTEST and after.area == state.area else 0
+        if not (state.airborne or state.swimming):
+            found.setdefault(place_of(state), float(left))
+        found[place_of(state, ANY_ROW)] = float(left)
+        after = state
     return float(left), found
 
 

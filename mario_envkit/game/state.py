@@ -34,6 +34,7 @@ class GameState(NamedTuple):
         world_over: the cut-scene at the end of a world.
         game_over: no life is left.
         airborne: Mario jumps or falls; swimming is neither.
+        swimming: the area is under water.
     """
 
     world: int
@@ -54,6 +55,7 @@ class GameState(NamedTuple):
     world_over: bool
     game_over: bool
     airborne: bool = False
+    swimming: bool = False
 
 
 def signed(byte: int) -> int:
@@ -104,7 +106,7 @@ def read_state(ram: Sequence[int]) -> GameState:
     player_state, y_viewport, life = ram[m.PLAYER_STATE], ram[m.Y_VIEWPORT], ram[m.LIFE]
     world_over = is_world_over(ram)
     fallen = y_viewport > 1
-    float_state = ram[m.FLOAT_STATE]
+    float_state, swimming = ram[m.FLOAT_STATE], ram[m.SWIMMING] != 0
     climbing = float_state == m.FLOAT_STATE_CLIMBING
     # Not by name, which takes much longer, and every frame is read.
     return tuple.__new__(
@@ -127,6 +129,7 @@ def read_state(ram: Sequence[int]) -> GameState:
             player_state in m.BUSY_STATES,  # as is_busy()
             world_over,
             life == m.NO_LIVES_LEFT,
-            float_state in m.FLOAT_STATES_IN_AIR and not ram[m.SWIMMING],
+            float_state in m.FLOAT_STATES_IN_AIR and not swimming,
+            swimming,
         ),
     )

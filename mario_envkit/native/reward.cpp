@@ -13,6 +13,9 @@ constexpr std::int64_t kFastest = 5;
 // Pixels along a run that pay in a frame: MOST_GAINED.
 constexpr std::int64_t kMostGained = 128;
 
+// Of a place: in the air and under water, whatever the height. ANY_ROW.
+constexpr std::int64_t kAnyRow = 63;
+
 std::int64_t powerup_level(const GameState& state) {
   return std::min<std::int64_t>(state.powerup, 2);
 }
@@ -22,17 +25,23 @@ std::int64_t stage_number(const GameState& state) { return state.world * 256 + s
 // As 7.4 reads it: one pixel beyond the left end of an area is 65,535.
 std::int64_t unsigned_x(const GameState& state) { return state.x_pos & 0xffff; }
 
-std::int64_t place_of(const GameState& state) {
+std::int64_t place_of(const GameState& state, std::int64_t row) {
   const std::int64_t stage = state.world * 64 + state.stage;
-  const std::int64_t column = (state.x_pos >> 4) + 16, row = state.y_pos >> 4;
-  return ((stage << 16 | state.area) << 12 | column) << 6 | row;
+  return ((stage << 16 | state.area) << 12 | ((state.x_pos >> 4) + 16)) << 6 | row;
 }
 
-// Pixels to the flag; -1 in the air, and away from all runs.
-std::int64_t pixels_left(const RewardTerm& term, const GameState& state) {
-  if (state.airborne) return -1;
-  const auto found = term.places->find(place_of(state));
+// Pixels to the flag from a place; -1 away from all runs.
+std::int64_t pixels_left(const RewardTerm& term, const GameState& state, std::int64_t row) {
+  const auto found = term.places->find(place_of(state, row));
   return found == term.places->end() ? -1 : found->second;
+}
+
+bool is_on_ground(const GameState& state) { return !state.airborne && !state.swimming; }
+
+// Pixels to the flag; -1 if Mario is on no run. `sure`: what he stood on last was on one.
+std::int64_t path_left(const RewardTerm& term, const GameState& state, bool sure) {
+  if (is_on_ground(state)) return pixels_left(term, state, state.y_pos >> 4);
+  return state.swimming || sure ? pixels_left(term, state, kAnyRow) : -1;
 }
 
 }  // namespace
@@ -46,7 +55,11 @@ RewardState::Memory RewardState::initial(const RewardTerm& term, const GameState
     case TermKind::kCoins: return {state.coins, 0};
     case TermKind::kPowerUp: return {powerup_level(state), 0};
     case TermKind::kWarp: return {stage_number(state), 0};
-    case TermKind::kPath: return {pixels_left(term, state), stage_number(state)};
+    case TermKind::kPath: {
+      const std::int64_t left = path_left(term, state, true);
+      const bool sure = left >= 0 || !is_on_ground(state);
+      return {left, stage_number(state) * 2 + sure};
+    }
     case TermKind::kDeath:
     case TermKind::kStall:
     case TermKind::kFlag: break;
@@ -105,12 +118,14 @@ double RewardState::evaluate(const RewardTerm& term, Memory& memory, const GameS
       return term.amount * static_cast<double>(warped);
     }
     case TermKind::kPath: {
-      const std::int64_t left = pixels_left(term, state);
-      const bool known = left >= 0, entered = stage_number(state) != memory[1];
-      const bool gains = known && memory[0] >= 0 && !entered && left < memory[0];
+      const bool entered = stage_number(state) != memory[1] >> 1;
+      bool sure = (memory[1] & 1) != 0 || entered;
+      const std::int64_t left = path_left(term, state, sure);
+      const bool gains = left >= 0 && memory[0] >= 0 && !entered && left < memory[0];
       const std::int64_t gained = gains ? std::min(memory[0] - left, kMostGained) : 0;
-      if (entered || gains || (known && memory[0] < 0)) memory[0] = left;
-      memory[1] = stage_number(state);
+      if (entered || gains || (left >= 0 && memory[0] < 0)) memory[0] = left;
+      if (is_on_ground(state)) sure = left >= 0 && left <= memory[0] + kMostGained;
+      memory[1] = stage_number(state) * 2 + sure;
       return term.amount * static_cast<double>(gained);
     }
     case TermKind::kStall: break;  // no frame knows of it

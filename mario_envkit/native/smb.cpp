@@ -91,7 +91,8 @@ GameState read_state(const std::uint8_t* ram) {
   state.busy = smb::is_busy(ram);
   state.game_over = ram[kLife] == kNoLivesLeft;
   const bool in_air = ram[kFloatState] == kJumping || ram[kFloatState] == kFalling;
-  state.airborne = in_air && ram[kSwimming] == 0;
+  state.swimming = ram[kSwimming] != 0;
+  state.airborne = in_air && !state.swimming;
   return state;
 }
 

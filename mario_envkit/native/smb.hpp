@@ -12,9 +12,9 @@ namespace mario {
 // GameState is a row of a matrix there.
 struct GameState {
   std::int64_t world, stage, area, x_pos, y_pos, time, score, coins, life, powerup;
-  std::int64_t flag_get, dying, dead, fallen, busy, world_over, game_over, airborne;
+  std::int64_t flag_get, dying, dead, fallen, busy, world_over, game_over, airborne, swimming;
 };
-constexpr int kStateFields = 18;
+constexpr int kStateFields = 19;
 static_assert(sizeof(GameState) == kStateFields * sizeof(std::int64_t), "no padding");
 
 GameState read_state(const std::uint8_t* ram);

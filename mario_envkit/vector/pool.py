@@ -38,7 +38,7 @@ _ALL = slice(None)
 _SAVED_PROGRESS = 13  # kProgressFields in native/env_saves.hpp
 _SAVED_MEMORY = 2  # kMemoryFields
 
-_NO_STATE = GameState(*(0,) * 10, *(False,) * 8)
+_NO_STATE = GameState(*(0,) * 10, *(False,) * 9)
 
 
 class _Closed:
