@@ -231,10 +231,12 @@ class ExperienceOptions(OptionGroup):
             if getattr(self, name) not in (0, None)
         ]  # fmt: skip
         if elsewhere and not self.snapshots:
-            raise ConfigError(f"{elsewhere[0]} needs snapshots; leave out --no-snapshots.")
+            raise ConfigError(
+                "start_states, backward and along need snapshots; leave out --no-snapshots."
+            )
         if len(elsewhere) > 1:
             raise ConfigError(
-                f"{' and '.join(elsewhere)} all say where episodes begin; give one of them."
+                f"{' and '.join(elsewhere)} both say where episodes begin; give one of them."
             )
 
     @property

@@ -86,7 +86,10 @@ def test_config_json_of_a_run_serves_as_options(tmp_path: Path) -> None:
         ({"reward_weights": {"stall": 1}, "stall_limit": None}, "say when with a stall_limit"),
         ({"actions": []}, "actions=[] leaves nothing to do"),
         ({"actions": {"right": 1}}, "is not possible; give a name or lists of buttons"),
-        ({"start_states": 0.3, "snapshots": False}, "start_states and backward need snapshots"),
+        (
+            {"start_states": 0.3, "snapshots": False},
+            "start_states, backward and along need snapshots",
+        ),
         ({"backward": "1-1.json", "snapshots": False}, "leave out --no-snapshots"),
         ({"backward": "1-1.json", "start_states": 0.3}, "both say where episodes begin"),
     ],

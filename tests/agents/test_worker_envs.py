@@ -160,9 +160,9 @@ def test_what_pays_for_a_path_needs_one(tmp_path: Path, way: Run) -> None:
     config = PPOConfig(observation="tiles", reward_weights={"path": 1})
     with pytest.raises(ConfigError, match="there is none: give runs with along or backward"):
         followed_runs(config)
-    with pytest.raises(ConfigError, match="backward and along all say where"):
+    with pytest.raises(ConfigError, match="backward and along both say where"):
         PPOConfig(backward="a.json", along="b.json")
-    with pytest.raises(ConfigError, match="along needs snapshots"):
+    with pytest.raises(ConfigError, match="along need snapshots"):
         PPOConfig(along="b.json", snapshots=False)
     assert learned_from(PPOConfig(), {"level": "1-1"}) == {"level": "1-1"}
 
