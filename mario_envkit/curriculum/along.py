@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mario_envkit.curriculum.backward import SPACING, require_level, starts_alon
 from mario_envkit.curriculum.runs import Run, load_run
 from mario_envkit.curriculum.start_states import MAX_JITTER, Start, as_jitter, draw_jitter
 from mario_envkit.env import MarioEnv
-from mario_envkit.errors import ConfigError, OptionError
+from mario_envkit.errors import OptionError
 from mario_envkit.game.levels import Level
 from mario_envkit.game.start import StartPoint
 
@@ -93,19 +93,3 @@ class StartsAlong:
 
     def forget(self) -> None:
         """Nothing is remembered here."""
-
-    def state(self) -> dict[str, Any]:
-        """Nothing that changes, for JSON."""
-        return {"runs": len(self.runs)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`.
-
-        Raises:
-            ConfigError: if it is not such a state, or one of another number of runs.
-        """
-        if state != self.state():
-            raise ConfigError(
-                f"{state!r:.200} is not the state of starts along {len(self.runs)} runs; give what "
-                "state() returned for the same runs."
-            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -20,7 +19,7 @@ from mario_envkit.curriculum.runs import Run
 from mario_envkit.curriculum.search import solve
 from mario_envkit.emulator import native
 from mario_envkit.env import MarioEnv
-from mario_envkit.errors import ConfigError, OptionError, ReplayError
+from mario_envkit.errors import OptionError, ReplayError
 from mario_envkit.game.levels import Level
 from mario_envkit.game.path_progress import ANY_ROW, MOST_GAINED, PathProgress, place_of
 from mario_envkit.game.rewards import RewardFunction
@@ -64,13 +63,6 @@ def test_every_part_of_a_level_is_begun_at_alike(ways: list[Run]) -> None:
     assert starts.choose(Level(1, 4), (), np.random.default_rng(1)) is not None
     assert starts.choose(Level(1, 2), (), rng) is None, "no run of that level"
     assert starts.choose(None, (), rng) is None
-
-
-def test_its_state_is_for_json(way: Run) -> None:
-    starts = StartsAlong([way])
-    starts.restore(json.loads(json.dumps(starts.state())))
-    with pytest.raises(ConfigError, match="starts along 1 runs"):
-        starts.restore(StartsAlong([way, way]).state())
 
 
 def test_options_that_make_no_sense(way: Run) -> None:
