@@ -22,7 +22,8 @@ class NoopReset(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Begin every episode with 0 to ``noop_max`` frames of doing nothing (Mnih et al. 2015).
 
     Args:
-        env: an environment in which action 0 does nothing, and which makes one frame a step.
+        env: a game of ours, or wrappers around one, in which action 0 does nothing, and which
+            makes one frame a step. Of these only the last one is observed.
         noop_max: the most frames, up to 3600; how many is drawn from the environment's seed.
 
     Raises:
@@ -38,12 +39,25 @@ class NoopReset(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Reset, then do nothing for a while."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        for _ in range(draw_noops(self.np_random, self._noop_max)):
-            observation, _, terminated, truncated, info = self.env.step(0)
-            if terminated or truncated:
-                observation, info = self.env.reset(options=options)
+        """Reset, then do nothing for a while.
+
+        Raises:
+            CallOrderError: while another thread steps or resets the game.
+        """
+        game: Any = self.unwrapped
+        game.step_lock.begin()  # nobody else gets in between two frames
+        try:
+            observation, info = self.env.reset(seed=seed, options=options)
+            left = draw_noops(self.np_random, self._noop_max)
+            while left:
+                left -= 1
+                game.draw = not left
+                observation, _, terminated, truncated, info = self.env.step(0)
+                if terminated or truncated:
+                    observation, info = self.env.reset(options=options)
+        finally:  # also where there was nothing to reset
+            game.draw = True
+            game.step_lock.end()
         return observation, info
 
 

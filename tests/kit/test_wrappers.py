@@ -139,6 +139,33 @@ def test_noop_start():
     assert 0 <= min(frames) <= max(frames) <= 30
 
 
+@pytest.mark.parametrize("observation", ["tiles", "ram", "pixels"])
+def test_noop_start_observes_its_last_frame(observation):
+    env, plain = NoopReset(MarioEnv(observation=observation), 30), MarioEnv(observation=observation)
+    for seed in range(6):
+        seen, info = env.reset(seed=seed)
+        shown, _ = plain.reset()
+        for _ in range(info["frame"]):
+            shown, *_ = plain.step(0)
+        assert np.array_equal(seen, shown)
+        assert all(np.array_equal(env.step(128)[0], plain.step(128)[0]) for _ in range(3))
+
+
+def test_nobody_gets_in_between_two_frames_of_a_reset():
+    class Intruded(gymnasium.Wrapper):
+        """Another thread steps the game after every frame."""
+
+        def step(self, action):
+            frame = self.env.step(action)
+            with ThreadPoolExecutor(1) as other:
+                refused.append(type(other.submit(self.env.step, 0).exception()))
+            return frame
+
+    refused = []
+    _, info = NoopReset(Intruded(MarioEnv()), 30).reset(seed=1)
+    assert refused == [CallOrderError] * info["frame"] != []
+
+
 def test_blank_observations_hide_what_goes_on_and_change_nothing_else():
     plain = make_mario(observation="tiles", actions="simple", frame_skip=4)
     blank = BlankObservation(make_mario(observation="tiles", actions="simple", frame_skip=4), 0.5)
