@@ -25,9 +25,9 @@ class PathProgress(BuiltInTerm):
 
     Where they turn back, go through pipes, or choose one of several floors, the best x says little,
     and this does. On the ground Mario is on a run where a run stands or walks. In the air, where no
-    two jumps are alike, he is so at any height, if the ground that he left was on a run and not far
-    behind the best place so far; so on a wrong floor nothing is gained. Under water he is so at any
-    height. Aytar et al. 2018, "Playing
+    two jumps are alike, and on lifts, which are never twice in the same place, he is so at any
+    height, if the ground that he left was on a run and not far behind the best place so far; so on
+    a wrong floor nothing is gained. Under water he is so at any height. Aytar et al. 2018, "Playing
     hard exploration games by watching YouTube", pay for checkpoints along a demonstration in the
     same manner.
 

@@ -7,12 +7,14 @@ Lost Levels keeps the same layout. All are single bytes unless said otherwise.
 from __future__ import annotations
 
 PLAYER_STATE = 0x000E  # GameEngineSubroutine
+ENEMY_FLAGS = range(0x000F, 0x0015)  # Enemy_Flag, six slots: 0 is an empty one
 ENEMY_TYPES = range(0x0016, 0x001B)  # Enemy_ID, five slots
 FLOAT_STATE = 0x001D  # Player_State: 0 on ground, 1 jumping, 2 falling, 3 climbing (also the pole)
 X_PAGE = 0x006D  # Player_PageLoc: 256-pixel pages since the start of the area
 X_ON_PAGE = 0x0086  # Player_X_Position
 Y_VIEWPORT = 0x00B5  # Player_Y_HighPos: 0 above, 1 on, 2 and more below the screen
 AREA_DATA = 0x00E7  # AreaDataLow, AreaDataHigh: where in the ROM the current area is described
+LIFT_CONTACTS = range(0x03A2, 0x03A8)  # PlatformCollisionFlag: whether Mario stands on that lift
 Y_PIXEL = 0x03B8  # Player_Rel_YPos
 LOOP_CORRECT = 0x06D9  # MultiLoopCorrectCntr: right choices in a row of maze pages (world 7)
 LOOP_PASSED = 0x06DA  # MultiLoopPassCntr: pages of that row passed, right or wrong
@@ -36,6 +38,10 @@ STATE_DYING = 0x0B
 
 STAGE_OVER_ENEMIES = (0x2D, 0x31)
 """Bowser and the flag: with one of them loaded, a climbing Mario is at the end of the stage."""
+LARGE_LIFTS = range(0x24, 0x2B)
+"""Their contact is 255 where Mario is not on them."""
+SMALL_LIFTS = range(0x2B, 0x2D)
+"""Their contact is 0 where Mario is not on them."""
 FLOAT_STATES_IN_AIR = (1, 2)
 FLOAT_STATE_CLIMBING = 3
 

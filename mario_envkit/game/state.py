@@ -10,6 +10,12 @@ from mario_envkit.game import ram as m
 
 STATUS_NAMES = ("small", "tall", "fireball")
 
+_SLOTS = len(m.ENEMY_FLAGS)
+# As numbers, which are found faster than attributes.
+_ENEMY_FLAG, _ENEMY_ID, _LIFT_CONTACT = (
+    each.start for each in (m.ENEMY_FLAGS, m.ENEMY_TYPES, m.LIFT_CONTACTS)
+)
+
 
 class GameState(NamedTuple):
     """The facts of one frame; the vector environment holds an array ``(num_envs,)`` in each field.
@@ -33,7 +39,7 @@ class GameState(NamedTuple):
         busy: the joypad does nothing (pipes, vines, doors).
         world_over: the cut-scene at the end of a world.
         game_over: no life is left.
-        airborne: Mario jumps or falls; swimming is neither.
+        airborne: Mario jumps or falls, or a lift carries him; swimming is neither.
         swimming: the area is under water.
     """
 
@@ -101,6 +107,17 @@ def _is_flag_held(ram: Sequence[int]) -> bool:
     return any(ram[address] in m.STAGE_OVER_ENEMIES for address in m.ENEMY_TYPES)
 
 
+def _is_carried(ram: Sequence[int]) -> bool:
+    """Whether Mario stands on a lift."""
+    for slot in range(_SLOTS):
+        kind = ram[_ENEMY_ID + slot]
+        if m.LARGE_LIFTS.start <= kind < m.SMALL_LIFTS.stop and ram[_ENEMY_FLAG + slot]:
+            nowhere = 255 if kind < m.SMALL_LIFTS.start else 0
+            if ram[_LIFT_CONTACT + slot] != nowhere:
+                return True
+    return False
+
+
 def read_state(ram: Sequence[int]) -> GameState:
     """Read the game from its 2,048 bytes of RAM (a memoryview is the fastest)."""
     player_state, y_viewport, life = ram[m.PLAYER_STATE], ram[m.Y_VIEWPORT], ram[m.LIFE]
@@ -129,7 +146,7 @@ def read_state(ram: Sequence[int]) -> GameState:
             player_state in m.BUSY_STATES,  # as is_busy()
             world_over,
             life == m.NO_LIVES_LEFT,
-            float_state in m.FLOAT_STATES_IN_AIR and not swimming,
+            not swimming and (float_state in m.FLOAT_STATES_IN_AIR or _is_carried(ram)),
             swimming,
         ),
     )

@@ -6,13 +6,15 @@ namespace mario {
 
 namespace {
 
+constexpr int kEnemyFlags = 0x000f;
 constexpr int kEnemyTypes = 0x0016;
-constexpr int kEnemySlots = 5;
+constexpr int kEnemySlots = 5, kLiftSlots = 6;
 constexpr int kFloatState = 0x001d;
 constexpr int kXPage = 0x006d;
 constexpr int kXOnPage = 0x0086;
 constexpr int kYViewport = 0x00b5;
 constexpr int kAreaData = 0x00e7;
+constexpr int kLiftContacts = 0x03a2;
 constexpr int kYPixel = 0x03b8;
 constexpr int kSwimming = 0x0704;
 constexpr int kPowerup = 0x0756;
@@ -27,6 +29,7 @@ constexpr int kTime = 0x07f8, kTimeDigits = 3;
 constexpr std::uint8_t kStateDying = 0x0b;
 constexpr std::uint8_t kJumping = 1, kFalling = 2, kClimbing = 3;
 constexpr std::uint8_t kBowser = 0x2d, kFlagpole = 0x31;
+constexpr std::uint8_t kLargeLifts = 0x24, kSmallLifts = 0x2b, kBehindLifts = 0x2d;
 constexpr std::uint8_t kEndOfWorld = 2;
 constexpr std::uint8_t kNoLivesLeft = 0xff;
 
@@ -50,6 +53,17 @@ bool is_stage_over(const std::uint8_t* ram) {
   const std::uint8_t* enemies = ram + kEnemyTypes;
   return std::any_of(enemies, enemies + kEnemySlots,
                      [](std::uint8_t type) { return type == kBowser || type == kFlagpole; });
+}
+
+// Whether Mario stands on a lift.
+bool is_carried(const std::uint8_t* ram) {
+  for (int slot = 0; slot < kLiftSlots; ++slot) {
+    const std::uint8_t type = ram[kEnemyTypes + slot];
+    if (type < kLargeLifts || type >= kBehindLifts || ram[kEnemyFlags + slot] == 0) continue;
+    const std::uint8_t nowhere = type < kSmallLifts ? 0xff : 0;
+    if (ram[kLiftContacts + slot] != nowhere) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -92,7 +106,7 @@ GameState read_state(const std::uint8_t* ram) {
   state.game_over = ram[kLife] == kNoLivesLeft;
   const bool in_air = ram[kFloatState] == kJumping || ram[kFloatState] == kFalling;
   state.swimming = ram[kSwimming] != 0;
-  state.airborne = in_air && !state.swimming;
+  state.airborne = !state.swimming && (in_air || is_carried(ram));
   return state;
 }
 

@@ -20,10 +20,11 @@ from mario_envkit.curriculum.search import solve
 from mario_envkit.emulator import native
 from mario_envkit.env import MarioEnv
 from mario_envkit.errors import OptionError, ReplayError
+from mario_envkit.game import ram as m
 from mario_envkit.game.levels import Level
 from mario_envkit.game.path_progress import ANY_ROW, MOST_GAINED, PathProgress, place_of
 from mario_envkit.game.rewards import RewardFunction
-from mario_envkit.game.state import GameState
+from mario_envkit.game.state import GameState, read_state
 from tests.native.vectors import compare, hold_some
 from tests.native.vectors import make_both as make_plain
 from tests.snapshots.vectors import MODES, assert_equal_for, make_both, walk
@@ -137,6 +138,47 @@ def test_games_pay_as_single_ones_do(
         observation="ram", frame_stack=1, autoreset_mode="SameStep",
     )  # fmt: skip
     assert compare(*both, 150, hold_some(4, 7, 8))["died"]
+
+
+@pytest.fixture(scope="module")
+def over_lifts() -> Run:
+    return solve("4-3", seed=0)[0]
+
+
+def test_a_lift_carries_mario_and_the_ground_does_not(over_lifts: Run) -> None:
+    """On his feet he has blocks below him, or a lift; changes take a frame."""
+    found = {True: 0, False: 0}
+    wrong = 0
+    with closing(MarioEnv(level="4-3", observation="ram")) as game:
+        game.draw = False
+        for _ in over_lifts.play(game):
+            ram = bytes(game.emulator.ram)
+            if ram[m.FLOAT_STATE] == 0:
+                carried = read_state(ram).airborne
+                found[carried] += 1
+                wrong += carried == _has_block_below(ram)
+    assert min(found.values()) > 50
+    assert wrong <= 3
+
+
+def _has_block_below(ram: bytes) -> bool:
+    """By the game's buffer of blocks, two screens of 13 rows and 16 columns at 0x500."""
+    left, below = ram[m.X_PAGE] * 256 + ram[m.X_ON_PAGE], (ram[0xCE] + 32) // 16 - 2
+    columns = ((left + 3) // 16, (left + 12) // 16)  # of his feet
+    return 0 <= below < 13 and any(
+        ram[0x500 + column // 16 % 2 * 208 + below * 16 + column % 16] for column in columns
+    )
+
+
+def test_games_on_lifts_pay_as_single_ones_do(over_lifts: Run) -> None:
+    with closing(MarioEnv(level="4-3", observation="ram")) as game:
+        places = places_along([over_lifts], game)
+    both = make_both(
+        3, autoreset_mode="SameStep", start_states=StartsAlong([over_lifts]), level="4-3",
+        reward=RewardFunction((PathProgress(places=places),)), screen_size=(40, 44),
+        max_restores_without_progress=0,
+    )  # fmt: skip
+    assert_equal_for(*both, 150, walk(3, 7, 2), seed=2)
 
 
 STATE = GameState(1, 1, 50, 0, 79, 400, 0, 0, 2, 0, *(False,) * 7)
