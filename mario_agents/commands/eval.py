@@ -6,7 +6,7 @@ import errno
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +112,7 @@ def main(words: Sequence[str]) -> None:
     start = time.perf_counter()
     report = _measure(options, measured, env_kwargs, standard, levels)
     seconds = time.perf_counter() - start
-    document = json.dumps(_document(options, measured, env_kwargs, report, seconds), indent=2)
+    document = _text(_document(options, measured, env_kwargs, report, seconds))
     # First of all: it took long to measure.
     if options.json:
         print(document, flush=True)
@@ -222,6 +222,13 @@ def _document(
         "track": options.track or "",
         **report.plain(),
     }
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    """JSON with a line for each key: what is said of the agent is easily seen, and thousands of
+    episodes take little space."""
+    lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in document.items())
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 @contextmanager

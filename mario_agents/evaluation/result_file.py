@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field, structs
 
-from mario_agents.evaluation.results import Evaluation
+from mario_agents.evaluation.results import EvalEpisode, EvalProtocol, Evaluation
 from mario_agents.evaluation.standard_options import Standard
 from mario_agents.run.decoding import decode_json
 from mario_envkit.command_line import showable
 from mario_envkit.errors import ResultError
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout; the number grows when a reader of the old one would misread the new."""
 
 Text = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
@@ -99,6 +99,44 @@ class MadeRecord(Struct, frozen=True, kw_only=True):
     revision: Text = ""
 
 
+class EpisodeColumns(Struct, frozen=True):
+    """Episodes, a list for each field of :class:`~mario_agents.evaluation.results.EvalEpisode`."""
+
+    level: list[Text]
+    success: list[bool]
+    reward: list[float]
+    best_x: list[int]
+    steps: list[int]
+    ending: list[Text]
+    stages_cleared: list[int]
+    trajectory: list[Text]
+
+    def __post_init__(self) -> None:
+        """Check that they are of the same episodes.
+
+        Raises:
+            ValueError: if some have less than others.
+        """
+        if len(set(map(len, structs.astuple(self)))) != 1:
+            raise ValueError("the fields of episodes are of different length")
+
+    def __len__(self) -> int:
+        return len(self.success)
+
+
+class ConditionRecord(Struct, frozen=True):
+    """An :class:`~mario_agents.evaluation.results.Evaluation`, without what follows from it."""
+
+    protocol: EvalProtocol
+    episodes: EpisodeColumns
+    full_game: bool = False
+
+    def evaluation(self) -> Evaluation:
+        """As it was when it was written."""
+        rows = zip(*structs.astuple(self.episodes), strict=True)
+        return Evaluation(self.protocol, tuple(EvalEpisode(*row) for row in rows), self.full_game)
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """What was measured, and under which circumstances.
 
@@ -108,7 +146,7 @@ class Result(Struct, frozen=True, kw_only=True):
         track: of ``docs/pages/benchmark.md``, or "".
         env: keyword arguments of ``MarioTrain-v0`` under which the agent played, without those that
             the standard decides.
-        levels: evaluations by level and condition: each level has the same conditions.
+        records: what was played by level and condition: each level has the same conditions.
     """
 
     schema: int
@@ -120,9 +158,9 @@ class Result(Struct, frozen=True, kw_only=True):
     made: MadeRecord
     env: dict[str, Any]
     standard: Standard
-    levels: Annotated[
-        dict[Text, Annotated[dict[Text, Evaluation], Meta(min_length=1)]], Meta(min_length=1)
-    ]
+    records: Annotated[
+        dict[Text, Annotated[dict[Text, ConditionRecord], Meta(min_length=1)]], Meta(min_length=1)
+    ] = field(name="levels")
 
     def __post_init__(self) -> None:
         """Check what types cannot.
@@ -130,20 +168,27 @@ class Result(Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: if levels differ in their conditions, or episodes are missing.
         """
-        for level, conditions in self.levels.items():
+        for level, conditions in self.records.items():
             if set(conditions) != set(self.conditions):
                 raise ValueError(f"level {level} was not played under the same conditions")
-            for name, evaluation in conditions.items():
-                if len(evaluation.episodes) != self.standard.episodes:
+            for name, played in conditions.items():
+                if len(played.episodes) != self.standard.episodes:
                     raise ValueError(
-                        f"level {level}, {name}, has {len(evaluation.episodes)} episodes instead "
+                        f"level {level}, {name}, has {len(played.episodes)} episodes instead "
                         f"of {self.standard.episodes}"
                     )
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """Those under which every level was played."""
-        return tuple(next(iter(self.levels.values())))
+        return tuple(next(iter(self.records.values())))
+
+    def evaluations(self) -> dict[str, dict[str, Evaluation]]:
+        """What was played, by level and condition."""
+        return {
+            level: {name: played.evaluation() for name, played in conditions.items()}
+            for level, conditions in self.records.items()
+        }
 
 
 class _Head(Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any
 
 import numpy as np
@@ -203,7 +203,8 @@ class Evaluation:
         return "\n".join(lines)
 
     def plain(self) -> dict[str, Any]:
-        """The same as JSON-able values, episodes included."""
+        """The same as JSON-able values, episodes included: a list for each of their fields, as a
+        table has columns."""
         protocol = asdict(self.protocol)
         if not self.protocol.levels:
             del protocol["levels"]  # as in files of results, which are of one level each
@@ -216,7 +217,10 @@ class Evaluation:
             "full_game": self.full_game,
             "distinct": self.distinct,
             "endings": self.endings,
-            "episodes": [asdict(episode) for episode in self.episodes],
+            "episodes": {
+                each.name: [getattr(episode, each.name) for episode in self.episodes]
+                for each in fields(EvalEpisode)
+            },
         }
 
 

@@ -47,7 +47,7 @@ class Terms(NamedTuple):
     def of(cls, result: Result) -> Terms:
         """Those of a result."""
         # The full game and orders of levels are places of their own, and sorted behind the others.
-        levels = () if result.track in TRACKS else tuple(sorted(result.levels))
+        levels = () if result.track in TRACKS else tuple(sorted(result.records))
         known = [name for name in CONDITIONS if name in result.conditions]
         return cls(
             section=(result.track, *levels),
@@ -203,7 +203,7 @@ def _entries(results: Iterable[tuple[Path, Result]]) -> list[Entry]:
         if track is not None and track.joins:
             joined.setdefault((terms, result.agent.name), []).append((path, result))
         else:
-            entries.append(Entry(terms, (result,), result.levels))
+            entries.append(Entry(terms, (result,), result.evaluations()))
     return entries + [_joined(terms, found) for (terms, _), found in joined.items()]
 
 
@@ -211,7 +211,7 @@ def _joined(terms: Terms, found: Sequence[tuple[Path, Result]]) -> Entry:
     levels: dict[str, Mapping[str, Evaluation]] = {}
     source: dict[str, Path] = {}
     for path, result in found:
-        for level, conditions in result.levels.items():
+        for level, conditions in result.evaluations().items():
             if level in levels:
                 raise ResultError(
                     f"{source[level]} and {path} both have {result.agent.name!r} on {level}; one "

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from mario_agents.run.decoding import decode_json
 from mario_envkit.files import replace_file
@@ -89,8 +89,26 @@ class EvaluationRecord(Struct, frozen=True):
         return dict(zip(names, self.confirmed or (self.plain, self.sticky), strict=False))
 
 
+class _Columns(Struct, frozen=True):
+    level: tuple[str, ...]
+    success: tuple[bool, ...]
+    reward: tuple[float, ...]
+    best_x: tuple[int, ...]
+    steps: tuple[Step, ...]
+    ending: tuple[str, ...]
+    stages_cleared: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(map(len, structs.astuple(self)))) != 1:
+            raise ValueError("the fields of episodes are of different length")
+
+
 class _Measured(Struct, frozen=True):
-    episodes: tuple[PlayedEpisode, ...]
+    episodes: _Columns
+
+    def rows(self) -> tuple[PlayedEpisode, ...]:
+        columns = structs.astuple(self.episodes)
+        return tuple(PlayedEpisode(*row) for row in zip(*columns, strict=True))
 
 
 class _Standard(Struct, frozen=True):
@@ -194,7 +212,7 @@ def read_standard(path: Path) -> dict[str, dict[str, tuple[PlayedEpisode, ...]]]
     """
     standard = decode_json(path.read_bytes(), _Standard)
     return {
-        level: {name: measured.episodes for name, measured in conditions.items()}
+        level: {name: measured.rows() for name, measured in conditions.items()}
         for level, conditions in standard.levels.items()
     }
 

@@ -236,8 +236,9 @@ def test_what_run_directories_say(tmp_path: Path) -> None:
     record = EvaluationRecord(320, (FLAG,), (DEATH, FLAG), 32.0, 33.0, 1033.0)
     append(run.evaluations_path, evaluation_line(record))
     write_json(files.trained, Trained(1000.0, 70.0))
-    episodes = [{**dict(level="1-1", reward=1.0, best_x=9, steps=3, ending="x"), "success": s}
-                for s in (True, False, False, True)]  # fmt: skip
+    one = dict(level="1-1", reward=1.0, best_x=9, steps=3, ending="x", stages_cleared=0)
+    episodes = {name: [value] * 4 for name, value in one.items()}
+    episodes["success"] = [True, False, False, True]
     document = {"levels": {level: {"greedy-plain": {"episodes": episodes}} for level in "ab"}}
     replace_text(files.standard("best"), json.dumps(document))
     found = gather(whole, files, status="finished")

@@ -118,7 +118,7 @@ def test_text_and_plain_values() -> None:
     assert "endings       pit 2, flag 1" in result.text()
     plain = result.plain()
     assert plain["mean_return"]["mean"] == 6.0
-    assert plain["episodes"][0]["best_x"] == 300
+    assert plain["episodes"]["best_x"] == [300, 100, 200]
 
 
 def test_playing_one_episode_agrees_with_evaluating_it() -> None:

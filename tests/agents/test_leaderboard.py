@@ -16,6 +16,7 @@ from mario_agents.evaluation.intervals import wilson_interval
 from mario_agents.evaluation.result_file import (
     SCHEMA,
     AgentRecord,
+    ConditionRecord,
     GameRecord,
     MadeRecord,
     Result,
@@ -31,11 +32,13 @@ from tests.agents.command_runs import assert_refused
 ROM, OTHER_ROM = "a" * 64, "b" * 64
 
 
-def evaluation(wins: int, episodes: int = 10) -> Evaluation:
+def played(wins: int, episodes: int = 10) -> ConditionRecord:
     """So many episodes that reached the flag, and the others fell into a pit."""
     won = EvalEpisode("1-1", True, 1.0, 3000, 100, "flag", 1)
     lost = EvalEpisode("1-1", False, 0.0, 300, 10, "pit")
-    return Evaluation(EvalProtocol(episodes=episodes), (won,) * wins + (lost,) * (episodes - wins))
+    rows = (won,) * wins + (lost,) * (episodes - wins)
+    evaluation = Evaluation(EvalProtocol(episodes=episodes), rows)
+    return msgspec.convert(evaluation.plain(), ConditionRecord)
 
 
 def result(
@@ -67,8 +70,8 @@ def result(
         ),
         env={},
         standard=Standard(episodes=episodes, sticky=sticky),
-        levels={
-            level: {condition: evaluation(wins, episodes) for condition, wins in row.items()}
+        records={
+            level: {condition: played(wins, episodes) for condition, wins in row.items()}
             for level, row in levels.items()
         },
     )  # fmt: skip
@@ -101,8 +104,8 @@ def test_the_best_comes_first() -> None:
 def test_who_clears_nothing_may_get_farther() -> None:
     near = result("a", {"1-1": {"greedy-plain": 0}})
     document = msgspec.to_builtins(result("b", {"1-1": {"greedy-plain": 0}}))
-    for episode in document["levels"]["1-1"]["greedy-plain"]["episodes"]:
-        episode["best_x"] = 500
+    episodes = document["levels"]["1-1"]["greedy-plain"]["episodes"]
+    episodes["best_x"] = [500] * len(episodes["best_x"])
     far = msgspec.convert(document, Result)
     (table,) = tables(near, far)
     assert names(table) == ["b", "a"]

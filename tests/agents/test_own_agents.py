@@ -89,7 +89,7 @@ def test_whatever_has_actions_for_observations_is_an_agent(
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     wins = {
-        condition: sum(episode["success"] for episode in measured["episodes"])
+        condition: sum(measured["episodes"]["success"])
         for condition, measured in result["levels"]["1-1"].items()
     }
     sampled = 0 if name == "Walker" else 3
@@ -202,7 +202,7 @@ def test_baselines_play(cli: Any, name: str) -> None:
     assert result["env"]["observation"] == "tiles"
     assert result["game"]["name"] == "smb"
     episodes = result["levels"]["1-1"]["greedy-plain"]["episodes"]
-    assert all(episode["best_x"] > 40 for episode in episodes)
+    assert min(episodes["best_x"]) > 40
 
 
 def test_the_agent_of_the_guide(cli: Any) -> None:

@@ -136,7 +136,8 @@ def test_a_whole_run_lacks_only_the_standard(tmp_path) -> None:
 
 def test_the_standard_wins_over_evaluations_while_training(tmp_path) -> None:
     run = write_run(tmp_path / "run", video=False)
-    episodes = msgspec.to_builtins([FLAG, DEATH, DEATH, DEATH])
+    rows = msgspec.to_builtins([FLAG, DEATH, DEATH, DEATH])
+    episodes = {name: [row[name] for row in rows] for name in rows[0]}
     standard = {"levels": {"1-1": {"greedy-plain": {"episodes": episodes, "mean_x": 1}}}}
     run.standard_path.write_text(json.dumps(standard))
     data = RunData.load(run.path)

@@ -41,7 +41,7 @@ def test_what_a_result_of_a_run_says(cli: Any, run: Path) -> None:
     }  # fmt: skip
     assert (result.training.agent_steps, result.training.declared) == (30, False)
     assert result.conditions == CONDITIONS
-    measured = result.levels["1-1"]["greedy-plain"]
+    measured = result.evaluations()["1-1"]["greedy-plain"]
     assert measured.success_rate.mean == 1.0
     assert measured.protocol.noop_max == 30
     assert result.made.versions["python"].count(".") == 2
@@ -62,7 +62,7 @@ def test_what_a_result_of_the_game_says(cli: Any, tmp_path: Path) -> None:
     text = Path("a.json").read_text()
     assert str(find_rom().path) not in text  # where it lies is nobody's business
     result = read_result(Path("a.json"))
-    assert (result.track, tuple(result.levels)) == ("held-out", HELD_OUT)
+    assert (result.track, tuple(result.records)) == ("held-out", HELD_OUT)
     assert (result.game.name, result.game.rom_sha256) == ("smb", find_rom().sha256)
     assert result.game.core in ("native/console", "nes-py/nes-py")
     assert result.env == {
@@ -115,11 +115,17 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "level 1-2 was not played under the same conditions",
     ),
     "episodes": (
-        lambda r: r["levels"]["1-1"]["greedy-plain"]["episodes"].pop(),
+        lambda r: [
+            each.pop() for each in r["levels"]["1-1"]["greedy-plain"]["episodes"].values()
+        ],
         "level 1-1, greedy-plain, has 1 episodes instead of 2",
     ),
+    "columns": (
+        lambda r: r["levels"]["1-1"]["greedy-plain"]["episodes"]["steps"].pop(),
+        "is damaged: the fields of episodes are of different length",
+    ),
     "words": (
-        lambda r: r["levels"]["1-1"]["greedy-plain"]["episodes"][0].update(success="yes"),
+        lambda r: r["levels"]["1-1"]["greedy-plain"]["episodes"].update(success=["yes", True]),
         "is damaged: Expected `bool`, got `str`",
     ),
 }  # fmt: skip
@@ -148,9 +154,9 @@ def test_rates_are_counted_and_not_believed(result: Path) -> None:
     values = json.loads(result.read_text())
     measured = values["levels"]["1-1"]["greedy-plain"]
     measured["success_rate"]["mean"] = 0.25
-    measured["episodes"][0]["success"] = False
+    measured["episodes"]["success"][0] = False
     result.write_text(json.dumps(values))
-    assert read_result(result).levels["1-1"]["greedy-plain"].success_rate.mean == 0.5
+    assert read_result(result).evaluations()["1-1"]["greedy-plain"].success_rate.mean == 0.5
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -232,7 +238,7 @@ def test_a_track_of_another_cartridge(cli: Any) -> None:
     done = cli("eval", "--agent", "run-right", *words, "--track", "lost-levels", "--out", "a.json")
     assert done.returncode == 0, done.stderr
     result = read_result(Path("a.json"))
-    assert (result.game.name, len(result.levels)) == ("lost_levels", 16)
+    assert (result.game.name, len(result.records)) == ("lost_levels", 16)
     assert result.game.rom_sha256 == find_rom("lost_levels").sha256
 
 
