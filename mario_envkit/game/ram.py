@@ -38,10 +38,11 @@ STATE_DYING = 0x0B
 
 STAGE_OVER_ENEMIES = (0x2D, 0x31)
 """Bowser and the flag: with one of them loaded, a climbing Mario is at the end of the stage."""
-LARGE_LIFTS = range(0x24, 0x2B)
-"""Their contact is 255 where Mario is not on them."""
-SMALL_LIFTS = range(0x2B, 0x2D)
-"""Their contact is 0 where Mario is not on them."""
+LARGE_LIFTS = 0x24
+"""From here on ENEMY_TYPES are lifts; the contact of large ones is 255 if Mario is not on them."""
+SMALL_LIFTS = 0x2B
+"""From here on they are small ones; their contact is 0 if he is not."""
+BEHIND_LIFTS = 0x2D
 FLOAT_STATES_IN_AIR = (1, 2)
 FLOAT_STATE_CLIMBING = 3
 

@@ -111,8 +111,8 @@ def _is_carried(ram: Sequence[int]) -> bool:
     """Whether Mario stands on a lift."""
     for slot in range(_SLOTS):
         kind = ram[_ENEMY_ID + slot]
-        if m.LARGE_LIFTS.start <= kind < m.SMALL_LIFTS.stop and ram[_ENEMY_FLAG + slot]:
-            nowhere = 255 if kind < m.SMALL_LIFTS.start else 0
+        if m.LARGE_LIFTS <= kind < m.BEHIND_LIFTS and ram[_ENEMY_FLAG + slot]:
+            nowhere = 255 if kind < m.SMALL_LIFTS else 0
             if ram[_LIFT_CONTACT + slot] != nowhere:
                 return True
     return False
