@@ -9,12 +9,13 @@ from typing import Literal
 
 import torch
 
+from mario_agents.config import TrainConfig
 from mario_agents.experiments.cell_result import progress_of
 from mario_agents.run import RunDir, Which, read_weights, write_weights
 
 Dtype = Literal["float32", "bfloat16"]
 
-PRIVATE = ("rom", "init", "imitate", "backward", "wandb")
+PRIVATE = TrainConfig.PATHS | {"wandb"}
 """Options that say something about the machine of a run, and nothing about its agent."""
 _STEPS, _SECONDS = "trained_steps", "trained_seconds"
 """Of the whole training, with exported weights, which have no rows beside them."""

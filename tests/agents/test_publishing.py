@@ -15,7 +15,7 @@ from mario_agents.acting.environments import make_vector
 from mario_agents.algos.ppo.config import PPOConfig
 from mario_agents.algos.ppo.trainer import TRAINER
 from mario_agents.commands.stored_run import StoredRun
-from mario_agents.config import absolute_paths
+from mario_agents.config import TrainConfig, absolute_paths
 from mario_agents.experiments.cell_result import progress_of
 from mario_agents.publishing.card import rows_of
 from mario_agents.publishing.export import digest, export_agent, training_of
@@ -190,6 +190,8 @@ def test_what_ships_is_whole_small_and_says_what_it_is() -> None:
             assert f"| {row.level} | {row.condition} | {row.wins} of {row.episodes} |" in card
         measured = json.loads(agent.standard_path.read_text())
         assert measured["agent"]["files"]["best.safetensors"] == digest(agent)
+        options = json.loads((agent.path / "config.json").read_text())["config"]
+        assert not any(options.get(name) for name in TrainConfig.PATHS), "paths of a machine"
         for file in (agent.path / "config.json", agent.standard_path):
             assert str(Path.home()) not in file.read_text()
 
@@ -198,7 +200,8 @@ def test_what_ships_plays_without_any_run(cli, tmp_path: Path, monkeypatch) -> N
     monkeypatch.setenv("COLUMNS", "80")
     before = command_runs.digest(zoo.AGENTS)
     for name in zoo.names():
-        words = ("--episodes", "5", "--conditions", "greedy-plain", "--json")
+        (first, *_) = read_standard(zoo.AGENTS / name / "eval.json")
+        words = ("--levels", first, "--episodes", "5", "--conditions", "greedy-plain", "--json")
         done = cli("eval", f"{zoo.PREFIX}{name}", *words)
         assert done.returncode == 0, done.stderr
         (level,) = json.loads(done.stdout)["levels"].values()
