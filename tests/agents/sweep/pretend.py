@@ -110,7 +110,8 @@ class Launched:
     def _measure(self, run: Path, out: Path, number: int) -> None:
         """What ``mario-agents eval`` would find."""
         played = [asdict(one) for one in episodes(self._success[run] or 0.0, number)]
-        conditions = {name: {"episodes": played} for name in CONDITIONS}
+        columns = {name: [one[name] for one in played] for name in played[0]}
+        conditions = {name: {"episodes": columns} for name in CONDITIONS}
         out.write_text(json.dumps({"levels": {"1-1": conditions}}))
 
 
