@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct, field, structs
+from msgspec import Meta, Struct, field
 
 from mario_agents.evaluation.results import EvalEpisode, EvalProtocol, Evaluation
 from mario_agents.evaluation.standard_options import Standard
 from mario_agents.run.decoding import decode_json
+from mario_agents.run.records import PlayedColumns
 from mario_envkit.command_line import showable
 from mario_envkit.errors import ResultError
 
@@ -99,26 +100,12 @@ class MadeRecord(Struct, frozen=True, kw_only=True):
     revision: Text = ""
 
 
-class EpisodeColumns(Struct, frozen=True):
+class EpisodeColumns(PlayedColumns, frozen=True, kw_only=True):
     """Episodes, a list for each field of :class:`~mario_agents.evaluation.results.EvalEpisode`."""
 
-    level: list[Text]
-    success: list[bool]
-    reward: list[float]
-    best_x: list[int]
-    steps: list[int]
-    ending: list[Text]
-    stages_cleared: list[int]
-    trajectory: list[Text]
-
-    def __post_init__(self) -> None:
-        """Check that they are of the same episodes.
-
-        Raises:
-            ValueError: if some have less than others.
-        """
-        if len(set(map(len, structs.astuple(self)))) != 1:
-            raise ValueError("the fields of episodes are of different length")
+    level: tuple[Text, ...]
+    ending: tuple[Text, ...]
+    trajectory: tuple[Text, ...]
 
     def __len__(self) -> int:
         return len(self.success)
@@ -133,8 +120,8 @@ class ConditionRecord(Struct, frozen=True):
 
     def evaluation(self) -> Evaluation:
         """As it was when it was written."""
-        rows = zip(*structs.astuple(self.episodes), strict=True)
-        return Evaluation(self.protocol, tuple(EvalEpisode(*row) for row in rows), self.full_game)
+        episodes = tuple(EvalEpisode(**row) for row in self.episodes.rows())
+        return Evaluation(self.protocol, episodes, self.full_game)
 
 
 class Result(Struct, frozen=True, kw_only=True):

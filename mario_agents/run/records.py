@@ -89,7 +89,9 @@ class EvaluationRecord(Struct, frozen=True):
         return dict(zip(names, self.confirmed or (self.plain, self.sticky), strict=False))
 
 
-class _Columns(Struct, frozen=True):
+class PlayedColumns(Struct, frozen=True, kw_only=True):
+    """Episodes, a list for each field of :class:`PlayedEpisode`, as a table has columns."""
+
     level: tuple[str, ...]
     success: tuple[bool, ...]
     reward: tuple[float, ...]
@@ -99,16 +101,23 @@ class _Columns(Struct, frozen=True):
     stages_cleared: tuple[Step, ...]
 
     def __post_init__(self) -> None:
+        """Check that they are of the same episodes.
+
+        Raises:
+            ValueError: if some have less than others.
+        """
         if len(set(map(len, structs.astuple(self)))) != 1:
             raise ValueError("the fields of episodes are of different length")
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The fields of each episode, by name."""
+        columns = structs.asdict(self)
+        values = zip(*columns.values(), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in values]
+
 
 class _Measured(Struct, frozen=True):
-    episodes: _Columns
-
-    def rows(self) -> tuple[PlayedEpisode, ...]:
-        columns = structs.astuple(self.episodes)
-        return tuple(PlayedEpisode(*row) for row in zip(*columns, strict=True))
+    episodes: PlayedColumns
 
 
 class _Standard(Struct, frozen=True):
@@ -212,7 +221,10 @@ def read_standard(path: Path) -> dict[str, dict[str, tuple[PlayedEpisode, ...]]]
     """
     standard = decode_json(path.read_bytes(), _Standard)
     return {
-        level: {name: measured.rows() for name, measured in conditions.items()}
+        level: {
+            name: tuple(PlayedEpisode(**row) for row in measured.episodes.rows())
+            for name, measured in conditions.items()
+        }
         for level, conditions in standard.levels.items()
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 PLAYER_STATE = 0x000E  # GameEngineSubroutine
 ENEMY_FLAGS = range(0x000F, 0x0015)  # Enemy_Flag, six slots: 0 is an empty one
-ENEMY_TYPES = range(0x0016, 0x001B)  # Enemy_ID, five slots
+ENEMY_TYPES = range(0x0016, 0x001B)  # Enemy_ID, five slots; the sixth follows
 FLOAT_STATE = 0x001D  # Player_State: 0 on ground, 1 jumping, 2 falling, 3 climbing (also the pole)
 X_PAGE = 0x006D  # Player_PageLoc: 256-pixel pages since the start of the area
 X_ON_PAGE = 0x0086  # Player_X_Position
